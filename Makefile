@@ -1,0 +1,48 @@
+# Every target works alone from a fresh clone: the environment is built in .venv when it is missing
+# or older than pyproject.toml or constraints.txt. Another Python: make test PYTHON=python3.12
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# More arguments for pytest, e.g. make test ARGS="-k tiles"
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench
+
+help: ## show this list
+	@grep -E '^[a-z]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+demo: .venv/.installed ## draw one portrait at 256, 1024 and 4096 pixels, beside enlargements
+	@echo "==> Drawing the demonstration pictures"
+	@$(BIN)/creps demo
+
+test: .venv/.installed ## run the tests
+	@echo "==> Running the tests"
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/.installed ## lint, formatting, types, tests and the examples in docstrings
+	@echo "==> Linting"
+	@$(BIN)/ruff check .
+	@echo "==> Checking the formatting"
+	@$(BIN)/ruff format --check .
+	@echo "==> Checking the types"
+	@$(BIN)/mypy
+	@echo "==> Running the tests"
+	@$(BIN)/python -m pytest $(ARGS)
+	@echo "==> Running the examples in docstrings"
+	@$(BIN)/python -m pytest --doctest-modules src
+
+bench: .venv/.installed ## measure rendering: time, memory and GFLOP/s, one JSON line a size
+	@echo "==> Measuring rendering (some minutes)"
+	@$(BIN)/python benchmarks/render.py
+
+# The stamp is written last, so an interrupted installation is taken up again by the next call.
+.venv/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("creps needs Python 3.11 or newer: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
+	@echo "==> 1/3 Making a virtual environment in .venv ($$($(PYTHON) --version))"
+	@$(PYTHON) -m venv .venv
+	@echo "==> 2/3 Installing PyTorch (a large package: from half a minute to some minutes)"
+	@$(PIP) torch
+	@echo "==> 3/3 Installing creps, its extras and the development tools (about a minute)"
+	@$(PIP) -e '.[all,dev]'
+	@touch $@

@@ -1,0 +1,362 @@
+"""Our model format: `model.safetensors` with `config.json`, or one file that carries the same JSON.
+
+The weights file is complete in itself: its metadata holds the document. In a directory
+`config.json` repeats it for people and for the Hub, and the two must agree.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_safetensors
+from torch import Tensor
+
+import creps.networks.creps  # noqa: F401  (registers the family)
+from creps.checkpoints.packaged import packaged_path
+from creps.errors import CheckpointError, ConfigError, UsageError
+from creps.networks.base import Generator, build_generator, describe_generator
+
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+FORMAT = "creps-model"
+VERSION = 1
+METADATA_KEY = "creps"
+"""Where the document lies in the metadata of a weights file."""
+
+STORED_TYPES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
+"""What weights may be stored as, and how safetensors calls it; they are loaded as float32."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """What `config.json` says of a model.
+
+    Attributes:
+        family: registered name of the generator family.
+        config: fields of the family's config, as JSON types.
+        record: free JSON: training, source, credits, license.
+    """
+
+    family: str
+    config: Mapping[str, Any]
+    record: Mapping[str, Any]
+
+    def to_json(self) -> str:
+        """The text of `config.json`."""
+        document = {"format": FORMAT, "version": VERSION, **asdict(self)}
+        return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes, where: Path) -> Document:
+        """Read the text of `config.json`, strictly; errors name the file `where`."""
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise CheckpointError(f"{where}: not JSON ({error})") from None
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise CheckpointError(f"{where}: not a creps model (no format {FORMAT!r})")
+        version = values.get("version")
+        if version != VERSION:
+            raise CheckpointError(
+                f"{where}: format version {version!r}, this creps reads {VERSION}: upgrade creps"
+            )
+        family, config, record = (values.get(key) for key in ("family", "config", "record"))
+        if not isinstance(family, str) or not isinstance(config, dict):
+            raise CheckpointError(f"{where}: family or config is missing")
+        return cls(family=family, config=config, record=record if isinstance(record, dict) else {})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSummary:
+    """What can be said of a model without reading its weights.
+
+    Attributes:
+        path: its weights file.
+        document: its family, config and record.
+        parameters: number of trained values.
+        file_bytes: size of the weights file.
+        stored_as: precision of the stored weights: F32, F16 or BF16.
+    """
+
+    path: Path
+    document: Document
+    parameters: int
+    file_bytes: int
+    stored_as: str
+
+
+def save(
+    generator: Generator,
+    path: str | os.PathLike[str],
+    *,
+    record: Mapping[str, Any] | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write a model: a directory of `model.safetensors` and `config.json`, or a single file.
+
+    Each file appears at once or not at all; saving over a model replaces it. The same weights and
+    record give the same bytes.
+
+    Args:
+        generator: a network of any registered family, on any device.
+        path: a directory, made if missing; a path that ends with `.safetensors` is a single file.
+        record: free JSON that travels with the weights (training, source, credits, license); by
+            default the generator's own `record`.
+        dtype: torch.float32; or float16 or bfloat16 for half the size (buffers stay float32).
+    Raises:
+        CheckpointError: if a weight is not finite in `dtype`, or if `path` is a file.
+        UsageError: for another dtype, or a record that is not JSON.
+    Example:
+        >>> save(load("portraits"), "my-model")  # doctest: +SKIP
+    """
+    path = Path(path)
+    if dtype not in STORED_TYPES:
+        raise UsageError(f"dtype {dtype}: weights are stored as float32, float16 or bfloat16")
+    family, config = describe_generator(generator)
+    document = Document(
+        family=family, config=config, record=dict(generator.record if record is None else record)
+    )
+    try:
+        text = document.to_json()
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"the record of a model must be JSON: {error}") from None
+    weights = to_safetensors(_stored(generator, dtype), {METADATA_KEY: text})
+    if path.suffix == ".safetensors":
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_atomically(path, weights)
+    elif path.is_dir():
+        # Weights first: should the second step never come, they are still complete in themselves.
+        _write_atomically(path / WEIGHTS, weights)
+        _write_atomically(path / CONFIG, text.encode())
+    elif path.exists():
+        raise CheckpointError(
+            f"{path} is a file: give a directory or a name ending in .safetensors"
+        )
+    else:
+        _write_directory(path, {WEIGHTS: weights, CONFIG: text.encode()})
+
+
+def load(path_or_name: str | os.PathLike[str]) -> Generator:
+    """Load a trained generator, ready to draw.
+
+    Args:
+        path_or_name: the name of a model inside the package ("portraits"); or a path: a model's
+            directory, or a `.safetensors` file. What has a slash in it, ends with `.safetensors` or
+            is a directory with a model in it is a path; anything else is a name.
+    Returns:
+        A `torch.nn.Module` in evaluation mode, on the CPU, in float32, without gradients.
+        `g.config` says what it is and `g.record` where it comes from; `g.map` and `g.synthesize`
+        draw with tensors, `creps.render` makes pictures; `g.to("cuda")` and `g.double()` work.
+    Raises:
+        CheckpointError: for an unknown name (with the nearest known ones), a missing or damaged
+            file, or weights that do not fit their config.
+    Example:
+        >>> import creps
+        >>> g = creps.load("portraits")
+        >>> creps.render(g, seed=7, size=(96, 128)).shape
+        (96, 128, 3)
+    """
+    weights = _weights_file(path_or_name)
+    document = _document(weights)
+    generator = skeleton(document.family, document.config, weights)
+    with _opened(weights) as file:
+        _check_header(generator, file, weights)
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    fill(generator, tensors)
+    generator.record = document.record
+    return generator
+
+
+def read_record(path_or_name: str | os.PathLike[str]) -> dict[str, Any]:
+    """The record saved with a model (training, source, credits); see `load` for the argument."""
+    return dict(_document(_weights_file(path_or_name)).record)
+
+
+def summarize(path_or_name: str | os.PathLike[str]) -> ModelSummary:
+    """What a model is, checked like `load` does, without reading its weights."""
+    weights = _weights_file(path_or_name)
+    document = _document(weights)
+    generator = skeleton(document.family, document.config, weights)
+    with _opened(weights) as file:
+        _check_header(generator, file, weights)
+        name = next(name for name, _ in generator.named_parameters())
+        stored_as = file.get_slice(name).get_dtype()
+    return ModelSummary(
+        path=weights,
+        document=document,
+        parameters=sum(p.numel() for p in generator.parameters()),
+        file_bytes=weights.stat().st_size,
+        stored_as=stored_as,
+    )
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], *, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write a safetensors file that appears at once or not at all, in an existing folder."""
+    _write_atomically(path, to_safetensors(dict(tensors), dict(metadata or {})))
+
+
+def skeleton(family: str, config: Mapping[str, Any] | Any, where: Path) -> Generator:
+    """A generator without memory for its weights (on the "meta" device); errors name `where`.
+
+    Nothing random is drawn, and absurd sizes cost nothing before the weights disagree with them.
+    """
+    try:
+        with torch.device("meta"):
+            return build_generator(family, config)
+    except (ConfigError, RuntimeError, TypeError, OverflowError) as error:
+        # Torch has several ways to refuse sizes that overflow.
+        reason = str(error).partition("\n")[0]
+        raise CheckpointError(f"{where}: {reason}") from None
+
+
+def fill(generator: Generator, tensors: Mapping[str, Tensor]) -> None:
+    """Give a skeleton its weights: copies in float32; names and shapes must have been checked."""
+    copies = {name: t.detach().to(torch.float32, copy=True) for name, t in tensors.items()}
+    generator.load_state_dict(copies, assign=True)
+    generator.requires_grad_(False)
+
+
+def _weights_file(path_or_name: str | os.PathLike[str]) -> Path:
+    """Where the weights of a path or packaged name are."""
+    path = Path(path_or_name)
+    text = os.fspath(path_or_name)
+    is_path = (
+        not isinstance(path_or_name, str)
+        or any(separator in text for separator in ("/", os.sep))
+        or path.suffix in (".safetensors", ".pkl")
+        or any((path / name).is_file() for name in (WEIGHTS, CONFIG))
+    )
+    if not is_path:
+        return packaged_path(text) / WEIGHTS
+    if path.suffix == ".pkl":
+        raise CheckpointError(f"{path} is a pickle: convert it with creps convert {path} --out DIR")
+    weights = path / WEIGHTS if path.is_dir() else path
+    if not weights.exists():
+        raise CheckpointError(
+            f"{weights}: no such file; a model is a directory with {WEIGHTS}, "
+            "or one .safetensors file"
+        )
+    return weights
+
+
+def _document(weights: Path) -> Document:
+    """The document of a weights file, and of the `config.json` beside it: they must agree."""
+    with _opened(weights) as file:
+        text = (file.metadata() or {}).get(METADATA_KEY)
+    inside = None if text is None else Document.from_json(text, weights)
+    config = weights.with_name(CONFIG)
+    beside = None
+    if weights.name == WEIGHTS and config.is_file():
+        beside = Document.from_json(config.read_bytes(), config)
+    document = inside or beside
+    if document is None:
+        raise CheckpointError(
+            f"{weights}: no creps model: it has no config, nor is {CONFIG} beside it"
+        )
+    if beside not in (None, document):
+        raise CheckpointError(
+            f"{config} does not belong to {WEIGHTS} beside it, from another save or edited: "
+            f"remove {CONFIG} to go by what {WEIGHTS} holds"
+        )
+    return document
+
+
+def _opened(weights: Path) -> Any:
+    """The open weights file, a context manager."""
+    try:
+        return safe_open(weights, framework="pt")
+    except (SafetensorError, IsADirectoryError) as error:
+        raise CheckpointError(
+            f"{weights}: damaged or truncated ({error}): copy or download it again"
+        ) from None
+
+
+def _check_header(generator: Generator, file: Any, where: Path) -> None:
+    """Refuse a file whose tensors are not those of the generator."""
+    expected = generator.state_dict()
+    names = set(file.keys())
+    check_names(expected, names, where)
+    for name, tensor in expected.items():
+        found = file.get_slice(name)
+        if found.get_dtype() not in STORED_TYPES.values():
+            raise CheckpointError(
+                f"{where}: tensor {name} is {found.get_dtype()}: expected F32, F16 or BF16"
+            )
+        check_shape(name, found.get_shape(), expected=tensor.shape, where=where)
+
+
+def check_names(expected: Mapping[str, Any], found: set[str], where: Path) -> None:
+    """Refuse missing and surplus tensors, naming the first."""
+    for problem, names in (
+        ("missing", set(expected) - found),
+        ("unexpected", found - set(expected)),
+    ):
+        if names:
+            others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise CheckpointError(
+                f"{where}: tensor {min(names)!r}{others} {problem}: the weights do not fit the config"
+            )
+
+
+def check_shape(name: str, found: Any, *, expected: Any, where: Path) -> None:
+    """Refuse a tensor of another shape than the config asks for."""
+    if tuple(found) != tuple(expected):
+        raise CheckpointError(
+            f"{where}: tensor {name} has shape {tuple(found)}: expected {tuple(expected)}, "
+            "as the config says"
+        )
+
+
+def _stored(generator: Generator, dtype: torch.dtype) -> dict[str, Tensor]:
+    """Contiguous CPU copies to store; buffers (frequencies, averages) keep full precision."""
+    parameters = {name for name, _ in generator.named_parameters()}
+    tensors = {}
+    for name, tensor in generator.state_dict().items():
+        stored_type = dtype if name in parameters else torch.float32
+        stored = tensor.detach().to("cpu", stored_type).contiguous()
+        if not torch.isfinite(stored).all():
+            raise CheckpointError(
+                f"tensor {name} has values that are not finite in {dtype}: the model is not saved"
+            )
+        tensors[name] = stored
+    return tensors
+
+
+def _write_directory(path: Path, contents: Mapping[str, bytes]) -> None:
+    """Make a directory with all of its files, or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        temporary.mkdir()
+        for name, content in contents.items():
+            _write_synced(temporary / name, content)
+        temporary.replace(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    """Replace a file by another content, or leave it as it was."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        _write_synced(temporary, content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

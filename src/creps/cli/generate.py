@@ -1,0 +1,179 @@
+"""`creps generate`: pictures of a model, one file a seed."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from creps.cli.parsing import parse_seeds, parse_size, parse_window
+
+if TYPE_CHECKING:
+    from creps.coordinates import Canvas
+    from creps.networks.base import Generator
+    from creps.rendering.requests import RenderRequest
+
+
+class PictureFormat(StrEnum):
+    """What `--format` takes; the value is the file suffix."""
+
+    png = "png"
+    jpg = "jpg"
+    webp = "webp"
+
+
+def generate(
+    model: Annotated[str, typer.Option(help="A packaged model, a folder or a file.")] = "portraits",
+    seeds: Annotated[str, typer.Option(help="Seeds such as 7, 0-7 or 0-7,12.")] = "0-7",
+    out: Annotated[Path, typer.Option(help="Folder for the pictures; made if missing.")] = Path("out"),
+    size: Annotated[
+        str | None,
+        typer.Option(help="Pixels: 1024, or HEIGHTxWIDTH as 768x1280.  [default: the model's own]"),
+    ] = None,
+    window: Annotated[
+        str | None,
+        typer.Option(
+            help="Y0,X0,Y1,X1: this part of the plane fills the picture; the model was trained on "
+            "0,0,1,1, beyond it extrapolates.  [default: 0,0,1,1, widened to keep its shape]"
+        ),
+    ] = None,
+    truncation: Annotated[
+        float, typer.Option(help="1: as drawn; towards 0: closer to the average picture.")
+    ] = 1.0,
+    cutoff: Annotated[
+        int | None, typer.Option(help="Truncate only this many leading styles.")
+    ] = None,
+    label: Annotated[
+        int | None, typer.Option("--class", help="Class index, for class-conditional models.")
+    ] = None,
+    kind: Annotated[
+        PictureFormat, typer.Option("--format", help="File format of the pictures.")
+    ] = PictureFormat.png,
+    grid: Annotated[
+        bool, typer.Option("--grid", help="Also write all pictures on one sheet: OUT/grid.png.")
+    ] = False,
+    tile: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Make pictures of a model: OUT/seed0000.png and so on, replacing files of the same names.
+
+    Each file holds its seed and settings. Equal seeds show the same picture at every size.
+    """
+    from creps.rendering.requests import DEFAULT_TILE, RenderRequest
+
+    wanted = parse_seeds(seeds)
+    request = RenderRequest(
+        size=None if size is None else parse_size(size),
+        window=None if window is None else parse_window(window),
+        truncation=truncation,
+        truncation_cutoff=cutoff,
+        tile=DEFAULT_TILE if tile is None else tile,
+    )
+    from creps.checkpoints.native import load
+
+    started = time.perf_counter()
+    generator = load(model)
+    canvas = request.canvas(generator)
+    _refuse_too_big(canvas, generator, kind, len(wanted) if grid else 1)
+    out.mkdir(parents=True, exist_ok=True)
+    settings = settings_of(model, generator, request, label=label)
+    names = _write_all(generator, request, wanted, out, settings=settings, kind=kind, grid=grid)
+    written = names[0] if len(names) == 1 else f"{names[0]} .. {names[-1]}"
+    typer.echo(
+        f"{len(names)} file{'s' if len(names) > 1 else ''} in {out}: {written}, "
+        f"{canvas.height}x{canvas.width} a picture, {time.perf_counter() - started:.1f} s"
+    )
+
+
+def settings_of(
+    model: str, generator: Generator, request: RenderRequest, *, label: int | None = None
+) -> dict[str, Any]:
+    """What a picture's file tells of how it was made, all but the seed."""
+    from importlib.metadata import version
+
+    canvas = request.canvas(generator)
+    settings = {
+        "creps": version("creps"),
+        "model": model,
+        "class": label,
+        "size": [canvas.height, canvas.width],
+        "window": list(canvas.window),
+        "truncation": request.truncation,
+        "truncation_cutoff": request.truncation_cutoff,
+        "credits": getattr(generator, "credits", None),
+    }
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def progress_bar(what: str) -> Progress:
+    """The bar of a render, on stderr, gone when it is done."""
+    return Progress(
+        TextColumn(what),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f} %  {task.description}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+def _refuse_too_big(
+    canvas: Canvas, generator: Generator, kind: PictureFormat, on_sheet: int
+) -> None:
+    """Refuse pictures that memory or their format cannot hold, before any is made."""
+    from creps.rendering.requests import refuse_beyond_memory
+    from creps.rendering.sheets import sheet_columns
+    from creps.rendering.writers import refuse_beyond_format
+
+    across = sheet_columns(on_sheet)
+    height, width = canvas.height * -(-on_sheet // across), canvas.width * across
+    refuse_beyond_format(f"picture.{kind.value}", height, width)
+    refuse_beyond_memory(height, width, channels=generator.config.img_channels)
+
+
+def _write_all(
+    generator: Generator,
+    request: RenderRequest,
+    seeds: list[int],
+    out: Path,
+    *,
+    settings: dict[str, Any],
+    kind: PictureFormat,
+    grid: bool,
+) -> list[str]:
+    """Render and write one file a seed, and the sheet; the names of the files."""
+    from creps.rendering.renderer import render
+    from creps.rendering.sheets import contact_sheet
+    from creps.rendering.writers import save_picture
+
+    names, pictures = [], []
+    with progress_bar("rendering") as bar:
+        task = bar.add_task("", total=len(seeds))
+        for count, seed in enumerate(seeds):
+            bar.update(task, description=f"seed {seed}")
+            picture = render(
+                generator,
+                seed=seed,
+                label=settings.get("class"),
+                progress=partial(_advance, bar, task, count),
+                **asdict(request),
+            )
+            names.append(f"seed{seed:04d}.{kind.value}")
+            save_picture(out / names[-1], picture, settings={"seed": seed, **settings})
+            if grid:
+                pictures.append(picture)
+    if grid:
+        names.append(f"grid.{kind.value}")
+        save_picture(out / names[-1], contact_sheet(pictures), settings={"seeds": seeds, **settings})
+    return names
+
+
+def _advance(bar: Progress, task: TaskID, before: int, done: int, total: int) -> None:
+    """Show `before` whole pictures and the part done of the next."""
+    bar.update(task, completed=before + done / total)

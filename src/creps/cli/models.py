@@ -1,0 +1,100 @@
+"""`creps info` and `creps convert`: what a model is, and official pickles as models of ours."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from creps.errors import UsageError
+
+if TYPE_CHECKING:
+    from creps.checkpoints.native import ModelSummary
+
+
+def info(
+    model: Annotated[str, typer.Argument(help="A packaged name, a model directory or a file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Say what a model is: its network, its size, how it was trained and whom to credit."""
+    from creps.checkpoints.native import summarize
+
+    summary = summarize(model)
+    if as_json:
+        document = summary.document
+        values = {
+            "path": str(summary.path),
+            "family": document.family,
+            "parameters": summary.parameters,
+            "file_bytes": summary.file_bytes,
+            "stored_as": summary.stored_as,
+            "config": dict(document.config),
+            "record": dict(document.record),
+        }
+        print(json.dumps(values, indent=2, ensure_ascii=False))
+        return
+    table = Table(title=Text(model), show_header=False)
+    for name, value in _facts(summary):
+        table.add_row(Text(name), Text(value))
+    Console().print(table)
+
+
+def convert(
+    pickle: Annotated[Path, typer.Argument(help="An official CREPS network-snapshot-*.pkl.")],
+    out: Annotated[Path, typer.Option(help="Directory to write, or a .safetensors file.")],
+    which: Annotated[str, typer.Option(help="G_ema (the averaged one) or G.")] = "G_ema",
+    overwrite: Annotated[bool, typer.Option(help="Replace a model that is there.")] = False,
+) -> None:
+    """Convert an official CREPS pickle; nothing in the pickle is run."""
+    if out.exists() and not overwrite:
+        raise UsageError(f"{out} exists: give another --out, or --overwrite to replace the model")
+    from creps.checkpoints.native import WEIGHTS, save
+    from creps.checkpoints.official import convert_pickle
+
+    generator, record = convert_pickle(pickle, which=which)
+    save(generator, out, record=record)
+    weights = out / WEIGHTS if out.is_dir() else out
+    print(f"wrote {out}")
+    print(f"sha256 {hashlib.sha256(weights.read_bytes()).hexdigest()}  {weights.name}")
+    print(record["credits"])
+
+
+def _facts(summary: ModelSummary) -> list[tuple[str, str]]:
+    """Rows of the table: the config's main numbers, the file, then the record."""
+    config, record = summary.document.config, summary.document.record
+    # A stored config may leave out what is the family's default.
+    shown = {
+        "trained at": ("resolution", "{0} x {0} pixels"),
+        "colours": ("img_channels", "{} channels"),
+        "latent": ("z_dim", "{} numbers"),
+        "classes": ("label_dim", "{}"),
+        "sampling": ("sampling", "{}"),
+        "thickness": ("thickness", "{}"),
+        "composition": ("composition", "{}"),
+    }
+    rows = [("family", summary.document.family)]
+    rows += [
+        (name, form.format(config[key])) for name, (key, form) in shown.items() if key in config
+    ]
+    rows += [
+        ("parameters", f"{summary.parameters:,}"),
+        ("weights", f"{summary.file_bytes / 1e6:.1f} MB, {summary.stored_as}"),
+        ("file", str(summary.path)),
+    ]
+    return rows + list(_record_rows(record, ""))
+
+
+def _record_rows(record: Any, name: str) -> list[tuple[str, str]]:
+    """One row for each leaf of the record, named by its path."""
+    if isinstance(record, dict):
+        prefix = f"{name}." if name else ""
+        return [row for key, value in record.items() for row in _record_rows(value, prefix + key)]
+    if isinstance(record, list):
+        return [(name, ", ".join(map(str, record)))]
+    return [(name, str(record))]

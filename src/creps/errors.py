@@ -1,0 +1,69 @@
+"""The exception tree: every error a user can cause is one clear line.
+
+CrepsError                 something the user can mend; the command prints the message, no traceback
+├── UsageError             a request that makes no sense (command exit code 2)
+│   ├── ConfigError        an unknown or impossible setting
+│   ├── GridError          sizes, windows or coordinates that cannot be rendered
+│   └── LabelError         class labels missing, unexpected or of the wrong count
+├── CheckpointError        a model file that is missing, damaged, unsafe or of another shape
+├── DataError              images that are missing, broken or cannot be drawn
+└── MissingExtraError      a feature whose optional packages are not installed
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class CrepsError(Exception):
+    """Base of all errors a user can mend; the message is one line."""
+
+    exit_code = 1
+
+
+class UsageError(CrepsError):
+    """A request that makes no sense as given."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """An unknown or impossible setting."""
+
+
+class GridError(UsageError):
+    """Sizes, windows or coordinates that cannot be rendered."""
+
+
+class LabelError(UsageError):
+    """Class labels that are missing, unexpected or of the wrong count."""
+
+
+class CheckpointError(CrepsError):
+    """A model file that is missing, damaged, unsafe or of another shape."""
+
+
+class DataError(CrepsError):
+    """Images that are missing, broken or cannot be drawn."""
+
+
+class MissingExtraError(CrepsError):
+    """A feature whose optional packages are not installed."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(f"{feature} needs packages that are not installed: pip install 'creps[{extra}]'")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint for a mistyped `name`: the close ones of `known`, else all of them.
+
+    Example:
+        >>> nearest("portrats", ["portraits", "earth"])
+        'did you mean portraits?'
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=3)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return f"known: {', '.join(names) or 'none'}"

@@ -1,0 +1,1 @@
+"""Judging: features of pictures, distances between sets of them, consistency across scales."""

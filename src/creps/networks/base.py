@@ -1,0 +1,164 @@
+"""The Generator door: what every family offers, and the registry that finds a family by its name."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from creps.config import from_dict, to_dict
+from creps.coordinates import AxisGrid, PointGrid, Sampling
+from creps.errors import ConfigError, LabelError, UsageError, nearest
+from creps.networks.layers import MappingNetwork
+
+Grid = AxisGrid | PointGrid
+
+
+class Generator(nn.Module, ABC):
+    """A latent and a grid of plane coordinates to a picture.
+
+    A forward pass changes nothing; whatever varies per call is an argument.
+
+    Attributes:
+        config: the frozen dataclass the network was built from.
+        mapping: the network from latents to intermediate latents w.
+        num_styles: K, how many style vectors steer the synthesis.
+        margin: pixels of context a tile needs on each side; 0 for pixel-wise families.
+        record: where the weights come from (training, source, credits), as JSON types; empty for a
+            fresh network.
+    """
+
+    config: Any
+    mapping: MappingNetwork
+    num_styles: int
+    margin: int = 0
+    record: Mapping[str, Any] = MappingProxyType({})
+
+    @property
+    def sampling(self) -> Sampling:
+        """Where the samples of a picture lie: pixel centres, or corners for converted models."""
+        rule: Sampling = self.config.sampling
+        return rule
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights live."""
+        return next(self.parameters()).device
+
+    def map(
+        self,
+        z: Tensor,
+        label: Tensor | None = None,
+        *,
+        truncation: float = 1.0,
+        truncation_cutoff: int | None = None,
+    ) -> Tensor:
+        """Styles of latents.
+
+        Args:
+            z: (B, Z) standard normal latents.
+            label: (B,) class indices or (B, label_dim) one-hot rows; None for unconditional models.
+            truncation: 1 keeps w, 0 gives the average picture (StyleGAN, section B).
+            truncation_cutoff: truncate only this many leading styles; all of them by default.
+        Returns:
+            (B, K, D) styles: w repeated for each of the `num_styles` layers.
+        Raises:
+            LabelError: if labels are missing, unexpected or do not fit z.
+            UsageError: if z has another width than the model's latents.
+        """
+        if z.ndim != 2 or z.shape[1] != self.config.z_dim:
+            raise UsageError(f"latents of shape {tuple(z.shape)}: expected (B, {self.config.z_dim})")
+        w = self.mapping(z, self._one_hot(label, len(z)))
+        styles = w.unsqueeze(1).repeat(1, self.num_styles, 1)
+        if truncation == 1.0:
+            return styles
+        average = self.mapping.average
+        truncated = average + truncation * (styles - average)
+        keep = torch.arange(self.num_styles, device=w.device) >= (
+            self.num_styles if truncation_cutoff is None else truncation_cutoff
+        )
+        return torch.where(keep[:, None], styles, truncated)
+
+    @abstractmethod
+    def synthesize(self, styles: Tensor, grid: Grid) -> Tensor:
+        """The picture of `styles` on `grid`.
+
+        Args:
+            styles: (B, K, D) from `map`; each of the K vectors may differ (style mixing).
+            grid: plane coordinates, shared by the batch.
+        Returns:
+            (B, C, H, W) in the weights' precision, nominal range [-1, 1], not clipped.
+        """
+
+    def forward(self, z: Tensor, label: Tensor | None, grid: Grid) -> Tensor:
+        """`synthesize(map(z, label), grid)`, for wrappers that call modules."""
+        return self.synthesize(self.map(z, label), grid)
+
+    def _one_hot(self, label: Tensor | None, batch: int) -> Tensor | None:
+        """(B, label_dim) rows in the weights' precision, or None for an unconditional model."""
+        classes = self.config.label_dim
+        if not classes:
+            if label is not None:
+                raise LabelError("labels given, but this model is unconditional: leave them out")
+            return None
+        if label is None:
+            raise LabelError(f"this model has {classes} classes: give a label for each latent")
+        weight = next(self.parameters())
+        if label.ndim == 1 and not label.is_floating_point():
+            if int(label.min()) < 0 or int(label.max()) >= classes:
+                raise LabelError(f"class index outside 0..{classes - 1}: {label.tolist()}")
+            label = nn.functional.one_hot(label, classes)
+        if label.shape != (batch, classes):
+            raise LabelError(
+                f"labels of shape {tuple(label.shape)}: expected ({batch},) class indices "
+                f"or ({batch}, {classes}) one-hot rows"
+            )
+        return label.to(weight.device, weight.dtype)
+
+
+G = TypeVar("G", bound=type[Generator])
+_FAMILIES: dict[str, tuple[type[Generator], type]] = {}
+
+
+def register_family(name: str, config: type) -> Callable[[G], G]:
+    """Class decorator: makes a generator family known under `name` with its config dataclass."""
+
+    def register(kind: G) -> G:
+        _FAMILIES[name] = (kind, config)
+        return kind
+
+    return register
+
+
+def families() -> list[str]:
+    """Names of the known generator families."""
+    return sorted(_FAMILIES)
+
+
+def build_generator(family: str, config: Mapping[str, Any] | Any) -> Generator:
+    """A freshly initialised generator in evaluation mode, on the CPU.
+
+    Args:
+        family: a name from `families()`.
+        config: the family's config dataclass, or its fields as a dictionary.
+    Raises:
+        ConfigError: for an unknown family or setting.
+    """
+    if family not in _FAMILIES:
+        raise ConfigError(f"unknown generator family {family!r}: {nearest(family, _FAMILIES)}")
+    kind, config_kind = _FAMILIES[family]
+    if isinstance(config, Mapping):
+        config = from_dict(config_kind, config)
+    return kind(config).eval().requires_grad_(False)
+
+
+def describe_generator(generator: Generator) -> tuple[str, dict[str, Any]]:
+    """(family name, config as JSON types): what `build_generator` needs to build it again."""
+    for name, (kind, _) in _FAMILIES.items():
+        if type(generator) is kind:
+            return name, to_dict(generator.config)
+    raise ConfigError(f"{type(generator).__name__} is not a registered generator family")

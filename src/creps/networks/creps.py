@@ -1,0 +1,411 @@
+"""CREPS: column-row entangled pixel synthesis (CVPR 2023), read top to bottom.
+
+Latent -> styles; row and column coordinates -> Fourier features -> modulated layers that emit thick
+row and column lines at every level (section 3.3); lines -> 2-D maps by dot products over the
+thickness (eq. 3) -> fused by decoders (eq. 4-6) -> colour and two refinement blocks (Fig. 2c).
+No spatial convolution anywhere: each pixel depends on its coordinates and the styles alone.
+
+Shapes: B batch, C channels, L levels that emit lines, N channels of a line, D thickness,
+H and W row and column positions, P = H * W pixels (or S * D line samples).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from creps.coordinates import AxisGrid, PointGrid, Sampling
+from creps.errors import ConfigError, GridError, UsageError
+from creps.networks.base import Generator, Grid, register_family
+from creps.networks.layers import EqualizedLinear, MappingNetwork, ModulatedLinear
+
+Axis = Literal["rows", "columns"]
+Composition = Literal["layerwise", "sum", "once", "dense"]
+
+LINE_SCALE = math.sqrt(0.5)
+"""Lines are scaled by this before they meet, so a composed map is half the raw dot product."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrepsConfig:
+    """Everything that defines a CREPS network."""
+
+    resolution: int
+    """Pixels a side of the training pictures: a power of two; sets the number of levels."""
+    img_channels: int = 3
+    """Colour channels of the picture."""
+    z_dim: int = 512
+    """Width of a latent."""
+    w_dim: int = 512
+    """Width of an intermediate latent and of every style vector."""
+    label_dim: int = 0
+    """Number of classes; 0 is unconditional."""
+    mapping_layers: int = 8
+    """Fully connected layers of the mapping network."""
+    channel_base: int = 65536
+    """Line blocks of level r have min(channel_base // r, channel_max) channels."""
+    channel_max: int = 1024
+    """The widest line block."""
+    thickness: int = 8
+    """D: how many products of a row and a column a composed map sums (section 3.3)."""
+    line_channels: int = 32
+    """N: channels of a line, hence of the composed and fused maps."""
+    bandwidth: float = 10.0
+    """Standard deviation of the Fourier frequencies, in cycles per plane."""
+    composition: Composition = "layerwise"
+    """How lines become the final map (Table 4): "layerwise" composes every level and fuses with
+    decoders (eq. 4-6), "sum" adds the levels without decoders, "once" composes the last level alone,
+    "dense" has no lines: 2-D Fourier features through the same blocks (CREPS-NB)."""
+    decoder_widths: tuple[int, ...] = (64, 128, 64)
+    """Hidden widths of a decoder (supplement, Table 6)."""
+    refinement_widths: tuple[int, ...] = (128, 64)
+    """Width of each refinement block (supplement, Table 5)."""
+    clamp: float = 256.0
+    """Modulated layers clip their output to [-clamp, clamp]; 0 does not clip."""
+    sampling: Sampling = "centres"
+    """Where pixels lie: "centres" of their areas (ours) or "corners" (official models)."""
+
+    def __post_init__(self) -> None:
+        if self.resolution < 4 or self.resolution & (self.resolution - 1):
+            raise ConfigError(f"resolution {self.resolution}: expected a power of two, at least 4")
+        for name in ("img_channels", "z_dim", "w_dim", "mapping_layers", "channel_base",
+                     "channel_max", "thickness", "line_channels"):  # fmt: skip
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} {getattr(self, name)}: expected at least 1")
+        if self.label_dim < 0:
+            raise ConfigError(f"label_dim {self.label_dim}: expected 0 or the number of classes")
+        if not (math.isfinite(self.bandwidth) and self.bandwidth > 0):
+            raise ConfigError(f"bandwidth {self.bandwidth}: expected a positive number")
+        if self.clamp < 0:
+            raise ConfigError(f"clamp {self.clamp}: expected 0 or more")
+        if self.channels(4) % 2:
+            raise ConfigError(f"{self.channels(4)} input channels: expected an even number")
+
+    def channels(self, level: int) -> int:
+        """Width of the line block of a level (4, 8, 16, ..., resolution)."""
+        return max(min(self.channel_base // level, self.channel_max), 1)
+
+    @property
+    def levels(self) -> list[int]:
+        """4, 8, 16, ..., resolution: official names; they select widths, nothing is resampled."""
+        return [2**k for k in range(2, self.resolution.bit_length())]
+
+
+CREPS_PRESETS = {
+    f"creps-{resolution}": CrepsConfig(resolution=resolution)
+    for resolution in (128, 256, 512, 1024)
+}
+"""The paper's networks at their official widths."""
+
+
+@dataclass(frozen=True)
+class FeatureMaps:
+    """What happens inside one synthesis (CREPS, Fig. 7).
+
+    Attributes:
+        row_lines, column_lines: (B, L, N, H, D) and (B, L, N, W, D); None for "dense" networks.
+        composed: the maps F of eq. 3, one (B, N, H, W) per level.
+        fused: the maps E of eq. 4-5, one (B, N, H, W) per level.
+        final: (B, N, H, W), the map F of eq. 6 that colour is read from.
+    """
+
+    row_lines: Tensor | None
+    column_lines: Tensor | None
+    composed: list[Tensor]
+    fused: list[Tensor]
+    final: Tensor
+
+
+class FourierInput(nn.Module):
+    """Coordinates to styled Fourier features (Fig. 2a); rows and columns share the frequencies.
+
+    Args:
+        channels: C, even: half sines, half cosines.
+        thickness: D frequencies per channel; 0 builds the dense 2-D input of CREPS-NB.
+        bandwidth: standard deviation of the frequencies, cycles per plane.
+        w_dim: width of the style vector.
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, channels: int, *, thickness: int, bandwidth: float, w_dim: int) -> None:
+        super().__init__()
+        self.channels, self.thickness = channels, thickness
+        columns = 2 * thickness if thickness else 1
+        per_channel = thickness or 2  # D frequencies, or one (y, x) pair
+        frequencies = torch.randn(channels // 2, per_channel) * bandwidth
+        self.register_buffer("frequencies", frequencies)
+        self.weight = nn.Parameter(torch.randn(channels, columns))
+        self.affine = EqualizedLinear(w_dim, channels * columns, bias_init=1.0)
+
+    def lines(self, w: Tensor, coords: Tensor, axis: Axis) -> Tensor:
+        """Style vectors (B, w_dim) and coordinates (S,) to line features (B, C, S * D)."""
+        turns = coords.double()[:, None] * self._frequencies(coords)[:, None, :]  # (C/2, S, D)
+        half = slice(None, self.thickness) if axis == "rows" else slice(self.thickness, None)
+        return self._styled(w, turns, half).flatten(2)
+
+    def dense(self, w: Tensor, points: Tensor) -> Tensor:
+        """Style vectors (B, w_dim) and points (P, 2) to features (B, C, P)."""
+        turns = self._frequencies(points) @ points.double().T  # (C/2, P)
+        return self._styled(w, turns[:, :, None], slice(None)).flatten(2)
+
+    def _frequencies(self, coords: Tensor) -> Tensor:
+        """Frequencies beside the coordinates, in float64: zooms need the phase to many digits."""
+        return self.frequencies.to(coords.device, torch.float64)
+
+    def _styled(self, w: Tensor, turns: Tensor, columns: slice) -> Tensor:
+        """(B, C, S, columns): sine and cosine of `turns` (C/2, S, columns), scaled by style."""
+        phase = (turns - turns.round()).to(self.weight.device, self.weight.dtype) * (2 * math.pi)
+        waves = torch.cat([phase.sin(), phase.cos()])
+        style = self.affine(w).unflatten(1, self.weight.shape) * self.weight  # (B, C, all columns)
+        return waves * (style[:, :, None, columns] / math.sqrt(self.channels))
+
+
+class LineBlock(nn.Module):
+    """A synthesis block of 1x1 modulated layers and the layer "ToRes" that emits its lines.
+
+    Args:
+        widths: channels before, between and after the layers.
+        emits: channels of the emitted lines; 0 emits nothing.
+        w_dim: width of a style vector.
+        clamp: as `ModulatedLinear`.
+    """
+
+    def __init__(self, widths: tuple[int, ...], emits: int, *, w_dim: int, clamp: float) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            ModulatedLinear(i, o, w_dim, clamp=clamp) for i, o in pairwise(widths)
+        )
+        self.emit = (
+            ModulatedLinear(widths[-1], emits, w_dim, demodulate=False, clamp=clamp)
+            if emits
+            else None
+        )
+
+
+class Decoder(nn.Sequential):
+    """The narrow per-pixel network between levels (section 3.4); its last layer is active too."""
+
+    def __init__(self, channels: int, hidden: tuple[int, ...]) -> None:
+        widths = (channels, *hidden, channels)
+        super().__init__(*(EqualizedLinear(i, o, activation=True) for i, o in pairwise(widths)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, N, P) to (B, N, P)."""
+        for layer in self:
+            x = layer.per_position(x)
+        return x
+
+
+class RefinementBlock(nn.Module):
+    """Two modulated layers on 2-D features and the colour they add (supplement, Table 5)."""
+
+    def __init__(
+        self, widths: tuple[int, int], img_channels: int, *, w_dim: int, clamp: float
+    ) -> None:
+        super().__init__()
+        inputs, width = widths
+        self.layers = nn.ModuleList(
+            ModulatedLinear(i, width, w_dim, clamp=clamp) for i in (inputs, width)
+        )
+        self.to_rgb = ModulatedLinear(width, img_channels, w_dim, demodulate=False, clamp=clamp)
+
+    def forward(self, x: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, I, P) to features (B, width, P) and the colour they add (B, C, P)."""
+        for layer in self.layers:
+            x = layer(x, w)
+        return x, self.to_rgb(x, w)
+
+
+@register_family("creps", CrepsConfig)
+class Creps(Generator):
+    """The CREPS generator; `synthesize` is `lines` of both axes, then `compose`."""
+
+    def __init__(self, config: CrepsConfig) -> None:
+        super().__init__()
+        self.config = config
+        w_dim, channels, levels = config.w_dim, config.line_channels, config.levels
+        self.num_styles = 2 * len(levels) + 1
+        self.mapping = MappingNetwork(
+            z_dim=config.z_dim, label_dim=config.label_dim, w_dim=w_dim, layers=config.mapping_layers
+        )
+        self.input = FourierInput(
+            config.channels(4),
+            thickness=config.thickness if self.separable else 0,
+            bandwidth=config.bandwidth,
+            w_dim=w_dim,
+        )
+        # The first block emits only where it is the only one: the official level 4 is silent.
+        clamp = config.clamp
+        silent = 0 if len(levels) > 1 else channels
+        self.blocks = nn.ModuleList(
+            [LineBlock((config.channels(4),) * 2, silent, w_dim=w_dim, clamp=clamp)]
+        )
+        for below, level in pairwise(levels):
+            widths = (config.channels(below), config.channels(level), config.channels(level))
+            self.blocks.append(LineBlock(widths, channels, w_dim=w_dim, clamp=clamp))
+        self.decoders = nn.ModuleList(
+            Decoder(channels, config.decoder_widths) for _ in range(self._decoder_count())
+        )
+        self.to_rgb = EqualizedLinear(channels, config.img_channels)
+        self.refinement = nn.ModuleList(
+            RefinementBlock(widths, config.img_channels, w_dim=w_dim, clamp=clamp)
+            for widths in pairwise((channels, *config.refinement_widths))
+        )
+
+    @property
+    def separable(self) -> bool:
+        """Whether rows and columns are computed apart (all compositions but "dense")."""
+        return bool(self.config.composition != "dense")
+
+    @property
+    def num_levels(self) -> int:
+        """L: how many levels of lines are composed."""
+        return 1 if self.config.composition == "once" else max(len(self.config.levels) - 1, 1)
+
+    def lines(self, styles: Tensor, coords: Tensor, axis: Axis) -> Tensor:
+        """The thick row or column lines of every composed level (section 3.3).
+
+        Args:
+            styles: (B, K, D) from `map`.
+            coords: (S,) plane coordinates along the axis, any number and order.
+            axis: "rows" or "columns".
+        Returns:
+            (B, L, N, S, D): accumulated over the levels and scaled for `compose`.
+        Raises:
+            GridError: for a "dense" network, which has no lines.
+        """
+        self._check(styles)
+        if not self.separable:
+            raise GridError("a dense network (CREPS-NB) has no lines: use synthesize")
+        return self._emitted_lines(styles, self.input.lines(styles[:, 0], coords, axis))
+
+    def compose(self, row_lines: Tensor, column_lines: Tensor, styles: Tensor) -> Tensor:
+        """The per-pixel half: rows (B, L, N, H, D) meet columns (B, L, N, W, D), eq. 3-6.
+
+        Returns:
+            (B, C, H, W) picture, each pixel from its own row and column line alone.
+        """
+        size = row_lines.shape[3], column_lines.shape[3]
+        return self._colour(self._fuse(_outer(row_lines, column_lines)), styles).unflatten(2, size)
+
+    def synthesize(self, styles: Tensor, grid: Grid) -> Tensor:
+        return self._colour(self._fuse(self._composed_maps(styles, grid)), styles).unflatten(
+            2, grid.shape
+        )
+
+    def feature_maps(self, styles: Tensor, grid: AxisGrid) -> FeatureMaps:
+        """The lines and maps inside `synthesize(styles, grid)` (Fig. 7)."""
+        self._check(styles)
+        rows = columns = None
+        if self.separable:
+            rows, columns = self._both_lines(styles, grid.ys, grid.xs)
+            maps: Iterable[Tensor] = _outer(rows, columns)
+        else:
+            maps = self._composed_maps(styles, grid)
+        steps = list(self._fusion(maps))
+        shaped = [(f.unflatten(2, grid.shape), e.unflatten(2, grid.shape)) for f, e in steps]
+        final = self._final(steps[-1][1]).unflatten(2, grid.shape)
+        return FeatureMaps(rows, columns, [f for f, _ in shaped], [e for _, e in shaped], final)
+
+    def _check(self, styles: Tensor) -> None:
+        if styles.ndim != 3 or styles.shape[1:] != (self.num_styles, self.config.w_dim):
+            raise UsageError(
+                f"styles of shape {tuple(styles.shape)}: expected "
+                f"(B, {self.num_styles}, {self.config.w_dim}), as map gives them"
+            )
+
+    def _decoder_count(self) -> int:
+        """Decoders between the levels and one at the end; "once" has only the last."""
+        return {"layerwise": self.num_levels, "once": 1}.get(self.config.composition, 0)
+
+    def _both_lines(self, styles: Tensor, ys: Tensor, xs: Tensor) -> tuple[Tensor, Tensor]:
+        """Row and column lines in one pass through the shared blocks."""
+        w = styles[:, 0]
+        x = torch.cat([self.input.lines(w, ys, "rows"), self.input.lines(w, xs, "columns")], dim=2)
+        rows, columns = self._emitted_lines(styles, x).split([len(ys), len(xs)], dim=3)
+        return rows, columns
+
+    def _emitted_lines(self, styles: Tensor, x: Tensor) -> Tensor:
+        """Input features (B, C, S * D) to the lines of every composed level (B, L, N, S, D)."""
+        emitted = list(self._emissions(styles, x))[-self.num_levels :]
+        lines = torch.stack(emitted, dim=1) * LINE_SCALE
+        return lines.unflatten(3, (-1, self.config.thickness))
+
+    def _emissions(self, styles: Tensor, x: Tensor) -> Iterator[Tensor]:
+        """What the blocks have emitted up to each level, (B, N, P); block j uses styles 2j-1 to 2j+1.
+
+        Style 0 is the input's, so the one layer of block 0 takes style 1.
+        """
+        total: Tensor | None = None
+        for j, block in enumerate(self.blocks):
+            for k, layer in enumerate(block.layers):
+                x = layer(x, styles[:, max(2 * j - 1, 1) + k])
+            if block.emit is not None:
+                emitted = block.emit(x, styles[:, 2 * j + 1])
+                total = emitted if total is None else total + emitted
+                yield total
+
+    def _composed_maps(self, styles: Tensor, grid: Grid) -> Iterator[Tensor]:
+        """The maps F of each level, (B, N, P), on either kind of grid."""
+        self._check(styles)
+        if not self.separable:
+            features = self.input.dense(styles[:, 0], _points(grid))
+            total = list(self._emissions(styles, features))[-1]
+            return iter([total])
+        if isinstance(grid, AxisGrid):
+            return _outer(*self._both_lines(styles, grid.ys, grid.xs))
+        points = _points(grid)
+        rows, columns = self._both_lines(styles, points[:, 0], points[:, 1])
+        return ((r * c).sum(3) for r, c in zip(rows.unbind(1), columns.unbind(1), strict=True))
+
+    def _fusion(self, maps: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """(F, E) of each level, from the maps F in order (eq. 4-5)."""
+        fused: Tensor | None = None
+        for level, composed in enumerate(maps):
+            if fused is None:
+                fused = composed
+            elif self.config.composition == "layerwise":
+                fused = self.decoders[level - 1](fused) + composed
+            else:
+                fused = fused + composed
+            yield composed, fused
+
+    def _fuse(self, maps: Iterable[Tensor]) -> Tensor:
+        """The final map F of eq. 6, (B, N, P); earlier maps are let go on the way."""
+        fused: Tensor | None = None
+        for _, fused in self._fusion(maps):
+            pass
+        assert fused is not None
+        return self._final(fused)
+
+    def _final(self, fused: Tensor) -> Tensor:
+        result: Tensor = self.decoders[-1](fused) if len(self.decoders) else fused
+        return result
+
+    def _colour(self, features: Tensor, styles: Tensor) -> Tensor:
+        """Final features (B, N, P) to colour (B, C, P): a linear head and the refinement blocks."""
+        rgb: Tensor = self.to_rgb.per_position(features)
+        for block in self.refinement:
+            features, residual = block(features, styles[:, -1])
+            rgb = rgb + residual
+        return rgb
+
+
+def _outer(row_lines: Tensor, column_lines: Tensor) -> Iterator[Tensor]:
+    """Compose each level: the dot product over the thickness (eq. 3), (B, N, H * W)."""
+    for rows, columns in zip(row_lines.unbind(1), column_lines.unbind(1), strict=True):
+        yield torch.matmul(rows, columns.mT).flatten(2)
+
+
+def _points(grid: Grid) -> Tensor:
+    """(P, 2) of (y, x) for either kind of grid."""
+    if isinstance(grid, PointGrid):
+        return grid.points.flatten(0, 1)
+    return torch.cartesian_prod(grid.ys, grid.xs).reshape(-1, 2)

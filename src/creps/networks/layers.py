@@ -1,0 +1,146 @@
+"""Layers shared by the families: equalised learning rate, mapping network, modulated 1x1 layers.
+
+Shapes: B batch, I input and O output channels, P positions (pixels, or line positions times thickness).
+Features are (B, channels, P); all layers act on each position alone.
+Gains are folded into the small weights: leaky ReLU is positively homogeneous, so
+gain * lrelu(W x + b) = lrelu(gain * W x + gain * b).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SLOPE = 0.2
+"""Negative slope of every leaky ReLU (StyleGAN2)."""
+GAIN = math.sqrt(2)
+"""Keeps the variance through a leaky ReLU."""
+EPSILON = 1e-8
+
+
+def second_moment_normalised(x: Tensor) -> Tensor:
+    """`x` divided by the root mean square of its last axis (StyleGAN2's latent normalisation)."""
+    return x * (x.square().mean(-1, keepdim=True) + EPSILON).rsqrt()
+
+
+class EqualizedLinear(nn.Module):
+    """A fully connected layer with equalised learning rate (Progressive GAN, section 4.1).
+
+    The stored weight has unit variance and is scaled by lr_multiplier / sqrt(I) at run time.
+
+    Args:
+        inputs: I.
+        outputs: O.
+        activation: True applies leaky ReLU with gain sqrt(2).
+        lr_multiplier: scales weight and bias at run time; the weight starts at randn / lr_multiplier.
+        bias_init: the bias in effect at the start.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        activation: bool = False,
+        lr_multiplier: float = 1.0,
+        bias_init: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_multiplier)
+        self.bias = nn.Parameter(torch.full((outputs,), bias_init / lr_multiplier))
+        gain = GAIN if activation else 1.0
+        self.activation = activation
+        self.weight_gain = gain * lr_multiplier / math.sqrt(inputs)
+        self.bias_gain = gain * lr_multiplier
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., I) to (..., O)."""
+        y = F.linear(x, self.weight * self.weight_gain, self.bias * self.bias_gain)
+        return F.leaky_relu_(y, SLOPE) if self.activation else y
+
+    def per_position(self, x: Tensor) -> Tensor:
+        """(B, I, P) to (B, O, P)."""
+        weight = (self.weight * self.weight_gain).expand(len(x), -1, -1)
+        y = torch.baddbmm((self.bias * self.bias_gain)[:, None], weight, x)
+        return F.leaky_relu_(y, SLOPE) if self.activation else y
+
+
+class ModulatedLinear(nn.Module):
+    """StyleGAN2's modulated convolution with a 1x1 kernel and no noise (CREPS, section 3.2).
+
+    Args:
+        inputs: I.
+        outputs: O.
+        w_dim: width of a style vector.
+        demodulate: True: weights normalised, bias, leaky ReLU, gain sqrt(2) (a synthesis layer).
+            False: style scaled by 1 / sqrt(I), linear output (the emitting layers "ToRGB", "ToRes").
+        clamp: output is clipped to [-clamp, clamp]; 0 does not clip. It matters in half precision
+            (StyleGAN2-ADA, appendix D) and costs a pass over the features.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        w_dim: int,
+        *,
+        demodulate: bool = True,
+        clamp: float = 256.0,
+    ) -> None:
+        super().__init__()
+        self.affine = EqualizedLinear(w_dim, inputs, bias_init=1.0)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.demodulate, self.clamp = demodulate, clamp
+        self.style_gain = 1.0 if demodulate else 1.0 / math.sqrt(inputs)
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """Features (B, I, P) and style vectors (B, w_dim) to (B, O, P)."""
+        weight = self.weight * (self.affine(w) * self.style_gain)[:, None, :]  # (B, O, I)
+        bias = self.bias
+        if self.demodulate:
+            weight = weight * (weight.square().sum(2, keepdim=True) + EPSILON).rsqrt() * GAIN
+            bias = bias * GAIN
+        y = torch.baddbmm(bias[:, None], weight, x)
+        if self.demodulate:
+            y = F.leaky_relu_(y, SLOPE)
+        return y.clamp(-self.clamp, self.clamp) if self.clamp else y
+
+
+class MappingNetwork(nn.Module):
+    """Latents to intermediate latents w: 8 narrow-learning-rate layers (StyleGAN, section 2).
+
+    Args:
+        z_dim: width of latents; label_dim: number of classes, 0 for none; w_dim: width of w.
+        layers: number of fully connected layers.
+    """
+
+    average: Tensor
+
+    def __init__(self, *, z_dim: int, label_dim: int, w_dim: int, layers: int) -> None:
+        super().__init__()
+        self.embed = EqualizedLinear(label_dim, w_dim) if label_dim else None
+        widths = [z_dim + (w_dim if label_dim else 0)] + [w_dim] * layers
+        self.layers = nn.ModuleList(
+            EqualizedLinear(i, o, activation=True, lr_multiplier=0.01)
+            for i, o in zip(widths[:-1], widths[1:], strict=True)
+        )
+        self.register_buffer("average", torch.zeros(w_dim))
+
+    def forward(self, z: Tensor, label: Tensor | None) -> Tensor:
+        """Latents (B, Z) and one-hot labels (B, label_dim) or None to w (B, w_dim)."""
+        weight = self.layers[0].weight
+        x = second_moment_normalised(z.to(weight.device, weight.dtype))
+        if self.embed is not None:
+            x = torch.cat([x, second_moment_normalised(self.embed(label))], dim=1)
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    @torch.no_grad()
+    def track_average(self, w: Tensor, *, decay: float = 0.998) -> None:
+        """Move the running average of w, the centre of truncation, towards this batch (B, w_dim)."""
+        self.average.lerp_(w.mean(0), 1 - decay)

@@ -1,0 +1,86 @@
+"""Tiles: a canvas cut into rectangles of pixels, in integers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import overload
+
+from creps.errors import GridError
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A rectangle of pixels of a canvas.
+
+    Attributes:
+        top, left: its first row and column of pixels.
+        height, width: its extent in pixels, >= 1.
+    """
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @property
+    def rows(self) -> slice:
+        """The rows of the canvas it covers."""
+        return slice(self.top, self.top + self.height)
+
+    @property
+    def columns(self) -> slice:
+        """The columns of the canvas it covers."""
+        return slice(self.left, self.left + self.width)
+
+
+class TilePlan(Sequence[Tile]):
+    """The tiles of a canvas, row by row; each is worked out when asked for, however many there are.
+
+    Args:
+        height, width: pixels of the canvas, >= 1.
+        edge: pixels of a tile's side, >= 1; tiles at the bottom and right borders may be smaller.
+    Raises:
+        GridError: if a size is below 1.
+    """
+
+    def __init__(self, height: int, width: int, edge: int) -> None:
+        if height < 1 or width < 1 or edge < 1:
+            raise GridError(
+                f"size {height}x{width} in tiles of {edge}: all must be at least 1 pixel"
+            )
+        self.height, self.width, self.edge = height, width, edge
+        self.down, self.across = -(-height // edge), -(-width // edge)
+
+    def __len__(self) -> int:
+        return self.down * self.across
+
+    @overload
+    def __getitem__(self, index: int) -> Tile: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Tile]: ...
+    def __getitem__(self, index: int | slice) -> Tile | list[Tile]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        place = range(len(self))[index]  # negative indices, and IndexError past the end
+        top, left = (step * self.edge for step in divmod(place, self.across))
+        return Tile(
+            top, left, min(self.edge, self.height - top), min(self.edge, self.width - left)
+        )
+
+
+def plan(height: int, width: int, tile: int) -> TilePlan:
+    """Cut a canvas into tiles that cover each pixel exactly once, row by row.
+
+    Args:
+        height, width: pixels of the canvas, >= 1.
+        tile: pixels of a tile's side, >= 1.
+    Returns:
+        a sequence of tiles; those at the bottom and right borders may be smaller.
+    Raises:
+        GridError: if a size is below 1.
+    Example:
+        >>> [(t.top, t.left, t.height, t.width) for t in plan(2, 3, 2)]
+        [(0, 0, 2, 2), (0, 2, 2, 1)]
+    """
+    return TilePlan(height, width, tile)
