@@ -43,7 +43,11 @@ def native_name(name: str, *, top: int) -> str:
 
     name = name.removeprefix("synthesis.")
     name = re.sub(r"^mapping\.fc(\d)", r"mapping.layers.\1", name)
-    name = name.replace("w_avg", "average").replace("b4.input", "input").replace("freqs", "frequencies")
+    name = (
+        name.replace("w_avg", "average")
+        .replace("b4.input", "input")
+        .replace("freqs", "frequencies")
+    )
     name = name.replace("b4.fc1", "b4.fc0").replace("decoder_img", "to_rgb")
     name = re.sub(r"^block(\d+)", r"refinement.\1", name)
     name = re.sub(r"(refinement.\d+)\.tores", r"\1.to_rgb", name).replace(".tores", ".emit")

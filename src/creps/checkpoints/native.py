@@ -6,11 +6,9 @@ The weights file is complete in itself: its metadata holds the document. In a di
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,59 +17,19 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
-import creps.networks.creps  # noqa: F401  (registers the family)
+from creps.checkpoints.atomic import write_atomically, write_directory
+from creps.checkpoints.documents import Document
 from creps.checkpoints.packaged import packaged_path
 from creps.errors import CheckpointError, ConfigError, UsageError
 from creps.networks.base import Generator, build_generator, describe_generator
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
-FORMAT = "creps-model"
-VERSION = 1
 METADATA_KEY = "creps"
 """Where the document lies in the metadata of a weights file."""
 
 STORED_TYPES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
 """What weights may be stored as, and how safetensors calls it; they are loaded as float32."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Document:
-    """What `config.json` says of a model.
-
-    Attributes:
-        family: registered name of the generator family.
-        config: fields of the family's config, as JSON types.
-        record: free JSON: training, source, credits, license.
-    """
-
-    family: str
-    config: Mapping[str, Any]
-    record: Mapping[str, Any]
-
-    def to_json(self) -> str:
-        """The text of `config.json`."""
-        document = {"format": FORMAT, "version": VERSION, **asdict(self)}
-        return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str | bytes, where: Path) -> Document:
-        """Read the text of `config.json`, strictly; errors name the file `where`."""
-        try:
-            values = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise CheckpointError(f"{where}: not JSON ({error})") from None
-        if not isinstance(values, dict) or values.get("format") != FORMAT:
-            raise CheckpointError(f"{where}: not a creps model (no format {FORMAT!r})")
-        version = values.get("version")
-        if version != VERSION:
-            raise CheckpointError(
-                f"{where}: format version {version!r}, this creps reads {VERSION}: upgrade creps"
-            )
-        family, config, record = (values.get(key) for key in ("family", "config", "record"))
-        if not isinstance(family, str) or not isinstance(config, dict):
-            raise CheckpointError(f"{where}: family or config is missing")
-        return cls(family=family, config=config, record=record if isinstance(record, dict) else {})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,22 +84,23 @@ def save(
     )
     try:
         text = document.to_json()
+        content = text.encode()
     except (TypeError, ValueError) as error:
         raise UsageError(f"the record of a model must be JSON: {error}") from None
     weights = to_safetensors(_stored(generator, dtype), {METADATA_KEY: text})
     if path.suffix == ".safetensors":
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_atomically(path, weights)
+        write_atomically(path, weights)
     elif path.is_dir():
         # Weights first: should the second step never come, they are still complete in themselves.
-        _write_atomically(path / WEIGHTS, weights)
-        _write_atomically(path / CONFIG, text.encode())
+        write_atomically(path / WEIGHTS, weights)
+        write_atomically(path / CONFIG, content)
     elif path.exists():
         raise CheckpointError(
             f"{path} is a file: give a directory or a name ending in .safetensors"
         )
     else:
-        _write_directory(path, {WEIGHTS: weights, CONFIG: text.encode()})
+        write_directory(path, {WEIGHTS: weights, CONFIG: content})
 
 
 def load(path_or_name: str | os.PathLike[str]) -> Generator:
@@ -202,7 +161,7 @@ def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], *, metadata: Mapping[str, str] | None = None
 ) -> None:
     """Write a safetensors file that appears at once or not at all, in an existing folder."""
-    _write_atomically(path, to_safetensors(dict(tensors), dict(metadata or {})))
+    write_atomically(path, to_safetensors(dict(tensors), dict(metadata or {})))
 
 
 def skeleton(family: str, config: Mapping[str, Any] | Any, where: Path) -> Generator:
@@ -304,7 +263,8 @@ def check_names(expected: Mapping[str, Any], found: set[str], where: Path) -> No
         if names:
             others = f" and {len(names) - 1} more" if len(names) > 1 else ""
             raise CheckpointError(
-                f"{where}: tensor {min(names)!r}{others} {problem}: the weights do not fit the config"
+                f"{where}: tensor {min(names)!r}{others} {problem}: "
+                "the weights do not fit the config"
             )
 
 
@@ -330,33 +290,3 @@ def _stored(generator: Generator, dtype: torch.dtype) -> dict[str, Tensor]:
             )
         tensors[name] = stored
     return tensors
-
-
-def _write_directory(path: Path, contents: Mapping[str, bytes]) -> None:
-    """Make a directory with all of its files, or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        temporary.mkdir()
-        for name, content in contents.items():
-            _write_synced(temporary / name, content)
-        temporary.replace(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file by another content, or leave it as it was."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        _write_synced(temporary, content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _write_synced(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

@@ -7,6 +7,11 @@ from typing import NoReturn
 
 import typer
 
+from creps.cli.data import data_app
+from creps.cli.demo import demo
+from creps.cli.generate import generate
+from creps.cli.models import convert, info
+from creps.cli.train import train
 from creps.errors import CrepsError
 
 app = typer.Typer(
@@ -16,6 +21,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+for command in (generate, demo, info, convert, train):
+    app.command()(command)
+app.add_typer(data_app, name="data")
 
 
 def main() -> None:

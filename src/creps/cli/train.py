@@ -94,8 +94,8 @@ def _train(
     seconds: float | None,
     tensorboard: bool,
 ) -> None:
-    from creps.training.callbacks import Callback, Log, Previews, Snapshots, TimeLimit
-    from creps.training.loop import StopRequest, stop_on_signals
+    from creps.training.callbacks import Log, Previews, Snapshots, TimeLimit
+    from creps.training.loop import Callback, StopRequest, stop_on_signals
     from creps.training.loop import train as train_loop
     from creps.training.run import open_run
 

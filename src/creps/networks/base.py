@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from creps.config import from_dict, to_dict
 from creps.coordinates import AxisGrid, PointGrid, Sampling
-from creps.errors import ConfigError, LabelError, UsageError, nearest
-from creps.networks.layers import MappingNetwork
+from creps.errors import ConfigError, UsageError, nearest
+from creps.networks.layers import MappingNetwork, one_hot_labels
 
 Grid = AxisGrid | PointGrid
 
@@ -71,8 +71,13 @@ class Generator(nn.Module, ABC):
             UsageError: if z has another width than the model's latents.
         """
         if z.ndim != 2 or z.shape[1] != self.config.z_dim:
-            raise UsageError(f"latents of shape {tuple(z.shape)}: expected (B, {self.config.z_dim})")
-        w = self.mapping(z, self._one_hot(label, len(z)))
+            raise UsageError(
+                f"latents of shape {tuple(z.shape)}: expected (B, {self.config.z_dim})"
+            )
+        one_hot = one_hot_labels(
+            label, batch=len(z), classes=self.config.label_dim, like=self.mapping.average
+        )
+        w = self.mapping(z, one_hot)
         styles = w.unsqueeze(1).repeat(1, self.num_styles, 1)
         if truncation == 1.0:
             return styles
@@ -97,27 +102,6 @@ class Generator(nn.Module, ABC):
     def forward(self, z: Tensor, label: Tensor | None, grid: Grid) -> Tensor:
         """`synthesize(map(z, label), grid)`, for wrappers that call modules."""
         return self.synthesize(self.map(z, label), grid)
-
-    def _one_hot(self, label: Tensor | None, batch: int) -> Tensor | None:
-        """(B, label_dim) rows in the weights' precision, or None for an unconditional model."""
-        classes = self.config.label_dim
-        if not classes:
-            if label is not None:
-                raise LabelError("labels given, but this model is unconditional: leave them out")
-            return None
-        if label is None:
-            raise LabelError(f"this model has {classes} classes: give a label for each latent")
-        weight = next(self.parameters())
-        if label.ndim == 1 and not label.is_floating_point():
-            if int(label.min()) < 0 or int(label.max()) >= classes:
-                raise LabelError(f"class index outside 0..{classes - 1}: {label.tolist()}")
-            label = nn.functional.one_hot(label, classes)
-        if label.shape != (batch, classes):
-            raise LabelError(
-                f"labels of shape {tuple(label.shape)}: expected ({batch},) class indices "
-                f"or ({batch}, {classes}) one-hot rows"
-            )
-        return label.to(weight.device, weight.dtype)
 
 
 G = TypeVar("G", bound=type[Generator])

@@ -233,7 +233,10 @@ class Creps(Generator):
         w_dim, channels, levels = config.w_dim, config.line_channels, config.levels
         self.num_styles = 2 * len(levels) + 1
         self.mapping = MappingNetwork(
-            z_dim=config.z_dim, label_dim=config.label_dim, w_dim=w_dim, layers=config.mapping_layers
+            z_dim=config.z_dim,
+            label_dim=config.label_dim,
+            w_dim=w_dim,
+            layers=config.mapping_layers,
         )
         self.input = FourierInput(
             config.channels(4),

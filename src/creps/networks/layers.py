@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from creps.errors import LabelError
+
 SLOPE = 0.2
 """Negative slope of every leaky ReLU (StyleGAN2)."""
 GAIN = math.sqrt(2)
@@ -24,6 +26,41 @@ EPSILON = 1e-8
 def second_moment_normalised(x: Tensor) -> Tensor:
     """`x` divided by the root mean square of its last axis (StyleGAN2's latent normalisation)."""
     return x * (x.square().mean(-1, keepdim=True) + EPSILON).rsqrt()
+
+
+def one_hot_labels(
+    label: Tensor | None, *, batch: int, classes: int, like: Tensor
+) -> Tensor | None:
+    """Labels as the networks take them.
+
+    Args:
+        label: (B,) class indices or (B, classes) one-hot (or mixed) rows; None for none.
+        batch: B, how many labels there must be.
+        classes: of the model; 0 for unconditional ones.
+        like: gives the result its device and precision.
+    Returns:
+        (B, classes), or None for an unconditional model.
+    Raises:
+        LabelError: if labels are missing, unexpected or of another shape, or a class is unknown.
+    """
+    if not classes:
+        if label is not None:
+            raise LabelError("labels given, but this model is unconditional: leave them out")
+        return None
+    if label is None:
+        raise LabelError(f"this model has {classes} classes: give a label for each of the {batch}")
+    indices = label.ndim == 1 and not label.is_floating_point()
+    if label.shape != ((batch,) if indices else (batch, classes)):
+        raise LabelError(
+            f"labels of shape {tuple(label.shape)}: expected ({batch},) class indices "
+            f"or ({batch}, {classes}) one-hot rows"
+        )
+    if indices:
+        unknown = sorted({int(index) for index in label if not 0 <= index < classes})
+        if unknown:
+            raise LabelError(f"class {unknown[0]} is unknown: expected 0 to {classes - 1}")
+        label = F.one_hot(label.long(), classes)
+    return label.to(like.device, like.dtype)
 
 
 class EqualizedLinear(nn.Module):

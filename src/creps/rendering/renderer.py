@@ -34,13 +34,16 @@ class Separable(Protocol):
     """A generator whose pictures are made of row and column lines."""
 
     @property
-    def separable(self) -> bool: ...
+    def separable(self) -> bool:
+        """Whether this very network has lines: a "dense" one has none."""
 
     def lines(
         self, styles: Tensor, coords: Tensor, axis: Literal["rows", "columns"]
-    ) -> Tensor: ...
+    ) -> Tensor:
+        """(B, L, N, S, D) lines of styles (B, K, D) at coordinates (S,)."""
 
-    def compose(self, row_lines: Tensor, column_lines: Tensor, styles: Tensor) -> Tensor: ...
+    def compose(self, row_lines: Tensor, column_lines: Tensor, styles: Tensor) -> Tensor:
+        """(B, C, H, W) picture of row lines (B, L, N, H, D) and column lines (B, L, N, W, D)."""
 
 
 def render(

@@ -14,8 +14,10 @@ from PIL import Image
 from torch import Tensor
 
 from creps.checkpoints.native import save
+from creps.coordinates import Canvas
 from creps.errors import CrepsError
-from creps.rendering.renderer import latents, to_uint8
+from creps.rendering.latents import latents
+from creps.rendering.renderer import to_uint8
 from creps.training.config import TrainConfig
 from creps.training.loop import StopRequest
 from creps.training.state import TrainState, save_snapshot
@@ -153,8 +155,6 @@ def sample_grid(state: TrainState, config: TrainConfig) -> Any:
     label = None
     if config.generator.label_dim:
         label = torch.arange(len(z), device=state.device) % config.generator.label_dim
-    from creps.coordinates import Canvas
-
     grid = Canvas(size, size, sampling=config.generator.sampling).grid()
     pictures = generator.synthesize(generator.map(z, label), grid)
     rows = pictures.unflatten(0, (-1, PREVIEW_COLUMNS)).permute(0, 3, 1, 4, 2).flatten(2, 3)

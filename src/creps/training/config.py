@@ -151,12 +151,27 @@ def _paper(resolution: int, *, batch: int, gamma: float, images: int) -> TrainCo
     )
 
 
-def _small(resolution: int, *, images: int, generator: CrepsConfig, width: int) -> TrainConfig:
-    """Networks and a recipe that learn on a CPU: frequencies within what the resolution holds."""
+def _small(resolution: int, *, images: int, width: int, judge_width: int) -> TrainConfig:
+    """Networks and a recipe that learn on a CPU.
+
+    The frequencies are well within what the training resolution holds, and the generator has one
+    level more than 32 px asks for, so that 64 px can go on from it.
+    """
     return TrainConfig(
-        generator=generator,
+        generator=CrepsConfig(
+            resolution=64,
+            z_dim=128,
+            w_dim=128,
+            mapping_layers=4,
+            channel_max=width,
+            line_channels=16,
+            bandwidth=4.0,
+            decoder_widths=(32, 64, 32),
+            refinement_widths=(64, 32),
+            clamp=0.0,
+        ),
         discriminator=DiscriminatorConfig(
-            resolution=resolution, channel_base=width * resolution, channel_max=4 * width
+            resolution=resolution, channel_base=32 * judge_width, channel_max=4 * judge_width
         ),
         resolution=resolution,
         batch=16,
@@ -172,31 +187,10 @@ def _small(resolution: int, *, images: int, generator: CrepsConfig, width: int) 
     )
 
 
-def _small_generator(resolution: int, *, width: int, bandwidth: float) -> CrepsConfig:
-    return CrepsConfig(
-        resolution=resolution,
-        z_dim=128,
-        w_dim=128,
-        mapping_layers=4,
-        channel_max=width,
-        line_channels=16,
-        bandwidth=bandwidth,
-        decoder_widths=(32, 64, 32),
-        refinement_widths=(64, 32),
-        clamp=0.0,
-    )
-
-
 PRESETS: dict[str, TrainConfig] = {
-    "smoke": _small(
-        32, images=1_600, generator=_small_generator(32, width=48, bandwidth=3.0), width=16
-    ),
-    "small-32": _small(
-        32, images=200_000, generator=_small_generator(32, width=128, bandwidth=3.0), width=48
-    ),
-    "small-64": _small(
-        64, images=200_000, generator=_small_generator(64, width=128, bandwidth=4.0), width=32
-    ),
+    "smoke": _small(32, images=1_600, width=48, judge_width=16),
+    "small-32": _small(32, images=400_000, width=128, judge_width=48),
+    "small-64": _small(64, images=400_000, width=128, judge_width=48),
     "paper-128": _paper(128, batch=128, gamma=0.5, images=25_000_000),
     "paper-256": _paper(256, batch=32, gamma=10.0, images=25_000_000),
     "paper-512": _paper(512, batch=32, gamma=10.0, images=25_000_000),

@@ -85,7 +85,7 @@ def save_snapshot(state: TrainState, folder: Path) -> Path:
     """Write the state to `folder`, atomically, and remove all but the newest snapshots."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step-{state.step:09d}.safetensors"
-    write_tensors(path, {name: tensor.cpu() for name, tensor in _tensors(state)}, metadata={})
+    write_tensors(path, {name: tensor.cpu() for name, tensor in _tensors(state)})
     for old in snapshots(folder)[:-SNAPSHOTS_KEPT]:
         old.unlink(missing_ok=True)
     return path

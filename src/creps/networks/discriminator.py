@@ -1,0 +1,248 @@
+"""The residual discriminator of StyleGAN2, conditional by projection (StyleGAN2-ADA).
+
+Picture -> 1x1 layer -> residual blocks, each halving the size -> minibatch standard deviation ->
+one convolution and two fully connected layers at 4x4 -> logit.
+
+Shapes: B batch, C channels, H and W pixels, I and O channels in and out.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from creps.errors import ConfigError, UsageError
+from creps.networks.layers import (
+    EPSILON,
+    GAIN,
+    SLOPE,
+    EqualizedLinear,
+    one_hot_labels,
+    second_moment_normalised,
+)
+from creps.networks.resampling import conv2d_resample, resample_filter
+
+SMALLEST = 4
+"""Pixels a side at which the convolutions end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscriminatorConfig:
+    """Everything that defines a discriminator."""
+
+    resolution: int
+    """Pixels a side of the pictures it judges: a power of two."""
+    img_channels: int = 3
+    """Colour channels of the picture."""
+    label_dim: int = 0
+    """Number of classes; 0 is unconditional."""
+    channel_base: int = 32768
+    """At r pixels a side there are min(channel_base // r, channel_max) channels."""
+    channel_max: int = 512
+    """The most channels at any size."""
+    minibatch_group: int = 4
+    """Pictures that share a minibatch standard deviation; the batch is a multiple of it, or smaller."""
+    minibatch_channels: int = 1
+    """Maps of minibatch standard deviation; 0 leaves them out."""
+    mapping_layers: int = 8
+    """Fully connected layers of the label mapping of conditional models."""
+
+    def __post_init__(self) -> None:
+        if self.resolution < SMALLEST or self.resolution & (self.resolution - 1):
+            raise ConfigError(f"resolution {self.resolution}: expected a power of two, at least 4")
+        for name in ("img_channels", "channel_base", "channel_max", "minibatch_group"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} {getattr(self, name)}: expected at least 1")
+        for name in ("label_dim", "minibatch_channels", "mapping_layers"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} {getattr(self, name)}: expected at least 0")
+        if self.minibatch_channels and self.channels(SMALLEST) % self.minibatch_channels:
+            raise ConfigError(
+                f"minibatch_channels {self.minibatch_channels}: expected a divisor of the "
+                f"{self.channels(SMALLEST)} channels at 4x4"
+            )
+
+    def channels(self, size: int) -> int:
+        """Channels of the maps of `size` pixels a side."""
+        return max(min(self.channel_base // size, self.channel_max), 1)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Pixels a side of each residual block's input: resolution, resolution / 2, ..., 8."""
+        return [2**k for k in range(self.resolution.bit_length() - 1, 2, -1)]
+
+
+class EqualizedConv2d(nn.Module):
+    """A convolution with equalised learning rate that keeps or halves the size.
+
+    Args:
+        inputs: I.
+        outputs: O.
+        kernel: pixels a side, odd.
+        activation: True adds a bias and applies leaky ReLU with gain sqrt(2); False is linear.
+        down: 2 low-passes and halves the size.
+        gain: factor on the result.
+    """
+
+    taps: Tensor
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        kernel: int,
+        activation: bool = True,
+        down: int = 1,
+        gain: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if activation else None
+        self.register_buffer("taps", resample_filter(), persistent=False)
+        self.down = down
+        self.gain = gain * (GAIN if activation else 1.0)
+        self.weight_gain = self.gain / math.sqrt(inputs * kernel**2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, I, H, W) to (B, O, H // down, W // down)."""
+        # Leaky ReLU is positively homogeneous: the gain acts on the small weights, not on the maps.
+        bias = None if self.bias is None else self.bias * self.gain
+        y = conv2d_resample(x, self.weight * self.weight_gain, self.taps, bias=bias, down=self.down)
+        return y if bias is None else F.leaky_relu_(y, SLOPE)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions beside a 1x1 shortcut; the size is halved, the variance kept."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv0 = EqualizedConv2d(inputs, inputs, kernel=3)
+        self.conv1 = EqualizedConv2d(inputs, outputs, kernel=3, down=2, gain=math.sqrt(0.5))
+        self.skip = EqualizedConv2d(
+            inputs, outputs, kernel=1, activation=False, down=2, gain=math.sqrt(0.5)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, I, H, W) to (B, O, H // 2, W // 2)."""
+        y: Tensor = self.skip(x) + self.conv1(self.conv0(x))
+        return y
+
+
+def minibatch_deviation(x: Tensor, *, group: int, channels: int = 1) -> Tensor:
+    """How much pictures differ within their group (Progressive GAN, section 3).
+
+    Pictures n, n + B / group, n + 2 B / group, ... form a group.
+
+    Args:
+        x: (B, C, H, W).
+        group: pictures of a group; a smaller batch is one group.
+        channels: maps to make, a divisor of C: each is the mean over its share of the channels.
+    Returns:
+        (B, channels, H, W): constant over the pixels and the same for all of a group.
+    Raises:
+        UsageError: if the batch is no multiple of the group.
+    """
+    batch, _, height, width = x.shape
+    group = min(group, batch)
+    if batch % group:
+        raise UsageError(f"batch of {batch}: expected a multiple of the minibatch group, {group}")
+    groups = x.unflatten(0, (group, -1)).unflatten(
+        2, (channels, -1)
+    )  # (group, B / group, F, C / F, H, W)
+    deviation = (groups.var(0, correction=0) + EPSILON).sqrt().mean((2, 3, 4))  # (B / group, F)
+    return deviation.repeat(group, 1)[:, :, None, None].expand(-1, -1, height, width)
+
+
+class LabelProjection(nn.Module):
+    """Judges whether features suit a class: their inner product with the mapped label.
+
+    Args:
+        label_dim: number of classes; width: of the features; layers: of the mapping.
+    """
+
+    def __init__(self, label_dim: int, width: int, layers: int) -> None:
+        super().__init__()
+        self.embed = EqualizedLinear(label_dim, width)
+        self.layers = nn.Sequential(
+            *(
+                EqualizedLinear(width, width, activation=True, lr_multiplier=0.01)
+                for _ in range(layers)
+            )
+        )
+
+    def forward(self, features: Tensor, label: Tensor) -> Tensor:
+        """Features (B, width) and one-hot labels (B, label_dim) to logits (B, 1)."""
+        mapped = self.layers(second_moment_normalised(self.embed(label)))
+        return (features * mapped).sum(1, keepdim=True) / math.sqrt(features.shape[1])
+
+
+class Discriminator(nn.Module):
+    """Judges pictures: high logits for real ones."""
+
+    def __init__(self, config: DiscriminatorConfig) -> None:
+        super().__init__()
+        self.config = config
+        last = config.channels(SMALLEST)
+        self.from_rgb = EqualizedConv2d(
+            config.img_channels, config.channels(config.resolution), kernel=1
+        )
+        self.blocks = nn.Sequential(
+            *(ResidualBlock(config.channels(n), config.channels(n // 2)) for n in config.sizes)
+        )
+        self.conv = EqualizedConv2d(last + config.minibatch_channels, last, kernel=3)
+        self.fc = EqualizedLinear(last * SMALLEST**2, last, activation=True)
+        self.out = EqualizedLinear(last, last if config.label_dim else 1)
+        self.projection = (
+            LabelProjection(config.label_dim, last, config.mapping_layers)
+            if config.label_dim
+            else None
+        )
+
+    def forward(self, images: Tensor, label: Tensor | None = None) -> Tensor:
+        """Logits of pictures.
+
+        Args:
+            images: (B, C, H, W) of the config's channels and resolution, nominal range [-1, 1]; B a
+                multiple of the minibatch group, or smaller than it.
+            label: (B,) class indices or (B, label_dim) one-hot rows; None for unconditional models.
+        Returns:
+            (B, 1), unbounded.
+        Raises:
+            UsageError: for pictures of another shape, or a batch that does not fall into groups.
+            LabelError: if labels are missing, unexpected or do not fit the pictures.
+        """
+        self._check(images)
+        one_hot = one_hot_labels(
+            label, batch=len(images), classes=self.config.label_dim, like=self.fc.weight
+        )
+        features = self.features(images)
+        logits: Tensor = self.out(features)
+        if self.projection is not None and one_hot is not None:
+            logits = self.projection(logits, one_hot)
+        return logits
+
+    def features(self, images: Tensor) -> Tensor:
+        """Pictures (B, C, H, W) to the features (B, channels at 4x4) that the logit is read from."""
+        # With the channels last, convolutions on the CPU need no reordering: a training step takes
+        # a quarter less time.
+        if images.device.type == "cpu":
+            images = images.contiguous(memory_format=torch.channels_last)
+        x = self.blocks(self.from_rgb(images))
+        if self.config.minibatch_channels:
+            group, channels = self.config.minibatch_group, self.config.minibatch_channels
+            x = torch.cat([x, minibatch_deviation(x, group=group, channels=channels)], dim=1)
+        features: Tensor = self.fc(self.conv(x).flatten(1))
+        return features
+
+    def _check(self, images: Tensor) -> None:
+        size = self.config.resolution
+        if images.ndim != 4 or images.shape[1:] != (self.config.img_channels, size, size):
+            raise UsageError(
+                f"images of shape {tuple(images.shape)}: this discriminator judges "
+                f"(B, {self.config.img_channels}, {size}, {size})"
+            )

@@ -1,0 +1,307 @@
+"""Pickles are read, never run: whatever is in them ends in a plain tree or in one clear line."""
+
+from __future__ import annotations
+
+import builtins
+import io
+import os
+import pickle
+import struct
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from creps.checkpoints.opcodes import StandIn, read_pickle
+from creps.checkpoints.pickles import KNOWN, read_official
+from creps.errors import CheckpointError
+from official_pickles import Persistent, dumps, generator_pickle, module_state
+
+TREES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**200), 2**200)
+    | st.floats(allow_nan=False)
+    | st.text(),
+    lambda inner: (
+        st.lists(inner)
+        | st.dictionaries(st.text(), inner)
+        | st.tuples(inner, inner)
+        | st.sets(st.text())
+    ),
+    max_leaves=20,
+)
+
+
+class Calls:
+    """Pickles as a call of anything."""
+
+    def __init__(self, function: Any, *arguments: Any) -> None:
+        self.reduced = function, arguments
+
+    def __reduce__(self) -> Any:
+        return self.reduced
+
+
+def read_all(path: Path, content: bytes) -> None:
+    """Read everything that can be read of a pickle."""
+    path.write_bytes(content)
+    for network in read_official(path).networks.values():
+        network.tensors()
+
+
+def refusal(path: Path, content: bytes) -> str:
+    """The one line that refuses a pickle."""
+    with pytest.raises(CheckpointError) as caught:
+        read_all(path, content)
+    message = str(caught.value)
+    assert message.isprintable()  # so it is one line
+    assert len(message) < 400 + len(str(path))
+    return message
+
+
+@given(TREES, st.sampled_from([2, 3, 4, 5]))
+def test_plain_trees_come_back_as_they_were(tree: Any, protocol: int) -> None:
+    if protocol < 4:
+        tree = pickle.loads(pickle.dumps(tree))
+        content = pickle.dumps(tree, protocol)
+        if b"set" in content:
+            return  # older protocols call `set`, which only the official table knows
+    else:
+        content = pickle.dumps(tree, protocol)
+    assert read_pickle(memoryview(content), {}) == (tree, len(content))
+
+
+@given(TREES, st.data())
+def test_a_cut_pickle_is_refused(tree: Any, data: st.DataObject) -> None:
+    content = pickle.dumps(tree, 4)
+    cut = data.draw(st.integers(0, len(content) - 1))
+    with pytest.raises(CheckpointError):
+        read_pickle(memoryview(content[:cut]), {})
+
+
+@given(st.binary())
+def test_random_bytes_are_refused_or_plain(content: bytes) -> None:
+    with suppress(CheckpointError):
+        read_pickle(memoryview(b"\x80\x04" + content), KNOWN)
+
+
+def test_a_changed_byte_is_refused_or_harmless(tmp_path: Path) -> None:
+    tensors = {"fc.weight": torch.ones(3, 2), "w_avg": torch.zeros(4)}
+    content = generator_pickle(tensors, {"z_dim": 2})
+    for place in range(0, len(content), 3):
+        broken = bytearray(content)
+        broken[place] ^= 0x55
+        with suppress(CheckpointError):
+            read_all(tmp_path / "network.pkl", bytes(broken))
+
+
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+def test_tensors_of_a_network_are_read(tmp_path: Path, protocol: int) -> None:
+    tensors = {
+        "fc.weight": torch.arange(6.0).reshape(2, 3).T,
+        "fc.half": torch.arange(4).half(),
+        "input.freqs": torch.arange(8.0)[2:6],
+    }
+    path = tmp_path / "network.pkl"
+    path.write_bytes(generator_pickle(tensors, {"z_dim": 2}, protocol=protocol))
+    network = read_official(path).networks["G_ema"]
+    assert network.class_name == "Generator"
+    assert network.init_kwargs == {"z_dim": 2}
+    read = network.tensors()
+    assert read.keys() == tensors.keys()
+    for name, tensor in tensors.items():
+        assert read[name].dtype == tensor.dtype
+        assert torch.equal(read[name], tensor)
+
+
+def test_buffers_that_do_not_persist_are_left_out(tmp_path: Path) -> None:
+    state = module_state({"freqs": torch.ones(1), "coords": torch.ones(2)}, {})
+    state["_non_persistent_buffers_set"] = {"coords"}
+    path = tmp_path / "network.pkl"
+    path.write_bytes(dumps({"G": Persistent("Generator", state)}))
+    assert read_official(path).networks["G"].tensors().keys() == {"freqs"}
+
+
+def test_commands_in_a_pickle_are_not_run(tmp_path: Path) -> None:
+    touched = tmp_path / "touched"
+    command = f"open({str(touched)!r}, 'w')"
+    hostile = {
+        "system": Calls(os.system, f"touch {touched}"),
+        "eval": Calls(eval, command),
+        "exec": Calls(exec, command),
+        "getattr": Calls(getattr, Calls(__import__, "os"), "system"),
+        "load": Calls(pickle.loads, pickle.dumps(Calls(eval, command))),
+        "serialization": Calls(torch.load, str(touched)),
+        "open": Calls(builtins.open, str(touched), "w"),
+    }
+    for name, content in hostile.items():
+        for protocol in (2, 3, 4, 5):
+            message = refusal(tmp_path / "network.pkl", pickle.dumps({"G": content}, protocol))
+            assert "refused global" in message
+            assert name in message
+    assert not touched.exists()
+
+
+def test_commands_in_a_storage_are_not_run(tmp_path: Path) -> None:
+    touched = tmp_path / "touched"
+    stream = io.BytesIO()
+    torch.save(Calls(os.system, f"touch {touched}"), stream, _use_new_zipfile_serialization=False)
+    storage = Calls(torch.storage._load_from_bytes, stream.getvalue())
+    assert "refused global" in refusal(tmp_path / "network.pkl", pickle.dumps({"G": storage}))
+    zipped = io.BytesIO()
+    torch.save({"a": 1}, zipped)
+    storage = Calls(torch.storage._load_from_bytes, zipped.getvalue())
+    assert "not a pickle" in refusal(tmp_path / "network.pkl", pickle.dumps({"G": storage}))
+    assert not touched.exists()
+
+
+def opcodes(*parts: bytes) -> bytes:
+    return b"\x80\x04" + b"".join(parts) + b"."
+
+
+SYSTEM = b"\x8c\x02os\x8c\x06system\x93"
+DICT = b"\x8c\x0bdnnlib.util\x8c\x08EasyDict\x93)R"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "not a pickle"),
+        (b"cos\nsystem\n(S'true'\ntR.", "not a pickle"),
+        (b"PK\x03\x04", "zip file"),
+        (opcodes(b"cos\nsystem\n"), "os.system"),
+        (opcodes(b"(ios\nsystem\n"), "opcode b'i'"),
+        (opcodes(b"(o"), "opcode b'o'"),
+        (opcodes(b"\x82\x01"), r"opcode b'\x82'"),
+        (opcodes(b"Pid\n"), "opcode b'P'"),
+        (opcodes(b"NQ"), "persistent id"),
+        (opcodes(SYSTEM, b")\x81"), "os.system"),
+        (opcodes(b"\x8c\x01a\nos\x93"), "opcode"),
+        (opcodes(b"c" + b"x" * 5000 + b"\nx\n"), "damaged"),
+        (opcodes(b"\x8c\xc8" + b"\n" * 200 + b"\x8c\x01x\x93"), "refused global"),
+        (opcodes(b"NN\x93"), "without a name"),
+        (opcodes(b"N)R"), "not a known global"),
+        (opcodes(DICT, b"N)R"), "not a known global"),
+        (opcodes(DICT, b"}\x8c\x09__class__Nsb"), "refused state"),
+        (opcodes(b"N}b"), "refused state"),
+        (opcodes(b"\x8e" + struct.pack("<Q", 2**62)), "truncated"),
+        (opcodes(b"\x8d" + struct.pack("<Q", 2**62)), "truncated"),
+        (opcodes(b"\x8a\xff"), "truncated"),
+        (opcodes(b"Nr\xff\xff\xff\xff"), "without networks"),
+        (opcodes(b"h\x07"), "damaged"),
+        (opcodes(b"t"), "damaged"),
+        (opcodes(b"0"), "opcode"),
+        (opcodes(b"}K\x01Ns"), "damaged"),
+        (opcodes(b")\x85" * 200_000, b"}", b"h\x00Ns"), "damaged"),
+        (opcodes(b"}" + b")" + b"\x85" * 200_000 + b"Ns"), "damaged"),
+        (opcodes(b"]\x94(", b"h\x00" * 1000, b"e"), "without networks"),
+        (opcodes(b"]" * 100_000, b"a" * 99_999), "without networks"),
+    ],
+)
+def test_hostile_opcodes_are_refused(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "network.pkl"
+    message = refusal(path, content)
+    assert message.startswith(f"{path}: ")
+    assert reason in message
+
+
+def tensor_claim(offset: Any, size: Any, stride: Any) -> bytes:
+    """A tensor of a storage of six values."""
+    storage = torch.zeros(6).reshape(2, 3)
+    _, (saved, *_), *_ = storage.__reduce_ex__(4)
+    claim = Calls(torch._utils._rebuild_tensor_v2, saved, offset, size, stride, False, {})
+    return pickle.dumps({"G": claim})
+
+
+@pytest.mark.parametrize(
+    ("offset", "size", "stride"),
+    [
+        (0, (7,), (1,)),
+        (1, (2, 3), (3, 1)),
+        (0, (2, 3), (4, 1)),
+        (-1, (2,), (1,)),
+        (0, (-2,), (1,)),
+        (0, (2,), (-1,)),
+        (0, (10**9,), (0,)),
+        (0, (10**30, 10**30), (0, 0)),
+        (0, (1,), (10**30,)),
+        (0, (0, 10**30), (1, 1)),
+        (0, (2, 3), (3,)),
+        (0, (1,) * 1000, (1,) * 1000),
+        ("0", (2,), (1,)),
+        (0, "23", (1,)),
+        (0, None, (1,)),
+    ],
+)
+def test_tensors_outside_their_storage_are_refused(
+    tmp_path: Path, offset: Any, size: Any, stride: Any
+) -> None:
+    refusal(tmp_path / "network.pkl", tensor_claim(offset, size, stride))
+
+
+def test_a_storage_that_claims_more_than_it_has_is_refused(tmp_path: Path) -> None:
+    content = tensor_claim(0, (6,), (1,))
+    count = content.rindex(struct.pack("<q", 6))
+    for claimed in (7, 5, 2**40, -1):
+        broken = content[:count] + struct.pack("<q", claimed) + content[count + 8 :]
+        assert "claims" in refusal(tmp_path / "network.pkl", broken)
+
+
+def test_a_network_inside_itself_is_refused(tmp_path: Path) -> None:
+    state = module_state({}, {})
+    state["_modules"]["again"] = Persistent("Layer", state)
+    message = refusal(tmp_path / "network.pkl", dumps({"G": Persistent("Layer", state)}))
+    assert "too deeply" in message
+
+
+def test_a_network_that_doubles_at_every_level_is_refused(tmp_path: Path) -> None:
+    network = Persistent("Layer", module_state({}, {}))
+    for _ in range(60):
+        network = Persistent("Layer", module_state({}, {"a": network, "b": network}))
+    message = refusal(tmp_path / "network.pkl", dumps({"G": network}))
+    assert "modules" in message
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        None,
+        {"_parameters": []},
+        {"_modules": {"a": 1}},
+        {"_parameters": {"a": 1}},
+        {"_buffers": {"a\nb": torch.ones(1)}},
+        {"_buffers": {"a": torch.ones(1)}, "_modules": {"x" * 1000: None}},
+    ],
+)
+def test_a_network_of_other_things_is_refused(tmp_path: Path, state: Any) -> None:
+    path = tmp_path / "network.pkl"
+    path.write_bytes(dumps({"G": Persistent("Layer", state)}))
+    with pytest.raises(CheckpointError) as caught:
+        read_official(path).networks["G"].tensors()
+    assert str(caught.value).isprintable()
+
+
+def test_a_class_name_that_is_none_is_refused(tmp_path: Path) -> None:
+    content = dumps({"G": Persistent("two\nlines", {})})
+    assert "class name" in refusal(tmp_path / "network.pkl", content)
+
+
+def test_a_missing_pickle_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"nothing\.pkl: no such file"):
+        read_official(tmp_path / "nothing.pkl")
+
+
+def test_a_state_is_kept_and_not_interpreted() -> None:
+    class Trap(StandIn):
+        def __setstate__(self, state: Any) -> None:
+            raise AssertionError("called")
+
+    content = opcodes(b"cm\nTrap\n)\x81}\x8c\x01aK\x01sb")
+    made, _ = read_pickle(memoryview(content), {("m", "Trap"): Trap})
+    assert isinstance(made, Trap)
+    assert made.state == {"a": 1}

@@ -1,0 +1,278 @@
+"""A run: it learns, resumes bit for bit, refuses other settings, and loses nothing."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+import creps
+from creps.config import from_dict, replace, to_dict
+from creps.coordinates import Canvas
+from creps.errors import CheckpointError, ConfigError, DataError
+from creps.training.callbacks import Log, Previews, Snapshots
+from creps.training.config import PRESETS, TrainConfig, preset
+from creps.training.loop import StopRequest, train
+from creps.training.run import open_run
+from creps.training.state import initial_state, save_snapshot, snapshots, step_random
+from creps.training.steps import draw_region, make_batch, update_average
+
+TINY = [
+    "resolution=8",
+    "discriminator.resolution=8",
+    "generator.resolution=8",
+    "generator.channel_max=8",
+    "generator.z_dim=8",
+    "generator.w_dim=8",
+    "discriminator.channel_max=8",
+    "batch=4",
+    "images=32",
+    "log_every=2",
+    "preview_every=4",
+    "snapshot_every=3",
+    "data.workers=0",
+]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    random = np.random.default_rng(0)
+    for k in range(10):
+        pixels = random.integers(0, 255, (20, 24, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{k}.png")
+    return folder
+
+
+def tiny(*changes: str) -> TrainConfig:
+    return replace(preset("smoke"), [*TINY, *changes])
+
+
+def run_to(folder, config, data, *, steps=None):
+    """Train in `folder`, stopping after `steps` steps in all as a signal would."""
+    run = open_run(folder, config, data)
+    stop = StopRequest()
+
+    class StopAt:
+        def after_step(self, state, stats):
+            if steps is not None and state.step >= steps:
+                stop.reason = "test"
+
+        def at_end(self, state):
+            pass
+
+    callbacks = [
+        Log(folder / "log.jsonl", config, first_step=run.state.step),
+        Previews(folder / "previews", config),
+        Snapshots(folder, config, record={"data": run.data}),
+        StopAt(),
+    ]
+    train(run.state, run.pictures, config, callbacks=callbacks, stop=stop)
+    return run.state
+
+
+def files(folder):
+    """Bytes of everything a run leaves that does not tell the time."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "log.jsonl"
+    }
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        ["loss.kind=relativistic", "loss.discriminator_interval=2"],
+        ["loss.kind=nonsaturating", "loss.r2_gamma=0", "loss.path_length_weight=2",
+         "loss.generator_interval=2", "data.mirror=true"],
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("stopped_at", [3, 5])
+def test_a_stopped_run_ends_with_the_same_bytes(tmp_path, pictures, recipe, stopped_at):
+    config = tiny(*recipe)
+    run_to(tmp_path / "whole", config, pictures)
+    run_to(tmp_path / "parts", config, pictures, steps=stopped_at)
+    run_to(tmp_path / "parts", config, pictures)
+    whole, parts = files(tmp_path / "whole"), files(tmp_path / "parts")
+    assert whole["model/model.safetensors"] == parts["model/model.safetensors"]
+    last = f"snapshots/step-{config.steps:09d}.safetensors"
+    assert whole[last] == parts[last]
+    assert whole["previews/000000032.png"] == parts["previews/000000032.png"]
+
+
+def test_a_killed_run_resumes_from_its_last_snapshot(tmp_path, pictures):
+    """A real SIGKILL in the middle, then the same command: the bytes of an unbroken run."""
+    command = [sys.executable, "-m", "creps", "train", "--data", str(pictures), "--preset", "smoke"]
+    changes = [*TINY, "images=160", "preview_every=0"]
+    command += [word for change in changes for word in ("--set", change)]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run([*command, "--out", str(whole)], check=True, capture_output=True)
+    process = subprocess.Popen(
+        [*command, "--out", str(killed)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 60
+    while not snapshots(killed / "snapshots") and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert snapshots(killed / "snapshots"), "killed before its first snapshot"
+    done = subprocess.run([*command, "--out", str(killed)], check=True, capture_output=True)
+    assert b"going on at step" in done.stdout or b"is complete" in done.stdout
+    assert (whole / "model/model.safetensors").read_bytes() == (
+        killed / "model/model.safetensors"
+    ).read_bytes()
+    steps = [json.loads(line)["step"] for line in (killed / "log.jsonl").open()]
+    assert steps == sorted(set(steps))
+
+
+def test_a_model_of_a_run_loads_and_draws(tmp_path, pictures):
+    config = tiny()
+    state = run_to(tmp_path / "run", config, pictures)
+    generator = creps.load(tmp_path / "run/model")
+    styles = generator.map(creps.latents([3], generator))
+    grid = Canvas(5, 9).grid()
+    torch.testing.assert_close(
+        generator.synthesize(styles, grid), state.average.synthesize(styles, grid)
+    )
+    assert generator.record["training"]["images"] == 32
+
+
+def test_training_moves_every_parameter(tmp_path, pictures):
+    config = tiny("loss.path_length_weight=2")
+    before = initial_state(config)
+    after = run_to(tmp_path / "run", config, pictures)
+    for network in ("generator", "discriminator", "average"):
+        trained = dict(getattr(after, network).named_parameters())
+        for name, start in getattr(before, network).named_parameters():
+            assert not torch.equal(start, trained[name]), f"{network}.{name} did not move"
+
+
+def test_other_settings_or_data_are_refused_by_name(tmp_path, pictures):
+    run_to(tmp_path / "run", tiny(), pictures, steps=1)
+    with pytest.raises(ConfigError, match=r"started with loss.r1_gamma=0.5, now it is 3"):
+        open_run(tmp_path / "run", tiny("loss.r1_gamma=3"), pictures)
+    other = tmp_path / "other"
+    other.mkdir()
+    Image.new("RGB", (8, 8)).save(other / "a.png")
+    with pytest.raises(ConfigError, match="started with other pictures"):
+        open_run(tmp_path / "run", tiny(), other)
+
+
+def test_a_longer_run_goes_on(tmp_path, pictures):
+    run_to(tmp_path / "run", tiny("images=16"), pictures)
+    assert run_to(tmp_path / "run", tiny("images=24"), pictures).step == 6
+
+
+def test_a_folder_of_something_else_is_not_touched(tmp_path, pictures):
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(ConfigError, match="not empty and holds no run"):
+        open_run(tmp_path, tiny(), pictures)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_damaged_snapshot_is_named(tmp_path, pictures):
+    run_to(tmp_path / "run", tiny(), pictures, steps=3)
+    newest = snapshots(tmp_path / "run/snapshots")[-1]
+    newest.write_bytes(newest.read_bytes()[:100])
+    with pytest.raises(CheckpointError, match=newest.name):
+        open_run(tmp_path / "run", tiny(), pictures)
+
+
+def test_only_the_newest_snapshots_are_kept(tmp_path, pictures):
+    config = tiny("snapshot_every=1")
+    run_to(tmp_path / "run", config, pictures)
+    assert len(snapshots(tmp_path / "run/snapshots")) == 2
+
+
+def test_a_failing_disk_leaves_the_old_snapshot(tmp_path, pictures, monkeypatch):
+    config = tiny()
+    state = initial_state(config)
+    save_snapshot(state, tmp_path)
+    kept = files(tmp_path)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    state.step = 1
+    with pytest.raises(OSError, match="No space"):
+        save_snapshot(state, tmp_path)
+    assert files(tmp_path) == kept
+
+
+def test_labels_must_match_the_networks(tmp_path, pictures):
+    with pytest.raises((DataError, ConfigError)):
+        open_run(tmp_path / "run", tiny("data.labels=true"), pictures)
+
+
+def test_state_holds_what_the_next_step_needs(tmp_path):
+    config = tiny("loss.path_length_weight=2")
+    path = save_snapshot(initial_state(config), tmp_path)
+    names = set(load_file(path))
+    assert {"step", "path_length_mean", "average.mapping.average"} <= names
+
+
+def test_the_same_seed_gives_the_same_weights_and_leaves_global_randomness_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    first, second = initial_state(tiny()), initial_state(tiny())
+    assert torch.equal(torch.rand(3), expected)
+    for a, b in zip(first.generator.parameters(), second.generator.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_draws_depend_on_seed_step_and_purpose():
+    def draw(*key):
+        return torch.rand(4, generator=step_random(*key)).tolist()
+
+    assert draw(0, 1, "z") == draw(0, 1, "z")
+    assert len({tuple(draw(*k)) for k in [(0, 1, "z"), (1, 1, "z"), (0, 2, "z"), (0, 1, "y")]}) == 4
+
+
+def test_shifts_stay_within_half_a_pixel_and_differ():
+    config = tiny()
+    windows = [draw_region(config, step).window for step in range(50)]
+    assert len(set(windows)) == 50
+    assert all(abs(edge - whole) <= 0.5 / 8 for w in windows for edge, whole in zip(w, (0, 0, 1, 1), strict=True))
+    still = tiny("data.subpixel_shift=false")
+    assert draw_region(still, 3).window == (0, 0, 1, 1)
+
+
+def test_patches_are_area_means_in_the_nominal_range():
+    config = tiny("data.subpixel_shift=false")
+    pictures = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
+    batch = make_batch(config, 0, pictures, torch.zeros(4))
+    means = pictures.double().unflatten(3, (8, 4)).unflatten(2, (8, 4)).mean((3, 5)) / 127.5 - 1
+    torch.testing.assert_close(batch.image.double(), means, rtol=0, atol=1e-5)
+    assert batch.label is None
+
+
+def test_moving_average_follows_its_half_life():
+    config = tiny("ema_half_life=4", "ema_rampup=1000")  # one batch halves the old weights' share
+    state = initial_state(config)
+    start = next(state.average.parameters()).clone()
+    with torch.no_grad():
+        next(state.generator.parameters()).add_(1.0)
+    update_average(state, config)
+    torch.testing.assert_close(next(state.average.parameters()), start + 0.5)
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_presets_survive_their_own_json(name):
+    config = PRESETS[name]
+    assert from_dict(TrainConfig, json.loads(json.dumps(to_dict(config)))) == config
+
+
+def test_unknown_presets_and_settings_name_the_nearest():
+    with pytest.raises(ConfigError, match="did you mean smoke"):
+        preset("smokey")
+    with pytest.raises(ConfigError, match="did you mean r1_gamma"):
+        tiny("loss.r1_gama=3")
