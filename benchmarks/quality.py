@@ -21,6 +21,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -34,7 +35,7 @@ import typer
 from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn, track
 
 from creps.checkpoints.native import load, summarize
 from creps.data.portraits import ART_VERSION, portrait
@@ -219,23 +220,37 @@ def distances(features: dict[str, NDArray[np.float32]]) -> dict[str, dict[str, f
 
 def consistency(generator: Generator, training_size: int) -> dict[str, Any]:
     """Scale consistency in dB, and the lattice ratio beside that of real portraits."""
-    seeds, large = range(PROBES), LATTICE_FACTOR * training_size
-    ratios = {
-        "model": [render(generator, seed=seed, size=large) for seed in seeds],
-        "real": [real_picture(index, large, drawn_at=large) for index in seeds],
+    large = LATTICE_FACTOR * training_size
+    sources = {
+        "model": lambda seed: render(generator, seed=seed, size=large),
+        "real": lambda index: real_picture(index, large, drawn_at=large),
     }
     return {
         "probes": PROBES,
         "scale_consistency_db": {
-            f"{size} against {2 * size}": scale_consistency(generator, seeds, size=size)
+            f"{size} against {2 * size}": scale_consistency(
+                generator, _shown(range(PROBES), f"consistency {size}"), size=size
+            )
             for size in (training_size, 2 * training_size)
         },
         "lattice_ratio": {
-            name: float(np.mean([lattice_ratio(p.mean(2), LATTICE_FACTOR) for p in pictures]))
-            for name, pictures in ratios.items()
+            name: float(
+                np.mean(
+                    [
+                        lattice_ratio(source(number).mean(2), LATTICE_FACTOR)
+                        for number in _shown(range(PROBES), f"lattice {name}")
+                    ]
+                )
+            )
+            for name, source in sources.items()
         },
         "lattice_size": large,
     }
+
+
+def _shown(numbers: range, what: str) -> Iterable[int]:
+    """The numbers, with a progress bar on stderr."""
+    return track(numbers, what, console=Console(stderr=True))
 
 
 def conditions(model: str, weights: str, count: int) -> dict[str, Any]:
@@ -290,7 +305,7 @@ def measure(
     record = conditions(model, weights, n) | {"training_size": training_size}
     record |= {"distances": distances(features), **consistency(generator, training_size)}
     record["seconds"] = round(time.perf_counter() - started, 1)
-    line = json.dumps(record)
+    line = json.dumps(record, allow_nan=False)
     if out is not None:
         part = out.with_name(f".{out.name}.{os.getpid()}")
         part.write_text(line + "\n", encoding="utf-8")

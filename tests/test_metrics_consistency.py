@@ -14,6 +14,7 @@ from torch import Tensor
 
 from creps.errors import UsageError
 from creps.metrics.consistency import (
+    EIGHT_BIT_CEILING,
     box_reduce,
     lattice_ratio,
     psnr,
@@ -113,6 +114,14 @@ def test_consistency_is_the_mean_over_seeds(tiny: Generator) -> None:
 
 def test_a_linear_picture_is_consistent_up_to_rounding(tiny: Generator) -> None:
     assert scale_consistency(Ramp(tiny), [0], size=(12, 20)) > 54
+
+
+def test_a_flat_picture_does_not_make_the_mean_infinite(tiny: Generator) -> None:
+    class Flat(Ramp):
+        def synthesize(self, styles: Tensor, grid: Grid) -> Tensor:
+            return super().synthesize(styles, grid) * 0
+
+    assert scale_consistency(Flat(tiny), [0], size=6) == EIGHT_BIT_CEILING
 
 
 def test_consistency_refuses_nothing_to_compare(tiny: Generator) -> None:

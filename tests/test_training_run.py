@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 import creps
 from creps.config import from_dict, replace, to_dict
 from creps.coordinates import Canvas
-from creps.errors import CheckpointError, ConfigError, DataError
+from creps.errors import CheckpointError, ConfigError, CrepsError, DataError, LabelError
 from creps.training.callbacks import Log, Previews, Snapshots
 from creps.training.config import PRESETS, TrainConfig, preset
 from creps.training.loop import StopRequest, train
@@ -110,7 +110,7 @@ def test_a_stopped_run_ends_with_the_same_bytes(tmp_path, pictures, recipe, stop
 def test_a_killed_run_resumes_from_its_last_snapshot(tmp_path, pictures):
     """A real SIGKILL in the middle, then the same command: the bytes of an unbroken run."""
     command = [sys.executable, "-m", "creps", "train", "--data", str(pictures), "--preset", "smoke"]
-    changes = [*TINY, "images=160", "preview_every=0"]
+    changes = [*TINY, "images=96", "preview_every=0"]
     command += [word for change in changes for word in ("--set", change)]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     subprocess.run([*command, "--out", str(whole)], check=True, capture_output=True)
@@ -128,7 +128,7 @@ def test_a_killed_run_resumes_from_its_last_snapshot(tmp_path, pictures):
     assert (whole / "model/model.safetensors").read_bytes() == (
         killed / "model/model.safetensors"
     ).read_bytes()
-    steps = [json.loads(line)["step"] for line in (killed / "log.jsonl").open()]
+    steps = [json.loads(line)["step"] for line in (killed / "log.jsonl").read_text().splitlines()]
     assert steps == sorted(set(steps))
 
 
@@ -145,7 +145,7 @@ def test_a_model_of_a_run_loads_and_draws(tmp_path, pictures):
 
 
 def test_training_moves_every_parameter(tmp_path, pictures):
-    config = tiny("loss.path_length_weight=2")
+    config = tiny("loss.path_length_weight=2", "loss.kind=nonsaturating")
     before = initial_state(config)
     after = run_to(tmp_path / "run", config, pictures)
     for network in ("generator", "discriminator", "average"):
@@ -208,8 +208,24 @@ def test_a_failing_disk_leaves_the_old_snapshot(tmp_path, pictures, monkeypatch)
 
 
 def test_labels_must_match_the_networks(tmp_path, pictures):
-    with pytest.raises((DataError, ConfigError)):
+    with pytest.raises(LabelError, match="no class labels"):
         open_run(tmp_path / "run", tiny("data.labels=true"), pictures)
+    for k in range(3):
+        (tmp_path / f"data/class{k}").mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / f"data/class{k}/a.png")
+    with pytest.raises(DataError, match="has 3 classes, the networks 0: set generator.label_dim"):
+        open_run(tmp_path / "run", tiny("data.labels=true"), tmp_path / "data")
+    assert not (tmp_path / "run").exists()
+
+
+def test_class_conditional_training_runs(tmp_path):
+    for k in range(3):
+        (tmp_path / f"data/class{k}").mkdir(parents=True)
+        Image.new("RGB", (8, 8), (80 * k, 0, 0)).save(tmp_path / f"data/class{k}/a.png")
+    config = tiny(
+        "data.labels=true", "generator.label_dim=3", "discriminator.label_dim=3", "images=8"
+    )
+    assert run_to(tmp_path / "run", config, tmp_path / "data").step == 2
 
 
 def test_state_holds_what_the_next_step_needs(tmp_path):
@@ -276,3 +292,27 @@ def test_unknown_presets_and_settings_name_the_nearest():
         preset("smokey")
     with pytest.raises(ConfigError, match="did you mean r1_gamma"):
         tiny("loss.r1_gama=3")
+
+
+def test_a_diverged_run_stops_with_advice_and_keeps_its_snapshot(tmp_path, pictures):
+    config = tiny()
+    run_to(tmp_path / "run", config, pictures, steps=3)
+    run = open_run(tmp_path / "run", config, pictures)
+    with torch.no_grad():
+        next(run.state.generator.parameters()).fill_(float("nan"))
+    log = Log(tmp_path / "run/log.jsonl", config, first_step=3)
+    with pytest.raises(CrepsError, match="at step 4: the run has diverged"):
+        train(run.state, run.pictures, config, callbacks=[log])
+    assert [p.name for p in snapshots(tmp_path / "run/snapshots")] == ["step-000000003.safetensors"]
+
+
+def test_settings_of_a_run_that_cannot_work_are_refused():
+    for change, message in [
+        ("batch=6", "multiple of minibatch_group"),
+        ("discriminator.resolution=16", "differs from the training resolution"),
+        ("discriminator.label_dim=2", "label_dim: generator has 0, discriminator 2"),
+        ("images=0", "at least 1"),
+        ("loss.kind=wasserstein", "loss.kind"),
+    ]:
+        with pytest.raises(ConfigError, match=message):
+            tiny(change)

@@ -16,7 +16,8 @@ T = TypeVar("T")
 
 def to_dict(config: Any) -> dict[str, Any]:
     """The fields of a config dataclass as JSON types, nested configs included."""
-    result: dict[str, Any] = msgspec.to_builtins(config)
+    # asdict first: msgspec leaves out the defaults of configs that from_dict made.
+    result: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(dataclasses.asdict(config)))
     return result
 
 

@@ -106,7 +106,12 @@ def push_to_hub(
     mixin = _mixin()
     try:
         address = mixin.PretrainedGenerator(generator, record).push_to_hub(
-            repo_id, private=private, token=token, branch=branch, commit_message=commit_message
+            repo_id,
+            private=private,
+            token=token,
+            branch=branch,
+            commit_message=commit_message,
+            model_card_kwargs={"repo_id": repo_id},
         )
     except mixin.HUB_ERRORS as error:
         raise CheckpointError(_one_line(f"{repo_id}: the Hub refused", error)) from None

@@ -35,9 +35,9 @@ class PretrainedGenerator(
         self.generator = generator
         self.provenance = dict(generator.record if provenance is None else provenance)
 
-    def generate_model_card(self, *_args: Any, **_kwargs: Any) -> ModelCard:
+    def generate_model_card(self, *, repo_id: str = "someone/model") -> ModelCard:
         """The README of the model, from its config and record."""
-        return model_card(self.generator, self.provenance)
+        return model_card(self.generator, self.provenance, repo_id=repo_id)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         save(self.generator, save_directory, record=self.provenance)
@@ -69,7 +69,7 @@ class PretrainedGenerator(
         return cls(load(folder))
 
 
-def model_card(generator: Generator, record: Mapping[str, Any]) -> ModelCard:
+def model_card(generator: Generator, record: Mapping[str, Any], *, repo_id: str) -> ModelCard:
     """The card of a model: what it is, how to draw with it, where it comes from."""
     family, config = describe_generator(generator)
     info = PretrainedGenerator._hub_mixin_info.model_card_data.to_dict()
@@ -83,7 +83,7 @@ def model_card(generator: Generator, record: Mapping[str, Any]) -> ModelCard:
 ```python
 import creps
 
-g = creps.from_pretrained("REPOSITORY")
+g = creps.from_pretrained("{repo_id}")
 picture = creps.render(g, seed=7, size=(1024, 1024))  # uint8 (H, W, 3)
 ```
 

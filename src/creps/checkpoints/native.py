@@ -172,10 +172,10 @@ def skeleton(family: str, config: Mapping[str, Any] | Any, where: Path) -> Gener
     try:
         with torch.device("meta"):
             return build_generator(family, config)
-    except (ConfigError, RuntimeError, TypeError, OverflowError) as error:
-        # Torch has several ways to refuse sizes that overflow.
-        reason = str(error).partition("\n")[0]
-        raise CheckpointError(f"{where}: {reason}") from None
+    except ConfigError as error:
+        raise CheckpointError(f"{where}: {error}") from None
+    except (RuntimeError, TypeError, OverflowError):  # torch's ways to refuse sizes that overflow
+        raise CheckpointError(f"{where}: its config asks for impossible sizes: {config}") from None
 
 
 def fill(generator: Generator, tensors: Mapping[str, Tensor]) -> None:

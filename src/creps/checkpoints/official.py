@@ -135,6 +135,7 @@ def read_config(
     while (name := f"synthesis.b{max(channels) * 2}.fc1.weight") in tensors:
         channels[max(channels) * 2] = shape(name)[0]
     top = max(channels)
+    smallest_base = max(level * width for level, width in channels.items())
     measured: dict[str, Any] = {
         "resolution": top,
         "img_channels": shape("synthesis.decoder_img.weight")[0],
@@ -152,7 +153,7 @@ def read_config(
     try:
         return CrepsConfig(
             **measured,
-            channel_base=_whole(settings, "channel_base", channels[top] * top, where),
+            channel_base=_whole(settings, "channel_base", smallest_base, where),
             channel_max=_whole(settings, "channel_max", channels[4], where),
             thickness=shape("synthesis.b4.input.weight")[-1] // 2,
             line_channels=shape("synthesis.decoder_img.weight")[-1],

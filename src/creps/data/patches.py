@@ -7,6 +7,7 @@ same window's grid, is asked for exactly those pixels.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -51,7 +52,9 @@ def area_weights(source: int, start: float, stop: float, count: int) -> Tensor:
         [[0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5]]
     """
     if stop <= start or count < 1 or source < 1:
-        raise GridError(f"window {start}..{stop} to {count} pixels: expected start < stop, pixels >= 1")
+        raise GridError(
+            f"window {start}..{stop} to {count} pixels: expected start < stop and pixels >= 1"
+        )
     edges = (start + (stop - start) * torch.arange(count + 1, dtype=torch.float64) / count) * source
     left, right = edges[:-1, None], edges[1:, None]
     pixel = torch.arange(source, dtype=torch.float64)
@@ -142,6 +145,12 @@ def load_batches(
         batch_sampler=order,  # type: ignore[arg-type]  # an endless iterator of index lists
         num_workers=workers,
         prefetch_factor=4 if workers else None,
+        worker_init_fn=_ignore_signals,
     )
-    for images, labels in loader:
-        yield images, labels
+    yield from loader
+
+
+def _ignore_signals(worker: int) -> None:
+    """Leave Ctrl-C and SIGTERM, which reach the whole process group, to the training process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""The Generator door: what every family offers, and the registry that finds a family by its name."""
+"""The Generator door: what every family offers, and the registry of families by name."""
 
 from __future__ import annotations
 

@@ -12,10 +12,11 @@ H and W row and column positions, P = H * W pixels (or S * D line samples).
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -60,8 +61,8 @@ class CrepsConfig:
     """Standard deviation of the Fourier frequencies, in cycles per plane."""
     composition: Composition = "layerwise"
     """How lines become the final map (Table 4): "layerwise" composes every level and fuses with
-    decoders (eq. 4-6), "sum" adds the levels without decoders, "once" composes the last level alone,
-    "dense" has no lines: 2-D Fourier features through the same blocks (CREPS-NB)."""
+    decoders (eq. 4-6), "sum" adds the levels without decoders, "once" composes the last level
+    alone, "dense" has no lines: 2-D Fourier features through the same blocks (CREPS-NB)."""
     decoder_widths: tuple[int, ...] = (64, 128, 64)
     """Hidden widths of a decoder (supplement, Table 6)."""
     refinement_widths: tuple[int, ...] = (128, 64)
@@ -198,7 +199,7 @@ class Decoder(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, P) to (B, N, P)."""
-        for layer in self:
+        for layer in cast("Iterable[EqualizedLinear]", self):
             x = layer.per_position(x)
         return x
 
@@ -342,12 +343,12 @@ class Creps(Generator):
         return lines.unflatten(3, (-1, self.config.thickness))
 
     def _emissions(self, styles: Tensor, x: Tensor) -> Iterator[Tensor]:
-        """What the blocks have emitted up to each level, (B, N, P); block j uses styles 2j-1 to 2j+1.
+        """What the blocks have emitted up to each level, (B, N, P).
 
-        Style 0 is the input's, so the one layer of block 0 takes style 1.
+        Block j uses styles 2j - 1 to 2j + 1. Style 0 is the input's: block 0 begins with style 1.
         """
         total: Tensor | None = None
-        for j, block in enumerate(self.blocks):
+        for j, block in enumerate(cast("Iterable[LineBlock]", self.blocks)):
             for k, layer in enumerate(block.layers):
                 x = layer(x, styles[:, max(2 * j - 1, 1) + k])
             if block.emit is not None:
@@ -382,11 +383,8 @@ class Creps(Generator):
 
     def _fuse(self, maps: Iterable[Tensor]) -> Tensor:
         """The final map F of eq. 6, (B, N, P); earlier maps are let go on the way."""
-        fused: Tensor | None = None
-        for _, fused in self._fusion(maps):
-            pass
-        assert fused is not None
-        return self._final(fused)
+        last = deque(self._fusion(maps), maxlen=1)
+        return self._final(last[0][1])
 
     def _final(self, fused: Tensor) -> Tensor:
         result: Tensor = self.decoders[-1](fused) if len(self.decoders) else fused

@@ -1,7 +1,7 @@
 """Layers shared by the families: equalised learning rate, mapping network, modulated 1x1 layers.
 
-Shapes: B batch, I input and O output channels, P positions (pixels, or line positions times thickness).
-Features are (B, channels, P); all layers act on each position alone.
+Shapes: B batch, I input and O output channels, P positions (pixels, or line positions times
+thickness). Features are (B, channels, P); all layers act on each position alone.
 Gains are folded into the small weights: leaky ReLU is positively homogeneous, so
 gain * lrelu(W x + b) = lrelu(gain * W x + gain * b).
 """
@@ -9,6 +9,7 @@ gain * lrelu(W x + b) = lrelu(gain * W x + gain * b).
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -72,7 +73,7 @@ class EqualizedLinear(nn.Module):
         inputs: I.
         outputs: O.
         activation: True applies leaky ReLU with gain sqrt(2).
-        lr_multiplier: scales weight and bias at run time; the weight starts at randn / lr_multiplier.
+        lr_multiplier: scales weight and bias at run time; the weight starts as randn / it.
         bias_init: the bias in effect at the start.
     """
 
@@ -113,7 +114,7 @@ class ModulatedLinear(nn.Module):
         outputs: O.
         w_dim: width of a style vector.
         demodulate: True: weights normalised, bias, leaky ReLU, gain sqrt(2) (a synthesis layer).
-            False: style scaled by 1 / sqrt(I), linear output (the emitting layers "ToRGB", "ToRes").
+            False: style scaled by 1 / sqrt(I), linear output (emitting layers, "ToRGB").
         clamp: output is clipped to [-clamp, clamp]; 0 does not clip. It matters in half precision
             (StyleGAN2-ADA, appendix D) and costs a pass over the features.
     """
@@ -136,8 +137,8 @@ class ModulatedLinear(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """Features (B, I, P) and style vectors (B, w_dim) to (B, O, P)."""
-        weight = self.weight * (self.affine(w) * self.style_gain)[:, None, :]  # (B, O, I)
-        bias = self.bias
+        weight: Tensor = self.weight * (self.affine(w) * self.style_gain)[:, None, :]  # (B, O, I)
+        bias: Tensor = self.bias
         if self.demodulate:
             weight = weight * (weight.square().sum(2, keepdim=True) + EPSILON).rsqrt() * GAIN
             bias = bias * GAIN
@@ -162,15 +163,13 @@ class MappingNetwork(nn.Module):
         self.embed = EqualizedLinear(label_dim, w_dim) if label_dim else None
         widths = [z_dim + (w_dim if label_dim else 0)] + [w_dim] * layers
         self.layers = nn.ModuleList(
-            EqualizedLinear(i, o, activation=True, lr_multiplier=0.01)
-            for i, o in zip(widths[:-1], widths[1:], strict=True)
+            EqualizedLinear(i, o, activation=True, lr_multiplier=0.01) for i, o in pairwise(widths)
         )
         self.register_buffer("average", torch.zeros(w_dim))
 
     def forward(self, z: Tensor, label: Tensor | None) -> Tensor:
         """Latents (B, Z) and one-hot labels (B, label_dim) or None to w (B, w_dim)."""
-        weight = self.layers[0].weight
-        x = second_moment_normalised(z.to(weight.device, weight.dtype))
+        x = second_moment_normalised(z.to(self.average.device, self.average.dtype))
         if self.embed is not None:
             x = torch.cat([x, second_moment_normalised(self.embed(label))], dim=1)
         for layer in self.layers:
@@ -179,5 +178,5 @@ class MappingNetwork(nn.Module):
 
     @torch.no_grad()
     def track_average(self, w: Tensor, *, decay: float = 0.998) -> None:
-        """Move the running average of w, the centre of truncation, towards this batch (B, w_dim)."""
+        """Move the average of w, the centre of truncation, towards this batch (B, w_dim)."""
         self.average.lerp_(w.mean(0), 1 - decay)

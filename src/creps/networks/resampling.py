@@ -138,9 +138,9 @@ def _upsampled_conv(x: Tensor, weight: Tensor, f: Tensor, up: int) -> Tensor:
 class _Resample(torch.autograd.Function):
     """`upfirdn2d` with an (h, w) filter and factors (vertical, horizontal).
 
-    It is linear and its gradient is another upfirdn2d: factors exchanged, filter reversed. Said so
-    here, gradient penalties take a fifth less time than with autograd's rule for convolutions, which
-    also works out the gradient of the filter's gradient. Filters are constants: they get none.
+    It is linear and its gradient is another upfirdn2d: factors exchanged, filter reversed. With
+    that said here, gradient penalties take an eighth less time than with autograd's rule for
+    convolutions, which works out gradients of the filter too. Filters are constants: they get none.
     """
 
     @staticmethod
@@ -192,14 +192,17 @@ def _scattered(x: Tensor, f: Tensor, up: Factors, padding: Padding, flip_filter:
     """Upsampling: each sample scatters the filter, which is zero insertion without the zeros."""
     channels = x.shape[1]
     kernel = (f.flip(0, 1) if flip_filter else f).expand(channels, 1, -1, -1)
-    crops, extras, pads = [], [], []
-    for axis, (size, factor) in enumerate(zip(x.shape[2:], up, strict=True)):
+    crops: list[int] = []
+    extras: list[int] = []
+    pads: list[int] = []
+    for axis, factor in enumerate(up):
         reach = f.shape[axis] - 1
         first, last = (reach - pad for pad in padding[2 * axis : 2 * axis + 2])  # to cut off
         crop, extra = first, factor - 1 + first - last
         if crop < 0 or not 0 <= extra < factor:
             crop, extra = 0, factor - 1
-        crops, extras = [*crops, crop], [*extras, extra]
+        crops.append(crop)
+        extras.append(extra)
         pads = [crop - first, crop - last + factor - 1 - extra, *pads]
     y = F.conv_transpose2d(
         x, kernel, stride=up, padding=crops, output_padding=extras, groups=channels

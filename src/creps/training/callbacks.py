@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from creps.checkpoints.native import save
 from creps.coordinates import Canvas
 from creps.errors import CrepsError
 from creps.rendering.latents import latents
-from creps.rendering.renderer import to_uint8
+from creps.rendering.renderer import Picture, to_uint8
+from creps.rendering.sheets import contact_sheet
+from creps.rendering.writers import save_picture
 from creps.training.config import TrainConfig
 from creps.training.loop import StopRequest
 from creps.training.state import TrainState, save_snapshot
@@ -103,9 +104,7 @@ class Previews:
     def _write(self, state: TrainState) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{state.step * self.config.batch:09d}.png"
-        temporary = path.with_name(f".{path.name}.part")
-        Image.fromarray(sample_grid(state, self.config)).save(temporary, format="PNG")
-        temporary.replace(path)
+        save_picture(path, sample_grid(state, self.config))
 
 
 class Snapshots:
@@ -148,7 +147,7 @@ class TimeLimit:
 
 
 @torch.no_grad()
-def sample_grid(state: TrainState, config: TrainConfig) -> Any:
+def sample_grid(state: TrainState, config: TrainConfig) -> Picture:
     """(H, W, C) uint8 sheet of the averaged generator's samples at the training resolution."""
     generator, size = state.average, config.resolution
     z = latents(list(PREVIEW_SEEDS), generator).to(state.device)
@@ -157,9 +156,7 @@ def sample_grid(state: TrainState, config: TrainConfig) -> Any:
         label = torch.arange(len(z), device=state.device) % config.generator.label_dim
     grid = Canvas(size, size, sampling=config.generator.sampling).grid()
     pictures = generator.synthesize(generator.map(z, label), grid)
-    rows = pictures.unflatten(0, (-1, PREVIEW_COLUMNS)).permute(0, 3, 1, 4, 2).flatten(2, 3)
-    sheet = to_uint8(rows.flatten(0, 1))
-    return sheet
+    return contact_sheet([to_uint8(picture) for picture in pictures], columns=PREVIEW_COLUMNS)
 
 
 def _drop_lines_after(path: Path, step: int) -> None:
