@@ -6,7 +6,7 @@ Frechet and kernel distance of samples (seeds 0 .. n - 1, truncation 1) to real 
 same size, at the training size and at 4 times it, beside two references: other real portraits, and
 the samples of the training size enlarged with Lanczos. `fd_effnet` and `kid_effnet` are not FID and
 KID; compare `fd_effnet` for equal n only. Prints one JSON line. With n = 2,000 it takes 10 to 20
-minutes on 2 cores; features are kept under --cache, so an interrupted run goes on and the next one
+minutes on 2 free cores; features are kept under --cache, so an interrupted run goes on and the next one
 is quick.
 """
 
@@ -41,7 +41,7 @@ from creps.checkpoints.native import load, summarize
 from creps.data.portraits import ART_VERSION, portrait
 from creps.errors import CrepsError, UsageError
 from creps.metrics.consistency import box_reduce, lattice_ratio, scale_consistency
-from creps.metrics.distances import frechet_distance, kernel_distance_subsets
+from creps.metrics.distances import frechet_distance, kernel_distance
 from creps.metrics.features import EffnetLite0, effnet, extract
 from creps.networks.base import Generator
 from creps.rendering.renderer import render
@@ -54,7 +54,6 @@ DETAIL = 4  # training pictures are drawn at this many times the training size, 
 CHUNK = 50  # pictures a file of the cache: some seconds of work
 PROBES = 50  # seeds of scale consistency and of the lattice
 LATTICE_FACTOR = 8  # rendered size of the lattice probe, in training sizes
-KID_SUBSETS, KID_SIZE, KID_SEED = 100, 1000, 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,17 +202,9 @@ def distances(features: dict[str, NDArray[np.float32]]) -> dict[str, dict[str, f
         if kind == "real":
             continue
         real = features[f"real {size}"]
-        kid = kernel_distance_subsets(
-            values,
-            real,
-            generator=np.random.default_rng(KID_SEED),
-            subsets=KID_SUBSETS,
-            size=min(KID_SIZE, len(real)),
-        )
         results[name] = {
             "fd_effnet": frechet_distance(values, real),
-            "kid_effnet": kid.mean,
-            "kid_effnet_deviation": kid.deviation,
+            "kid_effnet": kernel_distance(values, real),
         }
     return results
 
@@ -221,36 +212,28 @@ def distances(features: dict[str, NDArray[np.float32]]) -> dict[str, dict[str, f
 def consistency(generator: Generator, training_size: int) -> dict[str, Any]:
     """Scale consistency in dB, and the lattice ratio beside that of real portraits."""
     large = LATTICE_FACTOR * training_size
-    sources = {
-        "model": lambda seed: render(generator, seed=seed, size=large),
-        "real": lambda index: real_picture(index, large, drawn_at=large),
-    }
+    lattices: dict[str, list[float]] = {"model": [], "real": []}
+    for number in _shown(f"lattice at {large}"):
+        rendered = render(generator, seed=number, size=large)
+        real = real_picture(number, large, drawn_at=large)
+        for name, picture in (("model", rendered), ("real", real)):
+            lattices[name].append(lattice_ratio(picture.mean(2), LATTICE_FACTOR))
     return {
         "probes": PROBES,
         "scale_consistency_db": {
             f"{size} against {2 * size}": scale_consistency(
-                generator, _shown(range(PROBES), f"consistency {size}"), size=size
+                generator, _shown(f"consistency at {size}"), size=size
             )
             for size in (training_size, 2 * training_size)
         },
-        "lattice_ratio": {
-            name: float(
-                np.mean(
-                    [
-                        lattice_ratio(source(number).mean(2), LATTICE_FACTOR)
-                        for number in _shown(range(PROBES), f"lattice {name}")
-                    ]
-                )
-            )
-            for name, source in sources.items()
-        },
+        "lattice_ratio": {name: float(np.mean(values)) for name, values in lattices.items()},
         "lattice_size": large,
     }
 
 
-def _shown(numbers: range, what: str) -> Iterable[int]:
-    """The numbers, with a progress bar on stderr."""
-    return track(numbers, what, console=Console(stderr=True))
+def _shown(what: str) -> Iterable[int]:
+    """The probed seeds, with a progress bar on stderr."""
+    return track(range(PROBES), what, console=Console(stderr=True))
 
 
 def conditions(model: str, weights: str, count: int) -> dict[str, Any]:
@@ -268,7 +251,7 @@ def conditions(model: str, weights: str, count: int) -> dict[str, Any]:
         "seeds": f"0..{count - 1}",
         "truncation": 1.0,
         "extractor": extractor_record(),
-        "kid": f"{KID_SUBSETS} subsets of {min(KID_SIZE, count)}, numpy seed {KID_SEED}",
+        "kid": "unbiased, from all pictures of both sets",
         "real": f"portraits {ART_VERSION}, seed {PORTRAIT_SEED}, indices from 0; held-out from "
         f"{HELD_OUT}; drawn at {DETAIL} times the training size, box-filtered to smaller sizes",
         "lanczos": "samples of the training size, enlarged with Pillow's LANCZOS",
@@ -297,10 +280,11 @@ def measure(
 ) -> None:
     """Judge a portraits model and print one JSON line."""
     started = time.perf_counter()
+    multiples = parsed_factors(factors)
     generator = load(model)
     training_size = size or int(generator.config.resolution)
     weights = hashlib.sha256(summarize(model).path.read_bytes()).hexdigest()
-    sets = picture_sets(training_size, parsed_factors(factors), weights)
+    sets = picture_sets(training_size, multiples, weights)
     features = all_features(sets, n, model=model, folder=cache_dir, workers=workers)
     record = conditions(model, weights, n) | {"training_size": training_size}
     record |= {"distances": distances(features), **consistency(generator, training_size)}

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 pytest.importorskip("dicebear")
 pytest.importorskip("resvg_py")
 
-from creps.cli.data import data_app
+from creps.cli import data_app
 from creps.errors import DataError
 
 RUN = CliRunner()

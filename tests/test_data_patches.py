@@ -54,7 +54,7 @@ def test_whole_window_of_native_size_is_the_picture():
 
 def test_whole_source_pixels_of_shift_move_the_picture_exactly():
     pictures = torch.rand(1, 1, 12, 12, dtype=torch.float64)
-    window = shifted_window((0.5, -0.25), 3)  # two rows down, one column left, at four times the size
+    window = shifted_window((0.5, -0.25), 3)  # 2 rows down, 1 column left
     patch = take_window(pictures, Canvas(3, 3, window))
     inner = pictures[:, :, 2:10, 3:11].unflatten(3, (2, 4)).unflatten(2, (2, 4)).mean((3, 5))
     torch.testing.assert_close(patch[:, :, :2, 1:], inner)

@@ -1,4 +1,4 @@
-"""Frozen dataclasses to and from plain dictionaries: unknown keys are errors, `a.b=3` overrides a field."""
+"""Frozen dataclasses to and from plain dictionaries: strict, with `a.b=3` overrides."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def from_dict(kind: type[T], values: Mapping[str, Any], *, where: str = "") -> T
         values: field values; missing fields take their defaults.
         where: prefix that names the place of a mistake in messages.
     Raises:
-        ConfigError: for an unknown key (with the nearest known ones), a wrong type or a refused value.
+        ConfigError: for an unknown key (with the nearest known ones), a wrong type or a refused
+            value.
     Example:
         >>> @dataclasses.dataclass(frozen=True)
         ... class Shape:
@@ -45,7 +46,7 @@ def from_dict(kind: type[T], values: Mapping[str, Any], *, where: str = "") -> T
 
 
 def replace(config: T, overrides: Iterable[str]) -> T:
-    """A copy of `config` with `path.to.field=value` overrides applied; values are JSON or plain words.
+    """A copy of `config` with `path.to.field=value` overrides; values are JSON or plain words.
 
     Raises:
         ConfigError: for an override without `=`, an unknown field or a value of the wrong type.

@@ -85,7 +85,7 @@ def pixel_centres(first: int, count: int, canvas: int) -> Tensor:
     """Plane coordinates of pixels `first` .. `first + count - 1` along one axis.
 
     The canvas spans [0, 1) by area, so pixel i of n is centred at (i + 0.5) / n. A picture of twice
-    the size is an exact refinement: the mean of its 2x2 block sits on the pixel centre of the small one.
+    the size is an exact refinement: the mean of its 2x2 block sits on the small one's pixel centre.
 
     Args:
         first: index of the first pixel; may be negative or past the end (extrapolation).

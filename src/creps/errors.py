@@ -52,7 +52,9 @@ class MissingExtraError(CrepsError):
     """A feature whose optional packages are not installed."""
 
     def __init__(self, feature: str, extra: str) -> None:
-        super().__init__(f"{feature} needs packages that are not installed: pip install 'creps[{extra}]'")
+        super().__init__(
+            f"{feature} needs packages that are not installed: pip install 'creps[{extra}]'"
+        )
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -1,18 +1,24 @@
-"""The `creps` command: parse, call, print. Torch is imported inside subcommands, so help is instant."""
+"""The `creps` command: parse, call, print. Subcommands import torch, so that help is instant."""
 
 from __future__ import annotations
 
+import functools
 import sys
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Annotated, NoReturn, ParamSpec, TypeVar
 
 import typer
 
-from creps.cli.data import data_app
+from creps import __version__
+from creps.cli.data import portraits
 from creps.cli.demo import demo
 from creps.cli.generate import generate
 from creps.cli.models import convert, info
 from creps.cli.train import train
 from creps.errors import CrepsError
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 app = typer.Typer(
     name="creps",
@@ -21,8 +27,48 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+data_app = typer.Typer(help="Make data sets to train on.", no_args_is_help=True)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Any-scale image synthesis: one generator, the same picture at any size."""
+
+
+@data_app.callback()
+def _data() -> None:
+    """Keeps `portraits` a subcommand although it is the only one."""
+
+
+def _interruptible(command: Callable[P, R]) -> Callable[P, R]:
+    """The command, with Ctrl-C as an error of one line."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except KeyboardInterrupt:
+            raise CrepsError("interrupted") from None
+
+    return run
+
+
 for command in (generate, demo, info, convert, train):
-    app.command()(command)
+    app.command()(_interruptible(command))
+data_app.command()(_interruptible(portraits))
 app.add_typer(data_app, name="data")
 
 

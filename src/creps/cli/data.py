@@ -7,15 +7,7 @@ from typing import Annotated
 
 import typer
 
-data_app = typer.Typer(help="Make data sets to train on.", no_args_is_help=True)
 
-
-@data_app.callback()
-def _data() -> None:
-    """Make data sets to train on."""
-
-
-@data_app.command()
 def portraits(
     *,
     count: Annotated[int, typer.Option(help="How many portraits.")],

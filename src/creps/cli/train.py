@@ -26,11 +26,20 @@ UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 def train(
     data: Annotated[Path, typer.Option(help="Folder or zip of pictures.")],
     out: Annotated[Path, typer.Option(help="The run's folder; an unfinished run there goes on.")],
-    preset: Annotated[str, typer.Option(help="Recipe to start from: smoke, small-32, small-64, "
-                                        "paper-128, paper-256, paper-512, paper-1024.")],
+    preset: Annotated[
+        str,
+        typer.Option(
+            help="Recipe to start from: smoke, small-32, small-64, "
+            "paper-128, paper-256, paper-512, paper-1024."
+        ),
+    ],
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="Change a setting: --set loss.r1_gamma=2; may be repeated."),
+    ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option("--from", help="Run or model whose weights a new run starts from."),
     ] = None,
     images: Annotated[int | None, typer.Option(help="Pictures to show before it ends.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the whole run.")] = None,
@@ -61,7 +70,10 @@ def train(
     if dry_run:
         _describe(console, config, data, device)
         return
-    _train(console, config, data, out, device, seconds=seconds, tensorboard=tensorboard)
+    from creps.training.run import open_run
+
+    run = open_run(out, config, data, device=device, start=start)
+    _train(console, run, seconds=seconds, tensorboard=tensorboard)
 
 
 def parse_duration(text: str) -> float:
@@ -84,25 +96,15 @@ def _label_settings(data: Path) -> list[str]:
     return [f"generator.label_dim={classes}", f"discriminator.label_dim={classes}"]
 
 
-def _train(
-    console: Console,
-    config: TrainConfig,
-    data: Path,
-    out: Path,
-    device: str,
-    *,
-    seconds: float | None,
-    tensorboard: bool,
-) -> None:
+def _train(console: Console, run: Run, *, seconds: float | None, tensorboard: bool) -> None:
     from creps.training.callbacks import Log, Previews, Snapshots, TimeLimit
     from creps.training.loop import Callback, StopRequest, stop_on_signals
     from creps.training.loop import train as train_loop
-    from creps.training.run import open_run
 
-    run = open_run(out, config, data, device=device)
+    out, config = run.folder, run.config
     broken = len(run.pictures.source.broken)
     skipped = f" ({broken} broken files skipped)" if broken else ""
-    console.print(f"{len(run.pictures)} training pictures from {data}{skipped}")
+    console.print(f"{len(run.pictures)} training pictures from {run.data['name']}{skipped}")
     if run.state.step >= config.steps:
         console.print(f"{out} is complete: {config.steps} steps. The model is in {out / 'model'}")
         return
@@ -123,7 +125,7 @@ def _train(
             _ProgressBar(progress, config, first),
             Log(out / "log.jsonl", config, first_step=first, also=also),
             Previews(out / "previews", config),
-            Snapshots(out, config, record={"preset_resolution": config.resolution, "data": run.data}),
+            Snapshots(out, config, record={"resolution": config.resolution, "data": run.data}),
         ]
         if seconds is not None:
             callbacks.append(TimeLimit(seconds, stop))
@@ -170,8 +172,7 @@ def _describe(console: Console, config: TrainConfig, data: Path, device: str) ->
     train_loop(state, pictures, short, callbacks=[Clock()])
     per_step = (steps[-1] - steps[1]) / (len(steps) - 2)
     count = {
-        name: sum(p.numel() for p in network.parameters())
-        for name, network in (("generator", state.generator), ("discriminator", state.discriminator))
+        name: sum(p.numel() for p in network.parameters()) for name, network in state.networks()
     }
     table = Table(show_header=False)
     table.add_row("pictures", f"{len(pictures)} from {data}, {len(pictures.source.broken)} broken")

@@ -1,8 +1,8 @@
 """Windows of training pictures at any place and scale, filtered by exact area averages.
 
 A training picture spans the plane [0, 1] on each axis. A window of it, at any fractional position,
-becomes a patch whose pixels are the mean colour of the area they cover: the generator, sampled on the
-same window's grid, is asked for exactly those pixels.
+becomes a patch whose pixels are the mean colour of the area they cover: the generator, sampled on
+the same window's grid, is asked for exactly those pixels.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def load_batches(
     order = shuffled_indices(len(pictures), batch=batch, seed=seed, first_step=first_step)
     loader: DataLoader[tuple[np.ndarray, int]] = DataLoader(
         pictures,
-        batch_sampler=order,  # type: ignore[arg-type]  # an endless iterator of index lists
+        batch_sampler=order,
         num_workers=workers,
         prefetch_factor=4 if workers else None,
         worker_init_fn=_ignore_signals,

@@ -16,7 +16,7 @@ from creps.rendering.renderer import render
 Array = NDArray[Any]
 
 EIGHT_BIT_CEILING = 10 * math.log10(12 * 255**2)
-"""58.9 dB, the PSNR of a picture and its rounding to 8 bits: beyond it 8-bit pictures say nothing."""
+"""58.9 dB, the PSNR of a picture and its rounding to 8 bits: 8-bit pictures show nothing beyond."""
 
 _HALF_BAND = 1 / 8  # of the lattice frequency: half the width of the bands that are compared
 
@@ -113,9 +113,9 @@ def scale_consistency(
     """Mean PSNR of pictures at `size` against box-filtered ones at factor * size, in decibels.
 
     The measure of CREPS, Table 3 (section 4.4); arguments and errors as `scale_pairs`, and a
-    UsageError if there are no seeds. A pair counts for at most `EIGHT_BIT_CEILING`, so that one flat
-    picture does not make the mean infinite. A lattice between the training samples is consistent
-    too and goes unseen here: look at `lattice_ratio` as well.
+    UsageError if there are no seeds. A pair counts for at most `EIGHT_BIT_CEILING`, so that one
+    flat picture does not make the mean infinite. A lattice between the training samples is
+    consistent too and goes unseen here: look at `lattice_ratio` as well.
     """
     pairs = scale_pairs(generator, seeds, size=size, factor=factor, truncation=truncation)
     values = [min(psnr(small, reduced), EIGHT_BIT_CEILING) for small, reduced in pairs]

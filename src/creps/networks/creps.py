@@ -79,6 +79,8 @@ class CrepsConfig:
                      "channel_max", "thickness", "line_channels"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} {getattr(self, name)}: expected at least 1")
+        if self.mapping_layers > 64:
+            raise ConfigError(f"mapping_layers {self.mapping_layers}: expected at most 64")
         if self.label_dim < 0:
             raise ConfigError(f"label_dim {self.label_dim}: expected 0 or the number of classes")
         if not (math.isfinite(self.bandwidth) and self.bandwidth > 0):

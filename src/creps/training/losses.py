@@ -1,7 +1,7 @@
 """Losses of the adversarial game: pure functions of logits and gradients.
 
-Every function returns a scalar mean over the batch. Regularisers are "lazy" (StyleGAN2, appendix B):
-computed every k-th step and scaled by k where they are used.
+Every function returns a scalar mean over the batch. Regularisers are "lazy" (StyleGAN2, appendix
+B): computed every k-th step and scaled by k where they are used.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from creps.data.patches import Pictures
 from creps.data.sources import ImageSource, open_images
 from creps.errors import CheckpointError, ConfigError, DataError
 from creps.training.config import TrainConfig
-from creps.training.state import TrainState, initial_state, restore_snapshot, snapshots
+from creps.training.state import TrainState, initial_state, restore_snapshot, snapshots, start_from
 
 CHANGEABLE = {"images", "log_every", "preview_every", "snapshot_every", "data.workers"}
 """Settings that a resumed run may change: they do not change what is computed at a step."""
@@ -65,28 +65,40 @@ def open_training_set(config: TrainConfig, path: Path) -> Pictures:
 
 
 def open_run(
-    folder: Path, config: TrainConfig, data: Path, *, device: torch.device | str = "cpu"
+    folder: Path,
+    config: TrainConfig,
+    data: Path,
+    *,
+    device: torch.device | str = "cpu",
+    start: Path | None = None,
 ) -> Run:
     """Start a run in `folder`, or go on with the one that is there.
 
+    Args:
+        folder: of the run, made if missing.
+        config: the run's settings.
+        data: folder or zip of pictures.
+        device: where to train.
+        start: run or model whose weights a new run starts from (see `start_from`).
     Raises:
         ConfigError: if the folder holds a run with other settings or other data.
-        CheckpointError: if its newest snapshot is damaged.
+        CheckpointError: if its newest snapshot is damaged, or `start` is of another network.
     """
     pictures = open_training_set(config, data)
     seen = describe_data(pictures.source, data)
-    state = initial_state(config, device)
     settings = folder / "config.json"
     if settings.exists():
         _refuse_changes(settings, config, seen)
-    else:
-        if folder.exists() and any(folder.iterdir()):
-            raise ConfigError(f"{folder} is not empty and holds no run: choose another --out")
-        folder.mkdir(parents=True, exist_ok=True)
-    _write_json(settings, {"train": to_dict(config), "data": seen})
+    elif folder.exists() and any(folder.iterdir()):
+        raise ConfigError(f"{folder} is not empty and holds no run: choose another --out")
+    state = initial_state(config, device)
     found = snapshots(folder / "snapshots")
     if found:
         restore_snapshot(state, found[-1])
+    elif start is not None:
+        start_from(state, start)
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_json(settings, {"train": to_dict(config), "data": seen})
     return Run(folder, config, pictures, state, seen)
 
 

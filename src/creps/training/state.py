@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from creps.checkpoints.native import write_tensors
+from creps.checkpoints.native import load, write_tensors
 from creps.errors import CheckpointError
 from creps.networks.base import Generator, build_generator
 from creps.networks.discriminator import Discriminator
@@ -43,6 +43,14 @@ class TrainState:
     discriminator_optimizer: torch.optim.Adam
     path_length_mean: Tensor
     step: int = 0
+
+    def networks(self) -> list[tuple[str, nn.Module]]:
+        """The networks by their names."""
+        return [
+            ("generator", self.generator),
+            ("discriminator", self.discriminator),
+            ("average", self.average),
+        ]
 
     @property
     def device(self) -> torch.device:
@@ -97,10 +105,7 @@ def restore_snapshot(state: TrainState, path: Path) -> None:
     Raises:
         CheckpointError: if the file is damaged or belongs to other networks.
     """
-    try:
-        tensors = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"snapshot {path} cannot be read ({error}): delete it") from None
+    tensors = _read(path)
     _allocate_moments(state, tensors)
     own = dict(_tensors(state))
     wrong = [n for n in {*own, *tensors} if n not in own or n not in tensors
@@ -113,9 +118,45 @@ def restore_snapshot(state: TrainState, path: Path) -> None:
     state.step = int(tensors["step"])
 
 
+def start_from(state: TrainState, path: Path) -> None:
+    """Give a fresh state the weights of an earlier run, or of a model.
+
+    Args:
+        path: a run's folder, for generator, average and what fits of the discriminator (at another
+            resolution its inner blocks do); or a model (see `creps.load`), for the first two.
+    Raises:
+        CheckpointError: if the generator there is another network.
+    """
+    found = snapshots(path / "snapshots")
+    if found:
+        tensors = _read(found[-1])
+    else:
+        model = load(path)
+        tensors = {
+            f"{name}.{key}": tensor
+            for name in ("generator", "average")
+            for key, tensor in model.state_dict().items()
+        }
+    with torch.no_grad():
+        for name, tensor in _tensors(state):
+            given = tensors.get(name)
+            if given is not None and given.shape == tensor.shape:
+                if name.startswith(("generator.", "average.", "discriminator.")):
+                    tensor.copy_(given)
+            elif name.startswith(("generator.", "average.")):
+                raise CheckpointError(f"{path} holds another generator: {name} does not fit")
+
+
 def snapshots(folder: Path) -> list[Path]:
     """Complete snapshots in a folder, oldest first."""
     return sorted(folder.glob("step-*.safetensors"))
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"snapshot {path} cannot be read ({error}): delete it") from None
 
 
 def _generator_interval(loss: LossSettings) -> int:
@@ -159,14 +200,10 @@ def _tensors(state: TrainState) -> Iterator[tuple[str, Tensor]]:
     """Every tensor of the state under a name of its own."""
     yield "step", torch.tensor(state.step)
     yield "path_length_mean", state.path_length_mean
-    for name, network in (
-        ("generator", state.generator),
-        ("discriminator", state.discriminator),
-        ("average", state.average),
-    ):
+    for name, network in state.networks():
         for key, tensor in network.state_dict().items():
             yield f"{name}.{key}", tensor
-    for name, network, optimizer in _optimized(state):
-        for key, parameter in network.named_parameters():
+    for name, trained, optimizer in _optimized(state):
+        for key, parameter in trained.named_parameters():
             for moment, tensor in optimizer.state.get(parameter, {}).items():
                 yield f"{name}_optimizer.{key}.{moment}", tensor

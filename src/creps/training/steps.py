@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
@@ -97,11 +99,14 @@ def update_average(state: TrainState, config: TrainConfig) -> None:
     half_life = min(config.ema_half_life, seen * config.ema_rampup)
     keep = 0.5 ** (config.batch / max(half_life, 1e-8))
     with torch.no_grad():
-        averaged = list(state.average.parameters())
-        torch._foreach_lerp_(averaged, list(state.generator.parameters()), 1 - keep)
-        pairs = zip(state.average.buffers(), state.generator.buffers(), strict=True)
-        for mine, theirs in pairs:
+        for mine, theirs in _pairs(state.average.parameters(), state.generator.parameters()):
+            mine.lerp_(theirs, 1 - keep)
+        for mine, theirs in _pairs(state.average.buffers(), state.generator.buffers()):
             mine.copy_(theirs)
+
+
+def _pairs(ours: Iterable[Tensor], theirs: Iterable[Tensor]) -> Iterable[tuple[Tensor, Tensor]]:
+    return zip(ours, theirs, strict=True)
 
 
 def _path_length_step(state: TrainState, batch: Batch, config: TrainConfig) -> Stats:
@@ -138,7 +143,7 @@ def _synthesize(state: TrainState, styles: Tensor, batch: Batch) -> Tensor:
 def _descend(optimizer: torch.optim.Adam, network: nn.Module, loss: Tensor) -> None:
     """One optimiser step; overflowing gradients are replaced (StyleGAN2-ADA's training loop)."""
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     for parameter in network.parameters():
         if parameter.grad is not None:
             parameter.grad.nan_to_num_(nan=0.0, posinf=1e5, neginf=-1e5)

@@ -1,0 +1,50 @@
+"""Small jobs side by side on the cores of one machine, results in order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def worker_count(device: torch.device) -> int:
+    """How many jobs to run at once: torch's threads on the CPU, one on an accelerator."""
+    return torch.get_num_threads() if device.type == "cpu" else 1
+
+
+def map_in_order(
+    job: Callable[[Item], Result], items: Iterable[Item], *, workers: int
+) -> Iterator[Result]:
+    """`map(job, items)`, on threads that each run torch on one core.
+
+    Whole jobs side by side beat one job split over the cores: cores never wait for each other inside
+    an operation, which costs a tenth on a quiet machine and ten times the time on a busy one. Also,
+    results do not depend on the number of cores.
+
+    Args:
+        job: releases the interpreter most of the time, as torch does.
+        items: taken a few ahead of the results that were asked for, so results do not pile up.
+        workers: threads; 1 runs the jobs in the calling thread.
+    """
+    if workers == 1:
+        yield from map(job, items)
+        return
+    threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+    pending: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            pending.append(pool.submit(job, item))
+            if len(pending) > 2 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)  # the workers' choice also becomes that of threads to come
