@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
 GOLDEN = Path(__file__).parent / "golden"
 DEAD = re.compile(r"b4\.tores\.|decoder_8\.|\.coords$")
-"""Official entries that never run: the silent level 4, and coordinates, which are arguments here."""
+"""Official entries that never run, and coordinates, which are arguments here."""
 
 
 def golden(name: str) -> dict[str, Tensor]:
@@ -22,7 +21,8 @@ def golden(name: str) -> dict[str, Tensor]:
 def relative_error(actual: Tensor, expected: Tensor) -> float:
     """max|actual - expected| / max|expected|, shapes equal."""
     assert actual.shape == expected.shape
-    return float((actual.double() - expected.double()).abs().max() / expected.abs().max())
+    actual, expected = actual.detach().double(), expected.detach().double()
+    return float((actual - expected).abs().max() / expected.abs().max())
 
 
 def native_names(official: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -62,8 +62,3 @@ def native_shape(name: str, value: Tensor) -> Tensor:
     if name.endswith("input.freqs"):
         return value.reshape(-1, 8)
     return value.squeeze() if name.endswith("input.weight") else value
-
-
-def to_precision(values: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
-    """All values in `dtype`."""
-    return {name: value.to(dtype) for name, value in values.items()}

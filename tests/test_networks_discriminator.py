@@ -115,18 +115,17 @@ def test_the_gradient_penalty_has_gradients() -> None:
     ("resolution", "count"), [(256, 28_864_129), (512, 28_982_849), (1024, 29_012_513)]
 )
 def test_official_parameter_counts(resolution: int, count: int) -> None:
-    with torch.device("meta"):
-        network = Discriminator(DiscriminatorConfig(resolution=resolution))
+    network = Discriminator(DiscriminatorConfig(resolution=resolution))
     assert sum(parameter.numel() for parameter in network.parameters()) == count
 
 
 def test_minibatch_deviation_by_hand() -> None:
-    # Two groups, (0, 2) and (1, 3): pictures differ by 6 and by 0; two channels, the other constant.
+    # Groups (0, 2) and (1, 3), whose pictures differ by 6 and by 0 in one of two channels.
     x = torch.zeros(4, 2, 3, 2)
     x[2, 0] = 6.0
     deviation = minibatch_deviation(x, group=2)
     assert deviation.shape == (4, 1, 3, 2)
-    expected = torch.tensor([1.5, 0.0, 1.5, 0.0])  # deviation 3 in one of two channels
+    expected = torch.tensor([1.5, 0.0, 1.5, 0.0])  # the mean of 3 and 0
     assert torch.allclose(deviation[:, 0, 0, 0], expected, atol=1.1e-4)
     assert torch.equal(deviation, deviation[:, :, :1, :1].expand_as(deviation))
 
