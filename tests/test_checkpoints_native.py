@@ -13,7 +13,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from creps.checkpoints import atomic, packaged
+from creps import files
+from creps.checkpoints import packaged
 from creps.checkpoints.native import load, read_record, save, summarize, write_tensors
 from creps.coordinates import AxisGrid
 from creps.errors import CheckpointError, CrepsError, UsageError
@@ -150,7 +151,7 @@ def test_a_save_that_fails_leaves_what_was_there(
     def full(_file: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(atomic.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         save(generator, tmp_path / name, record={})
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before

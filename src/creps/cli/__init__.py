@@ -57,13 +57,13 @@ def _interruptible(command: Callable[P, R]) -> Callable[P, R]:
     """The command, with Ctrl-C as an error of one line."""
 
     @functools.wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+    def _guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
         except KeyboardInterrupt:
             raise CrepsError("interrupted") from None
 
-    return run
+    return _guarded
 
 
 for command in (generate, demo, info, convert, train):

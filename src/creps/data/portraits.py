@@ -14,10 +14,10 @@ import os
 import signal
 import zipfile
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from PIL import Image
 from creps.data.portrait_art import ART_VERSION, portrait_svg
 from creps.data.portrait_drawing import LONGEST_SIDE, portrait
 from creps.errors import DataError, GridError, MissingExtraError
+from creps.files import replacing
 
 __all__ = ["ATTRIBUTION", "CREDIT", "portrait", "portrait_svg", "write_portraits"]
 
@@ -91,7 +92,7 @@ def write_portraits(
         return False
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with _replacing(out) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
+        with replacing(out) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
             _store(archive, ATTRIBUTION_NAME, ATTRIBUTION.encode())
             _store(archive, SETTINGS_NAME, json.dumps(settings, indent=1).encode() + b"\n")
             with closing(_draw_all(count, size, seed, workers or _cores())) as pngs:
@@ -153,17 +154,6 @@ def _store(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
 
 def _name(index: int) -> str:
     return f"{index // 1000:05d}/img{index:08d}.png"
-
-
-@contextmanager
-def _replacing(out: Path) -> Iterator[Path]:
-    """A temporary name beside `out`: takes its place when all went well, vanishes otherwise."""
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        yield part
-        os.replace(part, out)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _settings(count: int, size: int, seed: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from torch import Tensor
 from creps.checkpoints.native import save
 from creps.coordinates import Canvas
 from creps.errors import CrepsError
+from creps.files import write_atomically
 from creps.rendering.latents import latents
 from creps.rendering.renderer import Picture, to_uint8
 from creps.rendering.sheets import contact_sheet
@@ -170,9 +171,7 @@ def _drop_lines_after(path: Path, step: int) -> None:
                 kept.append(line + "\n")
         except (ValueError, KeyError):  # a line cut short by a kill
             continue
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text("".join(kept), encoding="utf-8")
-    temporary.replace(path)
+    write_atomically(path, "".join(kept).encode())
 
 
 def _rounded(value: float | int) -> float | int | str:

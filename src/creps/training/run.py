@@ -21,6 +21,7 @@ from creps.config import to_dict
 from creps.data.patches import Pictures
 from creps.data.sources import ImageSource, open_images
 from creps.errors import CheckpointError, ConfigError, DataError
+from creps.files import write_atomically
 from creps.training.config import TrainConfig
 from creps.training.state import TrainState, initial_state, restore_snapshot, snapshots, start_from
 
@@ -98,7 +99,8 @@ def open_run(
     elif start is not None:
         start_from(state, start)
     folder.mkdir(parents=True, exist_ok=True)
-    _write_json(settings, {"train": to_dict(config), "data": seen})
+    text = json.dumps({"train": to_dict(config), "data": seen}, indent=2) + "\n"
+    write_atomically(settings, text.encode())
     return Run(folder, config, pictures, state, seen)
 
 
@@ -135,9 +137,3 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value
-
-
-def _write_json(path: Path, value: Any) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
