@@ -1,6 +1,7 @@
 """A run: it learns, resumes bit for bit, refuses other settings, and loses nothing."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -70,7 +71,7 @@ def run_to(folder, config, data, *, steps=None):
     callbacks = [
         Log(folder / "log.jsonl", config, first_step=run.state.step),
         Previews(folder / "previews", config),
-        Snapshots(folder, config, record={"data": run.data}),
+        Snapshots(folder, config, record=run.record),
         StopAt(),
     ]
     train(run.state, run.pictures, config, callbacks=callbacks, stop=stop)
@@ -337,7 +338,27 @@ def test_a_new_run_starts_from_another_ones_weights(tmp_path, pictures):
 def test_another_generator_cannot_be_started_from(tmp_path, pictures):
     run_to(tmp_path / "first", tiny(), pictures)
     with pytest.raises(CheckpointError, match="holds another generator"):
-        open_run(
-            tmp_path / "second", tiny("generator.w_dim=4"), pictures, start=tmp_path / "first"
-        )
+        open_run(tmp_path / "second", tiny("generator.w_dim=4"), pictures, start=tmp_path / "first")
     assert not (tmp_path / "second").exists()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_truncated_picture_is_named_and_replaced(tmp_path, pictures, workers):
+    data = tmp_path / "data"
+    shutil.copytree(pictures, data)
+    whole = (data / "4.png").read_bytes()
+    (data / "4.png").write_bytes(whole[: len(whole) // 2])
+    config = tiny(f"data.workers={workers}", "images=24")
+    run = open_run(tmp_path / "run", config, data)
+    named = []
+    train(run.state, run.pictures, config, callbacks=[], on_broken=named.append)
+    assert named == ["4.png"]
+    assert run.state.step == config.steps
+
+
+def test_credits_of_the_pictures_travel_with_the_model(tmp_path, pictures):
+    data = tmp_path / "data"
+    shutil.copytree(pictures, data)
+    (data / "ATTRIBUTION.txt").write_text("Drawn by A. Painter, CC BY 4.0\n")
+    run_to(tmp_path / "run", tiny("images=4"), data)
+    assert creps.load(tmp_path / "run/model").record["credits"] == "Drawn by A. Painter, CC BY 4.0"

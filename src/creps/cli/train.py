@@ -125,12 +125,19 @@ def _train(console: Console, run: Run, *, seconds: float | None, tensorboard: bo
             _ProgressBar(progress, config, first),
             Log(out / "log.jsonl", config, first_step=first, also=also),
             Previews(out / "previews", config),
-            Snapshots(out, config, record={"resolution": config.resolution, "data": run.data}),
+            Snapshots(out, config, record=run.record),
         ]
         if seconds is not None:
             callbacks.append(TimeLimit(seconds, stop))
         with stop_on_signals(stop):
-            train_loop(run.state, run.pictures, config, callbacks=callbacks, stop=stop)
+            train_loop(
+                run.state,
+                run.pictures,
+                config,
+                callbacks=callbacks,
+                stop=stop,
+                on_broken=lambda name: progress.console.print(f"skipped: {name} is broken"),
+            )
     _report(console, run, stop.reason)
 
 

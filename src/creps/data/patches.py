@@ -8,7 +8,7 @@ the same window's grid, is asked for exactly those pixels.
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,7 +79,7 @@ def shifted_window(shift: tuple[float, float], size: int) -> Window:
     return (y0 + dy, x0 + dx, y1 + dy, x1 + dx)
 
 
-class Pictures(Dataset[tuple[np.ndarray, int]]):
+class Pictures(Dataset[tuple[np.ndarray, int, int]]):
     """Square pictures of one size and their labels, decoded on demand.
 
     Args:
@@ -87,6 +87,8 @@ class Pictures(Dataset[tuple[np.ndarray, int]]):
         size: pixels a side; each image is centre-cropped and resampled to it.
         mirror: every picture also as its mirror image, as a second half of the set.
         labels: give the source's class of each picture, -1 otherwise.
+
+    An image that turns out to be broken only when it is decoded is replaced by the next good one.
     """
 
     def __init__(self, source: ImageSource, *, size: int, mirror: bool, labels: bool) -> None:
@@ -95,14 +97,26 @@ class Pictures(Dataset[tuple[np.ndarray, int]]):
     def __len__(self) -> int:
         return len(self.source) * (2 if self.mirror else 1)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
-        """((C, size, size) uint8, label) of one picture."""
-        image = index % len(self.source)
-        picture = square(self.source.image(image), self.size).transpose(2, 0, 1)
+    def __getitem__(self, index: int) -> tuple[np.ndarray, int, int]:
+        """((C, size, size) uint8, label, index of the image if it is broken, else -1)."""
+        wanted = index % len(self.source)
+        image, pixels = self._first_good(wanted)
+        picture = square(pixels, self.size).transpose(2, 0, 1)
         if index >= len(self.source):
             picture = picture[:, :, ::-1]
         label = self.source.label(image) if self.labels else None
-        return np.ascontiguousarray(picture), -1 if label is None else label
+        broken = -1 if image == wanted else wanted
+        return np.ascontiguousarray(picture), -1 if label is None else label, broken
+
+    def _first_good(self, first: int) -> tuple[int, np.ndarray]:
+        """Index and pixels of the first image from `first` on that can be decoded."""
+        count = len(self.source)
+        for image in (*range(first, count), *range(first)):
+            try:
+                return image, self.source.image(image)
+            except DataError as error:
+                last = error
+        raise DataError(f"none of {count} images can be decoded, the last: {last}")
 
 
 def shuffled_indices(count: int, *, batch: int, seed: int, first_step: int) -> Iterator[list[int]]:
@@ -128,7 +142,13 @@ def shuffled_indices(count: int, *, batch: int, seed: int, first_step: int) -> I
 
 
 def load_batches(
-    pictures: Pictures, *, batch: int, seed: int, first_step: int, workers: int
+    pictures: Pictures,
+    *,
+    batch: int,
+    seed: int,
+    first_step: int,
+    workers: int,
+    on_broken: Callable[[str], None],
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Endless batches of whole pictures: ((B, C, S, S) uint8, (B,) labels), in the shuffled order.
 
@@ -138,16 +158,22 @@ def load_batches(
         seed: of the order.
         first_step: where to go on; step k is the same whatever came before.
         workers: processes that decode ahead; 0 decodes in this one.
+        on_broken: told the name of each image that cannot be decoded, once.
     """
     order = shuffled_indices(len(pictures), batch=batch, seed=seed, first_step=first_step)
-    loader: DataLoader[tuple[np.ndarray, int]] = DataLoader(
+    loader: DataLoader[tuple[np.ndarray, int, int]] = DataLoader(
         pictures,
         batch_sampler=order,
         num_workers=workers,
         prefetch_factor=4 if workers else None,
         worker_init_fn=_ignore_signals,
     )
-    yield from loader
+    told: set[int] = set()
+    for images, labels, broken in loader:
+        for image in set(broken.tolist()) - told - {-1}:
+            told.add(image)
+            on_broken(pictures.source.names[image])
+        yield images, labels
 
 
 def _ignore_signals(worker: int) -> None:

@@ -26,13 +26,13 @@ from PIL import Image
 
 from creps.data.portrait_art import ART_VERSION, portrait_svg
 from creps.data.portrait_drawing import LONGEST_SIDE, portrait
+from creps.data.sources import ATTRIBUTION_NAME
 from creps.errors import DataError, GridError, MissingExtraError
 from creps.files import replacing
 
 __all__ = ["ATTRIBUTION", "CREDIT", "portrait", "portrait_svg", "write_portraits"]
 
 SETTINGS_NAME = "portraits.json"
-ATTRIBUTION_NAME = "ATTRIBUTION.txt"
 CREDIT = "Portraits: a remix of ToonHead by Johan Melin, CC BY 4.0, drawn with DiceBear."
 ATTRIBUTION = """\
 These portraits are a remix of ToonHead by Johan Melin

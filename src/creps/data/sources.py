@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["ImageSource", "open_images", "square"]
 
 LABELS_NAME = "dataset.json"
+ATTRIBUTION_NAME = "ATTRIBUTION.txt"
 
 _FOREIGN = frozenset(
     {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
@@ -74,6 +75,7 @@ def open_images(
         broken=broken,
         class_names=classes,
         labels=by_name if labels else None,
+        attribution=_attribution(store, listed),
     )
 
 
@@ -91,6 +93,8 @@ class ImageSource:
         class_names: of the classes, in the order of their labels; empty without labels.
         fingerprint: hexadecimal SHA-256 of names, file sizes, checksums (ZIP) and labels: another
             set, or the same images renamed, has another one, wherever it lies.
+        attribution: the text of the set's ATTRIBUTION.txt, which travels with models trained on it;
+            empty if there is none.
     """
 
     def __init__(
@@ -103,12 +107,14 @@ class ImageSource:
         broken: Sequence[str],
         class_names: Sequence[str],
         labels: dict[str, int] | None,
+        attribution: str,
     ) -> None:
         self._store = store
         self.names = tuple(entry.name for entry in entries)
         self.channels = channels
         self.broken = list(broken)
         self.class_names = tuple(class_names)
+        self.attribution = attribution
         # Arrays, not lists of tuples: large sets are copied to every loading process.
         self._sizes = np.array([sizes[name] for name in self.names], np.int32)
         self._labels = (
@@ -160,6 +166,13 @@ def _try_header(store: Store, name: str) -> tuple[int, int] | None:
         raise
     except Exception:  # readers of damaged files raise nearly anything
         return None
+
+
+def _attribution(store: Store, listed: Sequence[Entry]) -> str:
+    """Whom the set asks to credit."""
+    if not any(entry.name == ATTRIBUTION_NAME for entry in listed):
+        return ""
+    return store.read(ATTRIBUTION_NAME).decode("utf-8", errors="replace").strip()
 
 
 def _read_labels(

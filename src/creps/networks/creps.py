@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from creps.coordinates import AxisGrid, PointGrid, Sampling
 from creps.errors import ConfigError, GridError, UsageError
 from creps.networks.base import Generator, Grid, register_family
+from creps.networks.blending import blended_map, blended_modulation
 from creps.networks.layers import EqualizedLinear, MappingNetwork, ModulatedLinear
 
 Axis = Literal["rows", "columns"]
@@ -300,6 +301,28 @@ class Creps(Generator):
         """
         size = row_lines.shape[3], column_lines.shape[3]
         return self._colour(self._fuse(_outer(row_lines, column_lines)), styles).unflatten(2, size)
+
+    def compose_blended(
+        self, row_lines: Tensor, column_lines: Tensor, styles: Tensor, *, weights: Tensor
+    ) -> Tensor:
+        """`compose` with another mixture of M styles in each pixel (CIPS, section 4.8).
+
+        Args:
+            row_lines, column_lines: of each style, (M, L, N, H, D) and (M, L, N, W, D).
+            styles: (M, K, D), those of the lines.
+            weights: (M, H, W), 0 to 1, sum 1 in each pixel.
+        Returns:
+            (1, C, H, W) picture; where a weight is 1, that style's own.
+        """
+        mixture = weights.flatten(1).to(row_lines)  # (M, P)
+        maps = _outer(row_lines, column_lines)
+        features = self._fuse(blended_map(each, mixture) for each in maps)
+        rgb: Tensor = self.to_rgb.per_position(features)
+        for block in cast("Iterable[RefinementBlock]", self.refinement):
+            for layer in cast("Iterable[ModulatedLinear]", block.layers):
+                features = blended_modulation(layer, features, styles[:, -1], mixture)
+            rgb = rgb + blended_modulation(block.to_rgb, features, styles[:, -1], mixture)
+        return rgb.unflatten(2, weights.shape[1:])
 
     def synthesize(self, styles: Tensor, grid: Grid) -> Tensor:
         return self._colour(self._fuse(self._composed_maps(styles, grid)), styles).unflatten(

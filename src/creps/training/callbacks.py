@@ -127,8 +127,9 @@ class Snapshots:
 
     def _save(self, state: TrainState) -> None:
         save_snapshot(state, self.run / "snapshots")
-        shown = {"steps": state.step, "images": state.step * self.config.batch}
-        save(state.average, self.run / "model", record={"training": {**self.record, **shown}})
+        seen = {"steps": state.step, "images": state.step * self.config.batch}
+        record = {**self.record, "training": {**self.record["training"], **seen}}
+        save(state.average, self.run / "model", record=record)
         self.saved_step = state.step
 
 

@@ -45,6 +45,7 @@ def train(
     *,
     callbacks: Sequence[Callback],
     stop: StopRequest | None = None,
+    on_broken: Callable[[str], None] = lambda name: None,
 ) -> None:
     """Train from `state.step` until `config.steps` steps are done or a stop is requested.
 
@@ -54,6 +55,7 @@ def train(
         config: the run.
         callbacks: called in order after every step and once at the end.
         stop: checked after every step.
+        on_broken: told the name of each picture that cannot be decoded.
     """
     stop = stop or StopRequest()
     batches = load_batches(
@@ -62,6 +64,7 @@ def train(
         seed=config.seed,
         first_step=state.step,
         workers=config.data.workers,
+        on_broken=on_broken,
     )
     while state.step < config.steps and stop.reason is None:
         images, labels = next(batches)

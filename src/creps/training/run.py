@@ -47,6 +47,13 @@ class Run:
     state: TrainState
     data: Mapping[str, Any]
 
+    @property
+    def record(self) -> dict[str, Any]:
+        """What its models remember: the training, and whom the pictures ask to credit."""
+        training = {"resolution": self.config.resolution, "data": dict(self.data)}
+        attribution = self.pictures.source.attribution
+        return {"training": training} | ({"credits": attribution} if attribution else {})
+
 
 def open_training_set(config: TrainConfig, path: Path) -> Pictures:
     """The pictures at `path` as `config` wants them.

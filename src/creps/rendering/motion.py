@@ -1,0 +1,337 @@
+"""Motions: what each frame of a film shows, as numbers alone.
+
+A motion maps a fraction of the way, 0 to 1, to a `Shot`; `shots` samples it, eased, at the frames
+of a film. Nothing here renders. Windows are (y0, x0, y1, x1) and points (y, x), in plane units.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from creps.coordinates import Canvas, Window
+from creps.errors import GridError, UsageError, nearest
+
+Point = tuple[float, float]
+Easing = Callable[[float], float]
+
+RAMP = 0.15
+"""Share of a film over which the easing "cruise" speeds up, and again slows down."""
+
+MOST_FRAMES = 100_000
+"""An hour at 30 frames a second; longer films are taken for a mistake."""
+
+DISTINCT = 8
+"""Neighbouring pixels are at least this many steps of float64 apart: none are drawn alike."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What one frame shows.
+
+    Attributes:
+        window: this part of the plane fills the frame.
+        degrees: the content is turned by so much about the window's centre, anticlockwise.
+        position: share of the way through several seeds, 0 to 1, as in `styles.SeedPath`.
+        amount: of a warp: 0 shows the plane as it is, 1 the whole warp.
+    """
+
+    window: Window
+    degrees: float = 0.0
+    position: float = 0.0
+    amount: float = 0.0
+
+
+class Motion(ABC):
+    """A way through shots."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether the way ends where it began."""
+        return False
+
+    @property
+    def legs(self) -> int:
+        """Equal parts of the way that are eased one by one."""
+        return 1
+
+    @abstractmethod
+    def at(self, way: float) -> Shot:
+        """The shot at a fraction `way` of the whole, 0 to 1; both ends are exact."""
+
+
+@dataclass(frozen=True)
+class Zoom(Motion):
+    """Exponential zoom about a point, which stays where it is on the screen.
+
+    The window's sides are start * 2 ** (-octaves * way): equal times enlarge by equal factors,
+    which the eye takes for constant speed. Edges are worked out from their distance to the focus,
+    so that they keep their digits through dozens of octaves.
+
+    Args:
+        start: the first window.
+        focus: (y, x) that is zoomed into; may lie outside the window.
+        octaves: doublings of the scale; negative ones zoom out.
+    Raises:
+        GridError: if the window is empty or anything is not finite.
+    """
+
+    start: Window
+    focus: Point
+    octaves: float
+
+    def __post_init__(self) -> None:
+        _check_window(self.start)
+        if not all(map(math.isfinite, (*self.focus, self.octaves))) or abs(self.octaves) > 1000:
+            raise GridError(
+                f"zoom of {self.octaves:g} octaves about {self.focus}: "
+                "expected finite numbers, and at most 1000 octaves"
+            )
+
+    def at(self, way: float) -> Shot:
+        if way == 0:
+            return Shot(self.start)
+        scale = 2.0 ** (-self.octaves * way)
+        y0, x0, y1, x1 = self.start
+        y, x = self.focus
+        return Shot(
+            (
+                y + (y0 - y) * scale,
+                x + (x0 - x) * scale,
+                y + (y1 - y) * scale,
+                x + (x1 - x) * scale,
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Pan(Motion):
+    """From one window to another, at a constant apparent speed.
+
+    Windows of one size: a straight line. Of two sizes: the zoom about the one point that both show
+    at the same place of the screen.
+
+    Args:
+        start, end: the first and the last window.
+    Raises:
+        GridError: if a window is empty or not finite.
+    """
+
+    start: Window
+    end: Window
+
+    def __post_init__(self) -> None:
+        _check_window(self.start)
+        _check_window(self.end)
+
+    def at(self, way: float) -> Shot:
+        a, b = self.start, self.end
+        y0, y1 = _between((a[0], a[2]), (b[0], b[2]), way)
+        x0, x1 = _between((a[1], a[3]), (b[1], b[3]), way)
+        return Shot((y0, x0, y1, x1))
+
+
+@dataclass(frozen=True)
+class Rotate(Motion):
+    """The content turned evenly about the window's centre.
+
+    Args:
+        window: what is seen before the turn.
+        degrees: the whole turn, anticlockwise; negative ones clockwise.
+    Raises:
+        GridError: if the window is empty or anything is not finite.
+    """
+
+    window: Window
+    degrees: float
+
+    def __post_init__(self) -> None:
+        _check_window(self.window)
+        if not math.isfinite(self.degrees):
+            raise GridError(f"turn of {self.degrees} degrees: expected a finite number")
+
+    @property
+    def closed(self) -> bool:
+        return self.degrees % 360 == 0
+
+    def at(self, way: float) -> Shot:
+        return Shot(self.window, degrees=self.degrees * way)
+
+
+@dataclass(frozen=True)
+class Interpolate(Motion):
+    """Through several seeds, each leg from one to the next.
+
+    Args:
+        window: what is seen, of every seed.
+        seeds: how many there are, at least 2.
+        back: whether a last leg leads back to the first.
+    Raises:
+        GridError: if the window is empty or not finite.
+        UsageError: if there are fewer than two seeds.
+    """
+
+    window: Window
+    seeds: int
+    back: bool = False
+
+    def __post_init__(self) -> None:
+        _check_window(self.window)
+        if self.seeds < 2:
+            raise UsageError(f"way through {self.seeds} seed: expected at least 2")
+
+    @property
+    def closed(self) -> bool:
+        return self.back
+
+    @property
+    def legs(self) -> int:
+        return self.seeds if self.back else self.seeds - 1
+
+    def at(self, way: float) -> Shot:
+        return Shot(self.window, position=way)
+
+
+@dataclass(frozen=True)
+class Distort(Motion):
+    """From the plane as it is to a whole warp.
+
+    Args:
+        window: what is seen before the warp.
+    Raises:
+        GridError: if the window is empty or not finite.
+    """
+
+    window: Window
+
+    def __post_init__(self) -> None:
+        _check_window(self.window)
+
+    def at(self, way: float) -> Shot:
+        return Shot(self.window, amount=way)
+
+
+def linear(way: float) -> float:
+    """Constant speed from the first frame to the last."""
+    return way
+
+
+def smoothstep(way: float) -> float:
+    """Smooth start and stop: 3 w**2 - 2 w**3."""
+    return way * way * (3 - 2 * way)
+
+
+def cosine(way: float) -> float:
+    """Smooth start and stop: half a cosine wave."""
+    return 0.5 - 0.5 * math.cos(math.pi * way)
+
+
+def cruise(way: float) -> float:
+    """Constant speed, but for a short smooth start and stop: for long ways."""
+    if way > 0.5:
+        return 1 - cruise(1 - way)
+    if way < RAMP:
+        return way * way / (2 * RAMP * (1 - RAMP))
+    return (way - RAMP / 2) / (1 - RAMP)
+
+
+EASINGS: dict[str, Easing] = {
+    easing.__name__: easing for easing in (linear, smoothstep, cosine, cruise)
+}
+"""Easings by name: from [0, 1] onto [0, 1], never backwards."""
+
+
+def parse_easing(name: str) -> Easing:
+    """The easing of that name.
+
+    Raises:
+        UsageError: if there is none; names the close ones.
+    Example:
+        >>> parse_easing("smoothstep")(0.25)
+        0.15625
+    """
+    if name not in EASINGS:
+        raise UsageError(f"unknown easing {name!r}: {nearest(name, EASINGS)}")
+    return EASINGS[name]
+
+
+def shots(motion: Motion, *, count: int, easing: Easing = linear, loop: bool = False) -> list[Shot]:
+    """What each frame of a film shows.
+
+    Args:
+        motion: the way.
+        count: frames, 1 to `MOST_FRAMES`.
+        easing: of each leg of the way.
+        loop: the last frame leads back to the first: a closed motion stops one frame before its
+            end, any other goes there and back. Without it the last frame is the end of the way.
+    Returns:
+        `count` shots.
+    Raises:
+        UsageError: for an impossible count.
+    Example:
+        >>> [shot.degrees for shot in shots(Rotate((0, 0, 1, 1), 360), count=4, loop=True)]
+        [0.0, 90.0, 180.0, 270.0]
+    """
+    if not 1 <= count <= MOST_FRAMES:
+        raise UsageError(f"{count:,} frames: expected 1 to {MOST_FRAMES:,}")
+    result = []
+    for frame in range(count):
+        way = frame / (count if loop else max(count - 1, 1))
+        if loop and not motion.closed:
+            way = 1 - abs(1 - 2 * way)
+        leg = min(int(way * motion.legs), motion.legs - 1)
+        eased = (leg + easing(way * motion.legs - leg)) / motion.legs
+        result.append(motion.at(eased))
+    return result
+
+
+def window_about(window: Window, centre: Point) -> Window:
+    """The window of the same size about another centre.
+
+    Example:
+        >>> window_about((0.0, 0.0, 0.5, 1.0), (0.5, 0.5))
+        (0.25, 0.0, 0.75, 1.0)
+    """
+    half_y, half_x = (window[2] - window[0]) / 2, (window[3] - window[1]) / 2
+    y, x = centre
+    return (y - half_y, x - half_x, y + half_y, x + half_x)
+
+
+def refuse_beyond_precision(shot: Shot, height: int, width: int) -> None:
+    """Raise for a window so small that float64 cannot tell its pixels apart.
+
+    Raises:
+        GridError: says so; about 40 octaves at 512 pixels.
+    """
+    y0, x0, y1, x1 = shot.window
+    for first, last, pixels in ((y0, y1, height), (x0, x1, width)):
+        if last - first < DISTINCT * pixels * math.ulp(max(abs(first), abs(last))):
+            raise GridError(
+                f"window {shot.window} at {height}x{width}: "
+                "too small for float64 to tell its pixels apart, zoom in less deep"
+            )
+
+
+def _check_window(window: Window) -> None:
+    """A GridError for a window that is empty or not finite."""
+    Canvas(1, 1, window)
+
+
+def _between(start: Point, end: Point, way: float) -> Point:
+    """The edges of one axis on the way from (first, last) to (first, last).
+
+    Both edges are weighted alike, w of the end and 1 - w of the start, and w is such that the side
+    between them is start * ratio ** way: w = (ratio ** way - 1) / (ratio - 1). Each weight has its
+    own formula, free of cancellation where it is small.
+    """
+    if way in (0, 1):
+        return end if way else start
+    log = math.log((end[1] - end[0]) / (start[1] - start[0]))
+    if abs(log) < 1e-12:  # windows of one size: the limit of both formulas
+        old, new = 1 - way, way
+    else:
+        new = math.expm1(way * log) / math.expm1(log)
+        old = math.expm1((way - 1) * log) / math.expm1(-log)
+    return old * start[0] + new * end[0], old * start[1] + new * end[1]
