@@ -362,3 +362,14 @@ def test_credits_of_the_pictures_travel_with_the_model(tmp_path, pictures):
     (data / "ATTRIBUTION.txt").write_text("Drawn by A. Painter, CC BY 4.0\n")
     run_to(tmp_path / "run", tiny("images=4"), data)
     assert creps.load(tmp_path / "run/model").record["credits"] == "Drawn by A. Painter, CC BY 4.0"
+
+
+def test_warmup_leaves_the_generator_alone(tmp_path, pictures):
+    config = tiny("discriminator_warmup=3", "loss.kind=nonsaturating")
+    start = initial_state(config)
+    early = run_to(tmp_path / "run", config, pictures, steps=3)
+    for name, weights in start.generator.named_parameters():
+        assert torch.equal(weights, dict(early.generator.named_parameters())[name])
+    assert not torch.equal(start.discriminator.out.weight, early.discriminator.out.weight)
+    late = run_to(tmp_path / "run", config, pictures, steps=4)
+    assert not torch.equal(start.generator.to_rgb.weight, late.generator.to_rgb.weight)

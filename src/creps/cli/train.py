@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from creps.training.state import TrainState
     from creps.training.steps import Stats
 
+START_WARMUP = 100
+"""Steps that a new discriminator learns alone when the generator comes from another run."""
 UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
 
@@ -58,7 +60,8 @@ def train(
     from creps.config import replace
     from creps.training.config import preset as preset_named
 
-    changes = list(settings or [])
+    changes = [f"discriminator_warmup={START_WARMUP}"] if start is not None else []
+    changes += settings or []
     if images is not None:
         changes.append(f"images={images}")
     if seed is not None:

@@ -106,6 +106,9 @@ class TrainConfig:
     """Images over which a weight's share in the averaged generator halves."""
     ema_rampup: float = 0.05
     """At the start the half life is at most this share of the images seen."""
+    discriminator_warmup: int = 0
+    """Steps at the start in which the discriminator alone learns. A trained generator fools a fresh
+    discriminator before it has learnt anything, and both stand still: `--from` sets 100."""
     log_every: int = 20
     """Steps between two lines of the log."""
     preview_every: int = 500
@@ -125,8 +128,8 @@ class TrainConfig:
                 raise ConfigError(f"{name}: generator has {ours}, discriminator {theirs}")
         if min(self.batch, self.images, self.log_every, self.snapshot_every) < 1:
             raise ConfigError("batch, images, log_every and snapshot_every: expected at least 1")
-        if self.preview_every < 0:
-            raise ConfigError(f"preview_every {self.preview_every}: expected at least 0")
+        if min(self.preview_every, self.discriminator_warmup) < 0:
+            raise ConfigError("preview_every and discriminator_warmup: expected at least 0")
         group = self.discriminator.minibatch_group
         if self.batch % min(group, self.batch):
             raise ConfigError(f"batch {self.batch}: expected a multiple of minibatch_group {group}")

@@ -69,7 +69,9 @@ def train(
     while state.step < config.steps and stop.reason is None:
         images, labels = next(batches)
         batch = make_batch(config, state.step, images.to(state.device), labels.to(state.device))
-        stats = generator_step(state, batch, config)
+        stats: Stats = {}
+        if state.step >= config.discriminator_warmup:
+            stats |= generator_step(state, batch, config)
         stats |= discriminator_step(state, batch, config)
         update_average(state, config)
         state.step += 1
