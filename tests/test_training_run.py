@@ -373,3 +373,21 @@ def test_warmup_leaves_the_generator_alone(tmp_path, pictures):
     assert not torch.equal(start.discriminator.out.weight, early.discriminator.out.weight)
     late = run_to(tmp_path / "run", config, pictures, steps=4)
     assert not torch.equal(start.generator.to_rgb.weight, late.generator.to_rgb.weight)
+
+
+def test_windows_lie_on_the_plane_at_every_zoom():
+    config = tiny("data.zoom=4", "data.window_share=0.5")
+    regions = [draw_region(config, step) for step in range(200)]
+    sides = torch.tensor([r.window[2] - r.window[0] for r in regions], dtype=torch.float64)
+    inside = [r.window for r, side in zip(regions, sides, strict=True) if side < 0.999]
+    assert 60 < len(inside) < 140
+    assert torch.tensor(inside).min() >= 0
+    assert torch.tensor(inside).max() <= 1
+    assert sides.min() >= 0.25 - 1e-12
+    assert sides.min() < 0.3
+    assert all(r.height == r.width == 8 for r in regions)
+
+
+def test_zoom_beyond_the_detail_of_the_pictures_is_refused():
+    with pytest.raises(ConfigError, match=r"expected zoom from 1 to detail \(4\)"):
+        tiny("data.zoom=8")

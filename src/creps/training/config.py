@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from creps.errors import ConfigError, nearest
 from creps.networks.creps import CREPS_PRESETS, CrepsConfig
@@ -23,10 +23,21 @@ class DataSettings:
     subpixel_shift: bool = True
     """Move grid and picture together by up to half a pixel each step: without it the generator is
     unconstrained between its training samples and shows a lattice there."""
+    zoom: float = 1.0
+    """Largest magnification of random windows; 1 trains whole pictures only. A patch of a window is
+    as large as the whole picture's, so detail costs no more (any-resolution GAN, section 3.2)."""
+    window_share: float = 0.5
+    """Share of the steps that train a random window, where zoom is above 1; the others keep the
+    whole in view."""
     workers: int = 1
     """Processes that decode pictures ahead; 0 decodes in the training process."""
 
     def __post_init__(self) -> None:
+        if not 1 <= self.zoom <= self.detail or not 0 <= self.window_share <= 1:
+            raise ConfigError(
+                f"zoom {self.zoom}, window_share {self.window_share}: expected zoom from 1 to "
+                f"detail ({self.detail}), share from 0 to 1"
+            )
         if self.detail < 1 or self.workers < 0:
             raise ConfigError(
                 f"detail {self.detail}, workers {self.workers}: expected at least 1 and at least 0"
@@ -193,6 +204,10 @@ def _small(resolution: int, *, images: int, width: int, judge_width: int) -> Tra
 PRESETS: dict[str, TrainConfig] = {
     "smoke": _small(32, images=1_600, width=48, judge_width=16),
     "small-32": _small(32, images=400_000, width=128, judge_width=48),
+    "small-32-zoom": replace(
+        _small(32, images=400_000, width=128, judge_width=48),
+        data=DataSettings(detail=8, zoom=4.0),
+    ),
     "small-64": _small(64, images=400_000, width=128, judge_width=48),
     "paper-128": _paper(128, batch=128, gamma=0.5, images=25_000_000),
     "paper-256": _paper(256, batch=32, gamma=10.0, images=25_000_000),

@@ -27,12 +27,21 @@ Stats = dict[str, Tensor]
 
 
 def draw_region(config: TrainConfig, step: int) -> Canvas:
-    """The part of the plane that a step trains: the whole, moved by up to half a pixel."""
-    size, window = config.resolution, (0.0, 0.0, 1.0, 1.0)
-    if config.data.subpixel_shift:
-        random = step_random(config.seed, step, "region")
-        dy, dx = (torch.rand(2, generator=random, dtype=torch.float64) - 0.5).tolist()
-        window = shifted_window((dy, dx), size)
+    """The part of the plane that a step trains, shared by its batch.
+
+    The whole, moved by up to half a pixel; or, in a share of the steps, a square window anywhere on
+    the plane, its magnification log-uniform from 1 to the largest.
+    """
+    size, data = config.resolution, config.data
+    random = step_random(config.seed, step, "region")
+    y, x, chance, magnitude = torch.rand(4, generator=random, dtype=torch.float64).tolist()
+    window = (0.0, 0.0, 1.0, 1.0)
+    if data.zoom > 1 and chance < data.window_share:
+        side = data.zoom**-magnitude
+        top, left = y * (1 - side), x * (1 - side)
+        window = (top, left, top + side, left + side)
+    elif data.subpixel_shift:
+        window = shifted_window((y - 0.5, x - 0.5), size)
     return Canvas(size, size, window, config.generator.sampling)
 
 
