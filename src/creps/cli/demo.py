@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from creps.cli.generate import progress_bar, settings_of
+from creps.cli.generate import advance, progress_bar, settings_of
 from creps.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     Picture = NDArray[np.uint8]
 
 SIZES = (256, 1024, 4096)
-"""Pixels a side of the portraits; each shows a quarter of the one before, a panel always 256 pixels."""
+"""Pixels a side of the portraits. A panel shows 256 pixels: the whole, a quarter, a sixteenth."""
 PANEL = SIZES[0]
 SHEET_ROWS, SHEET_COLUMNS = 4, 6
 CONSISTENCY_SEEDS = 16
@@ -36,7 +37,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="The picture to zoom into.")] = 7,
     truncation: Annotated[float, typer.Option(help="As in generate.")] = 1.0,
 ) -> None:
-    """Render a sheet of samples, and one picture at 256, 1024 and 4096 px beside its enlargement."""
+    """Render a sheet of samples, and one picture at 256, 1024 and 4096 px beside enlargements."""
     from creps.rendering.requests import RenderRequest
 
     RenderRequest(truncation=truncation)
@@ -47,7 +48,9 @@ def demo(
     checked_seed(seed)
     generator = load(model)
     if generator.config.label_dim:
-        raise UsageError(f"{model} is class-conditional: use creps generate --model {model} --class N")
+        raise UsageError(
+            f"{model} is class-conditional: use creps generate --model {model} --class N"
+        )
     out.mkdir(parents=True, exist_ok=True)
     _sheet(generator, model, out, truncation=truncation)
     portraits = _portraits(generator, model, out, seed=seed, truncation=truncation)
@@ -79,7 +82,7 @@ def _sheet(generator: Generator, model: str, out: Path, *, truncation: float) ->
 def _portraits(
     generator: Generator, model: str, out: Path, *, seed: int, truncation: float
 ) -> dict[int, Picture]:
-    """portrait-SIZE.png: one picture at every size; the largest is left out where it takes too long."""
+    """portrait-SIZE.png: one picture at every size, but for those that would take too long."""
     from creps.rendering.renderer import render
     from creps.rendering.requests import RenderRequest
     from creps.rendering.writers import save_picture
@@ -88,20 +91,20 @@ def _portraits(
     seconds_per_pixel = 0.0
     for size in SIZES:
         if size * size * seconds_per_pixel > LARGEST_SECONDS:
-            typer.echo(f"  {size} px would take over {LARGEST_SECONDS:.0f} s: only its zoom is shown")
+            typer.echo(
+                f"  {size} px would take over {LARGEST_SECONDS:.0f} s: only its zoom is shown"
+            )
             continue
         path = out / f"portrait-{size}.png"
         started = time.perf_counter()
         with progress_bar(path.name) as bar:
-            task = bar.add_task("")
+            task = bar.add_task("", total=1)
             portraits[size] = render(
                 generator,
                 seed=seed,
                 size=size,
                 truncation=truncation,
-                progress=lambda done, total, task=task: bar.update(
-                    task, completed=done, total=total
-                ),
+                progress=partial(advance, bar, task, 0),
             )
         seconds_per_pixel = (time.perf_counter() - started) / size**2
         settings = settings_of(model, generator, RenderRequest(size=size, truncation=truncation))
@@ -119,7 +122,7 @@ def _zoom(
     seed: int,
     truncation: float,
 ) -> None:
-    """zoom.png: pixels of each size above the same part of a Lanczos enlargement (CREPS, Fig. 9)."""
+    """zoom.png: pixels of each size above the same part, enlarged with Lanczos (CREPS, Fig. 9)."""
     from creps.rendering.renderer import render
     from creps.rendering.sheets import Panel, captioned_sheet
     from creps.rendering.writers import save_picture
@@ -170,7 +173,7 @@ def _consistency(generator: Generator, *, truncation: float) -> None:
 def zoom_corners(picture: Picture) -> list[Corner]:
     """Where to look: (top, left) of a 256-pixel panel in the picture at each of SIZES.
 
-    Each panel lies inside the one before; the last is the place of most variation in the middle half.
+    Each panel lies inside the one before; the last is where the middle half varies most.
 
     Args:
         picture: (256, 256, C), the whole picture.
@@ -195,7 +198,7 @@ def zoom_corners(picture: Picture) -> list[Corner]:
 
 
 def _next_box(inner: Corner, outer: Corner, *, zoom: int) -> tuple[int, int, int, int]:
-    """The next panel's outline in this one's pixels; `inner` is counted in pixels `zoom` times finer."""
+    """The next panel's outline in this one's pixels; those of `inner` are `zoom` times finer."""
     top, left = (round(i / zoom) - o for i, o in zip(inner, outer, strict=True))
     return top, left, top + PANEL // zoom, left + PANEL // zoom
 

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from creps import __version__
 from creps.cli.parsing import parse_seeds, parse_size, parse_window
 
 if TYPE_CHECKING:
@@ -32,16 +33,18 @@ class PictureFormat(StrEnum):
 def generate(
     model: Annotated[str, typer.Option(help="A packaged model, a folder or a file.")] = "portraits",
     seeds: Annotated[str, typer.Option(help="Seeds such as 7, 0-7 or 0-7,12.")] = "0-7",
-    out: Annotated[Path, typer.Option(help="Folder for the pictures; made if missing.")] = Path("out"),
+    out: Annotated[Path, typer.Option(help="Folder for the pictures; made if missing.")] = Path(
+        "out"
+    ),
     size: Annotated[
         str | None,
-        typer.Option(help="Pixels: 1024, or HEIGHTxWIDTH as 768x1280.  [default: the model's own]"),
+        typer.Option(help="Pixels: 1024, or HEIGHTxWIDTH as 768x1280. Default: the model's own."),
     ] = None,
     window: Annotated[
         str | None,
         typer.Option(
             help="Y0,X0,Y1,X1: this part of the plane fills the picture; the model was trained on "
-            "0,0,1,1, beyond it extrapolates.  [default: 0,0,1,1, widened to keep its shape]"
+            "0,0,1,1, beyond it extrapolates. Default: 0,0,1,1, widened to fit."
         ),
     ] = None,
     truncation: Annotated[
@@ -65,9 +68,11 @@ def generate(
 
     Each file holds its seed and settings. Equal seeds show the same picture at every size.
     """
+    from creps.rendering.latents import checked_seed
     from creps.rendering.requests import DEFAULT_TILE, RenderRequest
 
     wanted = parse_seeds(seeds)
+    checked_seed(max(wanted))
     request = RenderRequest(
         size=None if size is None else parse_size(size),
         window=None if window is None else parse_window(window),
@@ -95,18 +100,16 @@ def settings_of(
     model: str, generator: Generator, request: RenderRequest, *, label: int | None = None
 ) -> dict[str, Any]:
     """What a picture's file tells of how it was made, all but the seed."""
-    from importlib.metadata import version
-
     canvas = request.canvas(generator)
     settings = {
-        "creps": version("creps"),
+        "creps": __version__,
         "model": model,
         "class": label,
         "size": [canvas.height, canvas.width],
         "window": list(canvas.window),
         "truncation": request.truncation,
         "truncation_cutoff": request.truncation_cutoff,
-        "credits": getattr(generator, "credits", None),
+        "credits": generator.record.get("credits"),
     }
     return {name: value for name, value in settings.items() if value is not None}
 
@@ -161,7 +164,7 @@ def _write_all(
                 generator,
                 seed=seed,
                 label=settings.get("class"),
-                progress=partial(_advance, bar, task, count),
+                progress=partial(advance, bar, task, count),
                 **asdict(request),
             )
             names.append(f"seed{seed:04d}.{kind.value}")
@@ -170,10 +173,12 @@ def _write_all(
                 pictures.append(picture)
     if grid:
         names.append(f"grid.{kind.value}")
-        save_picture(out / names[-1], contact_sheet(pictures), settings={"seeds": seeds, **settings})
+        save_picture(
+            out / names[-1], contact_sheet(pictures), settings={"seeds": seeds, **settings}
+        )
     return names
 
 
-def _advance(bar: Progress, task: TaskID, before: int, done: int, total: int) -> None:
+def advance(bar: Progress, task: TaskID, before: int, done: int, total: int) -> None:
     """Show `before` whole pictures and the part done of the next."""
     bar.update(task, completed=before + done / total)

@@ -42,7 +42,9 @@ def parse_size(text: str) -> tuple[int, int]:
     """
     match = re.fullmatch(r"\s*(\d+)\s*(?:[x×]\s*(\d+)\s*)?", text.lower())
     if not match:
-        raise UsageError(f"size {text!r}: expected pixels such as 1024, or HEIGHTxWIDTH as 768x1280")
+        raise UsageError(
+            f"size {text!r}: expected pixels such as 1024, or HEIGHTxWIDTH as 768x1280"
+        )
     return int(match[1]), int(match[2] or match[1])
 
 

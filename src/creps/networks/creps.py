@@ -302,6 +302,17 @@ class Creps(Generator):
         size = row_lines.shape[3], column_lines.shape[3]
         return self._colour(self._fuse(_outer(row_lines, column_lines)), styles).unflatten(2, size)
 
+    def compose_points(self, row_lines: Tensor, column_lines: Tensor, styles: Tensor) -> Tensor:
+        """`compose` for free points: each pixel has a row and a column line of its own.
+
+        Args:
+            row_lines, column_lines: (B, L, N, P, D) each.
+            styles: (B, K, D), those of the lines.
+        Returns:
+            (B, C, P) colours.
+        """
+        return self._colour(self._fuse(_inner(row_lines, column_lines)), styles)
+
     def compose_blended(
         self, row_lines: Tensor, column_lines: Tensor, styles: Tensor, *, weights: Tensor
     ) -> Tensor:
@@ -391,8 +402,7 @@ class Creps(Generator):
         if isinstance(grid, AxisGrid):
             return _outer(*self._both_lines(styles, grid.ys, grid.xs))
         points = _points(grid)
-        rows, columns = self._both_lines(styles, points[:, 0], points[:, 1])
-        return ((r * c).sum(3) for r, c in zip(rows.unbind(1), columns.unbind(1), strict=True))
+        return _inner(*self._both_lines(styles, points[:, 0], points[:, 1]))
 
     def _fusion(self, maps: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """(F, E) of each level, from the maps F in order (eq. 4-5)."""
@@ -428,6 +438,12 @@ def _outer(row_lines: Tensor, column_lines: Tensor) -> Iterator[Tensor]:
     """Compose each level: the dot product over the thickness (eq. 3), (B, N, H * W)."""
     for rows, columns in zip(row_lines.unbind(1), column_lines.unbind(1), strict=True):
         yield torch.matmul(rows, columns.mT).flatten(2)
+
+
+def _inner(row_lines: Tensor, column_lines: Tensor) -> Iterator[Tensor]:
+    """Compose each level where the lines come in pairs: eq. 3 at free points, (B, N, P)."""
+    for rows, columns in zip(row_lines.unbind(1), column_lines.unbind(1), strict=True):
+        yield (rows * columns).sum(3)
 
 
 def _points(grid: Grid) -> Tensor:

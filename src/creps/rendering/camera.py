@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from creps.coordinates import Canvas, PointGrid
-from creps.errors import UsageError
+from creps.coordinates import Canvas, Window
 from creps.networks.base import Generator
 from creps.rendering.motion import Shot
 from creps.rendering.renderer import Picture, render, to_uint8
+from creps.rendering.tiles import Tile, plan
+from creps.rendering.warps import Rotate, Warp, chain, split_nowhere, warped_grid
 from creps.rendering.workers import map_in_order, worker_count
 
-PointMap = Callable[[Tensor], Tensor]
+TILE = 32
+"""Pixels of a tile's side where each has a row and a column line of its own: feature buffers of
+64 MiB at 1024 channels and thickness 8."""
 
-POINTS_AT_ONCE = 1024
-"""Each point has a row and a column line of its own: 64 MiB a feature buffer at 1024 channels,
-thickness 8."""
+NOWHERE = -1.0
+"""The colour of places that a warp does not show: black."""
 
-MOST_SUPERSAMPLES = 16
+
+@dataclass(frozen=True)
+class Blend(Warp):
+    """A part of another warp: every point moves straight towards where the whole would take it.
+
+    So any warp can be animated, a user's own map included. It has no text form.
+
+    Args:
+        whole: the other warp.
+        amount: 0 changes nothing, 1 is the whole, both exactly.
+    """
+
+    whole: Warp
+    amount: float
+
+    def __call__(self, points: Tensor) -> Tensor:
+        return (1 - self.amount) * points + self.amount * self.whole(points)
+
+    def over(self, window: Window) -> Warp:
+        return Blend(self.whole.over(window), self.amount)
 
 
 def render_shot(
@@ -31,7 +51,7 @@ def render_shot(
     shot: Shot,
     *,
     size: tuple[int, int],
-    warp: PointMap | None = None,
+    warp: Warp | None = None,
     supersample: int = 1,
 ) -> Picture:
     """The picture of one shot.
@@ -41,77 +61,66 @@ def render_shot(
         styles: (1, K, D) from `generator.map`.
         shot: what is seen.
         size: (height, width) in pixels.
-        warp: maps (..., 2) points of the plane to those shown in their place; `shot.amount` blends
-            it in.
-        supersample: pixels are means of so many by so many, 1 to 16: less shimmer where a frame is
+        warp: what `shot.amount` is an amount of.
+        supersample: pixels are means of so many by so many, >= 1: less shimmer where a frame is
             smaller than the detail the model makes.
     Returns:
         (H, W, C) uint8.
     Raises:
         GridError: for sizes or windows that cannot be rendered.
-        UsageError: for an impossible supersample.
     """
-    if not 1 <= supersample <= MOST_SUPERSAMPLES:
-        raise UsageError(f"supersample {supersample}: expected 1 to {MOST_SUPERSAMPLES}")
     height, width = size[0] * supersample, size[1] * supersample
-    if shot.degrees % 360 == 0 and (warp is None or shot.amount == 0):
+    bend = shot_warp(shot, warp)
+    if bend is None:
         picture = render(generator, styles=styles, size=(height, width), window=shot.window)
     else:
         canvas = Canvas(height, width, shot.window, generator.sampling)
-        picture = render_points(generator, styles, shot_points(shot, canvas, warp))
+        picture = render_warped(generator, styles, canvas, warp=bend)
     return picture if supersample == 1 else _reduced(picture, supersample)
 
 
-def shot_points(shot: Shot, canvas: Canvas, warp: PointMap | None = None) -> Tensor:
-    """The places of the plane that the pixels of a shot show.
+def shot_warp(shot: Shot, warp: Warp | None = None) -> Warp | None:
+    """How a shot changes the picture of its window: bent first, then turned about the middle.
 
     Args:
-        shot: its rotation and its amount of the warp.
-        canvas: its size and window.
-        warp: maps (..., 2) to (..., 2); points move straight from their place to the warp's as
-            `shot.amount` goes from 0 to 1, so any warp can be animated.
+        shot: its rotation, and its amount of the warp.
+        warp: the whole warp.
     Returns:
-        (H, W, 2) float64 of (y, x).
+        one warp; None if the picture is as it is.
     """
-    y0, x0, y1, x1 = shot.window
-    centre = torch.tensor([(y0 + y1) / 2, (x0 + x1) / 2], dtype=torch.float64)
-    points = torch.stack(torch.meshgrid(canvas.rows(), canvas.columns(), indexing="ij"), dim=2)
-    sine, cosine = _quarter_exact(shot.degrees)
-    if (sine, cosine) != (0.0, 1.0):
-        # Content turned anticlockwise shows what lies clockwise of each place; y runs down.
-        turn = torch.tensor([[cosine, sine], [-sine, cosine]], dtype=torch.float64)
-        points = (points - centre) @ turn.T + centre
+    changes: list[Warp] = []
     if warp is not None and shot.amount:
-        points = torch.lerp(points, warp(points).to(points), shot.amount)
-    return points
+        changes.append(Blend(warp, shot.amount))
+    if shot.degrees % 360:
+        y0, x0, y1, x1 = shot.window
+        changes.append(Rotate(shot.degrees, (y0 + y1) / 2, (x0 + x1) / 2))
+    return chain(*changes) if changes else None
 
 
-def render_points(generator: Generator, styles: Tensor, points: Tensor) -> Picture:
-    """The picture at free places of the plane.
+def render_warped(generator: Generator, styles: Tensor, canvas: Canvas, *, warp: Warp) -> Picture:
+    """A warped picture, tile by tile, each pixel from lines of its own.
 
     Args:
         generator: the model.
         styles: (1, K, D) from `generator.map`.
-        points: (H, W, 2) float64 of (y, x).
+        canvas: size, window and sampling rule.
+        warp: of the picture; black where it shows nothing.
     Returns:
         (H, W, C) uint8.
     """
 
     @torch.inference_mode()  # the mode belongs to a thread
-    def job(part: Tensor) -> Tensor:
-        return generator.synthesize(styles, PointGrid(part[None]))[0]
+    def job(tile: Tile) -> tuple[Tile, Tensor]:
+        grid, shown = split_nowhere(warped_grid(canvas, warp, tile))
+        image = generator.synthesize(styles, grid)[0]
+        return tile, image if shown is None else image.where(shown.to(image.device), NOWHERE)
 
-    parts = points.flatten(0, 1).split(POINTS_AT_ONCE)
-    colours = list(map_in_order(job, parts, workers=worker_count(generator.device)))
-    return to_uint8(torch.cat(colours, dim=2).unflatten(2, points.shape[:2]).squeeze(1))
-
-
-def _quarter_exact(degrees: float) -> tuple[float, float]:
-    """(sine, cosine), exact at quarter turns."""
-    turned = degrees % 360
-    if turned % 90 == 0:
-        return ((0.0, 1.0), (1.0, 0.0), (0.0, -1.0), (-1.0, 0.0))[int(turned // 90)]
-    return math.sin(math.radians(turned)), math.cos(math.radians(turned))
+    channels = generator.config.img_channels
+    picture = np.empty((canvas.height, canvas.width, channels), dtype=np.uint8)
+    tiles = plan(canvas.height, canvas.width, TILE)
+    for tile, image in map_in_order(job, tiles, workers=worker_count(generator.device)):
+        picture[tile.rows, tile.columns] = to_uint8(image)
+    return picture
 
 
 def _reduced(picture: Picture, factor: int) -> Picture:

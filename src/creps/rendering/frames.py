@@ -16,13 +16,14 @@ from typing import Any
 from PIL import Image, PngImagePlugin
 
 from creps.errors import CrepsError, UsageError
+from creps.files import write_atomically
 from creps.rendering.renderer import Picture, Progress
 from creps.rendering.writers import save_picture
 
 SETTINGS_NAME = "settings.json"
 FRAMES = f"frame-{'[0-9]' * 6}.png"
-LEFTOVERS = f".{FRAMES}.*.tmp"
-"""What a run that was killed while it wrote a frame leaves behind."""
+LEFTOVERS = ".*.part"
+"""What a run leaves behind that was killed while it wrote."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,8 @@ class FrameFolder:
                 raise UsageError(self._difference())
             self.discard()
             self.path.mkdir(exist_ok=True)
-        temporary = self.path / f".{SETTINGS_NAME}.tmp"
-        temporary.write_text(json.dumps(self._document(), indent=2) + "\n", encoding="utf-8")
-        temporary.replace(self.path / SETTINGS_NAME)
+        document = json.dumps(self._document(), indent=2) + "\n"
+        write_atomically(self.path / SETTINGS_NAME, document.encode())
 
     def fill(self, frame: Callable[[int], Picture], *, progress: Progress | None = None) -> int:
         """Render what is missing, in order.

@@ -283,7 +283,7 @@ def shots(motion: Motion, *, count: int, easing: Easing = linear, loop: bool = F
             way = 1 - abs(1 - 2 * way)
         leg = min(int(way * motion.legs), motion.legs - 1)
         eased = (leg + easing(way * motion.legs - leg)) / motion.legs
-        result.append(motion.at(eased))
+        result.append(motion.at(min(eased, 1.0)))  # rounding may overshoot
     return result
 
 

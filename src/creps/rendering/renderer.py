@@ -1,7 +1,7 @@
 """Pictures of any size in bounded memory: lines once, pixels tile by tile.
 
-The row and column lines of a picture are small and serve every tile; the per-pixel features are large
-and only ever exist for one tile.
+The row and column lines of a picture are small and serve every tile; the per-pixel features are
+large and only ever exist for a few tiles.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ Axis = Literal["rows", "columns"]
 Progress = Callable[[int, int], None]
 
 LINE_CHUNK = 128
-"""Coordinates whose lines are computed at once: 4 MiB a feature buffer at 1024 channels, thickness 8.
-The weights are modulated again for each chunk, 8 % of its time; 64 coordinates: 30 % of it."""
+"""Coordinates whose lines are computed at once: feature buffers of 4 MiB at 1024 channels and
+thickness 8. Each chunk modulates the weights again: 8 % of its time, 30 % for 64 coordinates."""
 
 
 @runtime_checkable
@@ -39,9 +39,7 @@ class Separable(Protocol):
     def separable(self) -> bool:
         """Whether this very network has lines: a "dense" one has none."""
 
-    def lines(
-        self, styles: Tensor, coords: Tensor, axis: Literal["rows", "columns"]
-    ) -> Tensor:
+    def lines(self, styles: Tensor, coords: Tensor, axis: Literal["rows", "columns"]) -> Tensor:
         """(B, L, N, S, D) lines of styles (B, K, D) at coordinates (S,)."""
 
     def compose(self, row_lines: Tensor, column_lines: Tensor, styles: Tensor) -> Tensor:
@@ -73,7 +71,7 @@ def render(
         z: (1, Z) latent, instead of a seed.
         styles: (1, K, D) from `generator.map`, instead of a seed; already truncated.
         label: class index, or (1, label_dim) one-hot row, for class-conditional models.
-        size: (height, width) in pixels, or one number for a square; the model's resolution by default.
+        size: (height, width) in pixels, or one number for a square; the model's own by default.
         window: (y0, x0, y1, x1) in plane units, mapped exactly onto the picture; outside [0, 1] the
             model extrapolates. By default the unit square, undistorted: the shorter side spans
             [0, 1], the longer reaches beyond it on both ends.
@@ -118,7 +116,7 @@ def render_tiles(
     On a CPU, as many tiles are made at once as torch has threads.
 
     Args:
-        generator: the model; with lines (CREPS) each line is computed once, otherwise each tile alone.
+        generator: the model; one with lines (CREPS) computes each line once for all tiles.
         styles: (B, K, D) from `generator.map`.
         canvas: size, window and sampling rule.
         tile: pixels of a tile's side.
@@ -166,7 +164,9 @@ def _styles_of_one(
     """(1, K, D) styles from the one source that is given."""
     given = [n for n, v in (("seed", seed), ("z", z), ("styles", styles)) if v is not None]
     if len(given) != 1:
-        raise UsageError(f"{' and '.join(given) or 'nothing'} given: expected one of seed, z, styles")
+        raise UsageError(
+            f"{' and '.join(given) or 'nothing'} given: expected one of seed, z, styles"
+        )
     if seed is not None:
         z = latents([seed], generator)
     if z is not None:
@@ -178,16 +178,16 @@ def _styles_of_one(
             truncation_cutoff=request.truncation_cutoff,
         )
     elif label is not None or request.truncation != 1.0:
-        raise UsageError("styles are already labelled and truncated: leave label and truncation out")
+        raise UsageError(
+            "styles are already labelled and truncated: leave label and truncation out"
+        )
     assert styles is not None
     if len(styles) != 1:
         raise UsageError(f"{len(styles)} latents given: expected one, render makes one picture")
     return styles
 
 
-def _synthesizer(
-    generator: Generator, styles: Tensor, canvas: Canvas
-) -> Callable[[Tile], Tensor]:
+def _synthesizer(generator: Generator, styles: Tensor, canvas: Canvas) -> Callable[[Tile], Tensor]:
     """Draws a tile from its coordinates alone."""
 
     def draw(tile: Tile) -> Tensor:

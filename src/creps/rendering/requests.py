@@ -14,14 +14,14 @@ from creps.networks.base import Generator
 Size = int | tuple[int, int]
 
 DEFAULT_TILE = 64
-"""Pixels of a tile's side: its widest features (128 channels, 2 MiB) stay in a core's cache. Measured
-with the 512 preset: 48 to 128 are alike, 32 and 192 cost a sixth more, 256 two thirds."""
+"""Pixels of a tile's side: its widest features (128 channels, 2 MiB) stay near a core. Measured
+with the 512 preset: 48 to 96 are alike, 32 and 128 cost a sixth more, 256 twice as much."""
 
 PICTURE_LIMIT = 4 * 2**30
 """Bytes of the largest picture that is held in memory as a whole."""
 
 FARTHEST = 1e6
-"""Plane units from the origin: far beyond anything a model can have learnt, near enough for float64."""
+"""Plane units from the origin: beyond anything a model can have learnt, exact enough in float64."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +29,9 @@ class RenderRequest:
     """Which picture of a model to make; checked before any model is loaded.
 
     Args:
-        size: (height, width) in pixels, or one number for a square; None is the model's resolution.
-        window: (y0, x0, y1, x1) in plane units, mapped exactly onto the picture; None shows the unit
-            square undistorted: the shorter side spans [0, 1], the longer reaches beyond it.
+        size: (height, width) in pixels, or one number for a square; None: the model's resolution.
+        window: (y0, x0, y1, x1) in plane units, mapped exactly onto the picture; None shows the
+            unit square undistorted: the shorter side spans [0, 1], the longer reaches beyond it.
         truncation: 1 keeps the styles, 0 gives the average picture.
         truncation_cutoff: truncate only this many leading styles; None truncates all.
         tile: pixels of a tile's side, >= 1; bounds memory, changes pixels only by rounding.
@@ -55,9 +55,13 @@ class RenderRequest:
             if max(abs(edge) for edge in self.window) > FARTHEST:
                 raise GridError(f"window {self.window}: expected edges within +-{FARTHEST:g}")
         if not math.isfinite(self.truncation):
-            raise UsageError(f"truncation {self.truncation}: expected a finite number, usually 0..1")
+            raise UsageError(
+                f"truncation {self.truncation}: expected a finite number, usually 0..1"
+            )
         if self.truncation_cutoff is not None and self.truncation_cutoff < 0:
-            raise UsageError(f"truncation cutoff {self.truncation_cutoff}: expected 0 or more styles")
+            raise UsageError(
+                f"truncation cutoff {self.truncation_cutoff}: expected 0 or more styles"
+            )
         if self.tile < 1:
             raise GridError(f"tile of {self.tile} pixels: expected at least 1")
 
@@ -93,7 +97,9 @@ def _both_sides(size: Size) -> tuple[int, int]:
     try:
         height, width = (operator.index(side) for side in sides)
     except (TypeError, ValueError):
-        raise GridError(f"size {size!r}: expected whole pixels, one number or (height, width)") from None
+        raise GridError(
+            f"size {size!r}: expected whole pixels, one number or (height, width)"
+        ) from None
     return height, width
 
 

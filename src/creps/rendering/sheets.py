@@ -52,7 +52,7 @@ class Panel:
         picture: (H, W, 3) or (H, W, 1) uint8.
         title: one line.
         note: a second, fainter line; may be empty.
-        outline: (top, left, bottom, right) in pixels of the picture, a box drawn on it; None for none.
+        outline: (top, left, bottom, right) of a box drawn on the picture, in its pixels; or None.
     """
 
     picture: Picture
@@ -93,7 +93,9 @@ def captioned_sheet(rows: Sequence[Sequence[Panel]], *, heading: str) -> Picture
 
 def _image(panel: Panel) -> Image.Image:
     """The picture of a panel with its box, white inside black so that it shows on any colour."""
-    image = Image.fromarray(panel.picture.squeeze(2) if panel.picture.shape[2] == 1 else panel.picture)
+    image = Image.fromarray(
+        panel.picture.squeeze(2) if panel.picture.shape[2] == 1 else panel.picture
+    )
     image = image.convert("RGB")
     if panel.outline is not None:
         top, left, bottom, right = panel.outline

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -18,31 +18,17 @@ from torch import Tensor
 from creps.coordinates import Canvas, Window
 from creps.errors import UsageError
 from creps.networks.base import Generator
+from creps.rendering.lines import LineSource, picture_lines
 from creps.rendering.style_weights import Gradient, Weights
 from creps.rendering.tiles import Tile
 
-Axis = Literal["rows", "columns"]
-
 EVERYWHERE: Window = (-math.inf, -math.inf, math.inf, math.inf)
-
-LINE_CHUNK = 128
-"""Coordinates whose lines are computed at once, to bound memory."""
 
 _SUM_TOLERANCE = 1e-5  # weights that a user's own function computes in float32
 
 
-class LineMaker(Protocol):
-    """How the lines of a whole axis are computed."""
-
-    def __call__(self, styles: Tensor, coords: Tensor, axis: Axis) -> Tensor:
-        """(1, L, N, S, D) lines of one style (1, K, D) at coordinates (S,)."""
-
-
-class Blendable(Protocol):
+class Blendable(LineSource, Protocol):
     """A generator that can mix styles pixel by pixel."""
-
-    def lines(self, styles: Tensor, coords: Tensor, axis: Axis) -> Tensor:
-        """(B, L, N, S, D) lines of styles (B, K, D) at coordinates (S,)."""
 
     def compose(self, row_lines: Tensor, column_lines: Tensor, styles: Tensor) -> Tensor:
         """(B, C, H, W) picture of row lines (B, L, N, H, D) and column lines (B, L, N, W, D)."""
@@ -136,7 +122,7 @@ def panorama(styles: Tensor, *, overlap: float = 0.5, closed: bool = False) -> S
 
 
 def field_drawer(
-    generator: Blendable, field: StyleField, canvas: Canvas, *, lines: LineMaker | None = None
+    generator: Blendable, field: StyleField, canvas: Canvas
 ) -> Callable[[Tile], Tensor]:
     """Draws the tiles of a field's picture; all its lines are computed here, once.
 
@@ -144,20 +130,20 @@ def field_drawer(
         generator: a model with lines (CREPS); a "dense" one has none and raises a GridError.
         field: styles on the model's device, and their weights.
         canvas: size, window and sampling rule.
-        lines: computes the lines of one style; by default in this thread, a chunk at a time.
     Returns:
         a function of a tile: (1, C, tile.height, tile.width) pictures, nominal range [-1, 1]. Tiles
         may be drawn in any order, also at once. Where one style is alone, it is exactly its own
         picture.
     """
-    make = _in_chunks(generator) if lines is None else lines
     ys, xs = canvas.rows(), canvas.columns()
     rows, columns = [], []
     for k, frame in enumerate(field.frames or [Frame()] * len(field.styles)):
-        styles, (y0, x0, y1, x1) = field.styles[k : k + 1], frame.reach
-        rows.append(_strip(partial(make, styles, axis="rows"), ys, (y0, y1), origin=frame.y))
-        columns.append(_strip(partial(make, styles, axis="columns"), xs, (x0, x1), origin=frame.x))
+        lines_at = partial(picture_lines, generator, field.styles[k : k + 1])
+        y0, x0, y1, x1 = frame.reach
+        rows.append(_strip(partial(lines_at, axis="rows"), ys, (y0, y1), origin=frame.y))
+        columns.append(_strip(partial(lines_at, axis="columns"), xs, (x0, x1), origin=frame.x))
 
+    @torch.inference_mode()
     def draw(tile: Tile) -> Tensor:
         weights = field.weights_on(ys[tile.rows], xs[tile.columns])
         present = [k for k, each in enumerate(weights) if each.any()]
@@ -211,22 +197,15 @@ class _Strip:
 
 
 def _strip(
-    make: Callable[..., Tensor], coords: Tensor, reach: tuple[float, float], *, origin: float
+    lines_at: Callable[[Tensor], Tensor],
+    coords: Tensor,
+    reach: tuple[float, float],
+    *,
+    origin: float,
 ) -> _Strip:
     """The lines of those of a canvas' coordinates, increasing, that lie within reach."""
-    edges = torch.tensor(reach, dtype=coords.dtype)
-    first = int(torch.searchsorted(coords, edges[0]))
-    last = int(torch.searchsorted(coords, edges[1], right=True))
-    if first >= last:
-        return _Strip(0, make(coords=coords[:1] - origin)[..., :0, :])
-    return _Strip(first, make(coords=coords[first:last] - origin))
-
-
-def _in_chunks(generator: Blendable) -> LineMaker:
-    """Lines a chunk of coordinates at a time."""
-
-    def make(styles: Tensor, coords: Tensor, axis: Axis) -> Tensor:
-        chunks = coords.split(LINE_CHUNK)
-        return torch.cat([generator.lines(styles, chunk, axis) for chunk in chunks], dim=3)
-
-    return make
+    first = int((coords < reach[0]).sum())
+    count = int((coords <= reach[1]).sum()) - first
+    if count < 1:
+        return _Strip(0, lines_at(coords[:1] - origin)[..., :0, :])
+    return _Strip(first, lines_at(coords[first : first + count] - origin))

@@ -308,15 +308,14 @@ class SeedPath:
         """
         if not math.isfinite(share) or not (self.closed or 0 <= share <= 1):
             raise UsageError(f"share {share} of a way: expected 0 to 1")
-        stops = (*self.seeds, self.seeds[0]) if self.closed else self.seeds
-        place = (share % 1 if self.closed else share) * (len(stops) - 1)
+        back = self.seeds[:1] if self.closed and len(self.seeds) > 1 else ()
+        stops = self.seeds + back
         # Rounded, so that thirds of a way meet their seeds and texts stay short.
-        place = round(place, 9)
-        leg = min(math.floor(place), max(len(stops) - 2, 0))
-        t = round(place - leg, 9)
-        if t in (0, 1):
-            return Recipe(Walk((stops[leg + int(t)],)))
-        return Recipe(Walk(stops[leg : leg + 2], t, self.space))
+        place = round((share % 1 if self.closed else share) * (len(stops) - 1), 9)
+        leg = math.floor(place)
+        if place == leg:
+            return Recipe(Walk(stops[leg : leg + 1]))
+        return Recipe(Walk(stops[leg : leg + 2], round(place - leg, 9), self.space))
 
     def steps(self, count: int) -> list[Recipe]:
         """`count` recipes, evenly spaced.

@@ -64,9 +64,7 @@ class TilePlan(Sequence[Tile]):
             return [self[i] for i in range(*index.indices(len(self)))]
         place = range(len(self))[index]  # negative indices, and IndexError past the end
         top, left = (step * self.edge for step in divmod(place, self.across))
-        return Tile(
-            top, left, min(self.edge, self.height - top), min(self.edge, self.width - left)
-        )
+        return Tile(top, left, min(self.edge, self.height - top), min(self.edge, self.width - left))
 
 
 def plan(height: int, width: int, tile: int) -> TilePlan:

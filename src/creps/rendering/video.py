@@ -6,7 +6,6 @@ film is whole: a render that was stopped goes on from there. Encoding takes litt
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import os
@@ -20,6 +19,7 @@ from typing import Any, Literal
 from PIL import Image
 
 from creps.errors import CrepsError, GridError, MissingExtraError, UsageError
+from creps.files import replacing
 from creps.rendering.frames import FrameFolder
 from creps.rendering.renderer import Picture, Progress
 
@@ -194,19 +194,14 @@ def write_video(
 
 
 def _encode(film: Film, folder: FrameFolder) -> None:
-    """Frames to the film's file, by way of a temporary name."""
-    temporary = film.path.with_name(f".{film.path.name}.{os.getpid()}.tmp")
-    try:
+    """Frames to the film's file."""
+    with replacing(film.path) as temporary:
         if film.kind == "gif":
             _encode_gif(film, folder, temporary)
         else:
             _encode_video(film, folder, temporary)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())  # the frames are removed next
-        temporary.replace(film.path)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
 
 
 def _encode_video(film: Film, folder: FrameFolder, temporary: Path) -> None:

@@ -23,9 +23,9 @@ def map_in_order(
 ) -> Iterator[Result]:
     """`map(job, items)`, on threads that each run torch on one core.
 
-    Whole jobs side by side beat one job split over the cores: cores never wait for each other inside
-    an operation, which costs a tenth on a quiet machine and ten times the time on a busy one. Also,
-    results do not depend on the number of cores.
+    Whole jobs side by side beat one job split over the cores: no core waits for another within an
+    operation, which can take ten times as long where other programs run. And the results do not
+    depend on the number of cores.
 
     Args:
         job: releases the interpreter most of the time, as torch does.

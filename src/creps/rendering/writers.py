@@ -1,10 +1,8 @@
-"""Pictures to files: PNG, JPEG and WebP, written whole or not at all, with their settings inside."""
+"""Pictures to PNG, JPEG and WebP files: whole or not at all, with their settings inside."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from collections.abc import Mapping
 from importlib.metadata import version
 from io import BytesIO
@@ -23,6 +21,7 @@ from PIL import (
 )
 
 from creps.errors import DataError, GridError, UsageError
+from creps.files import write_atomically
 from creps.rendering.renderer import Picture
 
 Format = Literal["PNG", "JPEG", "WEBP"]
@@ -54,7 +53,8 @@ def refuse_beyond_format(path: str | Path, height: int, width: int) -> None:
     longest = LONGEST_SIDE[kind]
     if max(height, width) > longest:
         raise GridError(
-            f"size {height}x{width}: {kind} holds at most {longest} pixels a side, write a PNG instead"
+            f"size {height}x{width}: {kind} holds at most {longest} pixels a side, "
+            "write a PNG instead"
         )
 
 
@@ -63,9 +63,8 @@ def save_picture(
 ) -> None:
     """Write a picture to a file; the format follows the suffix (.png, .jpg, .jpeg, .webp).
 
-    The file appears whole or not at all: it is encoded in memory, written under a temporary name in
-    the same folder and renamed; a file of that name is replaced. JPEG and WebP are written at quality
-    95, JPEG without colour subsampling.
+    The file appears whole or not at all: it is encoded in memory before the disk is touched; a file
+    of that name is replaced. JPEG and WebP have quality 95, JPEG no colour subsampling.
 
     Args:
         path: where to; its folder must exist.
@@ -84,16 +83,7 @@ def save_picture(
             "expected (H, W, 3) or (H, W, 1) uint8"
         )
     refuse_beyond_format(path, *picture.shape[:2])
-    encoded = _encode(picture, _format(path), dict(settings or {}))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(encoded)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+    write_atomically(path, _encode(picture, _format(path), dict(settings or {})))
 
 
 def read_settings(path: str | Path) -> dict[str, Any]:

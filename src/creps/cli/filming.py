@@ -1,0 +1,327 @@
+"""What the commands of `creps video` share: options, checks before the first frame, the bar."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+from creps.cli.parsing import parse_size, parse_window
+from creps.errors import CrepsError, UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from creps.coordinates import Window
+    from creps.networks.base import Generator
+    from creps.rendering.motion import Motion, Shot
+    from creps.rendering.renderer import Picture
+    from creps.rendering.video import Film
+    from creps.rendering.warps import Warp
+
+DEFAULT_SECONDS = 4.0
+INTERRUPTED = 130
+"""The exit code of Ctrl-C."""
+
+
+class Space(StrEnum):
+    """What `--space` takes."""
+
+    w = "w"
+    z = "z"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What every film is asked for with; `films` makes these fields options of its commands."""
+
+    out: Annotated[
+        Path,
+        typer.Option(help="Film to write: .mp4, .webm, .gif; no suffix: a folder of PNG frames."),
+    ]
+    model: Annotated[str, typer.Option(help="A packaged model, a folder or a file.")] = "portraits"
+    size: Annotated[
+        str | None,
+        typer.Option(
+            help="Pixels: 512, or HEIGHTxWIDTH as 720x1280.", show_default="the model's own"
+        ),
+    ] = None
+    seconds: Annotated[
+        float | None, typer.Option(help="How long it lasts.", show_default=f"{DEFAULT_SECONDS:g}")
+    ] = None
+    fps: Annotated[float, typer.Option(help="Frames a second.")] = 30
+    frames: Annotated[int | None, typer.Option(help="How many frames, instead of --seconds.")] = (
+        None
+    )
+    easing: Annotated[
+        str | None,
+        typer.Option(
+            help="linear, smoothstep, cosine, or cruise: soft ends only.",
+            show_default="cruise for zoom, linear for rotate and interpolate, else smoothstep",
+        ),
+    ] = None
+    loop: Annotated[
+        bool,
+        typer.Option("--loop", help="The last frame leads to the first: round, or to and fro."),
+    ] = False
+    truncation: Annotated[
+        float, typer.Option(help="1: as drawn; towards 0: closer to the average picture.")
+    ] = 1.0
+    label: Annotated[
+        int | None, typer.Option("--class", help="Class index, for class-conditional models.")
+    ] = None
+    supersample: Annotated[
+        int, typer.Option(help="Average NxN samples a pixel: fine detail shimmers less.")
+    ] = 1
+    crf: Annotated[
+        int | None,
+        typer.Option(help="Quality, the lower the better.", show_default="mp4 18, webm 24"),
+    ] = None
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace a film that is there, or frames of another."),
+    ] = False
+
+    @property
+    def pixels(self) -> tuple[int, int] | None:
+        """(height, width), or None for the model's own resolution, which is square."""
+        return None if self.size is None else parse_size(self.size)
+
+    def window(self, text: str | None) -> Window:
+        """The window of a text; by default the unit square in the shape of the frames."""
+        from creps.coordinates import undistorted_window
+
+        if text is not None:
+            return parse_window(text)
+        return undistorted_window(*self.pixels or (1, 1))
+
+    def film(self) -> Film:
+        """The file to write; refuses options that make no sense."""
+        from creps.rendering.antialias import MOST_SAMPLES
+        from creps.rendering.video import Film
+
+        if not 1 <= self.supersample <= MOST_SAMPLES:
+            raise UsageError(f"supersample {self.supersample}: expected 1 to {MOST_SAMPLES}")
+        if self.frames is not None and self.seconds is not None:
+            raise UsageError("--frames and --seconds given: expected one of them")
+        seconds = DEFAULT_SECONDS if self.seconds is None else self.seconds
+        if not (math.isfinite(seconds * self.fps) and seconds > 0):
+            raise UsageError(
+                f"{seconds:g} s at {self.fps:g} frames a second: expected finite times"
+            )
+        count = max(round(seconds * self.fps), 1) if self.frames is None else self.frames
+        return Film(
+            path=self.out, count=count, fps=self.fps, crf=self.crf, overwrite=self.overwrite
+        )
+
+
+def films(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the fields of `Order` as options in place of its parameter `order`."""
+    types = get_type_hints(Order, include_extras=True)
+    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+    shared = [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if field.name == "out" else field.default,
+            annotation=types[field.name],
+        )
+        for field in fields(Order)
+    ]
+
+    @functools.wraps(command)
+    def _command(**given: Any) -> None:
+        order = Order(**{field.name: given.pop(field.name) for field in fields(Order)})
+        command(order, **given)
+
+    _command.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
+    return _command
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """What is filmed.
+
+    Attributes:
+        motion: what is seen when.
+        easing: by default.
+        seeds: one, or those that the film leads through.
+        space: how it leads there.
+        bend: a warp, in words.
+    """
+
+    motion: Motion
+    easing: str
+    seeds: tuple[int, ...]
+    space: Space = Space.w
+    bend: str | None = None
+
+
+def shoot(order: Order, scene: Scene) -> None:
+    """Check everything, load the model, render, write, and say where it is."""
+    import torch
+
+    from creps.rendering.camera import render_shot
+    from creps.rendering.motion import parse_easing, shots
+    from creps.rendering.styles import SeedPath, styles_of
+
+    started = time.perf_counter()
+    film = order.film()
+    film.refuse_existing()
+    easing = parse_easing(order.easing or scene.easing)
+    script = shots(scene.motion, count=film.count, easing=easing, loop=order.loop)
+    path = SeedPath(scene.seeds, closed=order.loop, space=scene.space.value)
+    warp = _parse_warp(scene.bend)
+    if order.pixels is not None:
+        _refuse(order, film, script, order.pixels)
+    from creps.checkpoints.native import load
+
+    generator = load(order.model)
+    size = order.pixels or (generator.config.resolution, generator.config.resolution)
+    _refuse(order, film, script, size)
+    label = None if order.label is None else torch.tensor([order.label])
+
+    @torch.inference_mode()
+    def styles(shot: Shot) -> Tensor:
+        recipe = path.at(shot.position)
+        return styles_of(recipe, generator, label=label, truncation=order.truncation)
+
+    def frame(index: int) -> Picture:
+        shot = script[index]
+        return render_shot(
+            generator, styles(shot), shot, size=size, warp=warp, supersample=order.supersample
+        )
+
+    styles(script[0])  # refuses labels that are none before anything is written
+    rendered = _write(film, frame, size=size, settings=_settings(order, scene, generator))
+    kept = film.count - rendered
+    typer.echo(
+        f"{film.path}: {film.count} frames of {size[0]}x{size[1]}"
+        f"{f', {kept} of them were there' if kept else ''}, {time.perf_counter() - started:.1f} s"
+    )
+
+
+def _parse_warp(text: str | None) -> Warp | None:
+    """The warp of a text, if there is one."""
+    if text is None:
+        return None
+    from creps.rendering.warps import parse_warp
+
+    return parse_warp(text)
+
+
+def _refuse(order: Order, film: Film, script: list[Shot], size: tuple[int, int]) -> None:
+    """Refuse frames that cannot be rendered or written, before any is made."""
+    from creps.rendering.motion import refuse_beyond_precision
+    from creps.rendering.requests import RenderRequest, refuse_beyond_memory
+
+    film.refuse_size(*size)
+    for shot in script:
+        RenderRequest(size=size, window=shot.window, truncation=order.truncation)
+        refuse_beyond_precision(shot, *size)
+    refuse_beyond_memory(size[0] * order.supersample, size[1] * order.supersample)
+
+
+def _settings(order: Order, scene: Scene, generator: Generator) -> dict[str, Any]:
+    """What changes the pixels of a film; a render goes on only where all of it is the same."""
+    from importlib.metadata import version
+
+    settings = {
+        "creps": version("creps"),
+        "model": order.model,
+        "weights": _fingerprint(generator),
+        "seeds": list(scene.seeds),
+        "space": scene.space.value if len(scene.seeds) > 1 else None,
+        "class": order.label,
+        "truncation": order.truncation,
+        "motion": {"kind": type(scene.motion).__name__.lower(), **vars(scene.motion)},
+        "warp": scene.bend,
+        "easing": order.easing or scene.easing,
+        "loop": order.loop,
+        "supersample": order.supersample,
+        "credits": generator.record.get("credits"),
+    }
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _fingerprint(generator: Generator) -> str:
+    """Of the weights: a model's name does not tell one that was trained on from what it was."""
+    import hashlib
+
+    import torch
+
+    digest = hashlib.sha256()
+    for name, tensor in sorted(generator.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]
+
+
+def _write(
+    film: Film,
+    frame: Callable[[int], Picture],
+    *,
+    size: tuple[int, int],
+    settings: dict[str, Any],
+) -> int:
+    """`write_video` behind a bar; Ctrl-C is one line that says what is kept."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    from creps.rendering.video import write_video
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    progress = _Pace()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("rendering", total=film.count, rate="")
+
+        def show(done: int, count: int) -> None:
+            what = "rendering" if done < count else "encoding"
+            bar.update(task, completed=done, rate=progress.rate(done), description=what)
+
+        try:
+            return write_video(film, frame, size=size, settings=settings, progress=show)
+        except KeyboardInterrupt:
+            stopped = CrepsError(
+                f"interrupted: {progress.done} of {film.count} frames are in {film.frames_path}, "
+                "the same command goes on"
+            )
+            stopped.exit_code = INTERRUPTED
+            raise stopped from None
+
+
+class _Pace:
+    """Frames there, and frames a second since the first report."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.first: int | None = None
+        self.started = 0.0
+
+    def rate(self, done: int) -> str:
+        """Note that so many frames are there; the pace as text."""
+        self.done = done
+        if self.first is None:
+            self.first, self.started = done, time.perf_counter()
+            return ""
+        return f"{(done - self.first) / (time.perf_counter() - self.started):.1f} frames/s"

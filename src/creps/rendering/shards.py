@@ -1,0 +1,77 @@
+"""Shards: one picture's tiles shared out among many processes or machines."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from creps.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One share of a picture, counted from 1 as people do: 2/8 is the second of eight.
+
+    Attributes:
+        number: which share, 1 .. count.
+        count: shares in all, >= 1.
+    Raises:
+        UsageError: for a share that does not exist.
+    """
+
+    number: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.count:
+            raise UsageError(f"shard {self}: expected K/N with K from 1 to N, such as 2/8")
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+    def indices(self, total: int) -> range:
+        """Its part of `total` things in a row; parts meet, and their lengths differ by at most 1.
+
+        Example:
+            >>> [list(Shard(k, 3).indices(4)) for k in (1, 2, 3)]
+            [[0], [1], [2, 3]]
+        """
+        return range(total * (self.number - 1) // self.count, total * self.number // self.count)
+
+
+def parse_shard(text: str) -> Shard:
+    """The shard that a text such as "2/8" names: the second of eight.
+
+    Raises:
+        UsageError: for anything but K/N with 1 <= K <= N.
+    """
+    parts = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text.strip())
+    if parts is None:
+        raise UsageError(f"shard {text!r}: expected K/N with K from 1 to N, such as 2/8")
+    return Shard(int(parts[1]), int(parts[2]))
+
+
+def shard_from_environment(environment: Mapping[str, str] | None = None) -> Shard | None:
+    """The share of this process under `torchrun`, from RANK (counted from 0) and WORLD_SIZE.
+
+    Args:
+        environment: the variables; those of this process by default.
+    Returns:
+        the shard, or None outside of torchrun and for a world of one.
+    Raises:
+        UsageError: if the two variables make no sense.
+    """
+    variables = os.environ if environment is None else environment
+    rank, world = variables.get("RANK"), variables.get("WORLD_SIZE")
+    if rank is None or world is None:
+        return None
+    try:
+        shard = Shard(int(rank) + 1, int(world))
+    except (ValueError, UsageError):
+        raise UsageError(
+            f"RANK={rank} and WORLD_SIZE={world} in the environment: expected RANK from 0 to "
+            "WORLD_SIZE - 1, as torchrun sets them"
+        ) from None
+    return shard if shard.count > 1 else None

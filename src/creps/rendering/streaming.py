@@ -1,0 +1,213 @@
+"""Pictures larger than memory, written chunk by chunk; killed work resumes, many can share it.
+
+Finished chunks go to a folder beside the result, NAME.part.zarr. When all are there, the result is
+made of them and the folder removed. So one way of working gives every format, resumes after
+any crash, and spreads one picture over machines that share a disk.
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from creps.errors import MissingExtraError, UsageError
+from creps.rendering.renderer import Picture, Progress
+from creps.rendering.shards import Shard
+from creps.rendering.tiles import Tile, plan
+from creps.rendering.writers import FORMATS, refuse_beyond_format
+
+if TYPE_CHECKING:
+    from creps.rendering.tile_store import TileStore
+
+Make = Callable[[Tile], Picture]
+
+SUFFIXES = (".tif", ".tiff", ".dzi", ".zarr", *FORMATS)
+"""What the formats of big pictures are named."""
+
+DEFAULT_CHUNK = 512
+"""Pixels of a chunk's side: less than 1 MiB to render again after a crash, few enough files."""
+
+USUAL_RATIO, BEST_RATIO = 2, 200
+"""Raw bytes for a byte on disk: a detailed picture with its result beside it; flat colours."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How far a picture is after one call of `write_big`.
+
+    Attributes:
+        path: the finished file; None while chunks of other shards are missing, or while another
+            process makes the file.
+        missing: chunks without pixels, of `chunks` in all.
+        chunks: chunks of the whole picture.
+    """
+
+    path: Path | None
+    missing: int
+    chunks: int
+
+
+def write_big(
+    target: str | Path,
+    make: Make,
+    *,
+    height: int,
+    width: int,
+    channels: int,
+    settings: Mapping[str, Any],
+    chunk: int = DEFAULT_CHUNK,
+    shard: Shard | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Write a picture of any size, chunk by chunk; the same call goes on after a crash.
+
+    Memory is that of a few chunks, for PNG and JPEG of a stripe of 32 rows if that is more. Only
+    WebP, at most 16,383 pixels a side, is held whole by its encoder.
+
+    Args:
+        target: the file; its suffix is the format: .tif (BigTIFF), .dzi (Deep Zoom) and .zarr
+            (OME-Zarr) have all smaller levels too, .png, .jpg and .webp are flat. Folders are made.
+        make: the pixels of one chunk, (tile.height, tile.width, channels) uint8; must depend on
+            nothing but the tile and `settings`.
+        height, width: of the picture, >= 1.
+        channels: 3 for colour, 1 for gray.
+        settings: JSON values that determine the pixels; stored in the file, and compared before
+            unfinished work is continued.
+        chunk: pixels of a chunk's side.
+        shard: render this share only; the process that writes the last chunk makes the file.
+        overwrite: replace the file, and unfinished work with other settings; unfinished work with
+            the same settings is continued in any case.
+        progress: called with the pixels done and the pixels in all, of this shard; first with what
+            an earlier call has done.
+    Returns:
+        the path, or what is still missing.
+    Raises:
+        UsageError: for an unknown suffix, a file that exists, or unfinished work that differs.
+        GridError: for impossible sizes.
+        MissingExtraError: without the packages of the `big` extra.
+        OSError: if the disk is full or fails, with a path; what is done stays and is continued.
+    """
+    target = Path(target)
+    _refuse_impossible(target, height, width, channels)
+    plan(height, width, chunk)
+    store_class, export = _machinery(target.suffix.lower())
+    if not overwrite:
+        _refuse_existing(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    store = store_class.open(
+        unfinished(target),
+        height=height,
+        width=width,
+        channels=channels,
+        settings=settings,
+        chunk=chunk,
+        overwrite=overwrite,
+    )
+    _fill(store, make, shard=shard, progress=progress)
+    missing = sum(1 for _ in store.pixels.missing())
+    path = None if missing else _finish(store, target, export, overwrite=overwrite)
+    return Outcome(path, missing, len(store.pixels.tiles))
+
+
+def unfinished(target: Path) -> Path:
+    """Where the chunks of a picture wait until all are there: NAME.part.zarr beside it."""
+    return target.with_name(f"{target.name}.part.zarr")
+
+
+def _refuse_impossible(target: Path, height: int, width: int, channels: int) -> None:
+    """Raise for unknown formats, and for pictures that no file of the format can hold."""
+    suffix = target.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise UsageError(f"{target.name}: unknown format, expected {', '.join(SUFFIXES)}")
+    if suffix in FORMATS:
+        refuse_beyond_format(target, height, width)
+    if channels not in (1, 3):
+        raise UsageError(f"{channels} channels: expected 3 (colour) or 1 (gray)")
+
+
+def _machinery(suffix: str) -> tuple[type[TileStore], Callable[[TileStore, Path], None]]:
+    """The store, and what makes the file of it; everything is imported before hours of work."""
+    try:
+        from creps.rendering import exports, flat_exports
+        from creps.rendering.tile_store import TileStore
+    except (ImportError, OSError):  # OSError: pyvips without libvips
+        raise MissingExtraError("big pictures", "big") from None
+    makers = {
+        ".tif": exports.export_tiff,
+        ".dzi": exports.export_deep_zoom,
+        ".zarr": exports.export_zarr,
+        ".png": flat_exports.export_png,
+        ".jpg": flat_exports.export_jpeg,
+        ".webp": flat_exports.export_webp,
+    }
+    return TileStore, makers[{".tiff": ".tif", ".jpeg": ".jpg"}.get(suffix, suffix)]
+
+
+def _refuse_existing(target: Path) -> None:
+    """Raise if the result, or a part of it that this work has not made, is there."""
+    tiles = target.with_name(f"{target.stem}_files")
+    foreign_tiles = target.suffix.lower() == ".dzi" and tiles.exists()
+    if target.exists() or (foreign_tiles and not unfinished(target).exists()):
+        name = target if target.exists() else tiles
+        raise UsageError(f"{name} exists: choose another name, or overwrite it")
+
+
+def _fill(store: TileStore, make: Make, *, shard: Shard | None, progress: Progress | None) -> None:
+    """Make the missing chunks of a share."""
+    tiles = store.pixels.tiles
+    share = range(len(tiles)) if shard is None else shard.indices(len(tiles))
+    total = sum(tiles[k].height * tiles[k].width for k in share)
+    left = sum(tile.height * tile.width for tile in store.pixels.missing(shard))
+    _check_disk(store.path, left * store.pixels.channels)
+    if progress is not None:
+        progress(total - left, total)
+    for tile in store.pixels.missing(shard):
+        store.pixels.write(tile, make(tile))
+        left -= tile.height * tile.width
+        if progress is not None:
+            progress(total - max(left, 0), total)
+
+
+def _finish(
+    store: TileStore,
+    target: Path,
+    export: Callable[[TileStore, Path], None],
+    *,
+    overwrite: bool,
+) -> Path | None:
+    """Make the file of a complete store, unless another process does."""
+    from creps.rendering.durable import discard, exclusive
+
+    with exclusive(store.path, wait=0) as ours:
+        if not ours:
+            return None
+        if not store.path.exists():  # another process was faster, from the last chunk to the end
+            return target
+        if not overwrite:
+            _refuse_existing(target)
+        export(store, target)
+        discard(store.path)
+    return target
+
+
+def _check_disk(place: Path, raw: int) -> None:
+    """Refuse what can never fit on a disk, warn of what may not; `raw` bytes are yet to come."""
+    free = shutil.disk_usage(place).free
+    if raw > free * BEST_RATIO:
+        raise OSError(
+            errno.ENOSPC,
+            f"{raw / 1e9:,.0f} GB of pixels cannot fit in the {free / 1e9:,.1f} GB that are free",
+            str(place),
+        )
+    if raw > free * USUAL_RATIO:
+        warnings.warn(
+            f"{place.parent}: {free / 1e9:,.1f} GB are free for {raw / 1e9:,.1f} GB of pixels, "
+            "before compression; if the disk fills, make room and run the same command again",
+            stacklevel=4,
+        )

@@ -1,0 +1,303 @@
+"""`creps video`: every motion makes its film, a stop is one line, and the same command goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import typer
+from click.testing import Result
+from PIL import Image
+from typer.testing import CliRunner
+
+from creps.checkpoints.native import load, save
+from creps.cli.video import COMMANDS
+from creps.errors import CheckpointError, CrepsError, GridError, UsageError
+from creps.networks.base import build_generator
+from creps.rendering.motion import Zoom, cruise
+from creps.rendering.renderer import render
+from creps.rendering.writers import read_settings
+
+app = typer.Typer()
+for command in COMMANDS:
+    app.command()(command)
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def ran(*arguments: object) -> str:
+    """Standard output of a command that went well."""
+    result = run(*arguments)
+    assert result.exception is None, result.exception
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("model") / "m"
+    torch.manual_seed(0)
+    config = {"resolution": 8, "channel_base": 64, "w_dim": 6, "z_dim": 5, "bandwidth": 1.5}
+    save(build_generator("creps", config), folder, record={"credits": "Art by A"})
+    return folder
+
+
+def frames(folder: Path) -> list[np.ndarray]:
+    return [np.asarray(Image.open(path)).astype(int) for path in sorted(folder.glob("*.png"))]
+
+
+def picture(model: Path, *, seed: int = 7, size=(12, 20), window=None) -> np.ndarray:
+    default = (0.0, -1 / 3, 1.0, 4 / 3)  # of 12x20
+    return render(load(model), seed=seed, size=size, window=window or default).astype(int)
+
+
+def test_a_zoom_shows_the_windows_it_should(model, tmp_path):
+    out = tmp_path / "clip"
+    words = ran(
+        "zoom", "--model", model, "--out", out, "--size", "12x20", "--frames", 5,
+        "--octaves", 4, "--focus", "0.4,0.6", "--seed", 3,
+    )  # fmt: skip
+    assert f"{out}: 5 frames of 12x20, " in words
+    shown = frames(out)
+    assert len(shown) == 5
+    zoom = Zoom((0.0, -1 / 3, 1.0, 4 / 3), (0.4, 0.6), 4)
+    for k, frame in enumerate(shown):
+        window = zoom.at(cruise(k / 4)).window
+        assert np.abs(frame - picture(model, seed=3, window=window)).max() <= 1
+    assert np.abs(shown[0] - shown[1]).max() > 10
+
+
+def test_a_zoom_and_a_pan_end_in_the_window_asked_for(model, tmp_path):
+    common = "--model", model, "--size", "12x20", "--frames", 3, "--to-window", "0.2,0.3,0.3,0.5"
+    for name in ("zoom", "pan"):
+        ran(name, *common, "--out", tmp_path / name)
+        first, _, last = frames(tmp_path / name)
+        assert np.abs(first - picture(model)).max() <= 1
+        assert np.abs(last - picture(model, window=(0.2, 0.3, 0.3, 0.5))).max() <= 1
+
+
+def test_a_pan_to_a_point_keeps_the_scale(model, tmp_path):
+    ran(
+        "pan", "--model", model, "--out", tmp_path / "clip", "--size", "12x20", "--frames", 3,
+        "--from-window", "0,0,0.6,1", "--to", "-0.2,1",
+    )  # fmt: skip
+    last = frames(tmp_path / "clip")[-1]
+    assert np.abs(last - picture(model, window=(-0.5, 0.5, 0.1, 1.5))).max() <= 1
+
+
+def test_a_turn_comes_round(model, tmp_path):
+    ran("rotate", "--model", model, "--out", tmp_path / "a", "--size", 16, "--frames", 5)
+    shown = frames(tmp_path / "a")
+    for quarter, frame in enumerate(shown):
+        assert np.abs(frame - np.rot90(shown[0], quarter)).max() <= 1
+    ran("rotate", "--model", model, "--out", tmp_path / "b", "--size", 16, "--frames", 4, "--loop")
+    np.testing.assert_array_equal(frames(tmp_path / "b"), shown[:4])
+
+
+@pytest.mark.parametrize("space", ["w", "z"])
+def test_a_way_through_seeds_meets_them(model, tmp_path, space):
+    common = "--model", model, "--size", "12x20", "--seeds", "5,1,9", "--space", space
+    ran("interpolate", *common, "--out", tmp_path / "a", "--frames", 5)
+    shown = frames(tmp_path / "a")
+    for seed, frame in zip((5, 1, 9), shown[::2], strict=True):
+        assert np.abs(frame - picture(model, seed=seed)).max() <= 1
+    ran("interpolate", *common, "--out", tmp_path / "b", "--frames", 6, "--loop")
+    loop = frames(tmp_path / "b")
+    np.testing.assert_array_equal(loop[:5], shown)
+    assert np.abs(loop[5] - loop[0]).max() > 2
+    assert np.abs(loop[5] - loop[4]).max() > 2
+
+
+def test_a_warp_ends_whole(model, tmp_path):
+    ran(
+        "warp", "--model", model, "--out", tmp_path / "clip", "--size", "12x20", "--frames", 3,
+        "--warp", "translate:0.25,0.5",
+    )  # fmt: skip
+    first, half, last = frames(tmp_path / "clip")
+    assert np.abs(first - picture(model)).max() <= 1
+    assert np.abs(half - picture(model, window=(-0.125, -7 / 12, 0.875, 13 / 12))).max() <= 1
+    assert np.abs(last - picture(model, window=(-0.25, -5 / 6, 0.75, 5 / 6))).max() <= 1
+
+
+def test_the_default_is_four_seconds_at_the_models_size(model, tmp_path):
+    words = ran("pan", "--model", model, "--out", tmp_path / "clip.gif", "--to", "1,1", "--fps", 3)
+    assert "12 frames of 8x8" in words
+    with Image.open(tmp_path / "clip.gif") as image:
+        assert image.size == (8, 8)
+
+
+def test_frames_say_how_they_were_made(model, tmp_path):
+    out = tmp_path / "clip"
+    ran(
+        "interpolate", "--model", model, "--out", out, "--frames", 2, "--seeds", "0,4",
+        "--truncation", 0.5, "--supersample", 2,
+    )  # fmt: skip
+    settings = read_settings(out / "frame-000001.png")
+    assert settings["seeds"] == [0, 4]
+    assert settings["motion"]["kind"] == "interpolate"
+    assert settings["truncation"] == 0.5
+    assert settings["supersample"] == 2
+    assert settings["credits"] == "Art by A"
+    assert settings["frame"] == 1
+
+
+def test_the_same_command_goes_on_and_another_is_refused(model, tmp_path):
+    out = tmp_path / "clip"
+    command = ("rotate", "--model", model, "--out", out, "--frames", 4, "--degrees", 90)
+    ran(*command)
+    before = [path.read_bytes() for path in sorted(out.iterdir())]
+    (out / "frame-000002.png").unlink()
+    assert "3 of them were there" in ran(*command)
+    assert [path.read_bytes() for path in sorted(out.iterdir())] == before
+    refused = run(*command, "--truncation", 0.5)
+    assert isinstance(refused.exception, UsageError)
+    assert "truncation is 1.0, asked for 0.5" in str(refused.exception)
+    ran(*command, "--truncation", 0.5, "--overwrite")
+    assert json.loads((out / "settings.json").read_text())["truncation"] == 0.5
+
+
+def test_other_weights_of_the_same_name_are_another_film(model, tmp_path):
+    copy = tmp_path / "model"
+    command = ("pan", "--model", copy, "--out", tmp_path / "clip", "--frames", 2, "--to", "0,0")
+    generator = load(model)
+    save(generator, copy)
+    ran(*command)
+    generator.mapping.average += 1
+    save(generator, copy)
+    refused = run(*command)
+    assert isinstance(refused.exception, UsageError)
+    assert "weights is" in str(refused.exception)
+
+
+def test_an_interruption_is_one_line_that_says_what_is_kept(model, tmp_path, monkeypatch):
+    out = tmp_path / "clip.gif"
+    command = ("pan", "--model", model, "--out", out, "--frames", 4, "--to", "0,0")
+    from creps.rendering import camera
+
+    shoot = camera.render_shot
+    left = iter(range(2))
+
+    def interrupted(*arguments, **options):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return shoot(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(camera, "render_shot", interrupted)
+        stopped = run(*command).exception
+    assert isinstance(stopped, CrepsError)
+    assert stopped.exit_code == 130
+    assert str(stopped) == (
+        f"interrupted: 2 of 4 frames are in {out}.frames, the same command goes on"
+    )
+    assert "2 of them were there" in ran(*command)
+    assert {path.name for path in tmp_path.iterdir()} == {"clip.gif"}
+
+
+HANGS_AT_FRAME_3 = """
+import itertools, sys, time
+from creps.rendering import camera
+from test_cli_video import app
+shoot, frames = camera.render_shot, itertools.count()
+def hang(*arguments, **options):
+    if next(frames) == 3:
+        print("hangs", flush=True)
+        time.sleep(600)
+    return shoot(*arguments, **options)
+camera.render_shot = hang
+app(sys.argv[1:])
+"""
+
+
+def test_a_killed_command_goes_on_to_the_same_film(model, tmp_path):
+    def command(name: str) -> list[str]:
+        options = ["--size", "24x32", "--frames", "6", "--fps", "25"]
+        return ["zoom", "--model", str(model), "--out", str(tmp_path / name), *options]
+
+    search = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    with subprocess.Popen(
+        [sys.executable, "-c", HANGS_AT_FRAME_3, *command("clip.gif")],
+        env={**os.environ, "PYTHONPATH": search},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "hangs\n"
+        process.send_signal(signal.SIGKILL)
+    assert {path.name for path in tmp_path.iterdir()} == {"clip.gif.frames"}
+    assert "3 of them were there" in ran(*command("clip.gif"))
+    ran(*command("unbroken.gif"))
+    assert (tmp_path / "clip.gif").read_bytes() == (tmp_path / "unbroken.gif").read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"clip.gif", "unbroken.gif"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ("zoom --octaves 50 --size 256", GridError, "too small for float64"),
+        ("zoom --octaves -40", GridError, "expected edges within"),
+        ("zoom --octaves nan", GridError, "expected finite numbers"),
+        ("zoom --focus 0.5", UsageError, "focus '0.5': expected two numbers Y,X"),
+        ("zoom --octaves 2 --to-window 0,0,1,1", UsageError, "leave --octaves and --focus out"),
+        ("zoom --from-window 0,0,0,1", GridError, "is empty"),
+        ("zoom --easing smoth", UsageError, "unknown easing 'smoth'"),
+        ("zoom --frames 3 --seconds 2", UsageError, "--frames and --seconds given"),
+        ("zoom --frames 0", UsageError, "0 frames: expected at least 1"),
+        ("zoom --frames 100001", UsageError, "expected 1 to 100,000"),
+        ("zoom --seconds nan", UsageError, "expected finite times"),
+        ("zoom --fps 0", UsageError, "0 frames a second"),
+        ("zoom --size 0", GridError, "0x0"),
+        ("zoom --size 99999 --fps 20", GridError, "memory"),
+        ("zoom --seed -1", UsageError, "seed -1"),
+        ("zoom --class 3 --frames 2", CrepsError, "unconditional"),
+        ("zoom --truncation inf", UsageError, "truncation inf"),
+        ("zoom --supersample 17", UsageError, "supersample 17: expected 1 to 16"),
+        ("pan", UsageError, "either --to Y,X or --to-window"),
+        ("pan --to 1,1 --to-window 0,0,1,1", UsageError, "either --to Y,X or --to-window"),
+        ("rotate --degrees inf", GridError, "expected a finite number"),
+        ("interpolate --seeds 3", UsageError, "expected at least 2"),
+        ("warp --warp twist:3", UsageError, "unknown warp 'twist'"),
+    ],
+)
+def test_misuse_is_one_line_and_leaves_nothing(model, tmp_path, arguments, error, words):
+    name, *options = arguments.split()
+    result = run(name, "--model", model, "--out", tmp_path / "new" / "clip", *options)
+    assert isinstance(result.exception, error), result.exception
+    assert words in str(result.exception)
+    assert "\n" not in str(result.exception)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_refusals_come_before_the_model_is_looked_for(tmp_path):
+    (tmp_path / "clip.gif").write_text("mine")
+    result = run("zoom", "--model", tmp_path / "none", "--out", tmp_path / "clip.gif")
+    assert isinstance(result.exception, UsageError)
+    assert "exists" in str(result.exception)
+    result = run("zoom", "--model", tmp_path / "none", "--out", tmp_path / "clip")
+    assert isinstance(result.exception, CheckpointError)
+
+
+def test_odd_sizes_of_mp4_are_refused_before_the_model_is_looked_for(tmp_path):
+    pytest.importorskip("av")
+    out = tmp_path / "clip.mp4"
+    result = run("zoom", "--model", tmp_path / "none", "--out", out, "--size", "31x48")
+    assert isinstance(result.exception, GridError)
+    assert "even sides such as 32x48" in str(result.exception)
+
+
+@pytest.mark.parametrize("name", [command.__name__ for command in COMMANDS])
+def test_every_motion_has_the_options_of_a_film(name):
+    words = ran(name, "--help")
+    for option in ("--out", "--model", "--seconds", "--loop", "--overwrite", "--crf"):
+        assert option in words
+    assert "order" not in words.split()
+    assert "the model's own" in words  # a default that is no value

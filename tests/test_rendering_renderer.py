@@ -1,0 +1,239 @@
+"""`render` shows what `synthesize` computes: any size, window and tile, in 8 bits."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import creps
+from creps.coordinates import AxisGrid, Canvas, undistorted_window
+from creps.errors import GridError, LabelError, UsageError
+from creps.networks.base import Generator, build_generator
+from creps.rendering import renderer, requests
+from creps.rendering.latents import latents
+from creps.rendering.renderer import LINE_CHUNK, render, render_tiles, to_uint8
+from creps.rendering.workers import worker_count
+
+TINY = {
+    "resolution": 16,
+    "channel_max": 8,
+    "z_dim": 6,
+    "w_dim": 5,
+    "mapping_layers": 2,
+    "thickness": 2,
+    "line_channels": 4,
+    "decoder_widths": [6],
+    "refinement_widths": [5],
+    "bandwidth": 2.0,
+}
+
+
+def tiny(**changes: object) -> Generator:
+    torch.manual_seed(5)
+    generator = build_generator("creps", TINY | changes)
+    generator.mapping.average.normal_()
+    generator.to_rgb.weight.mul_(8)  # spreads the colours over 8 bits, so that errors show
+    return generator
+
+
+@pytest.fixture(scope="module")
+def generator() -> Generator:
+    return tiny()
+
+
+def reference(generator: Generator, styles: torch.Tensor, canvas: Canvas) -> np.ndarray:
+    with torch.no_grad():
+        return to_uint8(generator.synthesize(styles, canvas.grid())[0])
+
+
+def differ(a: np.ndarray, b: np.ndarray) -> int:
+    assert a.shape == b.shape
+    return int(np.abs(a.astype(int) - b.astype(int)).max())
+
+
+def test_a_picture_has_variety_and_its_size(generator) -> None:
+    picture = render(generator, seed=7, size=(12, 19))
+    assert picture.shape == (12, 19, 3)
+    assert picture.dtype == np.uint8
+    assert picture.std() > 10
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 45))
+@settings(max_examples=25)
+def test_tiles_agree_with_the_whole(height, width, tile) -> None:
+    generator = tiny()
+    styles = generator.map(latents([3], generator))
+    canvas = Canvas(height, width, (0.1, -0.3, 0.8, 1.2))
+    whole = generator.synthesize(styles, canvas.grid())
+    stitched = torch.full_like(whole, math.nan)
+    for part, image in render_tiles(generator, styles, canvas, tile=tile):
+        stitched[..., part.rows, part.columns] = image
+    assert (stitched - whole).abs().max() <= 1e-5 * whole.abs().max()
+
+
+def test_lines_in_chunks_agree_with_the_whole(generator) -> None:
+    canvas = Canvas(3, 2 * LINE_CHUNK + 5)
+    styles = generator.map(latents([0], generator))
+    picture = render(generator, styles=styles, size=(3, canvas.width), window=(0, 0, 1, 1))
+    assert differ(picture, reference(generator, styles, canvas)) <= 1
+
+
+def test_the_picture_does_not_depend_on_threads(generator, monkeypatch) -> None:
+    alone = render(generator, seed=1, size=(70, 150))
+    assert worker_count(torch.device("cpu")) == torch.get_num_threads() == 1
+    monkeypatch.setattr(renderer, "worker_count", lambda device: 3)
+    assert np.array_equal(render(generator, seed=1, size=(70, 150)), alone)
+
+
+@pytest.mark.parametrize("composition", ["dense", "once", "sum"])
+def test_every_composition_renders(composition) -> None:
+    generator = tiny(composition=composition)
+    styles = generator.map(latents([2], generator))
+    picture = render(generator, styles=styles, size=(9, 14), window=(0, 0, 1, 1), tile=4)
+    assert differ(picture, reference(generator, styles, Canvas(9, 14))) <= 1
+
+
+def test_models_with_corner_sampling_keep_their_rule() -> None:
+    generator = tiny(sampling="corners")
+    styles = generator.map(latents([2], generator))
+    ys, xs = torch.linspace(0, 1, 9).double(), torch.linspace(0, 1, 14).double()
+    with torch.no_grad():
+        expected = to_uint8(generator.synthesize(styles, AxisGrid(ys, xs))[0])
+    picture = render(generator, styles=styles, size=(9, 14), window=(0, 0, 1, 1))
+    assert differ(picture, expected) <= 1
+
+
+def test_gray_models_have_one_channel() -> None:
+    assert render(tiny(img_channels=1), seed=0, size=(5, 7)).shape == (5, 7, 1)
+
+
+def test_the_default_is_the_resolution_of_the_model(generator) -> None:
+    assert render(generator, seed=0).shape == (16, 16, 3)
+    assert np.array_equal(render(generator, seed=0), render(generator, seed=0, size=16))
+
+
+def test_a_wide_picture_is_not_distorted(generator) -> None:
+    wide = render(generator, seed=0, size=(20, 30))
+    window = undistorted_window(20, 30)
+    assert np.array_equal(wide, render(generator, seed=0, size=(20, 30), window=window))
+    square = render(generator, seed=0, size=20)
+    assert differ(wide[:, 5:25], square) <= 1
+
+
+def test_a_window_is_that_part_of_the_picture(generator) -> None:
+    whole = render(generator, seed=0, size=(32, 48), window=(0, 0, 1, 1))
+    part = render(generator, seed=0, size=(8, 12), window=(0.5, 0.25, 0.75, 0.5))
+    assert differ(part, whole[16:24, 12:24]) <= 1
+
+
+def test_one_latent_can_be_given_in_three_ways(generator) -> None:
+    z = latents([9], generator)
+    styles = generator.map(z, truncation=0.6, truncation_cutoff=3)
+    by_seed = render(generator, seed=9, truncation=0.6, truncation_cutoff=3)
+    by_z = render(generator, z=z, truncation=0.6, truncation_cutoff=3)
+    assert np.array_equal(by_seed, by_z)
+    assert np.array_equal(by_seed, render(generator, styles=styles))
+    assert not np.array_equal(by_seed, render(generator, seed=9))
+
+
+def test_a_class_can_be_an_index_or_a_row() -> None:
+    generator = tiny(label_dim=3)
+    by_index = render(generator, seed=0, label=2)
+    row = torch.tensor([[0.0, 0.0, 1.0]])
+    assert np.array_equal(by_index, render(generator, seed=0, label=row))
+    assert not np.array_equal(by_index, render(generator, seed=0, label=1))
+    with pytest.raises(LabelError, match="3 classes"):
+        render(generator, seed=0)
+    with pytest.raises(LabelError, match="class 3"):
+        render(generator, seed=0, label=3)
+
+
+def test_double_precision_agrees(generator) -> None:
+    double = tiny().double()
+    assert differ(render(generator, seed=0, size=40), render(double, seed=0, size=40)) <= 1
+
+
+def test_rendering_leaves_gradients_on_between_tiles(generator) -> None:
+    styles = generator.map(latents([0], generator))
+    tiles = render_tiles(generator, styles, Canvas(4, 6), tile=2)
+    next(tiles)
+    assert not torch.is_inference_mode_enabled()
+    tiles.close()
+
+
+def test_progress_counts_pixels_up_to_all(generator) -> None:
+    seen: list[tuple[int, int]] = []
+    render(generator, seed=0, size=(5, 7), tile=4, progress=lambda *now: seen.append(now))
+    assert seen == [(16, 35), (28, 35), (32, 35), (35, 35)]
+
+
+def test_rounding_is_to_nearest_and_clipped() -> None:
+    levels = torch.tensor([-9.0, -1.0, 0.4 / 127.5 - 1, 0.6 / 127.5 - 1, 1.0, 9.0])
+    assert to_uint8(levels.reshape(1, 2, 3)).tolist() == [[[0], [0], [0]], [[1], [255], [255]]]
+
+
+@pytest.mark.parametrize("size", [0, (0, 4), (4, -1), (3, 4, 5), 2.5, "16", (4, 4.0)])
+def test_impossible_sizes_are_refused(generator, size) -> None:
+    with pytest.raises(GridError, match="size"):
+        render(generator, seed=0, size=size)
+
+
+def test_absurd_sizes_are_refused_with_the_memory_they_need(generator) -> None:
+    with pytest.raises(GridError, match=r"10,000,000,000 megapixels .* 30,000,000\.0 GB") as error:
+        render(generator, seed=0, size=10**8)
+    assert "\n" not in str(error.value)
+
+
+def test_pictures_beyond_the_memory_at_hand_are_refused(generator, monkeypatch) -> None:
+    monkeypatch.setattr(requests, "_available_memory", lambda: 1000)
+    with pytest.raises(GridError, match="available"):
+        render(generator, seed=0, size=(20, 17))
+    assert render(generator, seed=0, size=(20, 16)).shape == (20, 16, 3)
+
+
+@pytest.mark.parametrize("window", [(0, 0, math.nan, 1), (0, 0, 0, 1), (0, 0, 1, 1e300), (0, 1)])
+def test_impossible_windows_are_refused(generator, window) -> None:
+    with pytest.raises(GridError, match="window"):
+        render(generator, seed=0, window=window)
+
+
+def test_other_nonsense_is_refused(generator) -> None:
+    z = latents([0, 1], generator)
+    with pytest.raises(UsageError, match="truncation nan"):
+        render(generator, seed=0, truncation=math.nan)
+    with pytest.raises(UsageError, match="cutoff -1"):
+        render(generator, seed=0, truncation_cutoff=-1)
+    with pytest.raises(GridError, match="tile of 0"):
+        render(generator, seed=0, tile=0)
+    with pytest.raises(UsageError, match="nothing given"):
+        render(generator)
+    with pytest.raises(UsageError, match="seed and z given"):
+        render(generator, seed=0, z=z[:1])
+    with pytest.raises(UsageError, match="2 latents given"):
+        render(generator, z=z)
+    with pytest.raises(UsageError, match="already"):
+        render(generator, styles=generator.map(z[:1]), truncation=0.5)
+    with pytest.raises(LabelError, match="unconditional"):
+        render(generator, seed=0, label=1)
+
+
+def test_latents_are_those_of_the_field(generator) -> None:
+    rows = creps.latents([0, 7], generator)
+    assert rows.dtype == torch.float32
+    assert rows.shape == (2, 6)
+    # numpy.random.RandomState(7).randn(), a published constant of the generator
+    assert math.isclose(rows[1, 0], 1.690525703800356, rel_tol=1e-6)
+    assert torch.equal(rows[1:], latents([7], generator))
+    assert latents([], generator).shape == (0, 6)
+    assert latents(np.array([2**32 - 1]), generator).shape == (1, 6)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "7"])
+def test_seeds_out_of_range_are_refused(generator, seed) -> None:
+    with pytest.raises(UsageError, match="seed"):
+        latents([seed], generator)

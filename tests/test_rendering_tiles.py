@@ -1,0 +1,88 @@
+"""Tiles cover a canvas exactly once, in order; jobs keep their order too."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from creps.errors import GridError
+from creps.rendering.tiles import plan
+from creps.rendering.workers import map_in_order
+
+sides = st.integers(1, 40)
+
+
+@given(sides, sides, st.integers(1, 50))
+def test_tiles_cover_each_pixel_exactly_once(height, width, edge) -> None:
+    covered = np.zeros((height, width), dtype=int)
+    for tile in plan(height, width, edge):
+        assert 1 <= tile.height <= edge
+        assert 1 <= tile.width <= edge
+        covered[tile.rows, tile.columns] += 1
+        assert covered[tile.rows, tile.columns].size == tile.height * tile.width
+    assert (covered == 1).all()
+
+
+@given(sides, sides, st.integers(1, 50))
+def test_tiles_come_row_by_row(height, width, edge) -> None:
+    places = [(tile.top, tile.left) for tile in plan(height, width, edge)]
+    assert places == sorted(places)
+
+
+def test_a_plan_is_a_sequence() -> None:
+    tiles = plan(5, 7, 3)
+    assert len(tiles) == 6
+    assert list(tiles)[-1] == tiles[-1] == tiles[5]
+    assert tiles[1:3] == [tiles[1], tiles[2]]
+    with pytest.raises(IndexError):
+        tiles[6]
+
+
+def test_the_plan_of_a_gigapixel_canvas_costs_nothing() -> None:
+    tiles = plan(10**9, 10**9, 64)
+    assert len(tiles) == 15_625_000**2
+    last = tiles[-1]
+    assert (last.rows.stop, last.columns.stop) == (10**9, 10**9)
+
+
+@pytest.mark.parametrize("sizes", [(0, 3, 2), (3, -1, 2), (3, 3, 0)])
+def test_sizes_below_one_are_refused(sizes) -> None:
+    with pytest.raises(GridError, match="at least 1 pixel"):
+        plan(*sizes)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_jobs_side_by_side_keep_their_order(workers) -> None:
+    assert list(map_in_order(lambda n: n * n, range(50), workers=workers)) == [
+        n * n for n in range(50)
+    ]
+
+
+def test_a_job_that_fails_says_so_and_leaves_torch_as_it_was() -> None:
+    before = torch.get_num_threads()
+
+    def job(number: int) -> int:
+        if number == 7:
+            raise GridError("seven")
+        return number
+
+    results = map_in_order(job, range(50), workers=2)
+    with pytest.raises(GridError, match="seven"):
+        list(results)
+    assert torch.get_num_threads() == before
+
+
+def test_results_do_not_pile_up() -> None:
+    started: list[int] = []
+
+    def job(number: int) -> int:
+        started.append(number)
+        return number
+
+    results = map_in_order(job, range(1000), workers=2)
+    next(results)
+    results.close()
+    assert len(started) <= 6
