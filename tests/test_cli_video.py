@@ -251,7 +251,7 @@ def test_a_killed_command_goes_on_to_the_same_film(model, tmp_path):
         ("zoom --from-window 0,0,0,1", GridError, "is empty"),
         ("zoom --easing smoth", UsageError, "unknown easing 'smoth'"),
         ("zoom --frames 3 --seconds 2", UsageError, "--frames and --seconds given"),
-        ("zoom --frames 0", UsageError, "0 frames: expected at least 1"),
+        ("zoom --frames 0", UsageError, "0 frames: expected 1 to 100,000"),
         ("zoom --frames 100001", UsageError, "expected 1 to 100,000"),
         ("zoom --seconds nan", UsageError, "expected finite times"),
         ("zoom --fps 0", UsageError, "0 frames a second"),

@@ -9,7 +9,7 @@ import torch
 from creps.coordinates import Canvas
 from creps.errors import GridError
 from creps.networks.base import Generator, build_generator
-from creps.rendering.camera import Blend, render_shot, render_warped, shot_warp
+from creps.rendering.camera import Blend, partly, render_shot, render_warped, shot_warp
 from creps.rendering.latents import latents
 from creps.rendering.motion import Shot
 from creps.rendering.renderer import Picture, render
@@ -67,12 +67,29 @@ def test_no_amount_of_a_warp_changes_nothing(generator, styles):
     np.testing.assert_array_equal(picture, plain(generator, styles))
 
 
-def test_the_whole_amount_is_the_warp_itself():
+@pytest.mark.parametrize("text", ["swirl:90", "barrel:0.3", "polar", "rotate:30+elastic:0.1"])
+def test_amounts_go_from_nothing_to_the_warp_itself(text):
     points = torch.rand(5, 3, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    warp = parse_warp("swirl:90")
-    blended = shot_warp(Shot(WINDOW, amount=1), warp)
-    assert blended is not None
-    torch.testing.assert_close(blended(points), warp(points), rtol=0, atol=0)
+    warp = parse_warp(text)
+    assert torch.equal(partly(warp, 1)(points), warp(points))
+    torch.testing.assert_close(partly(warp, 0)(points), points, rtol=0, atol=1e-15)
+    step = (partly(warp, 0.501)(points) - partly(warp, 0.5)(points)).abs().max()
+    assert 0 < step < 0.01  # on the way too, and without a jump
+
+
+@pytest.mark.parametrize(
+    ("text", "half"),
+    [
+        ("rotate:180", "rotate:90"),
+        ("swirl:180,0.3", "swirl:90,0.3"),
+        ("elastic:0.1,seed=3", "elastic:0.05,seed=3"),
+        ("barrel:0.4,0.2", "barrel:0.2,0.1"),
+        ("translate:1,2+rotate:60", "translate:0.5,1+rotate:30"),
+    ],
+)
+def test_half_of_a_warp_is_one_of_half_the_strength(text, half):
+    points = torch.rand(5, 3, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(partly(parse_warp(text), 0.5)(points), parse_warp(half)(points))
 
 
 def test_half_of_a_shift_is_a_shift_by_half(generator, styles):

@@ -328,6 +328,14 @@ def test_a_new_run_starts_from_another_ones_weights(tmp_path, pictures):
     for name, weights in first.average.state_dict().items():
         assert torch.equal(second.average.state_dict()[name], weights)
     assert torch.equal(second.discriminator.out.weight, first.discriminator.out.weight)
+    same = open_run(tmp_path / "same", tiny("loss.r1_gamma=2"), pictures, start=tmp_path / "first")
+    assert same.state.step == 0
+    for mine, theirs in zip(
+        same.state.discriminator_optimizer.state.values(),
+        first.discriminator_optimizer.state.values(),
+        strict=True,
+    ):
+        assert torch.equal(mine["exp_avg_sq"], theirs["exp_avg_sq"])
     model = open_run(tmp_path / "third", tiny("seed=9"), pictures, start=tmp_path / "first/model")
     for ours, theirs in zip(
         model.state.generator.parameters(), first.average.parameters(), strict=True

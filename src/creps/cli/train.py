@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from creps.training.state import TrainState
     from creps.training.steps import Stats
 
-START_WARMUP = 100
-"""Steps that a new discriminator learns alone when the generator comes from another run."""
 UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
 
@@ -41,7 +39,9 @@ def train(
     ] = None,
     start: Annotated[
         Path | None,
-        typer.Option("--from", help="Run or model whose weights a new run starts from."),
+        typer.Option(
+            "--from", help="Run or model that a new run goes on from, with other settings or data."
+        ),
     ] = None,
     images: Annotated[int | None, typer.Option(help="Pictures to show before it ends.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the whole run.")] = None,
@@ -60,8 +60,7 @@ def train(
     from creps.config import replace
     from creps.training.config import preset as preset_named
 
-    changes = [f"discriminator_warmup={START_WARMUP}"] if start is not None else []
-    changes += settings or []
+    changes = list(settings or [])
     if images is not None:
         changes.append(f"images={images}")
     if seed is not None:

@@ -127,7 +127,7 @@ def warp(
     seed: Seed = 7,
     window: View = None,
 ) -> None:
-    """Bend a picture, from as it is to the whole warp; points move straight to their new places."""
+    """Bend a picture, from as it is to the whole warp."""
     from creps.rendering.motion import Distort
 
     motion = Distort(order.window(window))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,7 +13,15 @@ from creps.networks.base import Generator
 from creps.rendering.motion import Shot
 from creps.rendering.renderer import Picture, render, to_uint8
 from creps.rendering.tiles import Tile, plan
-from creps.rendering.warps import Rotate, Warp, chain, split_nowhere, warped_grid
+from creps.rendering.warps import (
+    Chain,
+    Rotate,
+    Swirl,
+    Warp,
+    chain,
+    split_nowhere,
+    warped_grid,
+)
 from creps.rendering.workers import map_in_order, worker_count
 
 TILE = 32
@@ -26,9 +34,9 @@ NOWHERE = -1.0
 
 @dataclass(frozen=True)
 class Blend(Warp):
-    """A part of another warp: every point moves straight towards where the whole would take it.
+    """A part of another warp: every point goes straight towards where the whole would take it.
 
-    So any warp can be animated, a user's own map included. It has no text form.
+    It has no text form.
 
     Args:
         whole: the other warp.
@@ -79,6 +87,27 @@ def render_shot(
     return picture if supersample == 1 else _reduced(picture, supersample)
 
 
+def partly(warp: Warp, amount: float) -> Warp:
+    """A part of a warp, for films in which it grows.
+
+    What turns, turns by less; of all others, a user's own map included, every point goes a part of
+    the straight way (which would squeeze a turning picture). Warps that follow one another grow
+    together.
+
+    Args:
+        warp: the whole.
+        amount: 0 changes nothing, 1 is the whole, both exactly.
+    Example:
+        >>> str(partly(Rotate(90), 0.5))
+        'rotate:45'
+    """
+    if isinstance(warp, Chain):
+        return chain(*(partly(part, amount) for part in warp.warps))
+    if isinstance(warp, Rotate | Swirl):
+        return replace(warp, degrees=amount * warp.degrees)
+    return Blend(warp, amount)
+
+
 def shot_warp(shot: Shot, warp: Warp | None = None) -> Warp | None:
     """How a shot changes the picture of its window: bent first, then turned about the middle.
 
@@ -90,7 +119,7 @@ def shot_warp(shot: Shot, warp: Warp | None = None) -> Warp | None:
     """
     changes: list[Warp] = []
     if warp is not None and shot.amount:
-        changes.append(Blend(warp, shot.amount))
+        changes.append(partly(warp, shot.amount))
     if shot.degrees % 360:
         y0, x0, y1, x1 = shot.window
         changes.append(Rotate(shot.degrees, (y0 + y1) / 2, (x0 + x1) / 2))

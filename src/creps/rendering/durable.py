@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import shutil
 import uuid
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +21,10 @@ from zarr.storage import LocalStore
 
 PARTIAL = ".partial"
 """Suffix of files that are being written; left behind only by a process that was killed."""
+
+
+USUAL_RATIO, BEST_RATIO = 2, 200
+"""Raw bytes for a byte on disk: a detailed picture with its result beside it; flat colours."""
 
 
 class DurableFolder(LocalStore):
@@ -146,3 +152,27 @@ def naming(path: Path) -> Iterator[None]:
         if error.filename is not None or error.errno is None:
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def check_disk(place: Path, raw: int) -> None:
+    """Refuse what can never fit on a disk, and warn of what may not.
+
+    Args:
+        place: a folder on that disk.
+        raw: bytes of pixels to come, before compression.
+    Raises:
+        OSError: if even flat colours would not fit; says how much is free.
+    """
+    free = shutil.disk_usage(place).free
+    if raw > free * BEST_RATIO:
+        raise OSError(
+            errno.ENOSPC,
+            f"{raw / 1e9:,.0f} GB of pixels cannot fit in the {free / 1e9:,.1f} GB that are free",
+            str(place),
+        )
+    if raw > free * USUAL_RATIO:
+        warnings.warn(
+            f"{place.parent}: {free / 1e9:,.1f} GB are free for {raw / 1e9:,.1f} GB of pixels, "
+            "before compression; if the disk fills, make room and run the same command again",
+            stacklevel=2,
+        )

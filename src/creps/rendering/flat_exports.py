@@ -19,7 +19,8 @@ from creps.errors import DataError
 from creps.rendering.durable import aside
 from creps.rendering.png_stream import png_stream
 from creps.rendering.renderer import Picture
-from creps.rendering.tile_store import TileArray, TileStore
+from creps.rendering.tile_array import TileArray
+from creps.rendering.tile_store import TileStore
 from creps.rendering.tiles import Tile
 from creps.rendering.writers import SETTINGS_KEY
 
@@ -28,7 +29,10 @@ BAND_BYTES = 2**24
 THINNEST_BAND = 32
 """Rows: a chunk of 512 is then decoded at most 16 times over."""
 
-QUALITY = {".jpg": {"Q": 95, "subsample_mode": "off"}, ".webp": {"Q": 95}}
+QUALITY: dict[str, dict[str, Any]] = {
+    ".jpg": {"Q": 95, "subsample_mode": "off"},
+    ".webp": {"Q": 95},
+}
 
 Result = TypeVar("Result")
 

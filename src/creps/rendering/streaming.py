@@ -7,9 +7,6 @@ any crash, and spreads one picture over machines that share a disk.
 
 from __future__ import annotations
 
-import errno
-import shutil
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,9 +28,6 @@ SUFFIXES = (".tif", ".tiff", ".dzi", ".zarr", *FORMATS)
 
 DEFAULT_CHUNK = 512
 """Pixels of a chunk's side: less than 1 MiB to render again after a crash, few enough files."""
-
-USUAL_RATIO, BEST_RATIO = 2, 200
-"""Raw bytes for a byte on disk: a detailed picture with its result beside it; flat colours."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +105,8 @@ def write_big(
     )
     _fill(store, make, shard=shard, progress=progress)
     missing = sum(1 for _ in store.pixels.missing())
+    if missing and not store.path.exists():
+        missing = 0  # not undone: another process has made the file and removed the chunks
     path = None if missing else _finish(store, target, export, overwrite=overwrite)
     return Outcome(path, missing, len(store.pixels.tiles))
 
@@ -160,11 +156,13 @@ def _refuse_existing(target: Path) -> None:
 
 def _fill(store: TileStore, make: Make, *, shard: Shard | None, progress: Progress | None) -> None:
     """Make the missing chunks of a share."""
+    from creps.rendering.durable import check_disk
+
     tiles = store.pixels.tiles
     share = range(len(tiles)) if shard is None else shard.indices(len(tiles))
     total = sum(tiles[k].height * tiles[k].width for k in share)
     left = sum(tile.height * tile.width for tile in store.pixels.missing(shard))
-    _check_disk(store.path, left * store.pixels.channels)
+    check_disk(store.path, left * store.pixels.channels)
     if progress is not None:
         progress(total - left, total)
     for tile in store.pixels.missing(shard):
@@ -194,20 +192,3 @@ def _finish(
         export(store, target)
         discard(store.path)
     return target
-
-
-def _check_disk(place: Path, raw: int) -> None:
-    """Refuse what can never fit on a disk, warn of what may not; `raw` bytes are yet to come."""
-    free = shutil.disk_usage(place).free
-    if raw > free * BEST_RATIO:
-        raise OSError(
-            errno.ENOSPC,
-            f"{raw / 1e9:,.0f} GB of pixels cannot fit in the {free / 1e9:,.1f} GB that are free",
-            str(place),
-        )
-    if raw > free * USUAL_RATIO:
-        warnings.warn(
-            f"{place.parent}: {free / 1e9:,.1f} GB are free for {raw / 1e9:,.1f} GB of pixels, "
-            "before compression; if the disk fills, make room and run the same command again",
-            stacklevel=4,
-        )

@@ -21,6 +21,7 @@ from PIL import Image
 from creps.errors import CrepsError, GridError, MissingExtraError, UsageError
 from creps.files import replacing
 from creps.rendering.frames import FrameFolder
+from creps.rendering.motion import MOST_FRAMES
 from creps.rendering.renderer import Picture, Progress
 
 Kind = Literal["mp4", "webm", "gif", "frames"]
@@ -70,7 +71,7 @@ class Film:
 
     Args:
         path: .mp4, .webm, .gif, or a name without suffix: a folder of frames.
-        count: frames, >= 1.
+        count: frames, 1 to `MOST_FRAMES`.
         fps: frames a second; a folder of frames has none.
         crf: quality of MP4 (0 to 51, by default 18) and WebM (0 to 63, by default 24); the lower
             the better.
@@ -93,8 +94,8 @@ class Film:
                 f"{self.path.name}: unknown kind of film, expected {known}, "
                 "or a name without suffix for a folder of frames"
             )
-        if self.count < 1:
-            raise UsageError(f"{self.count} frames: expected at least 1")
+        if not 1 <= self.count <= MOST_FRAMES:
+            raise UsageError(f"{self.count:,} frames: expected 1 to {MOST_FRAMES:,}")
         fastest = FASTEST.get(self.kind, math.inf)
         if not (math.isfinite(self.fps) and 0.01 <= self.fps <= fastest):
             raise UsageError(f"{self.fps:g} frames a second: {self.kind} takes 0.01 to {fastest:g}")

@@ -118,8 +118,8 @@ class TrainConfig:
     ema_rampup: float = 0.05
     """At the start the half life is at most this share of the images seen."""
     discriminator_warmup: int = 0
-    """Steps at the start in which the discriminator alone learns. A trained generator fools a fresh
-    discriminator before it has learnt anything, and both stand still: `--from` sets 100."""
+    """Steps at the start in which the discriminator alone learns: a trained generator fools one
+    that has learnt little, as where a run starts from a model (100 is plenty)."""
     log_every: int = 20
     """Steps between two lines of the log."""
     preview_every: int = 500

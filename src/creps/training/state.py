@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,18 +112,18 @@ def restore_snapshot(state: TrainState, path: Path) -> None:
              or own[n].shape != tensors[n].shape]  # fmt: skip
     if wrong:
         raise CheckpointError(f"snapshot {path} is of other networks: {sorted(wrong)[0]} differs")
-    with torch.no_grad():
-        for name, tensor in own.items():
-            tensor.copy_(tensors[name])
+    _copy(state, tensors, names=set(tensors))
     state.step = int(tensors["step"])
 
 
 def start_from(state: TrainState, path: Path) -> None:
-    """Give a fresh state the weights of an earlier run, or of a model.
+    """Give a fresh state what an earlier run, or a model, has learnt.
 
     Args:
-        path: a run's folder, for generator, average and what fits of the discriminator (at another
-            resolution its inner blocks do); or a model (see `creps.load`), for the first two.
+        path: a run's folder: where its networks are the same, all of its state but the step counts;
+            where only its generator is (a discriminator for another resolution has other outer
+            blocks), generator, average and what fits of the discriminator. Or a model (see
+            `creps.load`), for generator and average.
     Raises:
         CheckpointError: if the generator there is another network.
     """
@@ -137,14 +137,20 @@ def start_from(state: TrainState, path: Path) -> None:
             for name in ("generator", "average")
             for key, tensor in model.state_dict().items()
         }
-    with torch.no_grad():
-        for name, tensor in _tensors(state):
-            given = tensors.get(name)
-            if given is not None and given.shape == tensor.shape:
-                if name.startswith(("generator.", "average.", "discriminator.")):
-                    tensor.copy_(given)
-            elif name.startswith(("generator.", "average.")):
-                raise CheckpointError(f"{path} holds another generator: {name} does not fit")
+    weights = {
+        f"{name}.{key}": tensor
+        for name, network in state.networks()
+        for key, tensor in network.state_dict().items()
+    }
+    fits = {n for n, t in weights.items() if n in tensors and tensors[n].shape == t.shape}
+    strange = [n for n in weights if n not in fits and not n.startswith("discriminator.")]
+    if strange:
+        raise CheckpointError(f"{path} holds another generator: {strange[0]} does not fit")
+    if len(fits) == len(weights) and "step" in tensors:
+        _allocate_moments(state, tensors)
+        _copy(state, tensors, names=set(tensors) - {"step"})
+    else:
+        _copy(state, tensors, names=fits)
 
 
 def snapshots(folder: Path) -> list[Path]:
@@ -189,6 +195,14 @@ def _allocate_moments(state: TrainState, tensors: Mapping[str, Tensor]) -> None:
                     "exp_avg": torch.zeros_like(parameter),
                     "exp_avg_sq": torch.zeros_like(parameter),
                 }
+
+
+@torch.no_grad()
+def _copy(state: TrainState, tensors: Mapping[str, Tensor], *, names: Set[str]) -> None:
+    """Put the named tensors into the state."""
+    for name, tensor in _tensors(state):
+        if name in names:
+            tensor.copy_(tensors[name])
 
 
 def _optimized(state: TrainState) -> Iterator[tuple[str, nn.Module, torch.optim.Adam]]:

@@ -1,0 +1,228 @@
+"""The formats of big pictures, read back by other libraries than those that wrote them."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import pyvips
+import tifffile
+import zarr
+from big_scene import Picture, average, scene, whole
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from creps.rendering.exports import deep_zoom_tiles
+from creps.rendering.png_stream import png_stream
+from creps.rendering.streaming import write_big
+from creps.rendering.writers import read_settings
+
+SETTINGS = {"seed": 7, "name": "Zoë \U0001f600 -- </a>", "credits": "drawn by a test"}
+
+SIZES = [(70, 45, 3), (33, 64, 1), (5, 7, 3), (1, 1, 1)]
+"""Odd, of whole chunks and a pixel more, smaller than a chunk, a single pixel."""
+
+CLOSE = 12
+"""Largest error of a smooth picture at quality 95."""
+
+
+def written(folder: Path, suffix: str, size: tuple[int, int, int], *, rough: bool = True) -> Path:
+    height, width, channels = size
+    outcome = write_big(
+        folder / f"a{suffix}",
+        scene(channels, rough=rough),
+        height=height,
+        width=width,
+        channels=channels,
+        settings=SETTINGS,
+        chunk=16,
+    )
+    assert outcome.path is not None
+    return outcome.path
+
+
+def by_pillow(path: Path) -> Picture:
+    with Image.open(path) as image:
+        picture = np.asarray(image)
+    return picture if picture.ndim == 3 else picture[:, :, None]
+
+
+def by_vips(path: Path, **options: Any) -> Picture:
+    image = pyvips.Image.new_from_file(str(path), **options)
+    picture: Picture = image.numpy()
+    return picture if picture.ndim == 3 else picture[:, :, None]
+
+
+def assert_close(found: Picture, expected: Picture) -> None:
+    assert found.shape == expected.shape
+    assert np.abs(found.astype(int) - expected.astype(int)).max() <= CLOSE
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_png_holds_the_pixels(tmp_path: Path, size: tuple[int, int, int]) -> None:
+    path = written(tmp_path, ".png", size)
+    np.testing.assert_array_equal(by_pillow(path), whole(*size))
+    np.testing.assert_array_equal(by_vips(path), whole(*size))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("suffix", [".jpg", ".webp"])
+def test_a_lossy_file_is_close(tmp_path: Path, suffix: str, size: tuple[int, int, int]) -> None:
+    found = by_pillow(written(tmp_path, suffix, size, rough=False))
+    expected = whole(*size, rough=False)
+    assert_close(found, np.repeat(expected, found.shape[2] // size[2], axis=2))  # gray WebP is RGB
+    assert suffix == ".webp" or found.shape[2] == size[2]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_flat_files_tell_how_they_were_made(tmp_path: Path, suffix: str) -> None:
+    assert read_settings(written(tmp_path, suffix, (20, 30, 3))) == SETTINGS
+
+
+@given(
+    height=st.integers(1, 9),
+    width=st.integers(1, 9),
+    channels=st.sampled_from([1, 3]),
+    cut=st.integers(1, 9),
+)
+def test_a_png_does_not_depend_on_the_stripes(
+    height: int, width: int, channels: int, cut: int
+) -> None:
+    picture = whole(height, width, channels)
+    stripes = [picture[top : top + cut] for top in range(0, height, cut)]
+    pieces = png_stream(
+        stripes, height=height, width=width, channels=channels, texts={"creps": "é"}, level=1
+    )
+    image = pyvips.Image.new_from_buffer(b"".join(pieces), "", fail_on="warning")
+    np.testing.assert_array_equal(image.numpy().reshape(height, width, channels), picture)
+
+
+def test_png_stores_only_for_a_pipe_compress_nothing() -> None:
+    stripes = [np.zeros((100, 100, 3), np.uint8)]
+    stored, packed = (
+        sum(map(len, png_stream(stripes, height=100, width=100, channels=3, texts={}, level=k)))
+        for k in (0, 6)
+    )
+    assert stored > 30_000
+    assert packed < 1_000
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_tiff_holds_the_pixels_and_their_averages(
+    tmp_path: Path, size: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("creps.rendering.exports.TIFF_TILE", 32)
+    path, expected = written(tmp_path, ".tif", size), whole(*size)
+    levels = 1 + max(0, math.ceil(math.log2(max(size[:2]) / 32)))
+    with tifffile.TiffFile(path) as file:
+        assert file.is_bigtiff
+        assert len(file.pages) == 1
+        (series,) = file.series
+        assert len(series.levels) == levels
+        for level in series.levels:
+            found = level.asarray().reshape(expected.shape)
+            np.testing.assert_array_equal(found, expected)
+            assert level.keyframe.is_tiled
+            expected = average(expected)
+    expected = whole(*size)
+    for k in range(levels):  # subifd -1 is the page itself
+        np.testing.assert_array_equal(by_vips(path, subifd=k - 1), expected)
+        expected = average(expected)
+
+
+def test_a_tiff_tells_how_it_was_made(tmp_path: Path) -> None:
+    with tifffile.TiffFile(written(tmp_path, ".tif", (600, 20, 3))) as file:
+        tags = file.pages.first.tags
+        assert json.loads(tags["ImageDescription"].value) == SETTINGS
+        assert re.fullmatch(r"creps \d+\.\d+\.\d+\S*", tags["Software"].value)
+        assert tags["Copyright"].value == SETTINGS["credits"]
+        assert file.series[0].levels[1].keyframe.subfiletype == 1
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_zarr_holds_the_pixels_and_their_averages(
+    tmp_path: Path, size: tuple[int, int, int]
+) -> None:
+    group = zarr.open_group(written(tmp_path, ".zarr", size), mode="r")
+    expected = whole(*size)
+    (image,) = group.attrs["ome"]["multiscales"]
+    for k, dataset in enumerate(image["datasets"]):
+        level = group[dataset["path"]]
+        np.testing.assert_array_equal(np.moveaxis(level[:], 0, 2), expected)
+        assert level.metadata.dimension_names == tuple(axis["name"] for axis in image["axes"])
+        (scale, shift) = dataset["coordinateTransformations"]
+        # Pixel 0 of level k is centred on 2**k pixels of the full size.
+        assert scale == {"type": "scale", "scale": [1, 2**k, 2**k]}
+        assert shift["translation"][1:] == [np.arange(2**k).mean()] * 2
+        expected = average(expected)
+    assert max(expected.shape[:2]) <= 16 / 2 or len(image["datasets"]) == 1
+
+
+def test_a_zarr_is_described_as_ome_zarr_wants(tmp_path: Path) -> None:
+    attributes = zarr.open_group(written(tmp_path, ".zarr", (20, 40, 3)), mode="r").attrs
+    assert attributes["ome"]["version"] == "0.5"
+    (image,) = attributes["ome"]["multiscales"]
+    assert [axis["type"] for axis in image["axes"]] == ["channel", "space", "space"]
+    assert [c["color"] for c in attributes["ome"]["omero"]["channels"]] == [
+        "FF0000",
+        "00FF00",
+        "0000FF",
+    ]
+    assert attributes["creps"]["settings"] == SETTINGS
+
+
+def described(path: Path) -> dict[str, str]:
+    """All attributes of a Deep Zoom description."""
+    root = ElementTree.parse(path).getroot()
+    (size,) = root
+    assert {root.tag, size.tag} == {
+        "{http://schemas.microsoft.com/deepzoom/2008}" + name for name in ("Image", "Size")
+    }
+    return {**root.attrib, **size.attrib}
+
+
+@pytest.mark.parametrize(
+    ("height", "width"), [(600, 300), (254, 508), (255, 509), (257, 1), (1, 1), (513, 511)]
+)
+def test_deep_zoom_has_the_tiles_that_libvips_makes(
+    tmp_path: Path, height: int, width: int
+) -> None:
+    path = write_big(
+        tmp_path / "a.dzi",
+        scene(rough=False),
+        height=height,
+        width=width,
+        channels=3,
+        settings=SETTINGS,
+        chunk=128,
+    ).path
+    assert path is not None
+    picture = pyvips.Image.new_from_array(whole(height, width, rough=False), interpretation="srgb")
+    picture.dzsave(str(tmp_path / "vips"), suffix=".jpg[Q=95,subsample_mode=off]")
+    theirs, ours = tmp_path / "vips_files", tmp_path / "a_files"
+    tiles = {file.relative_to(theirs) for file in theirs.rglob("*.jpg")}
+    assert {file.relative_to(ours) for file in ours.rglob("*.jpg")} == tiles
+    for tile in tiles:
+        assert_close(by_pillow(ours / tile), by_pillow(theirs / tile))
+    assert described(path) == {**described(tmp_path / "vips.dzi"), "Format": "jpg"}
+    assert json.loads((ours / "creps.json").read_text()) == SETTINGS
+
+
+def test_deep_zoom_of_gray_pictures_is_gray(tmp_path: Path) -> None:
+    written(tmp_path, ".dzi", (33, 64, 1), rough=False)
+    assert_close(by_pillow(tmp_path / "a_files" / "6" / "0_0.jpg"), whole(33, 64, 1, rough=False))
+
+
+def test_neighbours_of_deep_zoom_share_their_seams() -> None:
+    tiles = {(row, column): tile for row, column, tile in deep_zoom_tiles(600, 300)}
+    assert sorted(tiles) == [(row, column) for row in range(3) for column in range(2)]
+    upper, lower = tiles[0, 0], tiles[1, 0]
+    assert (upper.top, upper.height, lower.top, lower.height) == (0, 255, 253, 256)
+    assert (tiles[2, 1].rows.stop, tiles[2, 1].columns.stop) == (600, 300)
