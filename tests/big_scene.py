@@ -17,8 +17,8 @@ def scene(channels: int = 3, *, rough: bool = True) -> Callable[[Tile], Picture]
 
     Args:
         channels: 1 or 3.
-        rough: neighbouring pixels differ wildly, so that no misplaced pixel goes unnoticed; else smooth,
-            for formats that lose a little.
+        rough: neighbouring pixels differ wildly, so that no misplaced pixel goes unnoticed; else
+            smooth, for formats that lose a little.
     """
 
     def make(tile: Tile) -> Picture:

@@ -194,7 +194,7 @@ def test_an_interruption_is_one_line_that_says_what_is_kept(model, tmp_path, mon
         patch.setattr(camera, "render_shot", interrupted)
         stopped = run(*command).exception
     assert isinstance(stopped, CrepsError)
-    assert stopped.exit_code == 130
+    assert stopped.exit_code == 1
     assert str(stopped) == (
         f"interrupted: 2 of 4 frames are in {out}.frames, the same command goes on"
     )

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from big_scene import average, scene, whole
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from big_scene import average, scene, whole
 from creps.errors import DataError, GridError, UsageError
 from creps.rendering.durable import check_disk, discard, exclusive, write_durably
 from creps.rendering.pyramids import build_pyramid, halve, level_sizes

@@ -15,6 +15,7 @@ from creps.cli.demo import demo
 from creps.cli.generate import generate
 from creps.cli.models import convert, info
 from creps.cli.train import train
+from creps.cli.video import COMMANDS as VIDEO_COMMANDS
 from creps.errors import CrepsError
 
 P = ParamSpec("P")
@@ -28,6 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 data_app = typer.Typer(help="Make data sets to train on.", no_args_is_help=True)
+video_app = typer.Typer(help="Film a zoom, a pan, a turn, a morph, a warp.", no_args_is_help=True)
 
 
 def _print_version(wanted: bool) -> None:
@@ -69,7 +71,10 @@ def _interruptible(command: Callable[P, R]) -> Callable[P, R]:
 for command in (generate, demo, info, convert, train):
     app.command()(_interruptible(command))
 data_app.command()(_interruptible(portraits))
+for film in VIDEO_COMMANDS:
+    video_app.command()(_interruptible(film))
 app.add_typer(data_app, name="data")
+app.add_typer(video_app, name="video")
 
 
 def main() -> None:

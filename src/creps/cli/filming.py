@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from creps.rendering.warps import Warp
 
 DEFAULT_SECONDS = 4.0
-INTERRUPTED = 130
+INTERRUPTED = 1
 """The exit code of Ctrl-C."""
 
 
