@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from creps.rendering.streaming import SUFFIXES, Outcome, write_big
 from creps.rendering.tiles import Tile
 
 Picture = NDArray[np.uint8]
+
+HEIGHT, WIDTH, CHUNK = 70, 45, 16
+CHUNKS = 5 * 3
+SETTINGS = {"seed": 7, "credits": "drawn by a test"}
+FORMATS = sorted({*SUFFIXES} - {".tiff", ".jpeg"})
 
 
 def scene(channels: int = 3, *, rough: bool = True) -> Callable[[Tile], Picture]:
@@ -47,3 +55,41 @@ def average(picture: Picture) -> Picture:
             block = picture[2 * y : 2 * y + 2, 2 * x : 2 * x + 2].astype(np.float64)
             result[y, x] = np.floor(block.mean((0, 1)) + 0.5)
     return result
+
+
+def write_scene(
+    target: Path, make: Callable[[Tile], Picture] | None = None, **other: Any
+) -> Outcome:
+    asked = {
+        "height": HEIGHT,
+        "width": WIDTH,
+        "channels": 3,
+        "settings": SETTINGS,
+        "chunk": CHUNK,
+        **other,
+    }
+    return write_big(target, make or scene(), **asked)
+
+
+def stopping_after(count: int, error: BaseException) -> Callable[[Tile], Picture]:
+    """A producer that makes `count` tiles and fails."""
+    left = iter(range(count))
+
+    def make(tile: Tile) -> Picture:
+        if next(left, None) is None:
+            raise error
+        return scene()(tile)
+
+    return make
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """All files of a result, by name."""
+    files = [path] if path.is_file() else []
+    folders = [path, path.with_name(f"{path.stem}_files")]
+    files += [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+    return {str(file.relative_to(path.parent)): file.read_bytes() for file in files}
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())

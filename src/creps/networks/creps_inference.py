@@ -69,7 +69,6 @@ class PreparedCreps:
 
     Attributes:
         num_levels, line_channels, thickness, img_channels: L, N, D and C of all shapes below.
-        resolution: pixels a side of the training pictures.
         device, dtype: of weights, lines and features.
         colour_dtype: of pictures: `dtype`, but at least float32.
     """
@@ -77,9 +76,8 @@ class PreparedCreps:
     @torch.inference_mode()
     def __init__(self, generator: Creps, styles: Tensor, dtype: torch.dtype) -> None:
         config = generator.config
-        self.num_levels, self.resolution = generator.num_levels, config.resolution
+        self.num_levels, self.img_channels = generator.num_levels, config.img_channels
         self.line_channels, self.thickness = config.line_channels, config.thickness
-        self.img_channels = config.img_channels
         self.device, self.dtype = generator.device, dtype
         self.colour_dtype = torch.promote_types(dtype, torch.float32)
         self._layerwise = config.composition == "layerwise"
@@ -96,7 +94,10 @@ class PreparedCreps:
             for j, block in enumerate(cast("Iterable[LineBlock]", generator.blocks))
         ]
         self._decoders = [
-            [_folded_linear(layer).to(dtype) for layer in cast("Iterable[EqualizedLinear]", decoder)]
+            [
+                _folded_linear(layer).to(dtype)
+                for layer in cast("Iterable[EqualizedLinear]", decoder)
+            ]
             for decoder in cast("Iterable[Decoder]", generator.decoders)
         ]
         self._to_rgb = _folded_linear(generator.to_rgb).to(dtype)
@@ -110,6 +111,20 @@ class PreparedCreps:
             ).to(dtype)
             for block in cast("Iterable[RefinementBlock]", generator.refinement)
         ]
+
+    @property
+    def line_flops(self) -> int:
+        """Operations (two a multiply-add) for the lines of one coordinate, every level's."""
+        blocks = (layer for block in self._blocks for layer in block.all)
+        return 2 * self.thickness * _weights(blocks)
+
+    @property
+    def pixel_flops(self) -> int:
+        """Operations for one pixel: compositions, decoders, colour and refinement."""
+        composed = self.num_levels * self.line_channels * self.thickness
+        decoders = (layer for decoder in self._decoders for layer in decoder)
+        refinement = (layer for block in self._refinement for layer in block.all)
+        return 2 * (composed + _weights([*decoders, self._to_rgb, *refinement]))
 
     @torch.inference_mode()
     def lines(self, coords: Tensor, axis: Axis, *, out: Tensor | None = None) -> Tensor:
@@ -278,6 +293,10 @@ class _FoldedBlock:
     layers: list[_Folded]
     emit: _Folded | None
 
+    @property
+    def all(self) -> list[_Folded]:
+        return self.layers if self.emit is None else [*self.layers, self.emit]
+
     def to(self, dtype: torch.dtype) -> _FoldedBlock:
         emit = None if self.emit is None else self.emit.to(dtype)
         return _FoldedBlock([layer.to(dtype) for layer in self.layers], emit)
@@ -302,6 +321,10 @@ class _Buffers:
         for layer in layers:
             x = layer(x, self.other(len(layer.weight), x.shape[1]))
         return x
+
+
+def _weights(layers: Iterable[_Folded]) -> int:
+    return sum(layer.weight.numel() for layer in layers)
 
 
 def _folded_linear(layer: EqualizedLinear) -> _Folded:
@@ -329,7 +352,7 @@ def _folded_modulated(layer: ModulatedLinear, w: Tensor, *, scale: float = 1.0) 
 
 
 def _folded_block(block: LineBlock, index: int, styles: Tensor) -> _FoldedBlock:
-    """Block j takes styles 2j - 1 to 2j + 1; block 0 begins with style 1, style 0 is the input's."""
+    """Block j takes styles 2j - 1 to 2j + 1; style 0 is the input's, so block 0 begins with 1."""
     first = max(2 * index - 1, 1)
     layers = [
         _folded_modulated(layer, styles[first + k])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,13 @@ def export_tiff(store: TileStore, target: Path) -> None:
     levels = build_pyramid(store, smallest=TIFF_TILE)
     channels, credits = store.pixels.channels, str(store.settings.get("credits", ""))
     rights = [(COPYRIGHT_TAG, "s", 0, credits, True)] if credits else []
-    with aside(target) as temporary, tifffile.TiffWriter(temporary, bigtiff=True) as file:
+    with (
+        aside(target) as temporary,
+        temporary.open(
+            "w+b"
+        ) as buffered,  # unlike tifffile's own, it notices when the disk is full
+        tifffile.TiffWriter(buffered, bigtiff=True) as file,
+    ):
         for k, level in enumerate(levels):
             file.write(
                 _tiff_tiles(level),
@@ -92,9 +99,7 @@ def export_deep_zoom(store: TileStore, target: Path) -> None:
             place = temporary / str(number)
             place.mkdir(parents=True)
             for row, column, tile in deep_zoom_tiles(level.height, level.width):
-                image = _image(level.read(tile))
-                file = place / f"{column}_{row}.jpg"
-                image.save(file, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+                (place / f"{column}_{row}.jpg").write_bytes(_jpeg(level.read(tile)))
         write_durably(temporary / "creps.json", json.dumps(store.settings, indent=2).encode())
         target.unlink(missing_ok=True)  # never an old description of new tiles
     write_durably(target, _deep_zoom_description(store.pixels).encode())
@@ -120,8 +125,12 @@ def tiles_folder(target: Path) -> Path:
     return target.with_name(f"{target.stem}_files")
 
 
-def _image(pixels: Picture) -> Image.Image:
-    return Image.fromarray(pixels if pixels.shape[2] > 1 else pixels[:, :, 0])
+def _jpeg(pixels: Picture) -> bytes:
+    """Encoded in memory: Pillow would not notice when the disk takes only a part of it."""
+    image = Image.fromarray(pixels if pixels.shape[2] > 1 else pixels[:, :, 0])
+    file = BytesIO()
+    image.save(file, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    return file.getvalue()
 
 
 def _deep_zoom_description(pixels: TileArray) -> str:

@@ -38,10 +38,19 @@ from creps.rendering.workers import map_in_order, worker_count
 Extent = tuple[float, float, float, float]
 """(y0, x0, y1, x1) in plane units that holds all points; y0 == y1 and x0 == x1 are welcome."""
 
-TOLERANCE = 0.5 / 255
-"""Half a grey level of an 8-bit picture, in units of its range (colours span 2: [-1, 1])."""
+TOLERANCE = 0.6 / 255
+"""Largest error at the probes, as a share of the range of colours (they span 2: [-1, 1]). A whole
+picture has more pixels than there are probes, and a few larger errors: this keeps them below one
+grey level of an 8-bit picture."""
+COARSEST, FINEST_START = 1024, 2048
+"""Nodes a plane unit in the first trial: the second number where lines are cheap. Trained models
+have rare errors far above the usual ones, which probes can miss; there, more nodes cost little."""
+START_FLOPS = 20e9
+"""Arithmetic for a plane unit of both tables up to which lines are cheap."""
 MAX_NODES = 8192
 """Nodes of a table: 56 MiB with the 512 preset."""
+MARGIN = 3
+"""Nodes beyond a table's range: one before and two after, for the cubic at its ends."""
 
 NODE_CHUNK = 128
 """Nodes whose lines are one job for a worker."""
@@ -49,13 +58,18 @@ POINTS = 1024
 """Points looked up and composed at once on a CPU: rows and columns of a level are 1 MiB each."""
 ACCELERATOR_POINTS = 2**16
 
-PLACES, PROBES_A_PLACE = 8, 3
-"""Probe coordinates of an axis: neighbours share nodes, so that trials stay cheap. Every pair of a
-row and a column probe is compared, 576 pixels."""
+PROBE_FLOPS = 16e9
+"""Arithmetic for the exact lines of the probes: 2 % of a megapixel of the 512 preset."""
+FEWEST_PROBES, MOST_PROBES = 24, 256
+"""Probe coordinates of an axis; every row probe meets every column probe."""
+PROBES_A_PLACE = 3
+"""Neighbouring probes share nodes, so that a trial evaluates about two nodes a probe."""
 ERROR_ORDER = 1.5
 """The error falls with the spacing to about this power."""
 SMALLEST_STEP = 1.1
 """A trial that fails shrinks the spacing by this factor at least."""
+
+_AXES: tuple[Axis, Axis] = ("rows", "columns")
 
 
 class Composer(Protocol):
@@ -164,26 +178,27 @@ class TableComposer:
             extent: (y0, x0, y1, x1) that holds all points to come.
             generator: draws the probes; on the CPU.
             tolerance: largest error at the probes, as a share of the range of colours.
-            max_nodes: of one table, >= 4; reached before the tolerance, `error` tells.
+            max_nodes: of one table, >= 5; reached before the tolerance, `error` tells.
         Raises:
             GridError: if the extent is not finite or reversed.
             UsageError: for an impossible tolerance or limit.
         """
-        if not tolerance > 0 or max_nodes < MARGIN + 1:
+        fewest = MARGIN + 2
+        if not tolerance > 0 or max_nodes < fewest:
             raise UsageError(
                 f"tolerance {tolerance} with at most {max_nodes} nodes: expected a positive "
-                f"tolerance and at least {MARGIN + 1} nodes"
+                f"tolerance and at least {fewest} nodes"
             )
         y0, x0, y1, x1 = extent
         if not (y0 <= y1 and x0 <= x1 and y1 - y0 < float("inf") and x1 - x0 < float("inf")):
             raise GridError(f"extent {extent}: expected finite y0 <= y1 and x0 <= x1")
         trials = _Trials(prepared, extent, generator)
-        spacing = max(1 / prepared.resolution, trials.smallest_spacing(max_nodes))
-        while (error := trials.error(spacing)) > tolerance:
-            if spacing == trials.smallest_spacing(max_nodes):
-                break
+        finest = max(y1 - y0, x1 - x0) / (max_nodes - MARGIN - 1)
+        affordable = START_FLOPS / (2 * prepared.line_flops)
+        spacing = max(1 / min(max(affordable, COARSEST), FINEST_START), finest)
+        while (error := trials.error(spacing)) > tolerance and spacing > finest:
             shrink = max((error / tolerance) ** (1 / ERROR_ORDER), SMALLEST_STEP)
-            spacing = max(spacing / shrink, trials.smallest_spacing(max_nodes))
+            spacing = max(spacing / shrink, finest)
         rows = LineTable(prepared, "rows", _Span(y0, y1, spacing))
         columns = LineTable(prepared, "columns", _Span(x0, x1, spacing))
         return cls(prepared, rows, columns, error=error)
@@ -193,17 +208,15 @@ class TableComposer:
         """Colours at points anywhere within the tables.
 
         Args:
-            points: (..., 2) of (y, x), for example (H, W, 2).
+            points: (..., 2) of (y, x), for example (H, W, 2); at least one.
         Returns:
             (C, ...), for example (C, H, W), nominal range [-1, 1], not clipped.
         Raises:
             GridError: for points outside the tables, or not finite.
         """
         flat = _flat(points, self._prepared.device)
-        if not len(flat):
-            return _shaped([], points, self._prepared)
         parts = flat.split(_points_at_once(self._prepared))
-        return _shaped([self._part(part) for part in parts], points, self._prepared)
+        return _joined([self._part(part) for part in parts], points)
 
     def _part(self, points: Tensor) -> Tensor:
         """Colours (C, P) of few points (P, 2)."""
@@ -219,9 +232,10 @@ class TableComposer:
 
 
 class ExactComposer:
-    """Colours at free points from their own lines; each distinct coordinate is evaluated once a call.
+    """Colours at free points from lines of their own; each distinct coordinate is evaluated once.
 
-    Slow: a line costs a thousand times what a pixel costs. For checks and for few coordinates.
+    Slow, as a line costs a thousand times what a pixel costs: for checks, and for few coordinates.
+    A call holds the lines of all its coordinates (7 KiB each with the 512 preset): give it a tile.
     """
 
     def __init__(self, prepared: PreparedCreps) -> None:
@@ -229,28 +243,21 @@ class ExactComposer:
 
     @torch.inference_mode()
     def colours(self, points: Tensor) -> Tensor:
-        """Colours (C, ...) at points (..., 2), as `TableComposer.colours`."""
+        """Colours (C, ...) at points (..., 2), as `TableComposer.colours`.
+
+        Raises:
+            GridError: for points that are not finite.
+        """
         flat = _flat(points, self._prepared.device)
-        return _shaped(
-            [self._part(part) for part in flat.split(_points_at_once(self._prepared))],
-            points,
-            self._prepared,
-        )
-
-    def _part(self, points: Tensor) -> Tensor:
-        rows, columns = (self._at(points[:, k], axis) for k, axis in enumerate(_AXES))
-        return self._prepared.compose_points(rows, columns)
-
-    def _at(self, coords: Tensor, axis: Axis) -> Tensor:
-        """Lines (L, N, P, D) at coordinates (P,)."""
-        distinct, place = coords.unique(return_inverse=True)
-        return self._prepared.lines(distinct, axis).index_select(2, place)
-
-
-_AXES: tuple[Axis, Axis] = ("rows", "columns")
-
-MARGIN = 3
-"""Nodes beyond those in the range: one before and two after serve the cubic at its ends."""
+        ys, row_of = flat[:, 0].unique(return_inverse=True)
+        xs, column_of = flat[:, 1].unique(return_inverse=True)
+        rows, columns = self._prepared.lines(ys, "rows"), self._prepared.lines(xs, "columns")
+        size = _points_at_once(self._prepared)
+        parts = [
+            self._prepared.compose_points(rows.index_select(2, i), columns.index_select(2, j))
+            for i, j in zip(row_of.split(size), column_of.split(size), strict=True)
+        ]
+        return _joined(parts, points)
 
 
 @dataclass(frozen=True)
@@ -294,26 +301,19 @@ class _Trials:
     """The error of a spacing at random probes, before the whole tables are paid for."""
 
     @torch.inference_mode()
-    def __init__(
-        self, prepared: PreparedCreps, extent: Extent, generator: torch.Generator
-    ) -> None:
+    def __init__(self, prepared: PreparedCreps, extent: Extent, generator: torch.Generator) -> None:
         self._prepared = prepared
         y0, x0, y1, x1 = extent
         self._ranges = {"rows": (y0, y1), "columns": (x0, x1)}
-        cluster = PROBES_A_PLACE / prepared.resolution
+        affordable = int(PROBE_FLOPS / (2 * prepared.line_flops))
+        places = min(max(affordable, FEWEST_PROBES), MOST_PROBES) // PROBES_A_PLACE
         self._probes = {
-            axis: _clustered(start, stop, cluster, generator).to(prepared.device)
-            for axis, (start, stop) in self._ranges.items()
+            axis: _clustered(*self._ranges[axis], places, generator=generator).to(prepared.device)
+            for axis in _AXES
         }
         self._truth = prepared.compose(
             *(_parallel_lines(prepared, axis, self._probes[axis]) for axis in _AXES)
         )
-
-    def smallest_spacing(self, max_nodes: int) -> float:
-        """The spacing at which the longer axis takes `max_nodes` nodes."""
-        longest = max(stop - start for start, stop in self._ranges.values())
-        # A range of one point is served by any spacing.
-        return longest / (max_nodes - MARGIN - 1) * (1 + 1e-12) if max_nodes > MARGIN + 1 else longest
 
     @torch.inference_mode()
     def error(self, spacing: float) -> float:
@@ -331,12 +331,12 @@ class _Trials:
         return _lookup(lines, place, weights, thickness=self._prepared.thickness)
 
 
-def _clustered(start: float, stop: float, cluster: float, generator: torch.Generator) -> Tensor:
+def _clustered(start: float, stop: float, places: int, *, generator: torch.Generator) -> Tensor:
     """Coordinates within start .. stop, a few close ones at each of some random places."""
-    reach = min(cluster, stop - start)
-    places = torch.rand(PLACES, 1, generator=generator, dtype=torch.float64)
-    offsets = torch.rand(PLACES, PROBES_A_PLACE, generator=generator, dtype=torch.float64)
-    coords = start + places * (stop - start - reach) + offsets * reach
+    reach = min(PROBES_A_PLACE / COARSEST, stop - start)
+    first = torch.rand(places, 1, generator=generator, dtype=torch.float64)
+    offset = torch.rand(places, PROBES_A_PLACE, generator=generator, dtype=torch.float64)
+    coords = start + first * (stop - start - reach) + offset * reach
     return coords.flatten().clamp_(start, stop)
 
 
@@ -380,15 +380,15 @@ def _points_at_once(prepared: PreparedCreps) -> int:
 
 def _flat(points: Tensor, device: torch.device) -> Tensor:
     """(P, 2) float64 of any (..., 2)."""
-    if points.ndim < 1 or points.shape[-1] != 2:
-        raise GridError(f"points of shape {tuple(points.shape)}: expected (..., 2) of (y, x)")
+    if points.ndim < 1 or points.shape[-1] != 2 or not points.numel():
+        raise GridError(
+            f"points of shape {tuple(points.shape)}: expected at least one, (..., 2) of (y, x)"
+        )
+    if not points.isfinite().all():
+        raise GridError("points that are not finite: expected plane coordinates (y, x)")
     return points.reshape(-1, 2).to(device, torch.float64)
 
 
-def _shaped(parts: list[Tensor], points: Tensor, prepared: PreparedCreps) -> Tensor:
-    """Colours (C, P) of all parts as (C, ...)."""
-    if not parts:
-        return torch.empty(
-            prepared.img_channels, *points.shape[:-1], dtype=prepared.colour_dtype
-        ).to(prepared.device)
+def _joined(parts: list[Tensor], points: Tensor) -> Tensor:
+    """Colours (C, P) of all parts as (C, ...) of the points (..., 2)."""
     return torch.cat(parts, dim=1).view(-1, *points.shape[:-1])

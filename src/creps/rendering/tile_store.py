@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +28,9 @@ SETTINGS_KEY = "creps"
 
 ALL_CHUNKS = {"array.write_empty_chunks": True}
 """Black chunks need files as well: a chunk without a file is not done."""
+
+_CONFIG_LOCK = threading.Lock()
+"""Zarr's settings are those of the process; threads would restore each other's."""
 
 OVERWRITE_PATIENCE = 60.0
 """Seconds to wait for another process that clears the same store away."""
@@ -97,7 +101,7 @@ class TileStore:
     def level(self, number: int, height: int, width: int) -> TileArray:
         """Level `number` of the picture, made if missing; 0 is the picture itself."""
         name = str(number)
-        with zarr.config.set(ALL_CHUNKS):  # an array keeps what it was opened with
+        with _CONFIG_LOCK, zarr.config.set(ALL_CHUNKS):  # an array keeps what it was opened with
             if name not in self._group:
                 _add_array(self._group, name, (self._channels, height, width), self._chunk)
             array = self._group[name]
