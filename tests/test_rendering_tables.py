@@ -113,11 +113,11 @@ def test_a_rotated_picture_is_the_exact_one_within_a_grey_level(prepared: Prepar
 
 def test_a_coarse_table_is_refined_until_the_tolerance_holds(prepared: PreparedCreps) -> None:
     exact = ExactComposer(prepared).colours(points := rotated(30, 40, 50))
-    coarse, fine = tables(prepared, tolerance=0.1), tables(prepared, tolerance=1e-6)
+    coarse, fine = tables(prepared, tolerance=0.1), tables(prepared, tolerance=2e-4)
     assert fine.nodes > coarse.nodes
-    assert fine.error <= 1e-6 < coarse.error <= 0.1
+    assert fine.error <= 2e-4 < coarse.error <= 0.1
     errors = [(c.colours(points) - exact).abs().max() for c in (coarse, fine)]
-    assert errors[1] < errors[0] / 4
+    assert errors[1] < errors[0] / 2
 
 
 def test_the_number_of_nodes_is_bounded_and_the_error_told(prepared: PreparedCreps) -> None:

@@ -70,7 +70,7 @@ def _facts(summary: ModelSummary) -> list[tuple[str, str]]:
     config, record = summary.document.config, summary.document.record
     # A stored config may leave out what is the family's default.
     shown = {
-        "trained at": ("resolution", "{0} x {0} pixels"),
+        "natural size": ("resolution", "{0} x {0} pixels"),
         "colours": ("img_channels", "{} channels"),
         "latent": ("z_dim", "{} numbers"),
         "classes": ("label_dim", "{}"),

@@ -39,7 +39,8 @@ class CrepsConfig:
     """Everything that defines a CREPS network."""
 
     resolution: int
-    """Pixels a side of the training pictures: a power of two; sets the number of levels."""
+    """The natural size in pixels a side, a power of two: what is rendered where no size is given.
+    It sets the number of levels; a picture of any other size has the same details."""
     img_channels: int = 3
     """Colour channels of the picture."""
     z_dim: int = 512

@@ -24,7 +24,7 @@ from creps.rendering.tile_store import TileStore
 from creps.rendering.tiles import Tile
 from creps.rendering.writers import SETTINGS_KEY
 
-BAND_BYTES = 2**24
+BAND_BYTES = 2**23
 """Largest stripe of a picture in memory, unless it gets too thin."""
 THINNEST_BAND = 32
 """Rows: a chunk of 512 is then decoded at most 16 times over."""

@@ -45,11 +45,11 @@ def png_stream(
         the bytes of the file, in order.
     """
     header = struct.pack(">IIBBBBB", width, height, 8, COLOUR_TYPES[channels], 0, 0, 0)
-    yield SIGNATURE + _chunk(b"IHDR", header)
+    yield SIGNATURE
+    yield from _chunk(b"IHDR", header)
     for keyword, text in texts.items():
         # keyword, NUL, not compressed (two bytes), no language, no translated keyword
-        content = keyword.encode("latin-1") + b"\0\0\0\0\0" + text.encode()
-        yield _chunk(b"iTXt", content)
+        yield from _chunk(b"iTXt", keyword.encode("latin-1") + b"\0\0\0\0\0" + text.encode())
     packer = zlib.compressobj(level)
     above = np.zeros((1, width * channels), np.uint8)
     for band in bands:
@@ -61,12 +61,13 @@ def png_stream(
         above = rows[-1:].copy()
         packed = packer.compress(filtered.data)
         if packed:
-            yield _chunk(b"IDAT", packed)
-    yield _chunk(b"IDAT", packer.flush())
-    yield _chunk(b"IEND", b"")
+            yield from _chunk(b"IDAT", packed)
+    yield from _chunk(b"IDAT", packer.flush())
+    yield from _chunk(b"IEND", b"")
 
 
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    """Length, kind, content and checksum."""
-    checksum = zlib.crc32(content, zlib.crc32(kind))
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+def _chunk(kind: bytes, content: bytes) -> Iterator[bytes]:
+    """Length and kind, content, checksum; the content may be large and is not copied."""
+    yield struct.pack(">I", len(content)) + kind
+    yield content
+    yield struct.pack(">I", zlib.crc32(content, zlib.crc32(kind)))
