@@ -29,7 +29,7 @@ from big_scene import (
     stopping_after,
     write_scene,
 )
-from creps.errors import UsageError
+from creps.errors import DataError, UsageError
 from creps.rendering.durable import exclusive
 from creps.rendering.shards import Shard
 from creps.rendering.streaming import Outcome, unfinished
@@ -175,6 +175,23 @@ def test_a_disk_full_of_the_result_is_one_clear_error_and_no_loss(
     assert caught.value.filename in (str(target), str(tmp_path / "a_files"))
     assert names_in(tmp_path) == [unfinished(target).name]
     write_scene(target, stopping_after(0, AssertionError("made a chunk twice")))
+    assert contents(target) == unbroken[suffix]
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_damaged_chunk_is_named_and_can_be_made_again(
+    tmp_path: Path, suffix: str, unbroken: dict[str, dict[str, bytes]]
+) -> None:
+    target = tmp_path / f"a{suffix}"
+    with pytest.raises(KeyboardInterrupt):
+        write_scene(target, stopping_after(14, KeyboardInterrupt()))
+    chunk = unfinished(target) / "0" / "c" / "0" / "2" / "1"
+    chunk.write_bytes(b"damaged by a disk")
+    with pytest.raises(DataError, match="0/2/1: damaged, remove it"):
+        write_scene(target)
+    assert not target.exists()
+    chunk.unlink()
+    write_scene(target)
     assert contents(target) == unbroken[suffix]
 
 

@@ -16,12 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from zarr.core.buffer import Buffer
+from zarr.abc.buffer import Buffer
 from zarr.storage import LocalStore
 
 PARTIAL = ".partial"
 """Suffix of files that are being written; left behind only by a process that was killed."""
-
 
 USUAL_RATIO, BEST_RATIO = 2, 200
 """Raw bytes for a byte on disk: a detailed picture with its result beside it; flat colours."""
@@ -111,7 +110,8 @@ def aside(target: Path) -> Iterator[Path]:
 def _flush(path: Path) -> None:
     """Wait until a finished file or folder is on the disk: what it was made of is removed next."""
     if path.is_dir():
-        os.sync()
+        if hasattr(os, "sync"):  # not on Windows
+            os.sync()
         return
     with path.open("rb+") as file:
         os.fsync(file.fileno())

@@ -39,8 +39,11 @@ Result = TypeVar("Result")
 
 def export_png(store: TileStore, target: Path) -> None:
     """Write a PNG without loss; the settings are a text of it."""
+    texts = {SETTINGS_KEY: json.dumps(store.settings), "Software": _software()}
+    if credits := str(store.settings.get("credits", "")):
+        texts["Copyright"] = credits
     with aside(target) as temporary, temporary.open("wb") as file:
-        for piece in _png(store, level=6):
+        for piece in _png(store.pixels, texts=texts, level=6):
             file.write(piece)
 
 
@@ -66,11 +69,7 @@ def bands(pixels: TileArray) -> Iterator[Picture]:
         yield pixels.read(Tile(top, 0, min(height, pixels.height - top), pixels.width))
 
 
-def _png(store: TileStore, *, level: int) -> Iterator[bytes]:
-    pixels = store.pixels
-    texts = {SETTINGS_KEY: json.dumps(store.settings), "Software": _software()}
-    if credits := str(store.settings.get("credits", "")):
-        texts["Copyright"] = credits
+def _png(pixels: TileArray, *, texts: dict[str, str], level: int) -> Iterator[bytes]:
     return png_stream(
         bands(pixels),
         height=pixels.height,
@@ -82,8 +81,8 @@ def _png(store: TileStore, *, level: int) -> Iterator[bytes]:
 
 
 def _export_by_vips(store: TileStore, target: Path, suffix: str) -> None:
-    """Encode by libvips, in sections from top to bottom."""
-    pipe = _Pipe(_png(store, level=0))
+    """Encode by libvips, which reads a PNG from a pipe: any build of it can do so in sections."""
+    pipe = _Pipe(_png(store.pixels, texts={}, level=0))
     with aside(target) as temporary, temporary.open("wb") as file:
         source, sink = pyvips.SourceCustom(), pyvips.TargetCustom()
         source.on_read(pipe.guarded(pipe.read, failed=b""))
@@ -92,14 +91,13 @@ def _export_by_vips(store: TileStore, target: Path, suffix: str) -> None:
             image = pyvips.Image.new_from_source(
                 source, "", access="sequential", fail_on="truncated", unlimited=True
             ).copy()
-            for field in image.get_fields():
-                if field.startswith("png-comment"):
-                    image.remove(field)
             image.set_type(pyvips.GValue.blob_type, "exif-data", _exif(store.settings))
             image.write_to_target(sink, suffix, **QUALITY[suffix])
         except pyvips.Error as error:
             reason = " ".join(str(error).split())
             raise pipe.failure or DataError(f"{target}: libvips failed: {reason}") from None
+        if pipe.failure is not None:
+            raise pipe.failure
 
 
 class _Pipe:

@@ -61,8 +61,8 @@ def write_big(
 ) -> Outcome:
     """Write a picture of any size, chunk by chunk; the same call goes on after a crash.
 
-    Memory is that of a few chunks, for PNG and JPEG of a stripe of 32 rows if that is more. Only
-    WebP, at most 16,383 pixels a side, is held whole by its encoder.
+    Memory is that of a few chunks, for PNG of a stripe of 32 rows if that is more. JPEG adds some
+    stripes inside libvips, and WebP, at most 16,383 pixels a side, is held whole by its encoder.
 
     Args:
         target: the file; its suffix is the format: .tif (BigTIFF), .dzi (Deep Zoom) and .zarr

@@ -1,6 +1,6 @@
 """Pictures on free grids from line tables: any warp at about the price of an axis-aligned picture.
 
-A warped pixel has a row and a column coordinate of its own, and a line costs a thousand times what
+A warped pixel has a row and a column coordinate of its own, and a line costs hundreds of times what
 a pixel costs. But lines are continuous functions of one coordinate. So they are evaluated once on
 two lattices, one an axis, and looked up by cubic interpolation: four neighbouring nodes a point.
 
@@ -38,10 +38,10 @@ from creps.rendering.workers import map_in_order, worker_count
 Extent = tuple[float, float, float, float]
 """(y0, x0, y1, x1) in plane units that holds all points; y0 == y1 and x0 == x1 are welcome."""
 
-TOLERANCE = 0.6 / 255
-"""Largest error at the probes, as a share of the range of colours (they span 2: [-1, 1]). A whole
-picture has more pixels than there are probes, and a few larger errors: this keeps them below one
-grey level of an 8-bit picture."""
+TOLERANCE = 0.5 / 255
+"""Largest error at the probes, as a share of the range of colours (they span 2: [-1, 1]): half a
+grey level of an 8-bit picture. A whole picture has more pixels than there are probes, and a few
+larger errors: this keeps them below one grey level."""
 COARSEST, FINEST_START = 1024, 2048
 """Nodes a plane unit in the first trial: the second number where lines are cheap. Trained models
 have rare errors far above the usual ones, which probes can miss; there, more nodes cost little."""
@@ -234,7 +234,7 @@ class TableComposer:
 class ExactComposer:
     """Colours at free points from lines of their own; each distinct coordinate is evaluated once.
 
-    Slow, as a line costs a thousand times what a pixel costs: for checks, and for few coordinates.
+    Slow, as a line costs hundreds of times what a pixel costs: for checks, and for few coordinates.
     A call holds the lines of all its coordinates (7 KiB each with the 512 preset): give it a tile.
     """
 
