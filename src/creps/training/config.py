@@ -202,7 +202,9 @@ def _small(resolution: int, *, images: int, width: int, judge_width: int) -> Tra
 
 
 PRESETS: dict[str, TrainConfig] = {
-    "smoke": _small(32, images=1_600, width=48, judge_width=16),
+    "smoke": replace(
+        _small(32, images=4_800, width=48, judge_width=16), preview_every=100, snapshot_every=100
+    ),
     "small-32": _small(32, images=400_000, width=128, judge_width=48),
     "small-32-zoom": replace(
         _small(32, images=400_000, width=128, judge_width=48),
