@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from creps.coordinates import Canvas
 from creps.errors import GridError
 from creps.networks.base import Generator, build_generator
-from creps.rendering.camera import Blend, partly, render_shot, render_warped, shot_warp
+from creps.rendering.camera import Blend, partly, render_shot, shot_warp
 from creps.rendering.latents import latents
 from creps.rendering.motion import Shot
 from creps.rendering.renderer import Picture, render
@@ -120,13 +119,11 @@ def test_maps_without_a_window_of_their_own_get_that_of_the_shot():
 
 
 def test_what_a_warp_does_not_show_is_black(generator, styles):
-    class Left(Identity):
+    def left(points):
         """Nothing right of the middle."""
+        return torch.where(points[..., 1:] < 0.5, points, torch.nan)
 
-        def __call__(self, points):
-            return torch.where(points[..., 1:] < 0.5, points, torch.nan)
-
-    picture = render_warped(generator, styles, Canvas(*SIZE, WINDOW), warp=Left())
+    picture = render(generator, styles=styles, size=SIZE, window=WINDOW, warp=left)
     half = SIZE[1] // 2
     assert (picture[:, half:] == 0).all()
     assert_alike(picture[:, :half], plain(generator, styles)[:, :half])
@@ -138,13 +135,13 @@ def test_supersampled_pixels_are_means(generator, styles, degrees):
     picture = render_shot(generator, styles, shot, size=(10, 5), supersample=4)
     fine = render_shot(generator, styles, shot, size=SIZE)
     means = fine.reshape(10, 4, 5, 4, 3).mean((1, 3))
-    assert np.abs(picture - means).max() <= 0.5
+    assert np.abs(picture - means).max() < 0.7  # its samples are rounded as well: 0.29 / 4
 
 
 def test_the_picture_does_not_depend_on_tiles(generator, styles, monkeypatch):
     shot = Shot(WINDOW, degrees=30)
     whole = render_shot(generator, styles, shot, size=SIZE)
-    monkeypatch.setattr("creps.rendering.camera.TILE", 7)
+    monkeypatch.setattr("creps.rendering.drawing.POINT_TILE", 7)
     assert_alike(render_shot(generator, styles, shot, size=SIZE), whole)
 
 

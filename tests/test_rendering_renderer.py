@@ -14,9 +14,13 @@ import creps
 from creps.coordinates import AxisGrid, Canvas, undistorted_window
 from creps.errors import GridError, LabelError, UsageError
 from creps.networks.base import Generator, build_generator
-from creps.rendering import renderer, requests
+from creps.rendering import drawing, lines, requests
+from creps.rendering.drawing import Drawer
 from creps.rendering.latents import latents
-from creps.rendering.renderer import LINE_CHUNK, render, render_tiles, to_uint8
+from creps.rendering.lines import LINE_CHUNK
+from creps.rendering.renderer import paint, render, render_tiles, to_uint8
+from creps.rendering.tiles import plan
+from creps.rendering.warps import Identity, Translate
 from creps.rendering.workers import worker_count
 
 TINY = {
@@ -86,7 +90,8 @@ def test_lines_in_chunks_agree_with_the_whole(generator) -> None:
 def test_the_picture_does_not_depend_on_threads(generator, monkeypatch) -> None:
     alone = render(generator, seed=1, size=(70, 150))
     assert worker_count(torch.device("cpu")) == torch.get_num_threads() == 1
-    monkeypatch.setattr(renderer, "worker_count", lambda device: 3)
+    for module in (drawing, lines):
+        monkeypatch.setattr(module, "worker_count", lambda device: 3)
     assert np.array_equal(render(generator, seed=1, size=(70, 150)), alone)
 
 
@@ -96,6 +101,85 @@ def test_every_composition_renders(composition) -> None:
     styles = generator.map(latents([2], generator))
     picture = render(generator, styles=styles, size=(9, 14), window=(0, 0, 1, 1), tile=4)
     assert differ(picture, reference(generator, styles, Canvas(9, 14))) <= 1
+
+
+@pytest.mark.parametrize("warp", ["identity", "rotate:360", "zoom:1", Identity()])
+def test_warps_that_change_nothing_leave_every_bit(generator, warp) -> None:
+    plain = render(generator, seed=2, size=(9, 14))
+    assert np.array_equal(render(generator, seed=2, size=(9, 14), warp=warp), plain)
+
+
+@pytest.mark.parametrize("composition", ["dense", "layerwise"])
+def test_warps_move_the_picture(composition) -> None:
+    generator = tiny(composition=composition)
+    window, shifted = (0, 0, 1, 1), (-0.25, -0.5, 0.75, 0.5)
+    expected = render(generator, seed=2, size=(9, 14), window=shifted)
+    assert differ(expected, render(generator, seed=2, size=(9, 14), window=window)) > 10
+    shift = torch.tensor([0.25, 0.5], dtype=torch.float64)
+    for warp in ("translate:0.25,0.5", Translate(0.25, 0.5), lambda points: points - shift):
+        moved = render(generator, seed=2, size=(9, 14), window=window, warp=warp, tile=5)
+        assert differ(moved, expected) <= 1
+
+
+def test_points_and_lines_show_the_same_turn(generator) -> None:
+    turned = render(generator, seed=2, size=14, warp="rotate:90")
+    assert differ(turned, np.rot90(render(generator, seed=2, size=14))) <= 1
+
+
+@pytest.mark.parametrize("warp", [None, "swirl:90"])
+def test_supersampled_pixels_are_means_of_a_larger_picture(generator, warp) -> None:
+    fine = render(generator, seed=2, size=(18, 28), warp=warp)
+    means = fine.reshape(9, 2, 14, 2, 3).mean((1, 3))
+    picture = render(generator, seed=2, size=(9, 14), warp=warp, supersample=2, tile=5)
+    assert np.abs(picture - means).max() <= 1
+    assert differ(picture, render(generator, seed=2, size=(9, 14), warp=warp)) > 1
+
+
+def test_as_many_samples_as_the_detail_needs(generator) -> None:
+    auto = render(generator, seed=2, size=8, supersample="auto")
+    assert np.array_equal(auto, render(generator, seed=2, size=8, supersample=2))
+    whole = render(generator, seed=2, size=16, supersample="auto")
+    assert np.array_equal(whole, render(generator, seed=2, size=16))
+
+
+@pytest.mark.parametrize("samples", [0, -1, 1.5, "many", None])
+def test_impossible_samples_are_refused(generator, samples) -> None:
+    with pytest.raises(UsageError, match="supersample"):
+        render(generator, seed=0, supersample=samples)
+
+
+@pytest.mark.parametrize("composition", ["dense", "layerwise"])
+@pytest.mark.parametrize("warp", [None, "translate:0.1", "rotate:30"])
+@pytest.mark.parametrize("samples", [1, 3])
+def test_parts_of_a_picture_agree_with_the_whole(composition, warp, samples) -> None:
+    generator = tiny(composition=composition)
+    styles = generator.map(latents([2], generator))
+    canvas = Canvas(11, 17, (0.1, -0.3, 0.8, 1.2))
+    drawer = Drawer(generator, styles, canvas, warp=warp, supersample=samples, tile=4)
+    whole = paint(drawer)
+    for part in plan(11, 17, 6):
+        assert differ(paint(drawer, part), whole[part.rows, part.columns]) <= 1
+
+
+def test_lines_are_kept_as_far_as_they_fit(generator) -> None:
+    styles = generator.map(latents([2], generator))
+    coords = Canvas(12, 12).columns()
+    whole = lines.picture_lines(generator, styles, coords, axis="columns")
+    asked: list[int] = []
+
+    class Counting:
+        def lines(self, styles, coords, axis):
+            asked.append(len(coords))
+            return generator.lines(styles, coords, axis)
+
+    for keep, again in ((whole.nbytes, 0), (whole.nbytes // 2, 2), (0, 4)):
+        asked.clear()
+        kept = lines.KeptLines(Counting(), styles, coords, axis="columns", keep=keep)
+        for _ in range(2):
+            for first in range(0, 12, 3):
+                part = slice(first, first + 3)
+                torch.testing.assert_close(kept(part), whole[..., part, :])
+        assert len(asked) == 4 + again
 
 
 def test_models_with_corner_sampling_keep_their_rule() -> None:

@@ -154,7 +154,7 @@ class Canvas:
         return self._axis(self.window[0], self.window[2], first, count, self.height)
 
     def columns(self, first: int = 0, count: int | None = None) -> Tensor:
-        """(count,) plane coordinates of pixel columns `first`, `first + 1`, ... (all by default)."""
+        """(count,) plane coordinates of pixel columns `first`, `first + 1`, ... (default: all)."""
         return self._axis(self.window[1], self.window[3], first, count, self.width)
 
     def grid(self) -> AxisGrid:

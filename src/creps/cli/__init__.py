@@ -14,6 +14,7 @@ from creps.cli.data import portraits
 from creps.cli.demo import demo
 from creps.cli.generate import generate
 from creps.cli.models import convert, info
+from creps.cli.render import render
 from creps.cli.train import train
 from creps.cli.video import COMMANDS as VIDEO_COMMANDS
 from creps.errors import CrepsError
@@ -68,7 +69,7 @@ def _interruptible(command: Callable[P, R]) -> Callable[P, R]:
     return _guarded
 
 
-for command in (generate, demo, info, convert, train):
+for command in (generate, render, demo, info, convert, train):
     app.command()(_interruptible(command))
 data_app.command()(_interruptible(portraits))
 for film in VIDEO_COMMANDS:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from creps.cli.generate import fingerprint
 from creps.cli.parsing import parse_size, parse_window
 from creps.errors import CrepsError, UsageError
 
@@ -227,7 +228,7 @@ def _refuse(order: Order, film: Film, script: list[Shot], size: tuple[int, int])
     for shot in script:
         RenderRequest(size=size, window=shot.window, truncation=order.truncation)
         refuse_beyond_precision(shot, *size)
-    refuse_beyond_memory(size[0] * order.supersample, size[1] * order.supersample)
+    refuse_beyond_memory(*size)
 
 
 def _settings(order: Order, scene: Scene, generator: Generator) -> dict[str, Any]:
@@ -237,7 +238,7 @@ def _settings(order: Order, scene: Scene, generator: Generator) -> dict[str, Any
     settings = {
         "creps": version("creps"),
         "model": order.model,
-        "weights": _fingerprint(generator),
+        "weights": fingerprint(generator),
         "seeds": list(scene.seeds),
         "space": scene.space.value if len(scene.seeds) > 1 else None,
         "class": order.label,
@@ -250,19 +251,6 @@ def _settings(order: Order, scene: Scene, generator: Generator) -> dict[str, Any
         "credits": generator.record.get("credits"),
     }
     return {name: value for name, value in settings.items() if value is not None}
-
-
-def _fingerprint(generator: Generator) -> str:
-    """Of the weights: a model's name does not tell one that was trained on from what it was."""
-    import hashlib
-
-    import torch
-
-    digest = hashlib.sha256()
-    for name, tensor in sorted(generator.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()[:16]
 
 
 def _write(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from creps.errors import UsageError
 
@@ -62,3 +63,24 @@ def parse_window(text: str) -> tuple[float, float, float, float]:
     except ValueError:
         raise UsageError(f"window {text!r}: expected four numbers Y0,X0,Y1,X1") from None
     return y0, x0, y1, x1
+
+
+def parse_supersample(text: str) -> int | Literal["auto"]:
+    """Samples a side of a pixel: `auto`, or a number from 1 to 16.
+
+    Raises:
+        UsageError: for anything else.
+    Example:
+        >>> parse_supersample("4"), parse_supersample("auto")
+        (4, 'auto')
+    """
+    from creps.rendering.antialias import MOST_SAMPLES
+
+    if text.strip().lower() == "auto":
+        return "auto"
+    samples = int(text) if re.fullmatch(r"[0-9]{1,9}", text.strip()) else 0
+    if not 1 <= samples <= MOST_SAMPLES:
+        raise UsageError(
+            f"supersample {text!r}: expected auto, or a number from 1 to {MOST_SAMPLES}"
+        )
+    return samples

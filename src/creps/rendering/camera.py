@@ -4,32 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from creps.coordinates import Canvas, Window
+from creps.coordinates import Window
 from creps.networks.base import Generator
+from creps.rendering.drawing import Samples
 from creps.rendering.motion import Shot
-from creps.rendering.renderer import Picture, render, to_uint8
-from creps.rendering.tiles import Tile, plan
-from creps.rendering.warps import (
-    Chain,
-    Rotate,
-    Swirl,
-    Warp,
-    chain,
-    split_nowhere,
-    warped_grid,
-)
-from creps.rendering.workers import map_in_order, worker_count
-
-TILE = 32
-"""Pixels of a tile's side where each has a row and a column line of its own: feature buffers of
-64 MiB at 1024 channels and thickness 8."""
-
-NOWHERE = -1.0
-"""The colour of places that a warp does not show: black."""
+from creps.rendering.renderer import Picture, render
+from creps.rendering.warps import Chain, Rotate, Swirl, Warp, chain
 
 
 @dataclass(frozen=True)
@@ -60,7 +42,7 @@ def render_shot(
     *,
     size: tuple[int, int],
     warp: Warp | None = None,
-    supersample: int = 1,
+    supersample: Samples = 1,
 ) -> Picture:
     """The picture of one shot.
 
@@ -70,21 +52,20 @@ def render_shot(
         shot: what is seen.
         size: (height, width) in pixels.
         warp: what `shot.amount` is an amount of.
-        supersample: pixels are means of so many by so many, >= 1: less shimmer where a frame is
-            smaller than the detail the model makes.
+        supersample: as for `render`.
     Returns:
         (H, W, C) uint8.
     Raises:
         GridError: for sizes or windows that cannot be rendered.
     """
-    height, width = size[0] * supersample, size[1] * supersample
-    bend = shot_warp(shot, warp)
-    if bend is None:
-        picture = render(generator, styles=styles, size=(height, width), window=shot.window)
-    else:
-        canvas = Canvas(height, width, shot.window, generator.sampling)
-        picture = render_warped(generator, styles, canvas, warp=bend)
-    return picture if supersample == 1 else _reduced(picture, supersample)
+    return render(
+        generator,
+        styles=styles,
+        size=size,
+        window=shot.window,
+        warp=shot_warp(shot, warp),
+        supersample=supersample,
+    )
 
 
 def partly(warp: Warp, amount: float) -> Warp:
@@ -124,37 +105,3 @@ def shot_warp(shot: Shot, warp: Warp | None = None) -> Warp | None:
         y0, x0, y1, x1 = shot.window
         changes.append(Rotate(shot.degrees, (y0 + y1) / 2, (x0 + x1) / 2))
     return chain(*changes) if changes else None
-
-
-def render_warped(generator: Generator, styles: Tensor, canvas: Canvas, *, warp: Warp) -> Picture:
-    """A warped picture, tile by tile, each pixel from lines of its own.
-
-    Args:
-        generator: the model.
-        styles: (1, K, D) from `generator.map`.
-        canvas: size, window and sampling rule.
-        warp: of the picture; black where it shows nothing.
-    Returns:
-        (H, W, C) uint8.
-    """
-
-    @torch.inference_mode()  # the mode belongs to a thread
-    def job(tile: Tile) -> tuple[Tile, Tensor]:
-        grid, shown = split_nowhere(warped_grid(canvas, warp, tile))
-        image = generator.synthesize(styles, grid)[0]
-        return tile, image if shown is None else image.where(shown.to(image.device), NOWHERE)
-
-    channels = generator.config.img_channels
-    picture = np.empty((canvas.height, canvas.width, channels), dtype=np.uint8)
-    tiles = plan(canvas.height, canvas.width, TILE)
-    for tile, image in map_in_order(job, tiles, workers=worker_count(generator.device)):
-        picture[tile.rows, tile.columns] = to_uint8(image)
-    return picture
-
-
-def _reduced(picture: Picture, factor: int) -> Picture:
-    """Means of blocks of `factor` by `factor` pixels, rounded to nearest."""
-    height, width, channels = picture.shape
-    blocks = picture.reshape(height // factor, factor, width // factor, factor, channels)
-    reduced: Picture = np.rint(blocks.mean((1, 3))).astype(np.uint8)
-    return reduced

@@ -15,6 +15,9 @@ LINE_CHUNK = 128
 """Coordinates whose lines are computed at once: 4 MiB a feature buffer at 1024 channels, thickness
 8. The weights are modulated again for each chunk, 8 % of its time; 64 coordinates: 30 % of it."""
 
+LINES_KEPT = 2**28
+"""Bytes of each axis' lines that big pictures keep: 131,072 columns of the packaged model."""
+
 
 class LineSource(Protocol):
     """A generator that makes lines."""
@@ -49,3 +52,40 @@ def picture_lines(generator: LineSource, styles: Tensor, coords: Tensor, *, axis
         result[..., first : first + lines.shape[3], :] = lines
         first += lines.shape[3]
     return result
+
+
+class KeptLines:
+    """Lines of one axis of a picture, computed part by part and kept as far as they fit.
+
+    Big pictures ask for the same columns in every stripe. What does not fit is computed again, so
+    that memory is bounded whatever the picture's size.
+
+    Args:
+        generator, styles, coords, axis: as for `picture_lines`.
+        keep: bytes of lines kept beside the part asked for last.
+    """
+
+    def __init__(
+        self,
+        generator: LineSource,
+        styles: Tensor,
+        coords: Tensor,
+        *,
+        axis: Axis,
+        keep: int = LINES_KEPT,
+    ) -> None:
+        self._generator, self._styles, self._coords, self._axis = generator, styles, coords, axis
+        self._keep = keep
+        self._kept: dict[tuple[int, int], Tensor] = {}
+
+    def __call__(self, part: slice) -> Tensor:
+        """(B, L, N, S, D) lines of coordinates part.start .. part.stop - 1."""
+        key = (part.start, part.stop)
+        if key not in self._kept:
+            # Parts come round and round: the newest is the one that is needed last.
+            while self._kept and sum(lines.nbytes for lines in self._kept.values()) > self._keep:
+                self._kept.popitem()
+            self._kept[key] = picture_lines(
+                self._generator, self._styles, self._coords[part], axis=self._axis
+            )
+        return self._kept[key]

@@ -7,43 +7,23 @@ large and only ever exist for a few tiles.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from creps.coordinates import AxisGrid, Canvas, Window
+from creps.coordinates import Canvas, Window
 from creps.errors import UsageError
 from creps.networks.base import Generator
+from creps.rendering.drawing import Drawer, Samples
 from creps.rendering.latents import latents
 from creps.rendering.requests import DEFAULT_TILE, RenderRequest, Size, refuse_beyond_memory
-from creps.rendering.tiles import Tile, plan
-from creps.rendering.workers import map_in_order, worker_count
+from creps.rendering.tiles import Tile
+from creps.rendering.warps import WarpLike
 
 Picture = NDArray[np.uint8]
-Axis = Literal["rows", "columns"]
 Progress = Callable[[int, int], None]
-
-LINE_CHUNK = 128
-"""Coordinates whose lines are computed at once: feature buffers of 4 MiB at 1024 channels and
-thickness 8. Each chunk modulates the weights again: 8 % of its time, 30 % for 64 coordinates."""
-
-
-@runtime_checkable
-class Separable(Protocol):
-    """A generator whose pictures are made of row and column lines."""
-
-    @property
-    def separable(self) -> bool:
-        """Whether this very network has lines: a "dense" one has none."""
-
-    def lines(self, styles: Tensor, coords: Tensor, axis: Literal["rows", "columns"]) -> Tensor:
-        """(B, L, N, S, D) lines of styles (B, K, D) at coordinates (S,)."""
-
-    def compose(self, row_lines: Tensor, column_lines: Tensor, styles: Tensor) -> Tensor:
-        """(B, C, H, W) picture of row lines (B, L, N, H, D) and column lines (B, L, N, W, D)."""
 
 
 def render(
@@ -57,6 +37,8 @@ def render(
     window: Window | None = None,
     truncation: float = 1.0,
     truncation_cutoff: int | None = None,
+    warp: WarpLike = None,
+    supersample: Samples = 1,
     tile: int = DEFAULT_TILE,
     progress: Progress | None = None,
 ) -> Picture:
@@ -77,13 +59,18 @@ def render(
             [0, 1], the longer reaches beyond it on both ends.
         truncation: 1 keeps the styles, 0 gives the average picture.
         truncation_cutoff: truncate only this many leading styles; all by default.
+        warp: changes the picture before the window is cut out: text such as "rotate:30", a warp, or
+            a function of points (`rendering.warps`); black where it shows nothing.
+        supersample: pixels are means of so many by so many samples, >= 1: less shimmer where a
+            picture is smaller than the detail of the model; "auto": as many as it takes.
         tile: pixels of a tile's side.
         progress: called after each tile with the pixels done and the pixels in all.
     Returns:
         (H, W, C) uint8; C is 3 for colour and 1 for gray models. See `to_uint8` for the rounding.
     Raises:
         GridError: for sizes or windows that cannot be rendered or do not fit in memory.
-        UsageError: unless exactly one of seed, z and styles is given, for one picture.
+        UsageError: unless exactly one of seed, z and styles is given, for one picture; for a
+            warp or a number of samples that is none.
         LabelError: if the label is missing, unexpected or unknown.
     """
     request = RenderRequest(
@@ -94,20 +81,35 @@ def render(
         tile=tile,
     )
     canvas = request.canvas(generator)
-    channels = generator.config.img_channels
-    refuse_beyond_memory(canvas.height, canvas.width, channels=channels)
+    refuse_beyond_memory(canvas.height, canvas.width, channels=generator.config.img_channels)
     styles = _styles_of_one(generator, request, seed=seed, z=z, styles=styles, label=label)
-    picture = np.empty((canvas.height, canvas.width, channels), dtype=np.uint8)
+    drawer = Drawer(generator, styles, canvas, warp=warp, supersample=supersample, tile=tile)
+    return paint(drawer, progress=progress)
+
+
+def paint(drawer: Drawer, part: Tile | None = None, *, progress: Progress | None = None) -> Picture:
+    """A part of a picture as 8-bit pixels.
+
+    Args:
+        drawer: of one picture, not a batch.
+        part: pixels of its canvas; all by default.
+        progress: called after each tile with the pixels done and the pixels in all.
+    Returns:
+        (part.height, part.width, C) uint8.
+    """
+    part = Tile(0, 0, drawer.canvas.height, drawer.canvas.width) if part is None else part
+    channels = drawer.generator.config.img_channels
+    picture = np.empty((part.height, part.width, channels), dtype=np.uint8)
     done = 0
-    for part, image in render_tiles(generator, styles, canvas, tile=tile):
-        picture[part.rows, part.columns] = to_uint8(image[0])
-        done += part.height * part.width
+    for tile, image in drawer.tiles(part):
+        inside = Tile(tile.top - part.top, tile.left - part.left, tile.height, tile.width)
+        picture[inside.rows, inside.columns] = to_uint8(image[0])
+        done += tile.height * tile.width
         if progress is not None:
-            progress(done, canvas.height * canvas.width)
+            progress(done, part.height * part.width)
     return picture
 
 
-@torch.inference_mode()
 def render_tiles(
     generator: Generator, styles: Tensor, canvas: Canvas, *, tile: int = DEFAULT_TILE
 ) -> Iterator[tuple[Tile, Tensor]]:
@@ -120,22 +122,11 @@ def render_tiles(
         styles: (B, K, D) from `generator.map`.
         canvas: size, window and sampling rule.
         tile: pixels of a tile's side.
-    Yields:
+    Returns:
         (tile, image): image (B, C, tile.height, tile.width) on the model's device, nominal range
         [-1, 1], not clipped.
     """
-    workers = worker_count(generator.device)
-    draw: Callable[[Tile], Tensor]
-    if isinstance(generator, Separable) and generator.separable:
-        draw = _composer(generator, styles, canvas, workers=workers)
-    else:
-        draw = _synthesizer(generator, styles, canvas)
-
-    @torch.inference_mode()  # the mode belongs to a thread
-    def job(part: Tile) -> tuple[Tile, Tensor]:
-        return part, draw(part)
-
-    yield from map_in_order(job, plan(canvas.height, canvas.width, tile), workers=workers)
+    return Drawer(generator, styles, canvas, tile=tile).tiles()
 
 
 def to_uint8(image: Tensor) -> Picture:
@@ -185,46 +176,3 @@ def _styles_of_one(
     if len(styles) != 1:
         raise UsageError(f"{len(styles)} latents given: expected one, render makes one picture")
     return styles
-
-
-def _synthesizer(generator: Generator, styles: Tensor, canvas: Canvas) -> Callable[[Tile], Tensor]:
-    """Draws a tile from its coordinates alone."""
-
-    def draw(tile: Tile) -> Tensor:
-        ys, xs = canvas.rows(tile.top, tile.height), canvas.columns(tile.left, tile.width)
-        return generator.synthesize(styles, AxisGrid(ys, xs))
-
-    return draw
-
-
-def _composer(
-    generator: Separable, styles: Tensor, canvas: Canvas, *, workers: int
-) -> Callable[[Tile], Tensor]:
-    """Draws a tile from the lines of the whole canvas, which are computed here."""
-    rows = _lines(generator, styles, canvas.rows(), "rows", workers=workers)
-    columns = _lines(generator, styles, canvas.columns(), "columns", workers=workers)
-
-    def draw(tile: Tile) -> Tensor:
-        row_lines, column_lines = rows[..., tile.rows, :], columns[..., tile.columns, :]
-        return generator.compose(row_lines, column_lines, styles)
-
-    return draw
-
-
-def _lines(
-    generator: Separable, styles: Tensor, coords: Tensor, axis: Axis, *, workers: int
-) -> Tensor:
-    """Lines of all `coords`, (B, L, N, S, D), a chunk at a time to bound memory."""
-
-    @torch.inference_mode()
-    def job(chunk: Tensor) -> Tensor:
-        return generator.lines(styles, chunk, axis)
-
-    first = 0
-    result = styles.new_empty(0)
-    for lines in map_in_order(job, coords.split(LINE_CHUNK), workers=workers):
-        if first == 0:
-            result = lines.new_empty((*lines.shape[:3], len(coords), lines.shape[4]))
-        result[..., first : first + lines.shape[3], :] = lines
-        first += lines.shape[3]
-    return result

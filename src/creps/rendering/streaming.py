@@ -111,6 +111,24 @@ def write_big(
     return Outcome(path, missing, len(store.pixels.tiles))
 
 
+def refuse_target(
+    target: Path, *, height: int = 1, width: int = 1, overwrite: bool = False
+) -> None:
+    """Raise what `write_big` would raise of a target, before a model is loaded.
+
+    Args:
+        target, overwrite: as for `write_big`.
+        height, width: of the picture, as far as known.
+    Raises:
+        UsageError, GridError, MissingExtraError: as `write_big`.
+    """
+    plan(height, width, DEFAULT_CHUNK)
+    _refuse_impossible(target, height, width, 3)
+    _machinery(target.suffix.lower())
+    if not overwrite:
+        _refuse_existing(target)
+
+
 def unfinished(target: Path) -> Path:
     """Where the chunks of a picture wait until all are there: NAME.part.zarr beside it."""
     return target.with_name(f"{target.name}.part.zarr")

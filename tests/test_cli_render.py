@@ -1,0 +1,265 @@
+"""`creps render`: files hold what `creps.render` shows, stops go on, shares make the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+import zarr
+from click.testing import Result
+from PIL import Image
+from typer.testing import CliRunner
+
+import creps
+from creps.checkpoints.native import load, save
+from creps.cli import app
+from creps.errors import CheckpointError, CrepsError, GridError, LabelError, UsageError
+from creps.networks.base import build_generator
+from creps.rendering import renderer, streaming
+from creps.rendering.styles import styles_of
+from creps.rendering.writers import read_settings
+from test_rendering_renderer import TINY, differ
+
+SIZE = (70, 90)
+
+
+@pytest.fixture(autouse=True)
+def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nine chunks a picture."""
+    chunk = {**streaming.write_big.__kwdefaults__, "chunk": 32}
+    monkeypatch.setattr(streaming.write_big, "__kwdefaults__", chunk)
+    for name in ("RANK", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    torch.manual_seed(2)
+    generator = build_generator("creps", TINY)
+    generator.to_rgb.weight.mul_(8)
+    save(generator, folder, record={"credits": "Art by A"})
+    return folder
+
+
+def run(*arguments: object) -> Result:
+    """The command; errors of the user are raised, as `main` sees them."""
+    result = CliRunner().invoke(app, ["render", *map(str, arguments)])
+    if result.exception:
+        raise result.exception
+    return result
+
+
+def drawn(model: Path, out: Path, *arguments: object) -> np.ndarray:
+    """The picture that the command writes."""
+    run("--model", model, "--size", "70x90", "--out", out, *arguments)
+    return pixels(out)
+
+
+def pixels(path: Path) -> np.ndarray:
+    if path.suffix == ".tif":
+        return tifffile.imread(path)
+    if path.suffix == ".zarr":
+        return np.moveaxis(np.asarray(zarr.open_group(path, mode="r")["0"]), 0, 2)
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def stopping_after(count: int) -> Callable[..., np.ndarray]:
+    """`paint` that is interrupted after so many chunks."""
+    paint, left = renderer.paint, iter(range(count))
+
+    def interrupted(*arguments, **options):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return paint(*arguments, **options)
+
+    return interrupted
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".zarr"])
+def test_the_file_holds_what_python_shows(model, tmp_path, suffix) -> None:
+    out = tmp_path / "new" / f"a{suffix}"
+    picture = drawn(model, out, "--seed", 3, "--truncation", 0.5, "--cutoff", 2)
+    expected = creps.render(load(model), seed=3, size=SIZE, truncation=0.5, truncation_cutoff=2)
+    assert differ(picture, expected) <= 1
+    assert picture.std() > 5
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
+
+
+def test_the_last_line_says_where_and_how_large(model, tmp_path) -> None:
+    out = tmp_path / "a.png"
+    result = run("--model", model, "--out", out)
+    assert result.stdout.startswith(f"{out}: 16x16 pixels, 0.0 MB, ")
+    assert "all pixels are there, writing a.png" in result.stderr
+
+
+def test_the_file_says_how_it_was_made(model, tmp_path) -> None:
+    out = tmp_path / "a.png"
+    drawn(model, out, "--warp", "rotate:30", "--supersample", 2, "--window", "0,0,1,2")
+    settings = read_settings(out)
+    assert settings["seed"] == 7
+    assert settings["size"] == [70, 90]
+    assert settings["window"] == [0, 0, 1, 2]
+    assert settings["warp"] == "rotate:30"
+    assert settings["supersample"] == 2
+    assert settings["credits"] == "Art by A"
+    assert len(settings["weights"]) == 16
+    assert "maps" not in settings
+
+
+@pytest.mark.parametrize("warp", ["identity", "rotate:360"])
+def test_warps_that_change_nothing_leave_every_bit(model, tmp_path, warp) -> None:
+    plain = drawn(model, tmp_path / "plain.png")
+    assert np.array_equal(drawn(model, tmp_path / "warped.png", "--warp", warp), plain)
+
+
+@pytest.mark.parametrize("samples", ["2", "auto"])
+def test_warps_samples_and_recipes_are_those_of_python(model, tmp_path, samples) -> None:
+    picture = drawn(
+        model, tmp_path / "a.png", "--warp", "rotate:30+barrel:0.2", "--styles", "7..12@0.4",
+        "--supersample", samples, "--window", "-2,-3,4,5",
+    )  # fmt: skip
+    generator = load(model)
+    expected = creps.render(
+        generator,
+        styles=styles_of("7..12@0.4", generator),
+        size=SIZE,
+        window=(-2, -3, 4, 5),
+        warp="rotate:30+barrel:0.2",
+        supersample=2 if samples == "2" else "auto",
+    )
+    assert differ(picture, expected) <= 1
+
+
+def test_supersampled_pixels_are_means_of_a_larger_picture(model, tmp_path) -> None:
+    means = creps.render(load(model), seed=7, size=(140, 180)).reshape(70, 2, 90, 2, 3)
+    picture = drawn(model, tmp_path / "a.png", "--supersample", 2)
+    assert np.abs(picture - means.mean((1, 3))).max() <= 1
+
+
+def test_an_interruption_is_one_line_and_the_same_command_goes_on(
+    model, tmp_path, monkeypatch
+) -> None:
+    out = tmp_path / "a.tif"
+    with monkeypatch.context() as patch:
+        patch.setattr(renderer, "paint", stopping_after(2))
+        with pytest.raises(CrepsError) as stopped:
+            drawn(model, out)
+    assert stopped.value.exit_code == 1
+    assert str(stopped.value) == (
+        f"interrupted: 33% of the pixels are in {out}.part.zarr, the same command goes on"
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(renderer, "paint", stopping_after(7))  # enough for what is left
+        with pytest.raises(UsageError, match="was begun with seed 7, not 8"):
+            drawn(model, out, "--seed", 8)
+        picture = drawn(model, out)
+    assert np.array_equal(picture, drawn(model, tmp_path / "unbroken.tif"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tif", "unbroken.tif"]
+
+
+def test_work_that_is_done_is_not_done_again(model, tmp_path, monkeypatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(renderer, "paint", stopping_after(7))
+        with pytest.raises(CrepsError, match="94%"):  # 2 rows of chunks, and 6x32
+            drawn(model, tmp_path / "a.png")
+    monkeypatch.setattr(renderer, "paint", stopping_after(2))
+    assert drawn(model, tmp_path / "a.png").shape == (*SIZE, 3)
+
+
+@pytest.mark.parametrize("by_environment", [False, True])
+def test_shares_make_the_whole(model, tmp_path, monkeypatch, by_environment) -> None:
+    out = tmp_path / "a.png"
+
+    def share(number: int) -> str:
+        if not by_environment:
+            options = ["--shard", f"{number}/2"]
+        else:
+            monkeypatch.setenv("RANK", str(number - 1))
+            monkeypatch.setenv("WORLD_SIZE", "2")
+            options = []
+        return run("--model", model, "--size", "70x90", "--out", out, *options).stdout
+
+    assert share(1).startswith(f"{out}: share 1/2 is done, 5 of 9 chunks are left to others, ")
+    assert not out.exists()
+    assert share(2).startswith(f"{out}: 70x90 pixels")
+    for name in ("RANK", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    assert np.array_equal(pixels(out), drawn(model, tmp_path / "whole.png"))
+
+
+def test_other_weights_or_maps_of_the_same_name_are_another_picture(
+    model, tmp_path, monkeypatch
+) -> None:
+    copy, out, places = tmp_path / "model", tmp_path / "a.png", tmp_path / "map.npy"
+    generator = load(model)
+    save(generator, copy)
+    np.save(places, np.random.RandomState(0).rand(3, 4, 2))
+    with monkeypatch.context() as patch:
+        patch.setattr(renderer, "paint", stopping_after(1))
+        with pytest.raises(CrepsError, match="interrupted"):
+            drawn(copy, out, "--warp", f"rotate:30+map:{places}")
+    np.save(places, np.random.RandomState(1).rand(3, 4, 2))
+    with pytest.raises(UsageError, match="begun with maps"):
+        drawn(copy, out, "--warp", f"rotate:30+map:{places}")
+    np.save(places, np.random.RandomState(0).rand(3, 4, 2))
+    generator.mapping.average += 1
+    save(generator, copy)
+    with pytest.raises(UsageError, match="begun with weights"):
+        drawn(copy, out, "--warp", f"rotate:30+map:{places}")
+
+
+def test_a_file_that_is_there_is_replaced_only_if_asked(model, tmp_path) -> None:
+    out = tmp_path / "a.png"
+    out.write_text("mine")
+    with pytest.raises(UsageError, match="exists"):
+        drawn(model, out)
+    assert out.read_text() == "mine"
+    assert drawn(model, out, "--overwrite").shape == (*SIZE, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ("--out a.bmp", UsageError, "unknown format"),
+        ("--out a.webp --size 20000", GridError, "at most 16383 pixels"),
+        ("--size 0", GridError, "at least 1 pixel"),
+        ("--size 1x2x3", UsageError, "HEIGHTxWIDTH"),
+        ("--window 0,0,0,1", GridError, "empty"),
+        ("--truncation nan", UsageError, "truncation nan"),
+        ("--cutoff -1", UsageError, "cutoff -1"),
+        ("--seed -1", UsageError, "seed -1"),
+        ("--seed 1 --styles 2", UsageError, "--seed and --styles given"),
+        ("--styles 7..12", UsageError, "styles '7..12'"),
+        ("--warp twist:3", UsageError, "unknown warp 'twist'"),
+        ("--warp map:none.npy", GridError, "none.npy cannot be read"),
+        ("--supersample 0", UsageError, "supersample '0': expected auto"),
+        ("--supersample 17", UsageError, "from 1 to 16"),
+        ("--shard 3/2", UsageError, "shard 3/2"),
+    ],
+)
+def test_misuse_is_told_before_the_model_is_looked_for(
+    tmp_path, monkeypatch, arguments, error, words
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error) as told:
+        run("--model", "none", "--out", "a.png", *arguments.split())
+    assert words in str(told.value)
+    assert "\n" not in str(told.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_only_the_model_can_tell_leaves_nothing(model, tmp_path) -> None:
+    out = tmp_path / "new" / "a.png"
+    with pytest.raises(LabelError, match="unconditional"):
+        run("--model", model, "--out", out, "--class", 1)
+    with pytest.raises(UsageError, match="layer"):
+        run("--model", model, "--out", out, "--styles", "7+12:400")
+    with pytest.raises(CheckpointError):
+        run("--model", tmp_path / "none", "--out", out)
+    assert list(tmp_path.iterdir()) == []
