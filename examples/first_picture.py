@@ -1,4 +1,4 @@
-"""One portrait of the packaged model, at any size: python examples/first_picture.py [SEED] [SIZE]"""
+"""One portrait of the packaged model: python examples/first_picture.py [SEED] [SIZE]"""
 
 import sys
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from creps.rendering.streaming import SUFFIXES, Outcome, write_big
+from creps.rendering.streams.streaming import SUFFIXES, Outcome, write_big
 from creps.rendering.tiles import Tile
 
 Picture = NDArray[np.uint8]

@@ -19,8 +19,9 @@ from creps.checkpoints.native import load, save
 from creps.cli import app
 from creps.errors import CheckpointError, CrepsError, GridError, LabelError, UsageError
 from creps.networks.base import build_generator
-from creps.rendering import renderer, streaming
-from creps.rendering.styles import styles_of
+from creps.rendering import renderer
+from creps.rendering.streams import streaming
+from creps.rendering.styling.styles import styles_of
 from creps.rendering.writers import read_settings
 from test_rendering_renderer import TINY, differ
 

@@ -21,7 +21,7 @@ from creps.checkpoints.native import load, save
 from creps.cli.video import COMMANDS
 from creps.errors import CheckpointError, CrepsError, GridError, UsageError
 from creps.networks.base import build_generator
-from creps.rendering.motion import Zoom, cruise
+from creps.rendering.film.motion import Zoom, cruise
 from creps.rendering.renderer import render
 from creps.rendering.writers import read_settings
 
@@ -180,7 +180,7 @@ def test_other_weights_of_the_same_name_are_another_film(model, tmp_path):
 def test_an_interruption_is_one_line_that_says_what_is_kept(model, tmp_path, monkeypatch):
     out = tmp_path / "clip.gif"
     command = ("pan", "--model", model, "--out", out, "--frames", 4, "--to", "0,0")
-    from creps.rendering import camera
+    from creps.rendering.film import camera
 
     shoot = camera.render_shot
     left = iter(range(2))
@@ -204,7 +204,7 @@ def test_an_interruption_is_one_line_that_says_what_is_kept(model, tmp_path, mon
 
 HANGS_AT_FRAME_3 = """
 import itertools, sys, time
-from creps.rendering import camera
+from creps.rendering.film import camera
 from test_cli_video import app
 shoot, frames = camera.render_shot, itertools.count()
 def hang(*arguments, **options):

@@ -8,9 +8,9 @@ import torch
 
 from creps.errors import GridError
 from creps.networks.base import Generator, build_generator
-from creps.rendering.camera import Blend, partly, render_shot, shot_warp
+from creps.rendering.film.camera import Blend, partly, render_shot, shot_warp
+from creps.rendering.film.motion import Shot
 from creps.rendering.latents import latents
-from creps.rendering.motion import Shot
 from creps.rendering.renderer import Picture, render
 from creps.rendering.warps import Chain, Identity, parse_warp
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from creps.coordinates import WHOLE_PLANE
 from creps.errors import GridError, UsageError
-from creps.rendering.motion import (
+from creps.rendering.film.motion import (
     EASINGS,
     MOST_FRAMES,
     Distort,

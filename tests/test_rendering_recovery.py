@@ -30,10 +30,10 @@ from big_scene import (
     write_scene,
 )
 from creps.errors import DataError, UsageError
-from creps.rendering.durable import exclusive
-from creps.rendering.shards import Shard
-from creps.rendering.streaming import Outcome, unfinished
-from creps.rendering.tile_store import TileStore
+from creps.rendering.streams.durable import exclusive
+from creps.rendering.streams.shards import Shard
+from creps.rendering.streams.streaming import Outcome, unfinished
+from creps.rendering.streams.tile_store import TileStore
 from creps.rendering.tiles import Tile
 
 
@@ -102,7 +102,7 @@ import os, signal, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
 from big_scene import scene
-from creps.rendering.streaming import write_big
+from creps.rendering.streams.streaming import write_big
 made = []
 def make(tile):
     if len(made) == 7:

@@ -15,10 +15,10 @@ from hypothesis.extra.numpy import arrays
 
 from big_scene import average, scene, whole
 from creps.errors import DataError, GridError, UsageError
-from creps.rendering.durable import check_disk, discard, exclusive, write_durably
-from creps.rendering.pyramids import build_pyramid, halve, level_sizes
-from creps.rendering.shards import Shard
-from creps.rendering.tile_store import TileStore
+from creps.rendering.streams.durable import check_disk, discard, exclusive, write_durably
+from creps.rendering.streams.pyramids import build_pyramid, halve, level_sizes
+from creps.rendering.streams.shards import Shard
+from creps.rendering.streams.tile_store import TileStore
 from creps.rendering.tiles import Tile
 
 PICTURE: dict[str, Any] = {
@@ -232,7 +232,7 @@ def test_a_pyramid_goes_on_where_it_stopped(
         made += 1
         return halve(pixels)
 
-    monkeypatch.setattr("creps.rendering.pyramids.halve", breaking)
+    monkeypatch.setattr("creps.rendering.streams.pyramids.halve", breaking)
     with pytest.raises(KeyboardInterrupt):
         build_pyramid(store, smallest=4)
     monkeypatch.undo()

@@ -23,8 +23,8 @@ from big_scene import (
     write_scene,
 )
 from creps.errors import GridError, MissingExtraError, UsageError
-from creps.rendering.streaming import SUFFIXES, Outcome
-from creps.rendering.tile_array import TileArray
+from creps.rendering.streams.streaming import SUFFIXES, Outcome
+from creps.rendering.streams.tile_array import TileArray
 from creps.rendering.tiles import Tile
 
 
@@ -107,8 +107,8 @@ def test_missing_packages_are_told_before_any_work(
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     for module in ("durable", "tile_array", "tile_store", "pyramids", "exports", "flat_exports"):
-        monkeypatch.delitem(sys.modules, f"creps.rendering.{module}", raising=False)
-        monkeypatch.delattr(f"creps.rendering.{module}", raising=False)
+        monkeypatch.delitem(sys.modules, f"creps.rendering.streams.{module}", raising=False)
+        monkeypatch.delattr(f"creps.rendering.streams.{module}", raising=False)
     with pytest.raises(MissingExtraError, match=r"pip install 'creps\[big\]'"):
         write_scene(tmp_path / "a.png")
     assert names_in(tmp_path) == []
@@ -127,14 +127,14 @@ def test_memory_does_not_grow_with_the_height(
         return read(self, tile)
 
     monkeypatch.setattr(TileArray, "read", recorded)
-    monkeypatch.setattr("creps.rendering.exports.TIFF_TILE", 32)
-    monkeypatch.setattr("creps.rendering.exports.DEEP_ZOOM_TILE", 30)
+    monkeypatch.setattr("creps.rendering.streams.exports.TIFF_TILE", 32)
+    monkeypatch.setattr("creps.rendering.streams.exports.DEEP_ZOOM_TILE", 30)
     write_scene(tmp_path / f"a{suffix}", height=400, width=45)
     assert largest <= max(4 * CHUNK**2, CHUNK * 45)
 
 
 def test_stripes_of_wide_pictures_get_thinner(monkeypatch: pytest.MonkeyPatch) -> None:
-    from creps.rendering import flat_exports
+    from creps.rendering.streams import flat_exports
 
     class Wide:
         height, width, channels = 1000, 60_000, 3

@@ -12,8 +12,14 @@ from creps.coordinates import Canvas
 from creps.errors import GridError, UsageError
 from creps.networks.base import Generator
 from creps.networks.creps import Creps
-from creps.rendering.style_fields import Frame, StyleField, field_drawer, is_periodic, panorama
-from creps.rendering.style_weights import Gradient, Radial, Stripes
+from creps.rendering.styling.style_fields import (
+    Frame,
+    StyleField,
+    field_drawer,
+    is_periodic,
+    panorama,
+)
+from creps.rendering.styling.style_weights import Gradient, Radial, Stripes
 from creps.rendering.tiles import Tile, plan
 from tiny_creps import random_styles, tiny_creps
 

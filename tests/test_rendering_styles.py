@@ -13,7 +13,7 @@ from torch import Tensor
 from creps.errors import UsageError
 from creps.networks.creps import Creps
 from creps.rendering.latents import latents
-from creps.rendering.styles import (
+from creps.rendering.styling.styles import (
     Recipe,
     SeedPath,
     Walk,

@@ -16,9 +16,9 @@ import pytest
 from PIL import Image
 
 from creps.errors import CrepsError, GridError, MissingExtraError, UsageError
-from creps.rendering.frames import FrameFolder
+from creps.rendering.film.frames import FrameFolder
+from creps.rendering.film.video import Film, write_video
 from creps.rendering.renderer import Picture
-from creps.rendering.video import Film, write_video
 from creps.rendering.writers import read_settings
 
 SIZE = (32, 48)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from creps.errors import GridError
-from creps.rendering.distortions import _cubic_weights, _mix, _signed_unit
 from creps.rendering.warps import (
     Affine,
     Barrel,
@@ -32,6 +31,7 @@ from creps.rendering.warps import (
     Zoom,
     chain,
 )
+from creps.rendering.warps.distortions import _cubic_weights, _mix, _signed_unit
 from warp_samples import distance, number, numbers, places, point, warps
 
 UNIT_SQUARE = ((0.0, 0.0), (0.0, 1.0), (1.0, 1.0), (1.0, 0.0))

@@ -16,7 +16,6 @@ from creps.coordinates import AxisGrid, Canvas, PointGrid
 from creps.errors import GridError, UsageError
 from creps.networks.creps import Creps
 from creps.rendering.tiles import Tile, plan
-from creps.rendering.warp_base import angle_of, cosine_sine
 from creps.rendering.warps import (
     Barrel,
     Chain,
@@ -39,6 +38,7 @@ from creps.rendering.warps import (
     warped_axes,
     warped_grid,
 )
+from creps.rendering.warps.base import angle_of, cosine_sine
 from tiny_creps import random_styles, tiny_creps
 from warp_samples import SAMPLES, distance, places, point, warps
 

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from creps.coordinates import Window
     from creps.networks.base import Generator
-    from creps.rendering.motion import Motion, Shot
+    from creps.rendering.film.motion import Motion, Shot
+    from creps.rendering.film.video import Film
     from creps.rendering.renderer import Picture
-    from creps.rendering.video import Film
     from creps.rendering.warps import Warp
 
 DEFAULT_SECONDS = 4.0
@@ -107,7 +107,7 @@ class Order:
     def film(self) -> Film:
         """The file to write; refuses options that make no sense."""
         from creps.rendering.antialias import MOST_SAMPLES
-        from creps.rendering.video import Film
+        from creps.rendering.film.video import Film
 
         if not 1 <= self.supersample <= MOST_SAMPLES:
             raise UsageError(f"supersample {self.supersample}: expected 1 to {MOST_SAMPLES}")
@@ -170,9 +170,9 @@ def shoot(order: Order, scene: Scene) -> None:
     """Check everything, load the model, render, write, and say where it is."""
     import torch
 
-    from creps.rendering.camera import render_shot
-    from creps.rendering.motion import parse_easing, shots
-    from creps.rendering.styles import SeedPath, styles_of
+    from creps.rendering.film.camera import render_shot
+    from creps.rendering.film.motion import parse_easing, shots
+    from creps.rendering.styling.styles import SeedPath, styles_of
 
     started = time.perf_counter()
     film = order.film()
@@ -221,7 +221,7 @@ def _parse_warp(text: str | None) -> Warp | None:
 
 def _refuse(order: Order, film: Film, script: list[Shot], size: tuple[int, int]) -> None:
     """Refuse frames that cannot be rendered or written, before any is made."""
-    from creps.rendering.motion import refuse_beyond_precision
+    from creps.rendering.film.motion import refuse_beyond_precision
     from creps.rendering.requests import RenderRequest, refuse_beyond_memory
 
     film.refuse_size(*size)
@@ -270,7 +270,7 @@ def _write(
         TimeRemainingColumn,
     )
 
-    from creps.rendering.video import write_video
+    from creps.rendering.film.video import write_video
 
     columns = (
         TextColumn("{task.description}"),

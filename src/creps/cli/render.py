@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from creps.networks.base import Generator
     from creps.rendering.drawing import Drawer, Samples
     from creps.rendering.requests import RenderRequest
-    from creps.rendering.shards import Shard
-    from creps.rendering.streaming import Outcome
-    from creps.rendering.styles import Recipe
+    from creps.rendering.streams.shards import Shard
+    from creps.rendering.streams.streaming import Outcome
+    from creps.rendering.styling.styles import Recipe
     from creps.rendering.warps import Warp
 
 DEFAULT_SEED = 7
@@ -115,7 +115,7 @@ def render(
     same command goes on.
     """
     from creps.rendering.requests import RenderRequest
-    from creps.rendering.shards import parse_shard, shard_from_environment
+    from creps.rendering.streams.shards import parse_shard, shard_from_environment
     from creps.rendering.warps import parse_warp
 
     _write(
@@ -140,7 +140,7 @@ def render(
 
 def _parse_source(seed: int | None, styles: str | None) -> Recipe:
     """What `--seed` or `--styles` asks for."""
-    from creps.rendering.styles import Recipe, Walk, parse_styles
+    from creps.rendering.styling.styles import Recipe, Walk, parse_styles
 
     if styles is None:
         return Recipe(Walk((DEFAULT_SEED if seed is None else seed,)))
@@ -152,7 +152,7 @@ def _parse_source(seed: int | None, styles: str | None) -> Recipe:
 def _write(job: Job) -> None:
     """Load the model, render, write, and say where the picture is."""
     from creps.rendering.drawing import Drawer
-    from creps.rendering.streaming import refuse_target
+    from creps.rendering.streams.streaming import refuse_target
 
     started = time.perf_counter()
     height, width = job.request.size or (1, 1)  # type: ignore[misc]  # parse_size gives both
@@ -175,7 +175,7 @@ def _styles(job: Job, generator: Generator) -> Tensor:
     """(1, K, D) styles of the picture."""
     import torch
 
-    from creps.rendering.styles import styles_of
+    from creps.rendering.styling.styles import styles_of
 
     with torch.inference_mode():
         return styles_of(
@@ -189,7 +189,7 @@ def _styles(job: Job, generator: Generator) -> Tensor:
 
 def _settings(job: Job, drawer: Drawer) -> dict[str, Any]:
     """All that the pixels depend on; only where it is the same, unfinished work goes on."""
-    from creps.rendering.point_maps import PointMap
+    from creps.rendering.warps.point_maps import PointMap
 
     recipe = str(job.recipe)
     warps = getattr(job.warp, "warps", (job.warp,))
@@ -211,7 +211,7 @@ def _fill(job: Job, drawer: Drawer, *, settings: dict[str, Any]) -> Outcome:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from creps.rendering.renderer import paint
-    from creps.rendering.streaming import unfinished, write_big
+    from creps.rendering.streams.streaming import unfinished, write_big
 
     columns = (
         TextColumn("{task.description}"),

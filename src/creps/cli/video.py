@@ -11,7 +11,7 @@ from creps.cli.parsing import parse_seeds, parse_window
 from creps.errors import UsageError
 
 if TYPE_CHECKING:
-    from creps.rendering.motion import Motion, Point
+    from creps.rendering.film.motion import Motion, Point
 
 DEFAULT_OCTAVES = 3.0
 WHOLE = "0,0,1,1, widened to keep its shape"
@@ -48,7 +48,7 @@ def zoom(
     to_window: LastView = None,
 ) -> None:
     """Zoom into a picture, exactly and at constant speed, through as many octaves as you like."""
-    from creps.rendering.motion import Pan, Zoom
+    from creps.rendering.film.motion import Pan, Zoom
 
     start = order.window(from_window)
     motion: Motion
@@ -75,7 +75,7 @@ def pan(
     ] = None,
 ) -> None:
     """Move over a picture from one window to another."""
-    from creps.rendering.motion import Pan, window_about
+    from creps.rendering.film.motion import Pan, window_about
 
     start = order.window(from_window)
     if (to is None) == (to_window is None):
@@ -95,7 +95,7 @@ def rotate(
     window: View = None,
 ) -> None:
     """Turn a picture about the middle of the window."""
-    from creps.rendering.motion import Rotate
+    from creps.rendering.film.motion import Rotate
 
     motion = Rotate(order.window(window), degrees)
     shoot(order, Scene(motion=motion, easing="linear", seeds=(seed,)))
@@ -112,7 +112,7 @@ def interpolate(
     window: View = None,
 ) -> None:
     """Change one picture into the next, through several seeds; each leg is eased by itself."""
-    from creps.rendering.motion import Interpolate
+    from creps.rendering.film.motion import Interpolate
 
     way = tuple(parse_seeds(seeds))
     motion = Interpolate(order.window(window), len(way), back=order.loop)
@@ -128,7 +128,7 @@ def warp(
     window: View = None,
 ) -> None:
     """Bend a picture, from as it is to the whole warp."""
-    from creps.rendering.motion import Distort
+    from creps.rendering.film.motion import Distort
 
     motion = Distort(order.window(window))
     shoot(order, Scene(motion=motion, easing="smoothstep", seeds=(seed,), bend=bend))

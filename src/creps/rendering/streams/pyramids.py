@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from creps.rendering.renderer import Picture
-from creps.rendering.tile_array import TileArray
-from creps.rendering.tile_store import TileStore
+from creps.rendering.streams.tile_array import TileArray
+from creps.rendering.streams.tile_store import TileStore
 from creps.rendering.tiles import Tile
 
 

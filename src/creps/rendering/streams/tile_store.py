@@ -19,8 +19,8 @@ import zarr
 from zarr.codecs import BloscCodec
 
 from creps.errors import DataError, UsageError
-from creps.rendering.durable import DurableFolder, discard, exclusive
-from creps.rendering.tile_array import TileArray
+from creps.rendering.streams.durable import DurableFolder, discard, exclusive
+from creps.rendering.streams.tile_array import TileArray
 from creps.rendering.tiles import plan
 
 SETTINGS_KEY = "creps"

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from creps.errors import MissingExtraError, UsageError
 from creps.rendering.renderer import Picture, Progress
-from creps.rendering.shards import Shard
+from creps.rendering.streams.shards import Shard
 from creps.rendering.tiles import Tile, plan
 from creps.rendering.writers import FORMATS, refuse_beyond_format
 
 if TYPE_CHECKING:
-    from creps.rendering.tile_store import TileStore
+    from creps.rendering.streams.tile_store import TileStore
 
 Make = Callable[[Tile], Picture]
 
@@ -148,8 +148,8 @@ def _refuse_impossible(target: Path, height: int, width: int, channels: int) -> 
 def _machinery(suffix: str) -> tuple[type[TileStore], Callable[[TileStore, Path], None]]:
     """The store, and what makes the file of it; everything is imported before hours of work."""
     try:
-        from creps.rendering import exports, flat_exports
-        from creps.rendering.tile_store import TileStore
+        from creps.rendering.streams import exports, flat_exports
+        from creps.rendering.streams.tile_store import TileStore
     except (ImportError, OSError):  # OSError: pyvips without libvips
         raise MissingExtraError("big pictures", "big") from None
     makers = {
@@ -174,7 +174,7 @@ def _refuse_existing(target: Path) -> None:
 
 def _fill(store: TileStore, make: Make, *, shard: Shard | None, progress: Progress | None) -> None:
     """Make the missing chunks of a share."""
-    from creps.rendering.durable import check_disk
+    from creps.rendering.streams.durable import check_disk
 
     tiles = store.pixels.tiles
     share = range(len(tiles)) if shard is None else shard.indices(len(tiles))
@@ -198,7 +198,7 @@ def _finish(
     overwrite: bool,
 ) -> Path | None:
     """Make the file of a complete store, unless another process does."""
-    from creps.rendering.durable import discard, exclusive
+    from creps.rendering.streams.durable import discard, exclusive
 
     with exclusive(store.path, wait=0) as ours:
         if not ours:

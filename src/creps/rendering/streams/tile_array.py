@@ -14,7 +14,7 @@ import zarr
 
 from creps.errors import DataError, UsageError
 from creps.rendering.renderer import Picture
-from creps.rendering.shards import Shard
+from creps.rendering.streams.shards import Shard
 from creps.rendering.tiles import Tile, plan
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from creps.rendering.warp_base import Warp, register_warp
+from creps.rendering.warps.base import Warp, register_warp
 
 LARGEST_SEED = 2**32 - 1
 WORD = 2**32 - 1

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from creps.coordinates import WHOLE_PLANE, Canvas, Window
 from creps.errors import GridError
-from creps.rendering.warp_base import Warp, format_numbers, register_warp
+from creps.rendering.warps.base import Warp, format_numbers, register_warp
 
 
 @register_warp("map")

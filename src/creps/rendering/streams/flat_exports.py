@@ -16,11 +16,11 @@ import pyvips
 from PIL import ExifTags, Image
 
 from creps.errors import DataError
-from creps.rendering.durable import aside
-from creps.rendering.png_stream import png_stream
 from creps.rendering.renderer import Picture
-from creps.rendering.tile_array import TileArray
-from creps.rendering.tile_store import TileStore
+from creps.rendering.streams.durable import aside
+from creps.rendering.streams.png_stream import png_stream
+from creps.rendering.streams.tile_array import TileArray
+from creps.rendering.streams.tile_store import TileStore
 from creps.rendering.tiles import Tile
 from creps.rendering.writers import SETTINGS_KEY
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from creps.coordinates import Window
 from creps.networks.base import Generator
 from creps.rendering.drawing import Samples
-from creps.rendering.motion import Shot
+from creps.rendering.film.motion import Shot
 from creps.rendering.renderer import Picture, render
 from creps.rendering.warps import Chain, Rotate, Swirl, Warp, chain
 

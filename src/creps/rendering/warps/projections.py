@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from creps.rendering.warp_base import Warp, angle_of, cosine_sine, register_warp
+from creps.rendering.warps.base import Warp, angle_of, cosine_sine, register_warp
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from creps.errors import GridError
-from creps.rendering.projective import LAST_ROW, Projective, Rows
-from creps.rendering.warp_base import format_numbers, register_warp
+from creps.rendering.warps.base import format_numbers, register_warp
+from creps.rendering.warps.projective import LAST_ROW, Projective, Rows
 
 Array = NDArray[np.float64]
 Table = Sequence[Sequence[float]] | NDArray[Any] | Tensor

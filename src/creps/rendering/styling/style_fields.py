@@ -19,7 +19,7 @@ from creps.coordinates import Canvas, Window
 from creps.errors import UsageError
 from creps.networks.base import Generator
 from creps.rendering.lines import LineSource, picture_lines
-from creps.rendering.style_weights import Gradient, Weights
+from creps.rendering.styling.style_weights import Gradient, Weights
 from creps.rendering.tiles import Tile
 
 EVERYWHERE: Window = (-math.inf, -math.inf, math.inf, math.inf)

@@ -20,8 +20,8 @@ from PIL import Image
 
 from creps.errors import CrepsError, GridError, MissingExtraError, UsageError
 from creps.files import replacing
-from creps.rendering.frames import FrameFolder
-from creps.rendering.motion import MOST_FRAMES
+from creps.rendering.film.frames import FrameFolder
+from creps.rendering.film.motion import MOST_FRAMES
 from creps.rendering.renderer import Picture, Progress
 
 Kind = Literal["mp4", "webm", "gif", "frames"]

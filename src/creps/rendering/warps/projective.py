@@ -13,7 +13,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from creps.rendering.warp_base import Axes, Warp, cosine_sine, register_warp
+from creps.rendering.warps.base import Axes, Warp, cosine_sine, register_warp
 
 Rows = tuple[tuple[float, ...], ...]
 

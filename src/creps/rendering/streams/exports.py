@@ -16,11 +16,11 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from creps.rendering.durable import aside, discard, sweep, write_durably
-from creps.rendering.pyramids import build_pyramid, ome_attributes
 from creps.rendering.renderer import Picture
-from creps.rendering.tile_array import TileArray
-from creps.rendering.tile_store import TileStore
+from creps.rendering.streams.durable import aside, discard, sweep, write_durably
+from creps.rendering.streams.pyramids import build_pyramid, ome_attributes
+from creps.rendering.streams.tile_array import TileArray
+from creps.rendering.streams.tile_store import TileStore
 from creps.rendering.tiles import Tile
 
 TIFF_TILE = 512

@@ -16,13 +16,13 @@ from torch import Tensor
 
 from creps.coordinates import AxisGrid, Canvas, PointGrid, Window
 from creps.errors import GridError, UsageError
-from creps.rendering.distortions import Barrel, Elastic, Swirl
-from creps.rendering.matrices import Affine, Homography, Perspective
-from creps.rendering.point_maps import PointMap
-from creps.rendering.projections import Cylinder, Equirectangular, Polar, Unpolar
-from creps.rendering.projective import Identity, Rotate, Scale, Translate, Zoom
 from creps.rendering.tiles import Tile
-from creps.rendering.warp_base import Axes, Warp, warp_kind, warp_kinds
+from creps.rendering.warps.base import Axes, Warp, warp_kind, warp_kinds
+from creps.rendering.warps.distortions import Barrel, Elastic, Swirl
+from creps.rendering.warps.matrices import Affine, Homography, Perspective
+from creps.rendering.warps.point_maps import PointMap
+from creps.rendering.warps.projections import Cylinder, Equirectangular, Polar, Unpolar
+from creps.rendering.warps.projective import Identity, Rotate, Scale, Translate, Zoom
 
 __all__ = [
     "Affine",

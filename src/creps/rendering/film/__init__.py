@@ -1,0 +1,1 @@
+"""Films: what each frame shows, and files of frames."""

@@ -1,0 +1,1 @@
+"""Pictures of any size, written chunk by chunk: resumable, shared among machines."""

@@ -1,0 +1,1 @@
+"""Styles in words, mixed, walked through, and blended over a picture."""
