@@ -21,6 +21,10 @@ Window = tuple[float, float, float, float]
 
 WHOLE_PLANE: Window = (0.0, 0.0, 1.0, 1.0)
 
+FARTHEST = 1e6
+"""Plane units from the origin that are still sampled: far beyond anything a model can have learnt,
+near enough for float64 to place the pixels."""
+
 
 @dataclass(frozen=True)
 class AxisGrid:

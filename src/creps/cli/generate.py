@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from creps import __version__
+from creps.cli.options import Cutoff, Label, Model, Truncation
 from creps.cli.parsing import parse_seeds, parse_size, parse_window
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class PictureFormat(StrEnum):
 
 
 def generate(
-    model: Annotated[str, typer.Option(help="A packaged model, a folder or a file.")] = "portraits",
+    model: Model = "portraits",
     seeds: Annotated[str, typer.Option(help="Seeds such as 7, 0-7 or 0-7,12.")] = "0-7",
     out: Annotated[Path, typer.Option(help="Folder for the pictures; made if missing.")] = Path(
         "out"
@@ -47,15 +48,9 @@ def generate(
             "0,0,1,1, beyond it extrapolates. Default: 0,0,1,1, widened to fit."
         ),
     ] = None,
-    truncation: Annotated[
-        float, typer.Option(help="1: as drawn; towards 0: closer to the average picture.")
-    ] = 1.0,
-    cutoff: Annotated[
-        int | None, typer.Option(help="Truncate only this many leading styles.")
-    ] = None,
-    label: Annotated[
-        int | None, typer.Option("--class", help="Class index, for class-conditional models.")
-    ] = None,
+    truncation: Truncation = 1.0,
+    cutoff: Cutoff = None,
+    label: Label = None,
     kind: Annotated[
         PictureFormat, typer.Option("--format", help="File format of the pictures.")
     ] = PictureFormat.png,

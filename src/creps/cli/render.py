@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from creps.cli.generate import fingerprint, settings_of
+from creps.cli.options import Cutoff, Label, Model, Truncation
 from creps.cli.parsing import parse_size, parse_supersample, parse_window
 from creps.errors import CrepsError, UsageError
 
@@ -61,7 +62,7 @@ def render(
     out: Annotated[
         Path, typer.Option(help="Picture to write: .tif, .dzi, .zarr, .png, .jpg or .webp.")
     ],
-    model: Annotated[str, typer.Option(help="A packaged model, a folder or a file.")] = "portraits",
+    model: Model = "portraits",
     seed: Annotated[
         int | None, typer.Option(help="Which picture.", show_default=f"{DEFAULT_SEED}")
     ] = None,
@@ -82,15 +83,9 @@ def render(
             show_default="0,0,1,1, widened to fit",
         ),
     ] = None,
-    truncation: Annotated[
-        float, typer.Option(help="1: as drawn; towards 0: closer to the average picture.")
-    ] = 1.0,
-    cutoff: Annotated[
-        int | None, typer.Option(help="Truncate only this many leading styles.")
-    ] = None,
-    label: Annotated[
-        int | None, typer.Option("--class", help="Class index, for class-conditional models.")
-    ] = None,
+    truncation: Truncation = 1.0,
+    cutoff: Cutoff = None,
+    label: Label = None,
     warp: Annotated[
         str | None, typer.Option(help="Change the picture: rotate:30, or rotate:30+barrel:0.2.")
     ] = None,

@@ -7,7 +7,7 @@ import operator
 from dataclasses import dataclass
 from pathlib import Path
 
-from creps.coordinates import Canvas, Window, undistorted_window
+from creps.coordinates import FARTHEST, Canvas, Window, undistorted_window
 from creps.errors import GridError, UsageError
 from creps.networks.base import Generator
 
@@ -19,9 +19,6 @@ with the 512 preset: 48 to 96 are alike, 32 and 128 cost a sixth more, 256 twice
 
 PICTURE_LIMIT = 4 * 2**30
 """Bytes of the largest picture that is held in memory as a whole."""
-
-FARTHEST = 1e6
-"""Plane units from the origin: beyond anything a model can have learnt, exact enough in float64."""
 
 
 @dataclass(frozen=True, kw_only=True)

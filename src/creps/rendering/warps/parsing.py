@@ -1,8 +1,4 @@
-"""Geometric warps: the same picture rotated, bent or wrapped, by bending the grid it is sampled on.
-
-The public door: all kinds of warps, their text form, chains of them, and the grids they make of a
-canvas. docs/warps.md shows each.
-"""
+"""Warps in words, chains of them, and the grids they make of a canvas."""
 
 from __future__ import annotations
 
@@ -14,50 +10,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from creps.coordinates import AxisGrid, Canvas, PointGrid, Window
+from creps.coordinates import FARTHEST, AxisGrid, Canvas, PointGrid, Window
 from creps.errors import GridError, UsageError
 from creps.rendering.tiles import Tile
-from creps.rendering.warps.base import Axes, Warp, warp_kind, warp_kinds
-from creps.rendering.warps.distortions import Barrel, Elastic, Swirl
-from creps.rendering.warps.matrices import Affine, Homography, Perspective
-from creps.rendering.warps.point_maps import PointMap
-from creps.rendering.warps.projections import Cylinder, Equirectangular, Polar, Unpolar
-from creps.rendering.warps.projective import Identity, Rotate, Scale, Translate, Zoom
-
-__all__ = [
-    "Affine",
-    "Barrel",
-    "Chain",
-    "CustomWarp",
-    "Cylinder",
-    "Elastic",
-    "Equirectangular",
-    "Homography",
-    "Identity",
-    "Perspective",
-    "PointMap",
-    "Polar",
-    "Rotate",
-    "Scale",
-    "Swirl",
-    "Translate",
-    "Unpolar",
-    "Warp",
-    "WarpLike",
-    "Zoom",
-    "as_warp",
-    "chain",
-    "parse_warp",
-    "split_nowhere",
-    "warp_kinds",
-    "warped_axes",
-    "warped_grid",
-]
+from creps.rendering.warps.base import Axes, Warp, warp_kind
+from creps.rendering.warps.projective import Identity
 
 WarpLike = str | Warp | Callable[[Tensor], Tensor] | None
-
-FARTHEST = 1e6
-"""Plane units from the origin that are still sampled; beyond it float64 coordinates get coarse."""
 
 JOINT = re.compile(r"\+(?=\s*[a-z_]+\s*(?::|\+|$))", re.IGNORECASE)
 """A "+" before a name joins warps; one in a number (1e+3) or in most file names does not."""
