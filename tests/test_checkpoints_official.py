@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from creps.checkpoints.native import load, save
-from creps.checkpoints.official import convert_pickle, creps_from_state_dict
+from creps.checkpoints.official.conversion import convert_pickle
+from creps.checkpoints.official.creps import creps_from_state_dict
 from creps.coordinates import AxisGrid, pixel_corners
 from creps.errors import CheckpointError
 from creps.networks.base import Generator
@@ -212,7 +213,7 @@ def test_tensors_that_do_not_fit_are_named(name: str, value: Any, message: str) 
 
 
 def test_other_networks_are_named(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"D is a Discriminator .* only CREPS generators"):
+    with pytest.raises(CheckpointError, match=r"D is a Discriminator .* only generators of"):
         convert_pickle(OFFICIAL, which="D")
     with pytest.raises(CheckpointError, match=r"no network 'G_eam' in it: did you mean G_ema"):
         convert_pickle(OFFICIAL, which="G_eam")

@@ -55,7 +55,7 @@ def convert(
     if out.exists() and not overwrite:
         raise UsageError(f"{out} exists: give another --out, or --overwrite to replace the model")
     from creps.checkpoints.native import WEIGHTS, save
-    from creps.checkpoints.official import convert_pickle
+    from creps.checkpoints.official.conversion import convert_pickle
 
     generator, record = convert_pickle(pickle, which=which)
     save(generator, out, record=record)

@@ -14,9 +14,15 @@ from typing import Any
 
 from torch import Tensor
 
-from creps.checkpoints.native import check_names, check_shape, fill, skeleton
-from creps.checkpoints.pickles import OfficialModule, read_official
-from creps.errors import CheckpointError, ConfigError, nearest
+from creps.checkpoints.official.family import (
+    OfficialFamily,
+    Rebuilt,
+    Tensors,
+    filled,
+    refuse_disagreement,
+    whole_number,
+)
+from creps.errors import CheckpointError, ConfigError
 from creps.networks.base import Generator
 from creps.networks.creps import CrepsConfig
 
@@ -39,51 +45,6 @@ DEAD_LAYERS = re.compile(r"synthesis\.(b4\.tores|decoder_[48])(?=\.)")
 """Layers that the official code builds and never runs; b4.tores does run if there is no level 8."""
 COORDINATES = "synthesis.b4.input.coords"
 FREQUENCIES = "synthesis.b4.input.freqs"
-
-
-def convert_pickle(path: Path, *, which: str = "G_ema") -> tuple[Generator, dict[str, Any]]:
-    """Read an official CREPS pickle without running anything in it.
-
-    Args:
-        path: an official `network-snapshot-*.pkl`.
-        which: "G_ema", the averaged generator that official scripts draw with, or "G".
-    Returns:
-        The generator (evaluation mode, CPU, float32) and its record: source and licence note. The
-        generator carries the record too, so `save` writes it.
-    Raises:
-        CheckpointError: if the file is truncated or hostile, or holds no CREPS generator `which`.
-    """
-    path = Path(path)
-    source = read_official(path)
-    if which not in source.networks:
-        hint = nearest(which, source.networks)
-        raise CheckpointError(f"{path}: no network {which!r} in it: {hint}")
-    module = source.networks[which]
-    try:
-        tensors = module.tensors()
-        settings = _recorded_settings(module)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {which}: {error}") from None
-    if FREQUENCIES not in tensors:
-        raise CheckpointError(
-            f"{path}: {which} is a {module.class_name} without {FREQUENCIES}: "
-            "only CREPS generators can be converted yet"
-        )
-    config = read_config(tensors, settings, where=path)
-    generator, dropped = _rebuilt(tensors, config, path)
-    record = {
-        "source": {
-            "file": path.name,
-            "sha256": source.sha256,
-            "network": which,
-            "class": module.class_name,
-            "dropped": dropped,
-        },
-        "license": "other",
-        "credits": LICENCE_NOTE,
-    }
-    generator.record = record
-    return generator, record
 
 
 def creps_from_state_dict(
@@ -145,16 +106,12 @@ def read_config(
         "mapping_layers": len(widths("mapping.fc{}.weight")),
     }
     for official, field in SETTINGS.items():
-        stated = _whole(settings, official, measured[field], where)
-        if stated != measured[field]:
-            raise CheckpointError(
-                f"{where}: {official} is {stated} in the settings, {measured[field]} in the tensors"
-            )
+        refuse_disagreement(settings, official, measured[field], where=where)
     try:
         return CrepsConfig(
             **measured,
-            channel_base=_whole(settings, "channel_base", smallest_base, where),
-            channel_max=_whole(settings, "channel_max", channels[4], where),
+            channel_base=whole_number(settings, "channel_base", smallest_base, where=where),
+            channel_max=whole_number(settings, "channel_max", channels[4], where=where),
             thickness=shape("synthesis.b4.input.weight")[-1] // 2,
             line_channels=shape("synthesis.decoder_img.weight")[-1],
             decoder_widths=tuple(widths("synthesis.decoder_last.{}.weight")[:-1]),
@@ -201,45 +158,44 @@ def official_name(name: str, top: int) -> str:
     raise ValueError(f"no official CREPS has a counterpart of {name}")
 
 
-def _recorded_settings(module: OfficialModule) -> dict[str, Any]:
-    """The settings an official generator was built with, in one flat dictionary."""
-    settings = module.init_kwargs
-    for group in ("mapping_kwargs", "synthesis_kwargs"):
-        nested = settings.pop(group, {})
-        if isinstance(nested, dict):
-            settings.update(nested)
-    return settings
+def _rebuilt(tensors: Tensors, config: CrepsConfig, where: Path) -> Rebuilt:
+    """The generator, and the official layers that have no place in it."""
+
+    def dead(name: str) -> str | None:
+        layer = DEAD_LAYERS.match(name)
+        return layer[0] if layer else None
+
+    def official(name: str) -> str:
+        return official_name(name, config.resolution)
+
+    return filled(
+        "creps",
+        config,
+        tensors,
+        official_name=official,
+        reshaped=_reshaped,
+        dead=dead,
+        unused=frozenset({COORDINATES}),
+        where=where,
+    )
 
 
-def _whole(settings: Mapping[str, Any], name: str, default: int, where: Path) -> int:
-    value = settings.get(name, default)
-    if type(value) is not int or not 0 <= value < 2**31:
-        raise CheckpointError(f"{where}: the setting {name} is not a whole number below 2**31")
-    return value
+def _reshaped(name: str, tensor: Tensor, expected: Tensor) -> Tensor:
+    """An official tensor in the shape that `Creps` keeps it in."""
+    if name == "input.weight":
+        return tensor.squeeze(0).squeeze(1)  # (1, C, 1, 2D) to (C, 2D)
+    if name == "input.frequencies" and tensor.numel() == expected.numel():
+        return tensor.reshape(expected.shape)  # flat, channel by channel, to (C / 2, D)
+    return tensor
 
 
-def _rebuilt(
-    tensors: Mapping[str, Tensor], config: CrepsConfig, where: Path
-) -> tuple[Generator, list[str]]:
-    """The generator, and the official layers that have no place in it; checked strictly."""
-    generator = skeleton("creps", config, where)
-    names = {name: official_name(name, config.resolution) for name in generator.state_dict()}
-    surplus = set(tensors) - set(names.values())
-    dead = {name: layer[0] for name in surplus if (layer := DEAD_LAYERS.match(name))}
-    live = set(tensors) - set(dead) - {COORDINATES}
-    check_names(dict.fromkeys(names.values()), live, where)
-    shaped = {}
-    for name, expected in generator.state_dict().items():
-        tensor = tensors[names[name]]
-        if not tensor.is_floating_point():
-            raise CheckpointError(
-                f"{where}: tensor {names[name]} is {tensor.dtype}: expected floats"
-            )
-        if name == "input.weight":
-            tensor = tensor.squeeze(0).squeeze(1)  # (1, C, 1, 2D) to (C, 2D)
-        if name == "input.frequencies" and tensor.numel() == expected.numel():
-            tensor = tensor.reshape(expected.shape)  # flat, channel by channel, to (C / 2, D)
-        check_shape(names[name], tensor.shape, expected=expected.shape, where=where)
-        shaped[name] = tensor
-    fill(generator, shaped)
-    return generator, sorted(set(dead.values()))
+def _converted(tensors: Tensors, settings: Mapping[str, Any], where: Path) -> Rebuilt:
+    return _rebuilt(tensors, read_config(tensors, settings, where=where), where)
+
+
+CREPS = OfficialFamily(
+    name="CREPS",
+    licence_note=LICENCE_NOTE,
+    recognises=lambda tensors: FREQUENCIES in tensors,
+    rebuild=_converted,
+)
