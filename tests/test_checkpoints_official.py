@@ -219,7 +219,7 @@ def test_other_networks_are_named(tmp_path: Path) -> None:
         convert_pickle(OFFICIAL, which="G_eam")
     stylegan = module_tree({"synthesis.b4.const": torch.ones(4)}, "Generator")
     (tmp_path / "stylegan.pkl").write_bytes(dumps({"G_ema": stylegan}))
-    with pytest.raises(CheckpointError, match=r"G_ema is a Generator .* only CREPS generators"):
+    with pytest.raises(CheckpointError, match=r"G_ema is a Generator .* only generators of"):
         convert_pickle(tmp_path / "stylegan.pkl")
 
 
