@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench
+.PHONY: help demo test check bench gallery
 
 help: ## show this list
 	@grep -E '^[a-z]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -35,6 +35,10 @@ check: .venv/.installed ## lint, formatting, types, tests and the examples in do
 bench: .venv/.installed ## measure rendering: time, memory and GFLOP/s, one JSON line a size
 	@echo "==> Measuring rendering (some minutes)"
 	@$(BIN)/python benchmarks/render.py
+
+gallery: .venv/.installed ## make the pictures of docs/gallery.md again, by the commands on that page
+	@echo "==> Making the pictures of the gallery (about a minute)"
+	@$(BIN)/python docs/gallery.py
 
 # The stamp is written last, so an interrupted installation is taken up again by the next call.
 .venv/.installed: pyproject.toml constraints.txt

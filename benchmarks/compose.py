@@ -28,11 +28,12 @@ from torch import Tensor
 
 from creps import __version__
 from creps.coordinates import Canvas
-from creps.networks.creps import CREPS_PRESETS, Axis, Creps
+from creps.networks.creps import CREPS_PRESETS, Creps
 from creps.networks.creps_inference import PreparedCreps, prepare
-from creps.rendering.tables import TableComposer
+from creps.networks.prepared import Axis
+from creps.rendering.drawing.points import Painter, TableStore
+from creps.rendering.drawing.workers import map_in_order
 from creps.rendering.tiles import Tile, plan
-from creps.rendering.workers import map_in_order
 
 MATRIX = 2048  # side of the reference product: 17 GFLOP, operands of 16 MiB
 REPEATS = 5  # of the reference product
@@ -93,7 +94,8 @@ def measure(prepared: PreparedCreps, size: int, threads: int) -> Iterator[dict[s
     """One record for each part of the work."""
     canvas = Canvas(size, size)
     parts: dict[str, Tensor] = {}
-    tables: list[TableComposer] = []
+    store = TableStore(prepared)
+    painters: list[Painter] = []
 
     def lines() -> None:
         parts["rows"] = all_lines(prepared, canvas.rows(), "rows", threads=threads)
@@ -108,13 +110,11 @@ def measure(prepared: PreparedCreps, size: int, threads: int) -> Iterator[dict[s
         )
 
     def build() -> None:
-        reach = (math.cos(math.radians(DEGREES)) + math.sin(math.radians(DEGREES))) / 2
-        extent = 0.5 - reach, 0.5 - reach, 0.5 + reach, 0.5 + reach
-        generator = torch.Generator().manual_seed(0)
-        tables.append(TableComposer.build(prepared, extent, generator=generator))
+        coarse = rotated(Canvas(65, 65, sampling="corners"), Tile(0, 0, 65, 65))
+        painters.append(store.painter(coarse.flatten(0, 1), points=size * size))
 
     def warp() -> None:
-        draw(lambda tile: tables[0].colours(rotated(canvas, tile)), size, threads=threads)
+        draw(lambda tile: painters[0].colours(rotated(canvas, tile)), size, threads=threads)
 
     line_work, pixel_work = 2 * size * prepared.line_flops, size * size * prepared.pixel_flops
     best = matrix_seconds(threads)
@@ -137,7 +137,8 @@ def measure(prepared: PreparedCreps, size: int, threads: int) -> Iterator[dict[s
         else:
             record["of_axis_aligned"] = round(taken.cpu / straight.cpu, 3)
         if part == "tables":
-            record |= {"nodes": tables[0].nodes, "error": round(tables[0].error, 6)}
+            density = store.density
+            record |= {"nodes_a_unit": density.nodes, "error": round(density.error, 6)}
         yield record
     yield {
         "part": "matrix product",

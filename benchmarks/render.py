@@ -1,11 +1,22 @@
 """How fast pictures are rendered, in how much memory, against what the machine can do.
 
-    python benchmarks/render.py [--sizes 256,512,1024,2048] [--out results.jsonl]
+    python benchmarks/render.py [--sizes 256,512,1024,2048] [--rotation 1024] [--memory 2048,16384]
+                                [--exact 512] [--device cuda --dtype bfloat16] [--out results.jsonl]
 
-Renders with the 512 preset and random weights, each size in a fresh process: seconds (the median of
-a few runs, one from 1,500 px on), peak memory added by the render to what the process held with the
-model loaded, and arithmetic per second beside that of a large matrix product in the same process.
-Prints a table, and writes one JSON line a size. Some minutes on 2 cores; other programs disturb it.
+With the 512 preset and random weights, but for `--exact`; each row in a fresh process:
+
+- a size: seconds (the median of a few runs, one from 1,500 px on), peak memory added by the first
+  render to what the process held with the model loaded, and arithmetic per second beside that of a
+  large matrix product in the same process;
+- the rotation: a turn by 30 degrees beside the straight picture, with its line tables, and another
+  turn of the same latent, which finds them there;
+- memory: what two stripes of a picture of this size add, its columns all there, tiles let go; a
+  whole picture goes on in the same way, stripe by stripe. The rest of it is not drawn;
+- exactness: the largest difference between looked-up and exact lines over every pixel of warped
+  pictures of `portraits`.
+
+An empty list leaves a kind of row out. Prints a table, and writes one JSON line a row. The memory
+of a GPU is its own. Some minutes on 2 cores; other programs disturb it.
 """
 
 from __future__ import annotations
@@ -18,25 +29,34 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import torch
 import typer
 from rich.console import Console
 from rich.table import Table
 
+import creps
 from creps import __version__
 from creps.errors import UsageError
 from creps.networks.base import build_generator
 from creps.networks.creps import CREPS_PRESETS, Creps, CrepsConfig
-from creps.rendering.renderer import render
-from creps.rendering.requests import DEFAULT_TILE
+from creps.rendering.drawing.drawer import Drawer
+from creps.rendering.renderer import Renderer, render
+from creps.rendering.requests import Device, Precision, checked_device, checked_dtype
 
 MATRIX = 2048  # side of the reference product: 17 GFLOP, operands of 16 MiB
 REPEATS = 5  # of the reference product; of the render below LARGE
 LARGE = 1500  # pixels a side from which one render is enough
+STRIPE = 512  # pixels of height that are drawn together, as creps render does
+EXACT_WARPS = (  # seed and warp
+    (1, "rotate:30"), (2, "rotate:10"), (3, "swirl:120"), (4, "barrel:0.3"),
+    (5, "elastic:amount=0.05,seed=3"),
+)  # fmt: skip
 SAMPLE_SECONDS = 0.002  # between two looks at the memory where the system keeps no peak
 
 
@@ -68,20 +88,27 @@ def _chain(*widths: int) -> int:
     return sum(i * o for i, o in pairwise(widths))
 
 
-def matrix_product_rate() -> float:
-    """FLOP/s of a large float32 matrix product into an existing buffer, the best of a few."""
-    a, b = torch.randn(MATRIX, MATRIX), torch.randn(MATRIX, MATRIX)
-    result = torch.empty(MATRIX, MATRIX)
+def matrix_product_rate(device: torch.device, dtype: torch.dtype) -> float:
+    """FLOP/s of a large matrix product into an existing buffer, the best of a few."""
+    side = MATRIX if device.type == "cpu" else 4 * MATRIX
+    a, b, result = (torch.randn(side, side, device=device).to(dtype) for _ in range(3))
     seconds = []
     for _ in range(REPEATS + 1):  # one more: the first fills the buffers
-        started = time.perf_counter()
-        torch.mm(a, b, out=result)
-        seconds.append(time.perf_counter() - started)
-    return 2 * MATRIX**3 / min(seconds)
+        seconds.append(timed(lambda: torch.mm(a, b, out=result), device))
+    return 2 * side**3 / min(seconds)
+
+
+def timed(work: Callable[[], object], device: torch.device) -> float:
+    """Seconds of one call, all that it started included."""
+    started = time.perf_counter()
+    work()
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+    return time.perf_counter() - started
 
 
 class PeakMemory:
-    """Bytes of resident memory at the peak of a block beyond those before it (Linux).
+    """Bytes at the peak of a block beyond those before it: resident (Linux), or a GPU's own.
 
     The kernel's own peak is reset and read where that is allowed; elsewhere a thread looks at the
     memory every few milliseconds.
@@ -89,7 +116,13 @@ class PeakMemory:
 
     added: int
 
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+
     def __enter__(self) -> PeakMemory:
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self._device)
+            self._held = torch.cuda.memory_allocated(self._device)
         self._before = self._peak = _status("VmRSS")
         self._kernel = _reset_kernel_peak()
         self._done = threading.Event()
@@ -104,6 +137,8 @@ class PeakMemory:
             self._watcher.join()
         peak = _status("VmHWM") if self._kernel else self._peak
         self.added = max(peak - self._before, 0)
+        if self._device.type == "cuda":
+            self.added = torch.cuda.max_memory_allocated(self._device) - self._held
 
     def _watch(self) -> None:
         while not self._done.wait(SAMPLE_SECONDS):
@@ -127,44 +162,128 @@ def _reset_kernel_peak() -> bool:
     return _status("VmHWM") - _status("VmRSS") < 2**20
 
 
-def measure(size: int, tile: int) -> dict[str, Any]:
-    """One line of results for pictures of size x size pixels."""
-    config = CREPS_PRESETS["creps-512"]
-    torch.manual_seed(0)
-    generator = build_generator("creps", config)
-    assert isinstance(generator, Creps)
-    with PeakMemory() as memory:  # around the first render: nothing is warm
-        seconds = [_seconds(generator, size, tile)]
-    if size < LARGE:
-        seconds = [_seconds(generator, size, tile) for _ in range(REPEATS)]
-    median = statistics.median(seconds)
-    work = 2 * size * line_flops(config) + size * size * pixel_flops(config)
-    limit = matrix_product_rate()
-    return {
-        "benchmark": "render",
-        "model": "creps-512, random weights",
-        "size": size,
-        "tile": tile,
-        "seconds": round(median, 3),
-        "runs": len(seconds),
-        "peak_extra_mb": round(memory.added / 1e6, 1),
-        "gflop": round(work / 1e9, 1),
-        "gflop_per_s": round(work / median / 1e9, 1),
-        "matrix_gflop_per_s": round(limit / 1e9, 1),
-        "times_limit": round(median / (work / limit), 2),
-        **_machine(),
-    }
+class Bench:
+    """The rows, each measured where nothing has been rendered before."""
+
+    def __init__(self, device: Device, dtype: Precision) -> None:
+        torch.manual_seed(0)
+        generator = build_generator("creps", CREPS_PRESETS["creps-512"])
+        assert isinstance(generator, Creps)
+        self.device = checked_device(device, generator)
+        self.dtype = checked_dtype(dtype, self.device) or torch.float32
+        self.generator = generator.to(self.device)
+
+    def size(self, size: int) -> dict[str, Any]:
+        """A straight picture of size x size pixels."""
+        config = self.generator.config
+
+        def once() -> float:
+            return timed(
+                lambda: render(self.generator, seed=0, size=size, dtype=self.dtype), self.device
+            )
+
+        with PeakMemory(self.device) as memory:  # around the first render: nothing is warm
+            seconds = [once()]
+        if size < LARGE or self.device.type != "cpu":
+            seconds = [once() for _ in range(REPEATS)]
+        median = statistics.median(seconds)
+        work = 2 * size * line_flops(config) + size * size * pixel_flops(config)
+        limit = matrix_product_rate(self.device, self.dtype)
+        return {
+            "seconds": round(median, 3),
+            "runs": len(seconds),
+            "peak_extra_mb": round(memory.added / 1e6, 1),
+            "gflop": round(work / 1e9, 1),
+            "gflop_per_s": round(work / median / 1e9, 1),
+            "matrix_gflop_per_s": round(limit / 1e9, 1),
+            "times_limit": round(median / (work / limit), 2),
+        }
+
+    def rotation(self, size: int) -> dict[str, Any]:
+        """A turn by 30 degrees, with its tables; and by 20, which finds them there."""
+        renderer = Renderer(self.generator, seed=0, dtype=self.dtype)
+
+        def seconds(warp: str | None) -> float:
+            return timed(lambda: renderer.picture(size=size, warp=warp), self.device)
+
+        straight, turned, further = [], [], []
+        for _ in range(3):
+            renderer.clear()
+            straight.append(seconds(None))
+            turned.append(seconds("rotate:30"))
+            further.append(seconds("rotate:20"))
+        straight_time, first, again = (
+            statistics.median(each) for each in (straight, turned, further)
+        )
+        assert renderer.latent is not None
+        density = renderer.latent.tables.density
+        return {
+            "straight_seconds": round(straight_time, 3),
+            "seconds": round(first, 3),
+            "further_seconds": round(again, 3),
+            "times_straight": round(first / straight_time, 2),
+            "further_times_straight": round(again / straight_time, 2),
+            "nodes_a_unit": density.nodes,
+            "probed_error_of_255": round(255 * density.error, 3),
+        }
+
+    def memory(self, size: int) -> dict[str, Any]:
+        """Two stripes of a picture of this width, the columns all there, tiles let go."""
+        with PeakMemory(self.device) as memory:
+            renderer = Renderer(self.generator, seed=0, dtype=self.dtype, keep=None)
+            drawer = renderer.drawer(size=size)
+            pixels = 0
+            for top in range(0, min(2 * STRIPE, size), STRIPE):
+                for left in range(0, size, STRIPE):
+                    part = creps.Tile(top, left, STRIPE, min(STRIPE, size - left))
+                    for tile, _ in drawer.tiles(part):
+                        pixels += tile.height * tile.width
+        return {"peak_extra_mb": round(memory.added / 1e6, 1), "megapixels_drawn": pixels / 1e6}
+
+    def exactness(self, size: int) -> dict[str, Any]:
+        """Looked-up against exact lines, over every pixel of warped pictures of `portraits`."""
+        generator = creps.load("portraits").to(self.device)
+        worst, different = 0.0, 0.0
+        for seed, warp in EXACT_WARPS:
+            styles = generator.map(creps.latents([seed], generator).to(self.device))
+            pair = [
+                whole_picture(
+                    Drawer(
+                        generator,
+                        styles,
+                        creps.Canvas(size, size),
+                        warp=warp,
+                        exact=exact,
+                        dtype=self.dtype,
+                    )
+                )
+                for exact in (False, True)
+            ]
+            worst = max(worst, float(np.abs(pair[0] - pair[1]).max()))
+            levels = [np.rint(((each + 1) * 127.5).clip(0, 255)) for each in pair]
+            different = max(different, float((levels[0] != levels[1]).mean()))
+        return {
+            "model": "portraits",
+            "warps": [f"seed {seed} {warp}" for seed, warp in EXACT_WARPS],
+            "max_error_of_255": round(worst * 127.5, 3),
+            "differing_8_bit_values": round(different, 6),
+        }
 
 
-def _seconds(generator: Creps, size: int, tile: int) -> float:
-    started = time.perf_counter()
-    render(generator, seed=0, size=size, tile=tile)
-    return time.perf_counter() - started
+def whole_picture(drawer: Drawer) -> np.ndarray:
+    """(C, H, W) colours, not rounded."""
+    size = drawer.canvas.height, drawer.canvas.width
+    picture = np.empty((drawer.generator.config.img_channels, *size), np.float32)
+    for tile, image in drawer.tiles():
+        picture[:, tile.rows, tile.columns] = image[0].float().cpu().numpy()
+    return picture
 
 
-def _machine() -> dict[str, Any]:
+def _machine(device: torch.device) -> dict[str, Any]:
     """Where and with what it was measured."""
+    gpu = {"gpu": torch.cuda.get_device_name(device)} if device.type == "cuda" else {}
     return {
+        **gpu,
         "version": __version__,
         "commit": _commit(),
         "cpu": _cpu(),
@@ -191,50 +310,67 @@ def _cpu() -> str:
     return names[0] if names else platform.processor()
 
 
-def _in_fresh_process(size: int, tile: int) -> dict[str, Any]:
-    """`measure` where nothing has been rendered before."""
-    command = [sys.executable, __file__, "--one", "--sizes", str(size), "--tile", str(tile)]
+def _in_fresh_process(kind: str, size: int, device: str, dtype: str) -> dict[str, Any]:
+    """One row, where nothing has been rendered before."""
+    command = [sys.executable, __file__, "--one", f"{kind}:{size}"]
+    command += ["--device", device, "--dtype", dtype]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     result: dict[str, Any] = json.loads(done.stdout)
     return result
 
 
-def _table(results: list[dict[str, Any]]) -> Table:
-    columns = {
-        "size": "size",
-        "seconds": "s",
-        "peak_extra_mb": "peak extra MB",
-        "gflop": "GFLOP",
-        "gflop_per_s": "GFLOP/s",
-        "matrix_gflop_per_s": "matrix GFLOP/s",
-        "times_limit": "s / limit",
+def _row(task: str, device: str, dtype: str) -> dict[str, Any]:
+    """What a fresh process prints."""
+    kind, size = task.split(":")
+    bench = Bench(device, dtype)
+    measured = getattr(bench, kind)(int(size))
+    return {
+        "benchmark": "render",
+        "kind": kind,
+        "model": "creps-512, random weights",
+        "size": int(size),
+        "device": str(bench.device),
+        "dtype": dtype,
+        **measured,
+        **_machine(bench.device),
     }
-    table = Table(title="creps-512, random weights")
-    for heading in columns.values():
-        table.add_column(heading, justify="right")
+
+
+def _table(results: list[dict[str, Any]]) -> Table:
+    """What was measured, a row each; the JSON lines have more."""
+    columns = ("seconds", "peak_extra_mb", "times_limit", "times_straight",
+               "further_times_straight", "nodes_a_unit", "max_error_of_255")  # fmt: skip
+    table = Table("what", "size", *columns, title="creps-512, random weights")
     for result in results:
-        table.add_row(*(str(result[key]) for key in columns))
+        cells = [str(result.get(name, "")) for name in columns]
+        table.add_row(result["kind"], str(result["size"]), *cells)
     return table
 
 
 def main(
     sizes: Annotated[str, typer.Option(help="Pixels a side.")] = "256,512,1024,2048",
-    tile: Annotated[int, typer.Option(help="Pixels a side of a tile.")] = DEFAULT_TILE,
+    rotation: Annotated[str, typer.Option(help="Pixels a side of turned pictures.")] = "1024",
+    memory: Annotated[str, typer.Option(help="Pixels a side of streamed pictures.")] = "2048,16384",
+    exact: Annotated[str, typer.Option(help="Pixels a side of exactness checks.")] = "512",
+    device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
+    dtype: Annotated[str, typer.Option(help="float32, float64, bfloat16, float16.")] = "float32",
     out: Annotated[Path | None, typer.Option(help="Also append the JSON lines here.")] = None,
-    one: Annotated[bool, typer.Option("--one", hidden=True)] = False,
+    one: Annotated[str | None, typer.Option("--one", hidden=True)] = None,
 ) -> None:
-    """Measure rendering; one JSON line a size on stdout, the table on stderr."""
-    if one:
-        print(json.dumps(measure(int(sizes), tile)))
+    """Measure rendering; one JSON line a row on stdout, the table on stderr."""
+    if one is not None:
+        print(json.dumps(_row(one, device, dtype)))
         return
+    kinds = {"size": sizes, "rotation": rotation, "memory": memory, "exactness": exact}
     results = []
-    for size in sizes.split(","):
-        results.append(_in_fresh_process(int(size), tile))
-        line = json.dumps(results[-1])
-        print(line, flush=True)
-        if out is not None:
-            with out.open("a") as file:
-                file.write(line + "\n")
+    for kind, listed in kinds.items():
+        for size in filter(None, listed.split(",")):
+            results.append(_in_fresh_process(kind, int(size), device, dtype))
+            line = json.dumps(results[-1])
+            print(line, flush=True)
+            if out is not None:
+                with out.open("a") as file:
+                    file.write(line + "\n")
     Console(stderr=True).print(_table(results))
 
 

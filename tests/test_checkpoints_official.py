@@ -217,10 +217,10 @@ def test_other_networks_are_named(tmp_path: Path) -> None:
         convert_pickle(OFFICIAL, which="D")
     with pytest.raises(CheckpointError, match=r"no network 'G_eam' in it: did you mean G_ema"):
         convert_pickle(OFFICIAL, which="G_eam")
-    stylegan = module_tree({"synthesis.b4.const": torch.ones(4)}, "Generator")
-    (tmp_path / "stylegan.pkl").write_bytes(dumps({"G_ema": stylegan}))
+    stranger = module_tree({"synthesis.b4.other": torch.ones(4)}, "Generator")
+    (tmp_path / "stranger.pkl").write_bytes(dumps({"G_ema": stranger}))
     with pytest.raises(CheckpointError, match=r"G_ema is a Generator .* only generators of"):
-        convert_pickle(tmp_path / "stylegan.pkl")
+        convert_pickle(tmp_path / "stranger.pkl")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.999])

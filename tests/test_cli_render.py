@@ -20,7 +20,7 @@ from creps.cli import app
 from creps.errors import CheckpointError, CrepsError, GridError, LabelError, UsageError
 from creps.networks.base import build_generator
 from creps.rendering import renderer
-from creps.rendering.streams import streaming
+from creps.rendering.streams import streaming, writing
 from creps.rendering.styling.styles import styles_of
 from creps.rendering.writers import read_settings
 from test_rendering_renderer import TINY, differ
@@ -30,7 +30,8 @@ SIZE = (70, 90)
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nine chunks a picture."""
+    """Nine chunks a picture, which counts as a large one."""
+    monkeypatch.setattr(writing, "SMALL", 0)
     chunk = {**streaming.write_big.__kwdefaults__, "chunk": 32}
     monkeypatch.setattr(streaming.write_big, "__kwdefaults__", chunk)
     for name in ("RANK", "WORLD_SIZE"):
@@ -95,7 +96,7 @@ def test_the_file_holds_what_python_shows(model, tmp_path, suffix) -> None:
 def test_the_last_line_says_where_and_how_large(model, tmp_path) -> None:
     out = tmp_path / "a.png"
     result = run("--model", model, "--out", out)
-    assert result.stdout.startswith(f"{out}: 16x16 pixels, 0.0 MB, ")
+    assert result.stdout.startswith(f"{out}: 16x16 pixels, {out.stat().st_size / 1e3:.1f} kB, ")
     assert "all pixels are there, writing a.png" in result.stderr
 
 

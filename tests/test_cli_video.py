@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -31,7 +32,9 @@ for command in COMMANDS:
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+    """A command; frames are small where nothing else is said."""
+    words = [str(argument) for argument in arguments]
+    return CliRunner().invoke(app, [*words, *([] if "--size" in words else ["--size", "8"])])
 
 
 def ran(*arguments: object) -> str:
@@ -127,7 +130,7 @@ def test_a_warp_ends_whole(model, tmp_path):
     assert np.abs(last - picture(model, window=(-0.25, -5 / 6, 0.75, 5 / 6))).max() <= 1
 
 
-def test_the_default_is_four_seconds_at_the_models_size(model, tmp_path):
+def test_the_default_is_four_seconds(model, tmp_path):
     words = ran("pan", "--model", model, "--out", tmp_path / "clip.gif", "--to", "1,1", "--fps", 3)
     assert "12 frames of 8x8" in words
     with Image.open(tmp_path / "clip.gif") as image:
@@ -147,6 +150,42 @@ def test_frames_say_how_they_were_made(model, tmp_path):
     assert settings["supersample"] == 2
     assert settings["credits"] == "Art by A"
     assert settings["frame"] == 1
+
+
+def test_a_full_disk_is_one_line_that_says_what_is_kept(model, tmp_path, monkeypatch):
+    out = tmp_path / "clip.gif"
+    command = ("pan", "--model", model, "--out", out, "--frames", 4, "--to", "0,0")
+    synced, left = os.fsync, iter(range(3))  # the settings and two frames
+
+    def full(descriptor: int) -> None:
+        if next(left, None) is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        synced(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        stopped = run(*command).exception
+    assert isinstance(stopped, CrepsError)
+    assert str(stopped) == (
+        f"{out}.frames/frame-000002.png: No space left on device: 2 of 4 frames are in "
+        f"{out}.frames, the same command goes on"
+    )
+    assert "2 of them were there" in ran(*command)
+
+
+def test_a_zoom_out_is_antialiased_where_the_model_has_finer_detail(model, tmp_path):
+    out = tmp_path / "clip"
+    ran(
+        "zoom", "--model", model, "--out", out, "--frames", 3, "--octaves", -3, "--easing", "linear"
+    )
+    window = Zoom((0.0, 0.0, 1.0, 1.0), (0.5, 0.5), -3).at(1).window
+    plain, smooth = (
+        render(load(model), seed=7, size=8, window=window, supersample=n).astype(int)
+        for n in (1, "auto")
+    )
+    last = frames(out)[-1]
+    assert np.abs(last - smooth).max() <= 1
+    assert np.abs(last - plain).max() > 5
 
 
 def test_the_same_command_goes_on_and_another_is_refused(model, tmp_path):
@@ -260,7 +299,11 @@ def test_a_killed_command_goes_on_to_the_same_film(model, tmp_path):
         ("zoom --seed -1", UsageError, "seed -1"),
         ("zoom --class 3 --frames 2", CrepsError, "unconditional"),
         ("zoom --truncation inf", UsageError, "truncation inf"),
-        ("zoom --supersample 17", UsageError, "supersample 17: expected 1 to 16"),
+        (
+            "zoom --supersample 17",
+            UsageError,
+            "supersample '17': expected auto, or a number from 1 to 16",
+        ),
         ("pan", UsageError, "either --to Y,X or --to-window"),
         ("pan --to 1,1 --to-window 0,0,1,1", UsageError, "either --to Y,X or --to-window"),
         ("rotate --degrees inf", GridError, "expected a finite number"),
@@ -300,4 +343,5 @@ def test_every_motion_has_the_options_of_a_film(name):
     for option in ("--out", "--model", "--seconds", "--loop", "--overwrite", "--crf"):
         assert option in words
     assert "order" not in words.split()
-    assert "the model's own" in words  # a default that is no value
+    assert "512" in words
+    assert "auto" in words

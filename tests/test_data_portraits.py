@@ -18,11 +18,12 @@ pytest.importorskip("resvg_py")
 
 from creps.data import (
     portrait,
-    portrait_drawing,
     portrait_svg,
     portraits,
+    set_files,
     write_portraits,
 )
+from creps.data.portraiture import drawing as portrait_drawing
 from creps.errors import DataError, GridError, MissingExtraError
 
 
@@ -181,7 +182,7 @@ def test_error_of_the_system_is_told(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(portraits, "_store", full)
+    monkeypatch.setattr(set_files, "_store", full)
     with pytest.raises(DataError, match="No space left on device"):
         write_portraits(tmp_path / "set.zip", count=1, size=8)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.linalg
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -148,3 +149,14 @@ def test_features_that_cannot_be_compared_are_refused() -> None:
         frechet_distance(a[0], a)
     with pytest.raises(UsageError, match="0 subsets"):
         kernel_distance_subsets(a, a, generator=np.random.default_rng(0), subsets=0, size=2)
+
+
+@given(seed=seeds, n=st.integers(20, 40), m=st.integers(20, 40), width=st.integers(2, 8))
+def test_frechet_equals_scipys_matrix_root(seed: int, n: int, m: int, width: int) -> None:
+    """The form of the field's tools: tr of scipy.linalg.sqrtm of the product of covariances."""
+    a, b = samples(n, width, seed=seed), samples(m, width, seed=seed + 1)
+    cov_a, cov_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    root = scipy.linalg.sqrtm(cov_a @ cov_b).real
+    expected = np.square(a.mean(0) - b.mean(0)).sum() + np.trace(cov_a + cov_b - 2 * root)
+    scale = np.trace(cov_a + cov_b)
+    assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-6, abs=1e-6 * scale)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from creps.checkpoints.official import creps_from_state_dict, official_name
+from creps.checkpoints.official.creps import creps_from_state_dict, official_name
 from creps.coordinates import AxisGrid, Canvas, PointGrid
 from creps.errors import ConfigError, GridError, LabelError, UsageError
 from creps.networks.base import build_generator, describe_generator

@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from creps.checkpoints.official import creps_from_state_dict
+from creps.checkpoints.official.creps import creps_from_state_dict
 from creps.coordinates import AxisGrid, Canvas, PointGrid
 from creps.errors import GridError, UsageError
 from creps.networks import creps_inference
 from creps.networks.creps import Creps, CrepsConfig
 from creps.networks.creps_inference import PreparedCreps, prepare
+from creps.networks.prepared import coordinate_device
 from golden_names import golden, relative_error
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12, torch.bfloat16: 0.1}
@@ -180,6 +181,43 @@ def test_half_precision_is_chosen_and_colours_stay_float32() -> None:
     drawn = picture(prepared, grid())
     assert drawn.dtype == torch.float32
     assert relative_error(drawn, network.synthesize(styles, grid())[0]) <= 0.1
+
+
+def test_half_precision_keeps_its_phases() -> None:
+    """Waves of far coordinates are as good as those of near ones."""
+    network = small(torch.float32)
+    styles = mixed_styles(network)
+    far = Canvas(5, 7, window=(5000.1, -0.2, 5000.6, 0.9)).grid()
+    drawn = picture(prepare(network, styles, dtype=torch.bfloat16), far)
+    assert relative_error(drawn, network.synthesize(styles, far)[0]) <= 0.1
+
+
+def test_the_door_of_the_generator_leads_here() -> None:
+    network = small(torch.float32)
+    prepared = network.prepare(mixed_styles(network), dtype=torch.float64)
+    assert isinstance(prepared, PreparedCreps)
+    assert prepared.dtype == torch.float64
+    assert prepared.device == network.device
+    assert small(composition="dense").prepare(mixed_styles(network)) is None
+
+
+def test_its_bytes_are_those_of_the_weights_in_use() -> None:
+    network = small(torch.float32)
+    single, double = (
+        prepare(network, mixed_styles(network), dtype=dtype)
+        for dtype in (torch.float32, torch.float64)
+    )
+    frequencies = network.input.frequencies.numel() * 8  # float64 in any case
+    assert double.nbytes - frequencies == 2 * (single.nbytes - frequencies)
+    unused = (network.input.affine, network.mapping)
+    most = sum(p.nbytes for p in network.parameters())
+    most -= sum(p.nbytes for part in unused for p in part.parameters())
+    assert 0.5 * most < single.nbytes - frequencies <= most
+
+
+def test_coordinates_stay_where_float64_is() -> None:
+    assert coordinate_device(torch.device("mps")) == torch.device("cpu")
+    assert coordinate_device(torch.device("cuda", 1)) == torch.device("cuda", 1)
 
 
 def test_the_generator_stays_as_it_was() -> None:

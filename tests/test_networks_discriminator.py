@@ -262,3 +262,56 @@ def test_gains_are_those_of_the_paper() -> None:
     assert block.conv0.weight_gain == pytest.approx(math.sqrt(2 / (9 * inputs)))
     assert block.conv1.weight_gain == pytest.approx(math.sqrt(1 / (9 * inputs)))
     assert block.skip.weight_gain == pytest.approx(math.sqrt(1 / (2 * inputs)))
+
+
+@pytest.mark.parametrize(("height", "width", "final"), [(16, 32, (4, 8)), (24, 16, (6, 4))])
+def test_pictures_need_not_be_square(height: int, width: int, final: tuple[int, int]) -> None:
+    network = small(height=height, width=width)
+    assert network.config.final_size == final
+    x = random(4, 3, height, width)
+    assert network.maps(x).shape == (4, 8, *final)
+    logits = network(x)
+    assert logits.shape == (4, 1)
+    with pytest.raises(UsageError, match=rf"judges \(B, 3, {height}, {width}\)"):
+        network(random(4, 3, width, height))
+
+
+def test_square_sizes_may_be_said_twice() -> None:
+    x = random(4, 3, 16, 16)
+    assert torch.equal(small(height=16, width=16)(x), small()(x))
+
+
+@pytest.mark.parametrize("size", [{"height": 18}, {"width": 2}])
+def test_sizes_that_cannot_be_halved_are_refused(size: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match="that is a multiple of resolution / 4 = 4"):
+        DiscriminatorConfig(**SMALL, **size)
+
+
+def test_clamped_convolutions_stay_within_their_bounds() -> None:
+    free, clamped = small(), small(clamp=0.5)
+    x = random(4, 3, 16, 16) * 10
+    assert free.maps(x).abs().max() > 1
+    # a block adds two branches, each clipped to 0.5 * sqrt(0.5)
+    assert clamped.maps(x).abs().max() <= math.sqrt(0.5) + 1e-12
+    assert torch.equal(small(clamp=1e6)(x), free(x))
+
+
+def test_half_precision_ends_before_the_statistics() -> None:
+    network = small().float()
+    x = random(8, 3, 16, 16, dtype=torch.float32)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        half = network(x)
+        assert network.maps(x).dtype == torch.bfloat16
+    assert half.dtype == torch.float32
+    assert 0 < relative_error(half, network(x)) < 0.02
+
+
+def test_frozen_blocks_are_the_finest() -> None:
+    network = small()
+    network.trainable(True, frozen=1)
+    still = {name.split(".")[0] for name, p in network.named_parameters() if not p.requires_grad}
+    assert still == {"from_rgb", "blocks"}
+    assert not any(p.requires_grad for p in network.blocks[0].parameters())
+    assert all(p.requires_grad for p in network.blocks[1].parameters())
+    network.trainable(False)
+    assert not any(p.requires_grad for p in network.parameters())

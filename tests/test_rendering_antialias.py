@@ -14,7 +14,7 @@ from creps.coordinates import AxisGrid, Canvas
 from creps.errors import GridError
 from creps.metrics.consistency import box_reduce
 from creps.networks.creps import Creps
-from creps.rendering.antialias import (
+from creps.rendering.drawing.antialias import (
     antialiased,
     automatic_supersample,
     box_reduced,

@@ -11,7 +11,7 @@ from creps.networks.base import Generator, build_generator
 from creps.rendering.film.camera import Blend, partly, render_shot, shot_warp
 from creps.rendering.film.motion import Shot
 from creps.rendering.latents import latents
-from creps.rendering.renderer import Picture, render
+from creps.rendering.renderer import Picture, Renderer, render
 from creps.rendering.warps import Chain, Identity, parse_warp
 
 WINDOW = (0.0, 0.25, 1.0, 0.75)
@@ -43,7 +43,9 @@ def assert_alike(one: Picture, other: Picture) -> None:
 
 @pytest.mark.parametrize("degrees", [0.0, 360.0, -720.0])
 def test_whole_turns_change_nothing(generator, styles, degrees):
-    picture = render_shot(generator, styles, Shot(WINDOW, degrees=degrees), size=SIZE)
+    picture = render_shot(
+        Renderer(generator, styles=styles), Shot(WINDOW, degrees=degrees), size=SIZE
+    )
     np.testing.assert_array_equal(picture, plain(generator, styles))
 
 
@@ -51,18 +53,20 @@ def test_whole_turns_change_nothing(generator, styles, degrees):
 def test_quarter_turns_are_anticlockwise(generator, styles, quarters):
     square = (-0.5, 0.0, 0.5, 1.0)
     shot = Shot(square, degrees=90 * quarters)
-    turned = render_shot(generator, styles, shot, size=(24, 24))
+    turned = render_shot(Renderer(generator, styles=styles), shot, size=(24, 24))
     assert_alike(turned, np.rot90(plain(generator, styles, square, (24, 24)), quarters))
 
 
 def test_a_half_turn_is_about_the_middle_of_the_window(generator, styles):
-    turned = render_shot(generator, styles, Shot(WINDOW, degrees=180), size=SIZE)
+    turned = render_shot(Renderer(generator, styles=styles), Shot(WINDOW, degrees=180), size=SIZE)
     assert_alike(turned, plain(generator, styles)[::-1, ::-1])
 
 
 def test_no_amount_of_a_warp_changes_nothing(generator, styles):
     shot = Shot(WINDOW, amount=0)
-    picture = render_shot(generator, styles, shot, size=SIZE, warp=parse_warp("swirl:90"))
+    picture = render_shot(
+        Renderer(generator, styles=styles), shot, size=SIZE, warp=parse_warp("swirl:90")
+    )
     np.testing.assert_array_equal(picture, plain(generator, styles))
 
 
@@ -93,7 +97,9 @@ def test_half_of_a_warp_is_one_of_half_the_strength(text, half):
 
 def test_half_of_a_shift_is_a_shift_by_half(generator, styles):
     shot = Shot(WINDOW, amount=0.5)
-    moved = render_shot(generator, styles, shot, size=SIZE, warp=parse_warp("translate:0.2,-0.5"))
+    moved = render_shot(
+        Renderer(generator, styles=styles), shot, size=SIZE, warp=parse_warp("translate:0.2,-0.5")
+    )
     shifted = (-0.1, 0.5, 0.9, 1.0)  # the picture goes down and left, the window up and right
     assert_alike(moved, plain(generator, styles, shifted))
 
@@ -132,19 +138,19 @@ def test_what_a_warp_does_not_show_is_black(generator, styles):
 @pytest.mark.parametrize("degrees", [0.0, 180.0])
 def test_supersampled_pixels_are_means(generator, styles, degrees):
     shot = Shot(WINDOW, degrees=degrees)
-    picture = render_shot(generator, styles, shot, size=(10, 5), supersample=4)
-    fine = render_shot(generator, styles, shot, size=SIZE)
+    picture = render_shot(Renderer(generator, styles=styles), shot, size=(10, 5), supersample=4)
+    fine = render_shot(Renderer(generator, styles=styles), shot, size=SIZE)
     means = fine.reshape(10, 4, 5, 4, 3).mean((1, 3))
     assert np.abs(picture - means).max() < 0.7  # its samples are rounded as well: 0.29 / 4
 
 
 def test_the_picture_does_not_depend_on_tiles(generator, styles, monkeypatch):
     shot = Shot(WINDOW, degrees=30)
-    whole = render_shot(generator, styles, shot, size=SIZE)
-    monkeypatch.setattr("creps.rendering.drawing.POINT_TILE", 7)
-    assert_alike(render_shot(generator, styles, shot, size=SIZE), whole)
+    whole = render_shot(Renderer(generator, styles=styles), shot, size=SIZE)
+    monkeypatch.setattr("creps.rendering.drawing.drawer.POINT_TILE", 7)
+    assert_alike(render_shot(Renderer(generator, styles=styles), shot, size=SIZE), whole)
 
 
 def test_impossible_sizes_are_refused(generator, styles):
     with pytest.raises(GridError, match="at least 1"):
-        render_shot(generator, styles, Shot(WINDOW, degrees=3), size=(0, 4))
+        render_shot(Renderer(generator, styles=styles), Shot(WINDOW, degrees=3), size=(0, 4))

@@ -23,11 +23,11 @@ from creps.rendering.film.motion import (
     Zoom,
     linear,
     parse_easing,
-    refuse_beyond_precision,
     shots,
     smoothstep,
     window_about,
 )
+from creps.rendering.views import refuse_beyond_precision
 
 START = (-0.25, 0.0, 1.25, 1.0)  # taller than wide
 place = st.floats(-2, 2)
@@ -241,7 +241,7 @@ def test_a_way_through_one_seed_is_refused():
 def test_zooms_beyond_float64_are_refused(octaves, fits):
     last = Zoom(WHOLE_PLANE, (0.7, 0.6), octaves).at(1)
     if fits:
-        refuse_beyond_precision(last, 512, 768)
+        refuse_beyond_precision(last.window, 512, 768)
     else:
         with pytest.raises(GridError, match="512x768: too small for float64"):
-            refuse_beyond_precision(last, 512, 768)
+            refuse_beyond_precision(last.window, 512, 768)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -14,14 +15,16 @@ import creps
 from creps.coordinates import AxisGrid, Canvas, undistorted_window
 from creps.errors import GridError, LabelError, UsageError
 from creps.networks.base import Generator, build_generator
-from creps.rendering import drawing, lines, requests
-from creps.rendering.drawing import Drawer
+from creps.rendering import requests
+from creps.rendering.drawing import drawer as drawing
+from creps.rendering.drawing import lines, tables
+from creps.rendering.drawing.drawer import Drawer
+from creps.rendering.drawing.lines import LINE_CHUNK
+from creps.rendering.drawing.workers import worker_count
 from creps.rendering.latents import latents
-from creps.rendering.lines import LINE_CHUNK
-from creps.rendering.renderer import paint, render, render_tiles, to_uint8
-from creps.rendering.tiles import plan
+from creps.rendering.renderer import Renderer, paint, render, render_tiles, to_uint8
+from creps.rendering.tiles import Tile, plan
 from creps.rendering.warps import Identity, Translate
-from creps.rendering.workers import worker_count
 
 TINY = {
     "resolution": 16,
@@ -75,7 +78,7 @@ def test_tiles_agree_with_the_whole(height, width, tile) -> None:
     canvas = Canvas(height, width, (0.1, -0.3, 0.8, 1.2))
     whole = generator.synthesize(styles, canvas.grid())
     stitched = torch.full_like(whole, math.nan)
-    for part, image in render_tiles(generator, styles, canvas, tile=tile):
+    for part, image in Drawer(generator, styles, canvas, tile=tile).tiles():
         stitched[..., part.rows, part.columns] = image
     assert (stitched - whole).abs().max() <= 1e-5 * whole.abs().max()
 
@@ -90,9 +93,11 @@ def test_lines_in_chunks_agree_with_the_whole(generator) -> None:
 def test_the_picture_does_not_depend_on_threads(generator, monkeypatch) -> None:
     alone = render(generator, seed=1, size=(70, 150))
     assert worker_count(torch.device("cpu")) == torch.get_num_threads() == 1
-    for module in (drawing, lines):
+    turned = render(generator, seed=1, size=(80, 120), warp="rotate:30")
+    for module in (drawing, lines, tables):
         monkeypatch.setattr(module, "worker_count", lambda device: 3)
     assert np.array_equal(render(generator, seed=1, size=(70, 150)), alone)
+    assert np.array_equal(render(generator, seed=1, size=(80, 120), warp="rotate:30"), turned)
 
 
 @pytest.mark.parametrize("composition", ["dense", "once", "sum"])
@@ -136,8 +141,13 @@ def test_supersampled_pixels_are_means_of_a_larger_picture(generator, warp) -> N
 
 
 def test_as_many_samples_as_the_detail_needs(generator) -> None:
-    auto = render(generator, seed=2, size=8, supersample="auto")
-    assert np.array_equal(auto, render(generator, seed=2, size=8, supersample=2))
+    plain, box, auto = (
+        render(generator, seed=2, size=8, supersample=samples, exact=True)
+        for samples in (1, 2, "auto")
+    )
+    of_plain, of_box = (np.abs(auto.astype(int) - other).max(2) <= 1 for other in (plain, box))
+    assert (of_plain | of_box).all()
+    assert (of_box & ~of_plain).sum() > 10
     whole = render(generator, seed=2, size=16, supersample="auto")
     assert np.array_equal(whole, render(generator, seed=2, size=16))
 
@@ -172,13 +182,14 @@ def test_lines_are_kept_as_far_as_they_fit(generator) -> None:
             asked.append(len(coords))
             return generator.lines(styles, coords, axis)
 
-    for keep, again in ((whole.nbytes, 0), (whole.nbytes // 2, 2), (0, 4)):
+    rounds, bands = [0, 3, 6, 9, 0, 3, 6, 9], [0, 3, 0, 3, 6, 9, 6, 9]
+    half = whole.nbytes // 2
+    for keep, order, again in ((2 * half, rounds, 0), (half, bands, 0), (half, rounds, 4)):
         asked.clear()
         kept = lines.KeptLines(Counting(), styles, coords, axis="columns", keep=keep)
-        for _ in range(2):
-            for first in range(0, 12, 3):
-                part = slice(first, first + 3)
-                torch.testing.assert_close(kept(part), whole[..., part, :])
+        for first in order:
+            part = slice(first, first + 3)
+            torch.testing.assert_close(kept(part), whole[..., part, :])
         assert len(asked) == 4 + again
 
 
@@ -244,7 +255,7 @@ def test_double_precision_agrees(generator) -> None:
 
 def test_rendering_leaves_gradients_on_between_tiles(generator) -> None:
     styles = generator.map(latents([0], generator))
-    tiles = render_tiles(generator, styles, Canvas(4, 6), tile=2)
+    tiles = Drawer(generator, styles, Canvas(4, 6), tile=2).tiles()
     next(tiles)
     assert not torch.is_inference_mode_enabled()
     tiles.close()
@@ -254,6 +265,110 @@ def test_progress_counts_pixels_up_to_all(generator) -> None:
     seen: list[tuple[int, int]] = []
     render(generator, seed=0, size=(5, 7), tile=4, progress=lambda *now: seen.append(now))
     assert seen == [(16, 35), (28, 35), (32, 35), (35, 35)]
+
+
+VIEWS = [
+    {"size": (20, 31)},
+    {"size": (9, 14), "window": (0.2, -0.4, 0.7, 0.9), "tile": 5},
+    {"size": (90, 110), "warp": "rotate:30"},
+    {"size": (70, 120), "warp": "swirl:80", "window": (-1, -1, 1.5, 2)},
+    {"size": (12, 18), "warp": "barrel:0.3", "exact": True},
+    {"size": (8, 12), "supersample": "auto"},
+    {"size": (8, 12), "supersample": "auto", "warp": "rotate:20"},
+]
+
+
+@pytest.mark.parametrize("keep", [0, 2**28])
+def test_a_renderer_makes_the_pictures_of_render(generator, keep) -> None:
+    renderer = Renderer(generator, seed=4, truncation=0.7, keep=keep)
+    for view in VIEWS + VIEWS[::-1]:  # also after the tables have grown for others
+        assert np.array_equal(
+            renderer.picture(**view), render(generator, seed=4, truncation=0.7, **view)
+        )
+
+
+def test_a_renderer_tells_and_drops_what_it_holds(generator) -> None:
+    renderer = Renderer(generator, seed=4)
+    bare = renderer.nbytes
+    renderer.picture(size=64)
+    lines_held = renderer.nbytes - bare
+    assert lines_held == 2 * 64 * 2 * 4 * 2 * 4  # coordinates, levels, channels, thickness, bytes
+    renderer.picture(size=64)
+    assert renderer.nbytes == bare + lines_held
+    renderer.picture(size=100, warp="rotate:10")
+    assert renderer.nbytes > bare + lines_held + 1000 * 64
+    renderer.clear()
+    assert renderer.nbytes == bare
+
+
+def test_threads_share_a_renderer(generator) -> None:
+    renderer = Renderer(generator, seed=4)
+    views = [view for view in VIEWS if view["size"] != (12, 18)] * 2
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda view: renderer.picture(**view), views))
+    for view, picture in zip(views, together, strict=True):
+        assert np.array_equal(picture, render(generator, seed=4, **view))
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_tiles_for_any_sink_make_the_picture(generator, view) -> None:
+    expected = render(generator, seed=2, **view)
+    for tiles in (
+        render_tiles(generator, seed=2, **view),
+        Renderer(generator, seed=2).tiles(**view),
+    ):
+        picture = np.zeros_like(expected)
+        for tile, pixels in tiles:
+            picture[tile.rows, tile.columns] = pixels
+        assert np.array_equal(picture, expected)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_region_is_a_part_of_the_picture(generator, view) -> None:
+    whole = render(generator, seed=2, **view)
+    part = Tile(1, 3, 6, 5)
+    region = Renderer(generator, seed=2).region(part, **view)
+    assert differ(region, whole[part.rows, part.columns]) <= 1
+
+
+def test_regions_of_pictures_too_large_to_be_made(generator) -> None:
+    renderer = Renderer(generator, seed=2)
+    size, part = 2**40, Tile(2**39 + 5, 2**38, 7, 9)
+    y, x = part.top / size, part.left / size
+    window = (y, x, y + 7 / size, x + 9 / size)
+    expected = render(generator, seed=2, size=(7, 9), window=window)
+    assert differ(renderer.region(part, size=size), expected) <= 1
+    assert renderer.region(part, size=size, warp="rotate:30").shape == (7, 9, 3)
+    with pytest.raises(GridError, match="megapixels"):
+        renderer.picture(size=size)
+
+
+@pytest.mark.parametrize(("dtype", "error"), [("float32", 0), ("float64", 1), ("bfloat16", 40)])
+@pytest.mark.parametrize("view", [VIEWS[0], VIEWS[2]])
+def test_precision_is_chosen(generator, view, dtype, error) -> None:
+    plain = render(generator, seed=2, **view)
+    for name in (dtype, getattr(torch, dtype), str(getattr(torch, dtype))):
+        assert differ(render(generator, seed=2, dtype=name, **view), plain) <= error
+    assert next(generator.parameters()).dtype == torch.float32
+
+
+def test_devices_and_precisions_that_are_none_are_refused(generator) -> None:
+    with pytest.raises(UsageError, match="dtype int8: known: bfloat16, float16, float32, float64"):
+        render(generator, seed=0, dtype="int8")
+    with pytest.raises(UsageError, match="did you mean bfloat16"):
+        render(generator, seed=0, dtype="bfloat")
+    for device in ("toaster", "cuda:99"):
+        with pytest.raises(UsageError, match=f"device {device}: .* such as cpu, cuda or mps") as it:
+            render(generator, seed=0, device=device)
+        assert "\n" not in str(it.value)
+    with pytest.raises(UsageError, match="mps has none"):
+        requests.checked_dtype("float64", torch.device("mps"))
+
+
+def test_the_device_of_the_model_changes_nothing(generator) -> None:
+    plain = render(generator, seed=0)
+    assert np.array_equal(render(generator, seed=0, device="cpu"), plain)
+    assert np.array_equal(render(generator, seed=0, device=torch.device("cpu")), plain)
 
 
 def test_rounding_is_to_nearest_and_clipped() -> None:

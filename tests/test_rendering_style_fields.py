@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from creps.coordinates import Canvas
-from creps.errors import GridError, UsageError
+from creps.errors import UsageError
 from creps.networks.base import Generator
 from creps.networks.creps import Creps
+from creps.rendering.styling.field_drawing import field_drawer
 from creps.rendering.styling.style_fields import (
     Frame,
     StyleField,
-    field_drawer,
     is_periodic,
     panorama,
 )
@@ -179,7 +179,7 @@ def test_impossible_fields_are_refused(network: Creps) -> None:
 def test_a_network_without_lines_says_so() -> None:
     dense = tiny_creps(composition="dense")
     field = StyleField(random_styles(dense, 2), Gradient(2))
-    with pytest.raises(GridError, match="no lines"):
+    with pytest.raises(UsageError, match="cannot mix styles in a picture"):
         field_drawer(dense, field, Canvas(2, 3))
 
 

@@ -12,10 +12,11 @@ from creps.coordinates import Canvas, PointGrid
 from creps.errors import GridError, UsageError
 from creps.networks.creps import Creps, CrepsConfig
 from creps.networks.creps_inference import PreparedCreps, prepare
-from creps.rendering.tables import TOLERANCE, ExactComposer, Extent, LineTable, TableComposer
+from creps.networks.prepared import Axis
+from creps.rendering.drawing.densities import TOLERANCE, find_density, first_density
+from creps.rendering.drawing.points import ExactPoints, TablePoints, TableStore, worthwhile_stretch
+from creps.rendering.drawing.tables import BLOCK, Lattice, LineTable, Stretch
 from golden_names import relative_error
-
-WHOLE: Extent = (-0.25, -0.2, 1.2, 1.25)
 
 
 def network() -> Creps:
@@ -52,15 +53,23 @@ def draws(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def tables(prepared: PreparedCreps, extent: Extent = WHOLE, **settings: float) -> TableComposer:
-    limits = {"tolerance": TOLERANCE} | settings
-    return TableComposer.build(
-        prepared,
-        extent,
-        generator=draws(),
-        tolerance=limits["tolerance"],
-        max_nodes=int(limits.get("max_nodes", 8192)),
+def table(
+    prepared: PreparedCreps,
+    axis: Axis = "rows",
+    *,
+    density: int = 64,
+    reach: tuple[float, float] = (0.0, 1.0),
+) -> LineTable:
+    lattice = Lattice(density)
+    return LineTable(prepared, axis, lattice, stretch=Stretch.around(lattice, *reach))
+
+
+def pair(prepared: PreparedCreps, density: int) -> TablePoints:
+    """Tables of all that the rotated pictures here need."""
+    rows, columns = (
+        table(prepared, axis, density=density, reach=(-0.3, 1.3)) for axis in ("rows", "columns")
     )
+    return TablePoints(prepared, rows, columns)
 
 
 def rotated(height: int, width: int, degrees: float) -> Tensor:
@@ -71,60 +80,102 @@ def rotated(height: int, width: int, degrees: float) -> Tensor:
     return torch.stack([0.5 + cos * y + sin * x, 0.5 - sin * y + cos * x], dim=2)
 
 
+def grey_levels(a: Tensor, b: Tensor) -> float:
+    """The largest difference, in grey levels of an 8-bit picture."""
+    return float((a - b).abs().max()) * 255 / 2
+
+
 def test_a_table_holds_the_lines_of_its_nodes(prepared: PreparedCreps) -> None:
-    table = LineTable.build(prepared, "columns", start=0.25, stop=0.75, spacing=1 / 64)
-    nodes = 0.25 + torch.arange(33, dtype=torch.float64) / 64
-    assert table.nodes == 33 + 3
-    assert relative_error(table.lookup(nodes), prepared.lines(nodes, "columns")) <= 1e-12
+    nodes = torch.arange(-5, 40, dtype=torch.float64) / 64
+    held = table(prepared, "columns", reach=(-0.1, 0.7))
+    assert relative_error(held.lookup(nodes), prepared.lines(nodes, "columns")) <= 1e-12
+    assert held.nodes % BLOCK == 0
+    assert held.nbytes == held.nodes * 2 * 6 * 3 * 8  # levels, channels, thickness, bytes
 
 
 def test_interpolation_is_cubic_convolution(prepared: PreparedCreps) -> None:
     """Half way between two nodes the weights are (-1, 9, 9, -1) / 16 (Keys, 1981)."""
-    table = LineTable.build(prepared, "rows", start=0.0, stop=1.0, spacing=0.25)
-    index, weights = table.taps(torch.tensor([0.375, 1.0], dtype=torch.float64))
-    assert index.tolist()[0] == [1, 2, 3, 4]  # node 0 lies before the range
+    held = table(prepared, density=4)
+    index, weights = held.taps(torch.tensor([0.375, 1.0], dtype=torch.float64))
+    assert (index - index[0, 1]).tolist()[0] == [-1, 0, 1, 2]
     assert weights.tolist()[0] == [-1 / 16, 9 / 16, 9 / 16, -1 / 16]
     assert weights.tolist()[1] == [0, 1, 0, 0]
-    around = prepared.lines(torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0]), "rows")
-    expected = torch.einsum("lnsd,s->lnd", around[:, :, :4], weights[0])
-    looked_up = table.lookup(torch.tensor([0.375], dtype=torch.float64))[:, :, 0]
+    around = prepared.lines(torch.tensor([0.0, 0.25, 0.5, 0.75]), "rows")
+    expected = torch.einsum("lnsd,s->lnd", around, weights[0])
+    looked_up = held.lookup(torch.tensor([0.375], dtype=torch.float64))[:, :, 0]
     assert relative_error(looked_up, expected) <= 1e-12
 
 
-def test_finer_tables_are_closer_to_exact_lines(prepared: PreparedCreps) -> None:
+def test_denser_tables_are_closer_to_exact_lines(prepared: PreparedCreps) -> None:
     coords = torch.rand(300, generator=draws(), dtype=torch.float64)
     exact = prepared.lines(coords, "rows")
     errors = [
-        relative_error(
-            LineTable.build(prepared, "rows", start=0, stop=1, spacing=1 / n).lookup(coords), exact
-        )
-        for n in (64, 256, 1024)
+        relative_error(table(prepared, density=n).lookup(coords), exact) for n in (64, 256, 1024)
     ]
     assert errors[0] > 4 * errors[1] > 16 * errors[2]
 
 
-def test_a_rotated_picture_is_the_exact_one_within_a_grey_level(prepared: PreparedCreps) -> None:
-    points = rotated(45, 70, 30)
-    composer = tables(prepared)
-    assert 0 < composer.error <= TOLERANCE
-    difference = composer.colours(points) - ExactComposer(prepared).colours(points)
-    assert 0 < float(difference.abs().max()) * 255 / 2 <= 1
+def test_what_a_table_says_does_not_depend_on_what_it_covers(prepared: PreparedCreps) -> None:
+    coords = 0.4 + 0.2 * torch.rand(50, generator=draws(), dtype=torch.float64)
+    small = table(prepared, density=640, reach=(0.4, 0.6))
+    large = table(prepared, density=640, reach=(-0.9, 2.0))
+    grown = LineTable(prepared, "rows", small.lattice, stretch=large.stretch, known=small)
+    assert len(small.stretch) < len(large.stretch) / 5
+    for other in (large, grown):
+        assert torch.equal(other.lookup(coords), small.lookup(coords))
+    assert torch.equal(grown.lookup(coords - 1), large.lookup(coords - 1))
 
 
-def test_a_coarse_table_is_refined_until_the_tolerance_holds(prepared: PreparedCreps) -> None:
-    exact = ExactComposer(prepared).colours(points := rotated(30, 40, 50))
-    coarse, fine = tables(prepared, tolerance=0.1), tables(prepared, tolerance=1e-4)
+@pytest.mark.parametrize("coord", [-0.5, 2.5, math.nan, math.inf])
+def test_coordinates_elsewhere_are_refused(prepared: PreparedCreps, coord: float) -> None:
+    with pytest.raises(GridError, match="this table serves blocks 0 to 1 of Lattice"):
+        table(prepared, reach=(0.1, 1.2)).taps(torch.tensor([0.5, coord], dtype=torch.float64))
+
+
+# How dense
+
+
+def test_a_latent_has_one_density(prepared: PreparedCreps) -> None:
+    assert find_density(prepared) == find_density(prepared)
+
+
+def test_a_coarse_table_is_refined_until_the_tolerance_holds(
+    prepared: PreparedCreps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("creps.rendering.drawing.densities.FINEST_START", 64)
+    monkeypatch.setattr("creps.rendering.drawing.densities.COARSEST", 64)
+    assert first_density(prepared) == 64
+    coarse, fine = (find_density(prepared, tolerance=tolerance) for tolerance in (0.1, 1e-3))
     assert fine.nodes > coarse.nodes
-    assert fine.error <= 1e-4 < coarse.error <= 0.1
-    errors = [(c.colours(points) - exact).square().mean().sqrt() for c in (coarse, fine)]
+    assert fine.error <= 1e-3 < coarse.error <= 0.1
+    exact = ExactPoints(prepared).colours(points := rotated(30, 40, 50))
+    errors = [
+        (pair(prepared, each.nodes).colours(points) - exact).square().mean().sqrt()
+        for each in (coarse, fine)
+    ]
     assert errors[1] < errors[0] / 2
 
 
-def test_the_number_of_nodes_is_bounded_and_the_error_told(prepared: PreparedCreps) -> None:
-    composer = tables(prepared, tolerance=1e-9, max_nodes=100)
-    assert composer.rows.nodes <= 100
-    assert composer.columns.nodes <= 100
-    assert composer.error > 1e-9
+def test_the_density_is_bounded_and_the_error_told(prepared: PreparedCreps) -> None:
+    bounded = find_density(prepared, tolerance=1e-12, densest=2112)
+    assert bounded.nodes == 2112
+    assert bounded.error > 1e-12
+    with pytest.raises(UsageError, match="expected a positive share"):
+        find_density(prepared, tolerance=0.0)
+
+
+# Points
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 50])
+def test_a_rotated_picture_is_the_exact_one_within_a_grey_level(
+    prepared: PreparedCreps, degrees: float
+) -> None:
+    density, points = find_density(prepared), rotated(45, 70, degrees)
+    assert 0 < density.error <= TOLERANCE
+    exact = ExactPoints(prepared).colours(points)
+    assert grey_levels(pair(prepared, density.nodes).colours(points), exact) <= 1
+    assert grey_levels(pair(prepared, 256).colours(points), exact) > 0
 
 
 def test_exact_colours_are_those_of_the_generator() -> None:
@@ -132,83 +183,98 @@ def test_exact_colours_are_those_of_the_generator() -> None:
     styles = styles_of(generator)
     points = rotated(9, 13, 20)
     plain = generator.synthesize(styles, PointGrid(points))[0]
-    exact = ExactComposer(prepare(generator, styles)).colours(points)
+    exact = ExactPoints(prepare(generator, styles)).colours(points)
     assert relative_error(exact, plain) <= 1e-12
 
 
-def test_the_identity_warp_is_the_plain_picture(prepared: PreparedCreps) -> None:
-    grid = Canvas(40, 60).grid()
-    plain = prepared.compose(prepared.lines(grid.ys, "rows"), prepared.lines(grid.xs, "columns"))
-    points = rotated(40, 60, 0)
-    assert relative_error(ExactComposer(prepared).colours(points), plain) <= 1e-9
-    assert float((tables(prepared).colours(points) - plain).abs().max()) * 255 / 2 <= 1
+def test_points_beyond_the_tables_have_lines_of_their_own(prepared: PreparedCreps) -> None:
+    points = rotated(30, 40, 30)
+    rows = table(prepared, "rows", density=2048, reach=(0.2, 0.7))
+    columns = table(prepared, "columns", density=2048, reach=(0.3, 0.5))
+    exact = ExactPoints(prepared).colours(points)
+    inside = TablePoints(prepared, rows, columns).colours(points)
+    assert 0 < grey_levels(inside, exact) <= 1
+    far = points + 20
+    assert torch.equal(
+        TablePoints(prepared, rows, columns).colours(far), ExactPoints(prepared).colours(far)
+    )
 
 
 def test_points_come_in_any_shape_and_number(prepared: PreparedCreps) -> None:
-    composer, points = tables(prepared), rotated(35, 33, 10)  # more than one part
-    image = composer.colours(points)
+    painter, points = pair(prepared, 512), rotated(35, 33, 10)  # more than one part
+    image = painter.colours(points)
     assert image.shape == (3, 35, 33)
-    assert relative_error(composer.colours(points.flatten(0, 1)), image.flatten(1)) <= 1e-12
-    assert relative_error(composer.colours(points[20, 30]), image[:, 20, 30]) <= 1e-12
+    assert relative_error(painter.colours(points.flatten(0, 1)), image.flatten(1)) <= 1e-12
+    assert relative_error(painter.colours(points[20, 30]), image[:, 20, 30]) <= 1e-12
 
 
-@pytest.mark.parametrize("extent", [(0.5, 0.5, 0.5, 0.5), (0.1, 0.5, 0.9, 0.5), (0, 0, 1e-9, 1e-9)])
-def test_narrow_extents_are_served(prepared: PreparedCreps, extent: Extent) -> None:
-    y0, x0, y1, x1 = extent
-    points = torch.tensor([[y0, x0], [(y0 + y1) / 2, x1], [y1, x1]], dtype=torch.float64)
-    exact = ExactComposer(prepared).colours(points)
-    error = (tables(prepared, extent).colours(points) - exact).abs().max()
-    assert float(error) * 255 / 2 <= 1
+@pytest.mark.parametrize("points", [torch.zeros(3), torch.zeros(0, 2), torch.zeros(4, 5, 3)])
+def test_things_that_are_no_points_are_refused(prepared: PreparedCreps, points: Tensor) -> None:
+    for painter in (ExactPoints(prepared), pair(prepared, 64)):
+        with pytest.raises(GridError, match=r"expected at least one, \(\.\.\., 2\) of \(y, x\)"):
+            painter.colours(points)
 
 
-def test_tables_depend_on_the_seed_of_their_probes_alone(prepared: PreparedCreps) -> None:
-    first, again = tables(prepared), tables(prepared)
-    assert (first.error, first.nodes) == (again.error, again.nodes)
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_points_that_are_not_finite_are_refused(prepared: PreparedCreps, bad: float) -> None:
+    with pytest.raises(GridError, match="not finite"):
+        pair(prepared, 64).colours(torch.tensor([[0.5, bad]]))
+
+
+# Where tables pay
+
+
+@pytest.mark.parametrize(
+    ("coords", "weight", "expected"),
+    [
+        (torch.linspace(0, 1, 65), 100, (-1, 16)),  # nodes -1 to 1024 + 2
+        (torch.linspace(0, 1, 65), 10, None),  # fewer points than nodes
+        (torch.linspace(0.3, 0.31, 65), 10, (4, 4)),
+        (torch.cat([torch.linspace(0, 1, 65), torch.tensor([7.0])]), 100, (-1, 16)),
+        (torch.cat([torch.linspace(0, 1, 65), torch.full((80,), 7.0)]), 100, (111, 112)),
+        (torch.cat([torch.linspace(0, 1, 65), torch.full((80,), 2.0)]), 100, (-1, 32)),
+        (torch.linspace(50, 51, 65), 100, None),  # beyond the bytes of a table
+        (torch.tensor([]), 100, None),
+    ],
+)
+def test_tables_are_for_where_more_points_than_nodes_lie(
+    coords: Tensor, weight: float, expected: tuple[int, int] | None
+) -> None:
+    stretch = worthwhile_stretch(coords.double(), Lattice(1024), weight=weight, longest=500)
+    assert stretch == (None if expected is None else Stretch(*expected))
+
+
+def test_few_points_need_no_tables(prepared: PreparedCreps) -> None:
+    store, samples = TableStore(prepared), rotated(40, 40, 30).flatten(0, 1)
+    assert isinstance(store.painter(samples, points=1000), ExactPoints)
+    assert store.nbytes == 0
+    assert isinstance(store.painter(samples, points=10**6), TablePoints)
+    assert store.nbytes > 0
+    store.clear()
+    assert store.nbytes == 0
+
+
+def test_tables_grow_as_far_as_their_bytes_allow(prepared: PreparedCreps) -> None:
+    near = rotated(40, 40, 30).flatten(0, 1)
+    store = TableStore(prepared, limit=2_500_000)  # 4 plane units
+    colours = store.painter(near, points=10**6).colours(near)
+    first = store.nbytes
+    store.painter(near + 0.5, points=10**6)
+    assert first < store.nbytes <= 2 * 2_500_000
+    assert torch.equal(store.painter(near, points=10**6).colours(near), colours)
+    store.painter(near - 1.0, points=10**6)
+    store.painter(near + 1.0, points=10**6)
+    assert store.nbytes <= 2 * 2_500_000
+    assert torch.equal(store.painter(near, points=10**6).colours(near), colours)
 
 
 def test_half_precision_is_looked_up_too() -> None:
     generator = network()
-    prepared = prepare(generator, styles_of(generator), dtype=torch.bfloat16)
+    styles = styles_of(generator)
+    halved = prepare(generator, styles, dtype=torch.bfloat16)
+    assert find_density(halved).nodes == first_density(halved)
     points = rotated(6, 9, 30)
-    composer = tables(prepared, tolerance=0.2)
-    colours = composer.colours(points)
+    colours = pair(halved, 1024).colours(points)
     assert colours.dtype == torch.float32
-    exact = ExactComposer(prepare(generator, styles_of(generator))).colours(points)
+    exact = ExactPoints(prepare(generator, styles)).colours(points)
     assert relative_error(colours, exact) <= 0.2
-
-
-@pytest.mark.parametrize(
-    ("point", "message"),
-    [
-        ((0.5, 1.3), "coordinates from 1.3 to 1.3: this table serves -0.2 to 1.25"),
-        ((-0.3, 0.5), "this table serves -0.25 to 1.2"),
-        ((math.nan, 0.5), "not finite"),
-        ((0.5, math.inf), "not finite"),
-    ],
-)
-def test_points_elsewhere_are_refused(
-    prepared: PreparedCreps, point: tuple[float, float], message: str
-) -> None:
-    composer = tables(prepared)
-    with pytest.raises(GridError, match=message):
-        composer.colours(torch.tensor([point], dtype=torch.float64))
-
-
-@pytest.mark.parametrize("shape", [(3,), (0, 2), (4, 5, 3)])
-def test_things_that_are_no_points_are_refused(
-    prepared: PreparedCreps, shape: tuple[int, ...]
-) -> None:
-    with pytest.raises(GridError, match=r"expected at least one, \(\.\.\., 2\) of \(y, x\)"):
-        ExactComposer(prepared).colours(torch.zeros(shape))
-
-
-def test_impossible_tables_are_refused(prepared: PreparedCreps) -> None:
-    for extent in ((0.0, 0.0, -1.0, 1.0), (0.0, 0.0, math.inf, 1.0), (math.nan, 0.0, 1.0, 1.0)):
-        with pytest.raises(GridError, match="expected finite y0 <= y1"):
-            tables(prepared, extent)
-    with pytest.raises(UsageError, match="expected a positive tolerance"):
-        tables(prepared, tolerance=0.0)
-    with pytest.raises(UsageError, match="at least 5 nodes"):
-        tables(prepared, max_nodes=3)
-    with pytest.raises(GridError, match="positive spacing"):
-        LineTable.build(prepared, "rows", start=0, stop=1, spacing=0)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creps.errors import GridError
+from creps.rendering.drawing.workers import map_in_order
 from creps.rendering.tiles import plan
-from creps.rendering.workers import map_in_order
 
 sides = st.integers(1, 40)
 
@@ -86,3 +86,17 @@ def test_results_do_not_pile_up() -> None:
     next(results)
     results.close()
     assert len(started) <= 6
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 9), st.integers(1, 60))
+def test_bands_hold_every_tile_once_and_are_no_wider_than_asked(height, width, edge, band) -> None:
+    tiles = plan(height, width, edge)
+    order = list(tiles.in_bands(band))
+    assert sorted(order) == list(range(len(tiles)))
+    bands = [tiles[index].left // (max(band // edge, 1) * edge) for index in order]
+    assert bands == sorted(bands)
+    for one in set(bands):
+        inside = [index for index, other in zip(order, bands, strict=True) if other == one]
+        lefts = {tiles[index].left for index in inside}
+        assert inside == sorted(inside)
+        assert max(lefts) - min(lefts) + edge <= max(band, edge)

@@ -61,7 +61,7 @@ def test_other_files_have_no_settings(tmp_path, picture) -> None:
     for name in ("foreign.png", "foreign.jpg"):
         with pytest.raises(DataError, match="no settings inside"):
             read_settings(tmp_path / name)
-    with pytest.raises(DataError, match="not a PNG, JPEG or WebP"):
+    with pytest.raises(DataError, match="not a PNG, JPEG, WebP, TIFF"):
         read_settings(tmp_path / "text.png")
     with pytest.raises(FileNotFoundError):
         read_settings(tmp_path / "none.png")

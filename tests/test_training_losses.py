@@ -56,7 +56,11 @@ def test_path_length_of_a_linear_picture():
     torch.testing.assert_close(path_lengths(images, styles, noise)[0], expected)
 
 
-def test_path_length_mean_moves_by_its_decay():
-    penalty, mean = path_length_penalty(torch.tensor([1.0, 3.0]), torch.tensor(0.0), decay=0.25)
-    assert mean.item() == pytest.approx(0.5)
-    assert penalty.item() == pytest.approx(((1 - 0.5) ** 2 + (3 - 0.5) ** 2) / 2)
+def test_path_length_penalty_is_the_squared_distance_from_the_mean():
+    lengths = torch.tensor([1.0, 3.0], requires_grad=True)
+    mean = torch.tensor(0.5, requires_grad=True)
+    penalty = path_length_penalty(lengths, mean)
+    assert penalty.item() == pytest.approx((0.5**2 + 2.5**2) / 2)
+    slope, none = torch.autograd.grad(penalty, (lengths, mean), allow_unused=True)
+    torch.testing.assert_close(slope, torch.tensor([0.5, 2.5]))
+    assert none is None  # the mean is a target, not something to be moved

@@ -1,81 +1,47 @@
 """A run: it learns, resumes bit for bit, refuses other settings, and loses nothing."""
 
+import errno
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
 
 import creps
-from creps.config import from_dict, replace, to_dict
+from creps.config import from_dict, to_dict
 from creps.coordinates import Canvas
-from creps.errors import CheckpointError, ConfigError, CrepsError, DataError, LabelError
-from creps.training.callbacks import Log, Previews, Snapshots
-from creps.training.config import PRESETS, TrainConfig, preset
-from creps.training.loop import StopRequest, train
+from creps.errors import (
+    CheckpointError,
+    ConfigError,
+    CrepsError,
+    DataError,
+    GridError,
+    LabelError,
+)
+from creps.networks.creps import Creps
+from creps.training.callbacks import Snapshots
+from creps.training.config import TrainConfig
+from creps.training.feeding import draw_region, make_batch
+from creps.training.loop import StopRequest, stop_on_signals, train
+from creps.training.presets import PRESETS, preset
 from creps.training.run import open_run
-from creps.training.state import initial_state, save_snapshot, snapshots, step_random
-from creps.training.steps import draw_region, make_batch, update_average
-
-TINY = [
-    "resolution=8",
-    "discriminator.resolution=8",
-    "generator.resolution=8",
-    "generator.channel_max=8",
-    "generator.z_dim=8",
-    "generator.w_dim=8",
-    "discriminator.channel_max=8",
-    "batch=4",
-    "images=32",
-    "log_every=2",
-    "preview_every=4",
-    "snapshot_every=3",
-    "data.workers=0",
-]
+from creps.training.snapshots import save_snapshot, snapshots
+from creps.training.state import initial_state, step_random
+from creps.training.steps import update_average
+from creps.training.watching.journal import Journal, Log
+from training_pictures import TINY, draw_pictures, run_to, tiny
 
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pictures")
-    random = np.random.default_rng(0)
-    for k in range(10):
-        pixels = random.integers(0, 255, (20, 24, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / f"{k}.png")
-    return folder
-
-
-def tiny(*changes: str) -> TrainConfig:
-    return replace(preset("smoke"), [*TINY, *changes])
-
-
-def run_to(folder, config, data, *, steps=None):
-    """Train in `folder`, stopping after `steps` steps in all as a signal would."""
-    run = open_run(folder, config, data)
-    stop = StopRequest()
-
-    class StopAt:
-        def after_step(self, state, stats):
-            if steps is not None and state.step >= steps:
-                stop.reason = "test"
-
-        def at_end(self, state):
-            pass
-
-    callbacks = [
-        Log(folder / "log.jsonl", config, first_step=run.state.step),
-        Previews(folder / "previews", config),
-        Snapshots(folder, config, record=run.record),
-        StopAt(),
-    ]
-    train(run.state, run.pictures, config, callbacks=callbacks, stop=stop)
-    return run.state
+    return draw_pictures(tmp_path_factory.mktemp("pictures"))
 
 
 def files(folder):
@@ -203,9 +169,68 @@ def test_a_failing_disk_leaves_the_old_snapshot(tmp_path, pictures, monkeypatch)
 
     monkeypatch.setattr("os.replace", full)
     state.step = 1
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(CrepsError, match=r"no space for step-0{8}1.* step-0{9}\.safetensors stays"):
         save_snapshot(state, tmp_path)
     assert files(tmp_path) == kept
+
+
+def test_a_full_disk_stops_the_run_with_a_line_and_nothing_is_lost(tmp_path, pictures, monkeypatch):
+    config = tiny("snapshot_every=2")
+    run_to(tmp_path / "run", config, pictures, steps=2)
+    kept = (tmp_path / "run/snapshots").iterdir()
+    before = {path.name: path.read_bytes() for path in kept}
+    with monkeypatch.context() as full:
+
+        def write(path, tensors):
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+        full.setattr("creps.training.snapshots.write_tensors", write)
+        with pytest.raises(CrepsError, match=r"no space for step-000000004.* make room and give"):
+            run_to(tmp_path / "run", config, pictures)
+    kept = (tmp_path / "run/snapshots").iterdir()
+    assert {path.name: path.read_bytes() for path in kept} == before
+    assert run_to(tmp_path / "run", config, pictures).step == config.steps
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_run_after_its_step_with_a_snapshot(tmp_path, pictures, number):
+    config = tiny()
+    run = open_run(tmp_path / "run", config, pictures)
+    stop = StopRequest()
+
+    class Killer:
+        def after_step(self, state, stats):
+            if state.step == 2:
+                os.kill(os.getpid(), number)
+
+        def at_end(self, state):
+            pass
+
+    callbacks = [Killer(), Snapshots(run.folder, config, record=run.record)]
+    before = signal.getsignal(number)
+    with stop_on_signals(stop):
+        train(run.state, run.pictures, config, callbacks=callbacks, stop=stop)
+    assert signal.getsignal(number) is before
+    assert stop.reason == f"stopped by {number.name}"
+    assert [p.name for p in snapshots(run.folder / "snapshots")] == ["step-000000002.safetensors"]
+
+
+def test_a_generator_of_one_fixed_grid_is_asked_for_that_alone(tmp_path, pictures, monkeypatch):
+    monkeypatch.setattr(Creps, "tileable", False)
+    whole = Creps.synthesize
+
+    def only_8(self, styles, grid):
+        if grid.shape != (8, 8):
+            raise GridError("this network paints 8x8 pixels")
+        return whole(self, styles, grid)
+
+    monkeypatch.setattr(Creps, "synthesize", only_8)
+    with pytest.raises(ConfigError, match=r"paint one fixed grid: set data.subpixel_shift=false"):
+        open_run(tmp_path / "run", tiny(), pictures)
+    with pytest.raises(GridError, match="paints 8x8 pixels"):
+        open_run(tmp_path / "run", tiny("height=16", "data.subpixel_shift=false"), pictures)
+    assert not (tmp_path / "run").exists()
+    assert open_run(tmp_path / "run", tiny("data.subpixel_shift=false"), pictures).state.step == 0
 
 
 def test_labels_must_match_the_networks(tmp_path, pictures):
@@ -302,7 +327,7 @@ def test_a_diverged_run_stops_with_advice_and_keeps_its_snapshot(tmp_path, pictu
     run = open_run(tmp_path / "run", config, pictures)
     with torch.no_grad():
         next(run.state.generator.parameters()).fill_(float("nan"))
-    log = Log(tmp_path / "run/log.jsonl", config, first_step=3)
+    log = Log(Journal(tmp_path / "run/log.jsonl", config, first_step=3), config)
     with pytest.raises(CrepsError, match="at step 4: the run has diverged"):
         train(run.state, run.pictures, config, callbacks=[log])
     assert [p.name for p in snapshots(tmp_path / "run/snapshots")] == ["step-000000003.safetensors"]
@@ -310,7 +335,7 @@ def test_a_diverged_run_stops_with_advice_and_keeps_its_snapshot(tmp_path, pictu
 
 def test_settings_of_a_run_that_cannot_work_are_refused():
     for change, message in [
-        ("batch=6", "multiple of minibatch_group"),
+        ("batch=6", "multiple of 4 = accumulate 1 x minibatch_group 4"),
         ("discriminator.resolution=16", "differs from the training resolution"),
         ("discriminator.label_dim=2", "label_dim: generator has 0, discriminator 2"),
         ("images=0", "at least 1"),
@@ -318,36 +343,6 @@ def test_settings_of_a_run_that_cannot_work_are_refused():
     ]:
         with pytest.raises(ConfigError, match=message):
             tiny(change)
-
-
-def test_a_new_run_starts_from_another_ones_weights(tmp_path, pictures):
-    first = run_to(tmp_path / "first", tiny(), pictures)
-    config = tiny("resolution=16", "discriminator.resolution=16", "seed=9")
-    second = open_run(tmp_path / "second", config, pictures, start=tmp_path / "first").state
-    assert second.step == 0
-    for name, weights in first.average.state_dict().items():
-        assert torch.equal(second.average.state_dict()[name], weights)
-    assert torch.equal(second.discriminator.out.weight, first.discriminator.out.weight)
-    same = open_run(tmp_path / "same", tiny("loss.r1_gamma=2"), pictures, start=tmp_path / "first")
-    assert same.state.step == 0
-    for mine, theirs in zip(
-        same.state.discriminator_optimizer.state.values(),
-        first.discriminator_optimizer.state.values(),
-        strict=True,
-    ):
-        assert torch.equal(mine["exp_avg_sq"], theirs["exp_avg_sq"])
-    model = open_run(tmp_path / "third", tiny("seed=9"), pictures, start=tmp_path / "first/model")
-    for ours, theirs in zip(
-        model.state.generator.parameters(), first.average.parameters(), strict=True
-    ):
-        assert torch.equal(ours, theirs)
-
-
-def test_another_generator_cannot_be_started_from(tmp_path, pictures):
-    run_to(tmp_path / "first", tiny(), pictures)
-    with pytest.raises(CheckpointError, match="holds another generator"):
-        open_run(tmp_path / "second", tiny("generator.w_dim=4"), pictures, start=tmp_path / "first")
-    assert not (tmp_path / "second").exists()
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -397,5 +392,5 @@ def test_windows_lie_on_the_plane_at_every_zoom():
 
 
 def test_zoom_beyond_the_detail_of_the_pictures_is_refused():
-    with pytest.raises(ConfigError, match=r"expected zoom from 1 to detail \(4\)"):
+    with pytest.raises(ConfigError, match=r"expected zoom from 1 to detail \(4; any with"):
         tiny("data.zoom=8")

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from creps.coordinates import AxisGrid, Canvas, PointGrid
     from creps.errors import CrepsError
     from creps.rendering.latents import latents
-    from creps.rendering.renderer import render
+    from creps.rendering.renderer import Renderer, render, render_tiles
+    from creps.rendering.tiles import Tile
 
 __version__ = "0.1.0"
 
@@ -30,11 +31,14 @@ _HOMES = {
     "Canvas": "creps.coordinates",
     "CrepsError": "creps.errors",
     "PointGrid": "creps.coordinates",
+    "Renderer": "creps.rendering.renderer",
+    "Tile": "creps.rendering.tiles",
     "from_pretrained": "creps.checkpoints.hub",
     "latents": "creps.rendering.latents",
     "load": "creps.checkpoints.native",
     "push_to_hub": "creps.checkpoints.hub",
     "render": "creps.rendering.renderer",
+    "render_tiles": "creps.rendering.renderer",
     "save": "creps.checkpoints.native",
     "save_pretrained": "creps.checkpoints.hub",
 }
@@ -46,11 +50,14 @@ __all__ = [
     "Canvas",
     "CrepsError",
     "PointGrid",
+    "Renderer",
+    "Tile",
     "from_pretrained",
     "latents",
     "load",
     "push_to_hub",
     "render",
+    "render_tiles",
     "save",
     "save_pretrained",
 ]

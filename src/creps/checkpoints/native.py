@@ -25,6 +25,8 @@ from creps.networks.base import Generator, build_generator, describe_generator
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
+OFFICIAL = (".pkl", ".pt")
+"""Endings of files that are converted before they are loaded."""
 METADATA_KEY = "creps"
 """Where the document lies in the metadata of a weights file."""
 
@@ -192,13 +194,15 @@ def _weights_file(path_or_name: str | os.PathLike[str]) -> Path:
     is_path = (
         not isinstance(path_or_name, str)
         or any(separator in text for separator in ("/", os.sep))
-        or path.suffix in (".safetensors", ".pkl")
+        or path.suffix in (".safetensors", *OFFICIAL)
         or any((path / name).is_file() for name in (WEIGHTS, CONFIG))
     )
     if not is_path:
         return packaged_path(text) / WEIGHTS
-    if path.suffix == ".pkl":
-        raise CheckpointError(f"{path} is a pickle: convert it with creps convert {path} --out DIR")
+    if path.suffix in OFFICIAL:
+        raise CheckpointError(
+            f"{path} is an official file: convert it with creps convert {path} --out DIR"
+        )
     weights = path / WEIGHTS if path.is_dir() else path
     if not weights.exists():
         raise CheckpointError(

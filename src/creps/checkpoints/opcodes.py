@@ -18,6 +18,8 @@ from creps.errors import CheckpointError
 
 LONGEST_NAME = 300
 """Bytes of a module's or a class's name."""
+MOST_INDICES = 2**20
+"""Whole numbers below this may be keys of state dictionaries."""
 
 Table = Mapping[tuple[str, str], Any]
 
@@ -42,6 +44,7 @@ def read_pickle(
     *,
     start: int = 0,
     persistent: Callable[[Any], Any] | None = None,
+    state_dicts: bool = False,
 ) -> tuple[Any, int]:
     """The plain tree in a pickle, and where the pickle ends.
 
@@ -51,13 +54,15 @@ def read_pickle(
             that must accept any arguments as hostile, or a value.
         start: first byte of the pickle.
         persistent: turns a persistent id into an object; without it such ids are refused.
+        state_dicts: also take what torch's state dictionaries have: small numbers as keys, and
+            attributes of a dictionary, which are dropped.
     Raises:
         CheckpointError: for a truncated or damaged pickle, and for anything not in `known`.
     Example:
         >>> read_pickle(memoryview(pickle.dumps({"size": [1, 2]})), {})[0]
         {'size': [1, 2]}
     """
-    machine = _Machine(data, known, start, persistent)
+    machine = _Machine(data, known, start, persistent, state_dicts=state_dicts)
     try:
         return machine.run(), machine.position
     except (IndexError, KeyError, TypeError, ValueError, OverflowError, struct.error) as error:
@@ -74,8 +79,11 @@ class _Machine:
         known: Table,
         start: int,
         persistent: Callable[[Any], Any] | None,
+        *,
+        state_dicts: bool,
     ) -> None:
         self.data, self.known, self.persistent = data, known, persistent
+        self.state_dicts = state_dicts
         self.position = start
         self.stack: list[Any] = []
         self.below_mark: list[list[Any]] = []
@@ -140,6 +148,8 @@ class _Machine:
 
     def build(self) -> None:
         state, target = self.stack.pop(), self.stack[-1]
+        if self.state_dicts and type(target) is dict:
+            return
         if not isinstance(target, StandIn):
             raise CheckpointError(f"refused state for a {type(target).__name__}")
         target.state = state
@@ -175,7 +185,10 @@ class _Machine:
         target = self.stack[-1]
         if type(target) is not dict:
             raise TypeError
-        target.update(zip(_names(items[::2]), items[1::2], strict=True))
+        keys = items[::2]
+        names = [key for key in keys if not (self.state_dicts and _is_small_number(key))]
+        _names(names)
+        target.update(zip(keys, items[1::2], strict=True))
 
     def add(self, items: list[Any]) -> None:
         target = self.stack[-1]
@@ -185,6 +198,11 @@ class _Machine:
 
     def remember(self, index: int) -> None:
         self.memo[index] = self.stack[-1]
+
+
+def _is_small_number(key: Any) -> bool:
+    """Whether a key is a number that hashes as fast as others, such as a parameter's index."""
+    return type(key) is int and 0 <= key < MOST_INDICES
 
 
 def _names(keys: list[Any]) -> list[str]:
@@ -218,6 +236,7 @@ _VALUES: dict[bytes, Callable[[_Machine], Any]] = {
     pickle.SHORT_BINBYTES: lambda m: m.take(m.integer(1)),
     pickle.BINBYTES: lambda m: m.take(m.integer(4)),
     pickle.BINBYTES8: lambda m: m.take(m.integer(8)),
+    pickle.BYTEARRAY8: lambda m: m.take(m.integer(8)),
     pickle.EMPTY_TUPLE: lambda m: (),
     pickle.EMPTY_LIST: lambda m: [],
     pickle.EMPTY_DICT: lambda m: {},

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from creps.checkpoints.numpy_values import NUMPY, ArrayValue, unwrapped
 from creps.checkpoints.opcodes import Known, StandIn, Table, read_pickle
 from creps.errors import CheckpointError
 
 MOST_MODULES = 10_000
 MOST_TENSORS = 100_000
 LONGEST_NAME = 300
+LONGEST_LIST = 64
 MOST_AXES = 8
 """More than official networks have; they keep a tree that shares its branches from growing wild."""
 
@@ -63,14 +65,40 @@ class OfficialModule(StandIn):
             CheckpointError: if the tree is no tree of modules and tensors.
         """
         found: dict[str, Tensor] = {}
+        for prefix, module in self._modules():
+            found.update(module._own_tensors(prefix))
+            if len(found) > MOST_TENSORS:
+                raise CheckpointError("modules with too many tensors")
+        return found
+
+    def attributes(self) -> dict[str, Any]:
+        """Plain settings of the modules inside, by dotted names such as "synthesis.b4.up".
+
+        Returns:
+            Numbers, words, None, short lists and tuples of them, and read-only NumPy arrays.
+            Private attributes, and those of this module itself, are left out.
+        Raises:
+            CheckpointError: if the tree is no tree of modules.
+        """
+        found: dict[str, Any] = {}
+        for prefix, module in self._modules():
+            if not prefix or not isinstance(module.state, dict):
+                continue
+            for name, value in module.state.items():
+                if not name.startswith("_") and _is_plain(value):
+                    found[prefix + name] = unwrapped(value)
+        return found
+
+    def _modules(self) -> Iterator[tuple[str, OfficialModule]]:
+        """Every module of the tree with its prefix: "" for this one, else "path.to.it."."""
         pending = [("", self)]
         for _ in range(MOST_MODULES):
             if not pending:
-                return found
+                return
             prefix, module = pending.pop()
-            if len(prefix) > LONGEST_NAME or len(found) > MOST_TENSORS:
-                raise CheckpointError("modules nested too deeply or with too many tensors")
-            found.update(module._own_tensors(prefix))
+            if len(prefix) > LONGEST_NAME:
+                raise CheckpointError("modules nested too deeply")
+            yield prefix, module
             for name, child in module._table("_modules").items():
                 if child is None:
                     continue
@@ -115,14 +143,6 @@ class OfficialPickle:
 
     networks: Mapping[str, OfficialModule]
     sha256: str
-
-
-@dataclass
-class Inert(StandIn):
-    """A NumPy value that no converter needs (yet): what was named, and with which arguments."""
-
-    arguments: tuple[Any, ...]
-    state: Any = None
 
 
 def read_official(path: Path) -> OfficialPickle:
@@ -171,8 +191,15 @@ def _set_of(names: Any = ()) -> set[str]:
     return set(names)
 
 
-def _inert(*arguments: Any) -> Inert:
-    return Inert(arguments)
+def _is_plain(value: Any) -> bool:
+    """Whether a setting is a number, a word, an array, or a short list of numbers and words."""
+    if isinstance(value, list | tuple):
+        return len(value) <= LONGEST_LIST and all(_is_atom(item) for item in value)
+    return _is_atom(value) or isinstance(value, ArrayValue)
+
+
+def _is_atom(value: Any) -> bool:
+    return value is None or isinstance(value, bool | int | float | str)
 
 
 def _storage(payload: Any) -> Tensor:
@@ -217,11 +244,11 @@ def _storage_type(persistent_id: Any) -> _StorageType:
     raise CheckpointError("a tensor storage with an unknown description")
 
 
-def _tensor(
+def rebuilt_tensor(
     storage: Any, offset: Any, size: Any, stride: Any, requires_grad: Any = False,
     hooks: Any = None, metadata: Any = None,
 ) -> Tensor:  # fmt: skip
-    """`torch._utils._rebuild_tensor_v2`, for sizes that lie within the storage."""
+    """`torch._utils._rebuild_tensor` and `_v2`, for sizes that lie within the storage."""
     numbers = (offset, *size, *stride)
     if not isinstance(storage, Tensor) or len(size) > MOST_AXES:
         raise CheckpointError("a tensor without a storage or with too many axes")
@@ -234,7 +261,7 @@ def _tensor(
     return storage.as_strided(size, stride, offset)
 
 
-def _parameter(data: Any, requires_grad: Any = False, hooks: Any = None) -> Any:
+def rebuilt_parameter(data: Any, requires_grad: Any = False, hooks: Any = None) -> Any:
     """`torch._utils._rebuild_parameter`: its data, checked where it is used."""
     return data
 
@@ -250,8 +277,9 @@ def _module_by_reference(class_name: str) -> Any:
 
 KNOWN: Table = {
     ("torch_utils.persistence", "_reconstruct_persistent_obj"): _module_of,
-    ("torch._utils", "_rebuild_parameter"): _parameter,
-    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+    ("torch._utils", "_rebuild_parameter"): rebuilt_parameter,
+    ("torch._utils", "_rebuild_tensor"): rebuilt_tensor,
+    ("torch._utils", "_rebuild_tensor_v2"): rebuilt_tensor,
     ("torch.storage", "_load_from_bytes"): _storage,
     ("torch.nn.modules.container", "Sequential"): _module_by_reference("Sequential"),
     ("torch.nn.modules.container", "ModuleList"): _module_by_reference("ModuleList"),
@@ -260,11 +288,6 @@ KNOWN: Table = {
     ("dnnlib.util", "EasyDict"): _empty_dict,
     ("builtins", "set"): _set_of,
     ("__builtin__", "set"): _set_of,
-    ("numpy", "dtype"): _inert,
-    ("numpy", "ndarray"): _inert,
-    ("numpy.core.multiarray", "scalar"): _inert,
-    ("numpy._core.multiarray", "scalar"): _inert,
-    ("numpy.core.multiarray", "_reconstruct"): _inert,
-    ("numpy._core.multiarray", "_reconstruct"): _inert,
+    **NUMPY,
 }
 """Every global an official network pickle names, and the function that stands in for it."""

@@ -10,13 +10,16 @@ from typing import Annotated, NoReturn, ParamSpec, TypeVar
 import typer
 
 from creps import __version__
-from creps.cli.data import portraits
+from creps.cli.data import COMMANDS as DATA_COMMANDS
 from creps.cli.demo import demo
 from creps.cli.generate import generate
-from creps.cli.models import convert, info
+from creps.cli.measuring import compare, diagnose, evaluate
+from creps.cli.models import convert, export, info
 from creps.cli.render import render
+from creps.cli.runs import COMMANDS as RUN_COMMANDS
 from creps.cli.train import train
 from creps.cli.video import COMMANDS as VIDEO_COMMANDS
+from creps.cli.web import export_site, serve
 from creps.errors import CrepsError
 
 P = ParamSpec("P")
@@ -29,7 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-data_app = typer.Typer(help="Make data sets to train on.", no_args_is_help=True)
+data_app = typer.Typer(help="Make data sets, and check yours.", no_args_is_help=True)
+train_app = typer.Typer(invoke_without_command=True)
 video_app = typer.Typer(help="Film a zoom, a pan, a turn, a morph, a warp.", no_args_is_help=True)
 
 
@@ -51,11 +55,6 @@ def _options(
     """Any-scale image synthesis: one generator, the same picture at any size."""
 
 
-@data_app.callback()
-def _data() -> None:
-    """Keeps `portraits` a subcommand although it is the only one."""
-
-
 def _interruptible(command: Callable[P, R]) -> Callable[P, R]:
     """The command, with Ctrl-C as an error of one line."""
 
@@ -69,12 +68,20 @@ def _interruptible(command: Callable[P, R]) -> Callable[P, R]:
     return _guarded
 
 
-for command in (generate, render, demo, info, convert, train):
+for command in (generate, render, demo, info, convert, export, evaluate, compare, diagnose):
     app.command()(_interruptible(command))
-data_app.command()(_interruptible(portraits))
+for web_command in (serve, export_site):
+    app.command()(_interruptible(web_command))
+for data_command in DATA_COMMANDS:
+    data_app.command()(_interruptible(data_command))
+# `creps train --preset ...` trains; what looks at runs is a subcommand: `creps train COMMAND RUN`.
+train_app.callback()(_interruptible(train))
+for look in RUN_COMMANDS:
+    train_app.command()(_interruptible(look))
 for film in VIDEO_COMMANDS:
     video_app.command()(_interruptible(film))
 app.add_typer(data_app, name="data")
+app.add_typer(train_app, name="train")
 app.add_typer(video_app, name="video")
 
 

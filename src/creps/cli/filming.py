@@ -15,22 +15,21 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from creps.cli.generate import fingerprint
-from creps.cli.parsing import parse_size, parse_window
+from creps.cli.options import ComputeDevice, Dtype, Exact
+from creps.cli.parsing import parse_size, parse_supersample, parse_window
+from creps.cli.progress import FULL, report
 from creps.errors import CrepsError, UsageError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from creps.coordinates import Window
     from creps.networks.base import Generator
     from creps.rendering.film.motion import Motion, Shot
     from creps.rendering.film.video import Film
-    from creps.rendering.renderer import Picture
+    from creps.rendering.renderer import Picture, Renderer
+    from creps.rendering.styling.styles import Recipe
     from creps.rendering.warps import Warp
 
 DEFAULT_SECONDS = 4.0
-INTERRUPTED = 1
-"""The exit code of Ctrl-C."""
 
 
 class Space(StrEnum):
@@ -49,12 +48,7 @@ class Order:
         typer.Option(help="Film to write: .mp4, .webm, .gif; no suffix: a folder of PNG frames."),
     ]
     model: Annotated[str, typer.Option(help="A packaged model, a folder or a file.")] = "portraits"
-    size: Annotated[
-        str | None,
-        typer.Option(
-            help="Pixels: 512, or HEIGHTxWIDTH as 720x1280.", show_default="the model's own"
-        ),
-    ] = None
+    size: Annotated[str, typer.Option(help="Pixels: 512, or HEIGHTxWIDTH as 720x1280.")] = "512"
     seconds: Annotated[
         float | None, typer.Option(help="How long it lasts.", show_default=f"{DEFAULT_SECONDS:g}")
     ] = None
@@ -80,8 +74,11 @@ class Order:
         int | None, typer.Option("--class", help="Class index, for class-conditional models.")
     ] = None
     supersample: Annotated[
-        int, typer.Option(help="Average NxN samples a pixel: fine detail shimmers less.")
-    ] = 1
+        str,
+        typer.Option(
+            help="Average NxN samples a pixel; auto: as many as keep fine detail from shimmering."
+        ),
+    ] = "auto"
     crf: Annotated[
         int | None,
         typer.Option(help="Quality, the lower the better.", show_default="mp4 18, webm 24"),
@@ -90,11 +87,14 @@ class Order:
         bool,
         typer.Option("--overwrite", help="Replace a film that is there, or frames of another."),
     ] = False
+    device: ComputeDevice = None
+    dtype: Dtype = None
+    exact: Exact = False
 
     @property
-    def pixels(self) -> tuple[int, int] | None:
-        """(height, width), or None for the model's own resolution, which is square."""
-        return None if self.size is None else parse_size(self.size)
+    def pixels(self) -> tuple[int, int]:
+        """(height, width)."""
+        return parse_size(self.size)
 
     def window(self, text: str | None) -> Window:
         """The window of a text; by default the unit square in the shape of the frames."""
@@ -102,15 +102,13 @@ class Order:
 
         if text is not None:
             return parse_window(text)
-        return undistorted_window(*self.pixels or (1, 1))
+        return undistorted_window(*self.pixels)
 
     def film(self) -> Film:
         """The file to write; refuses options that make no sense."""
-        from creps.rendering.antialias import MOST_SAMPLES
         from creps.rendering.film.video import Film
 
-        if not 1 <= self.supersample <= MOST_SAMPLES:
-            raise UsageError(f"supersample {self.supersample}: expected 1 to {MOST_SAMPLES}")
+        parse_supersample(self.supersample)
         if self.frames is not None and self.seconds is not None:
             raise UsageError("--frames and --seconds given: expected one of them")
         seconds = DEFAULT_SECONDS if self.seconds is None else self.seconds
@@ -172,6 +170,7 @@ def shoot(order: Order, scene: Scene) -> None:
 
     from creps.rendering.film.camera import render_shot
     from creps.rendering.film.motion import parse_easing, shots
+    from creps.rendering.renderer import Renderer
     from creps.rendering.styling.styles import SeedPath, styles_of
 
     started = time.perf_counter()
@@ -181,27 +180,31 @@ def shoot(order: Order, scene: Scene) -> None:
     script = shots(scene.motion, count=film.count, easing=easing, loop=order.loop)
     path = SeedPath(scene.seeds, closed=order.loop, space=scene.space.value)
     warp = _parse_warp(scene.bend)
-    if order.pixels is not None:
-        _refuse(order, film, script, order.pixels)
+    size = order.pixels
+    _refuse(order, film, script, size)
     from creps.checkpoints.native import load
 
     generator = load(order.model)
-    size = order.pixels or (generator.config.resolution, generator.config.resolution)
-    _refuse(order, film, script, size)
     label = None if order.label is None else torch.tensor([order.label])
 
+    @functools.lru_cache(maxsize=1)  # frames of one latent share its lines and tables
     @torch.inference_mode()
-    def styles(shot: Shot) -> Tensor:
-        recipe = path.at(shot.position)
-        return styles_of(recipe, generator, label=label, truncation=order.truncation)
+    def renderer(recipe: Recipe) -> Renderer:
+        styles = styles_of(recipe, generator, label=label, truncation=order.truncation)
+        return Renderer(generator, styles=styles, device=order.device, dtype=order.dtype)
 
     def frame(index: int) -> Picture:
         shot = script[index]
         return render_shot(
-            generator, styles(shot), shot, size=size, warp=warp, supersample=order.supersample
+            renderer(path.at(shot.position)),
+            shot,
+            size=size,
+            warp=warp,
+            supersample=parse_supersample(order.supersample),
+            exact=order.exact,
         )
 
-    styles(script[0])  # refuses labels that are none before anything is written
+    renderer(path.at(script[0].position))  # refuses what is none before anything is written
     rendered = _write(film, frame, size=size, settings=_settings(order, scene, generator))
     kept = film.count - rendered
     typer.echo(
@@ -221,13 +224,13 @@ def _parse_warp(text: str | None) -> Warp | None:
 
 def _refuse(order: Order, film: Film, script: list[Shot], size: tuple[int, int]) -> None:
     """Refuse frames that cannot be rendered or written, before any is made."""
-    from creps.rendering.film.motion import refuse_beyond_precision
     from creps.rendering.requests import RenderRequest, refuse_beyond_memory
+    from creps.rendering.views import refuse_beyond_precision
 
     film.refuse_size(*size)
     for shot in script:
         RenderRequest(size=size, window=shot.window, truncation=order.truncation)
-        refuse_beyond_precision(shot, *size)
+        refuse_beyond_precision(shot.window, *size)
     refuse_beyond_memory(*size)
 
 
@@ -247,7 +250,9 @@ def _settings(order: Order, scene: Scene, generator: Generator) -> dict[str, Any
         "warp": scene.bend,
         "easing": order.easing or scene.easing,
         "loop": order.loop,
-        "supersample": order.supersample,
+        "supersample": parse_supersample(order.supersample),
+        "exact": order.exact or None,
+        "dtype": order.dtype,
         "credits": generator.record.get("credits"),
     }
     return {name: value for name, value in settings.items() if value is not None}
@@ -261,55 +266,23 @@ def _write(
     settings: dict[str, Any],
 ) -> int:
     """`write_video` behind a bar; Ctrl-C is one line that says what is kept."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
     from creps.rendering.film.video import write_video
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    progress = _Pace()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("rendering", total=film.count, rate="")
+    with report("rendering", unit="frames", per_unit=1) as told:
 
         def show(done: int, count: int) -> None:
-            what = "rendering" if done < count else "encoding"
-            bar.update(task, completed=done, rate=progress.rate(done), description=what)
+            told(done, count)
+            told.describe("rendering" if done < count else "encoding")
 
         try:
             return write_video(film, frame, size=size, settings=settings, progress=show)
         except KeyboardInterrupt:
-            stopped = CrepsError(
-                f"interrupted: {progress.done} of {film.count} frames are in {film.frames_path}, "
-                "the same command goes on"
-            )
-            stopped.exit_code = INTERRUPTED
-            raise stopped from None
-
-
-class _Pace:
-    """Frames there, and frames a second since the first report."""
-
-    def __init__(self) -> None:
-        self.done = 0
-        self.first: int | None = None
-        self.started = 0.0
-
-    def rate(self, done: int) -> str:
-        """Note that so many frames are there; the pace as text."""
-        self.done = done
-        if self.first is None:
-            self.first, self.started = done, time.perf_counter()
-            return ""
-        return f"{(done - self.first) / (time.perf_counter() - self.started):.1f} frames/s"
+            stop = "interrupted"
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            stop = f"{error.filename}: {error.strerror}"
+    raise CrepsError(
+        f"{stop}: {round(told.share * film.count)} of {film.count} frames are in "
+        f"{film.frames_path}, the same command goes on"
+    )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -14,12 +15,28 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from creps import __version__
-from creps.cli.options import Cutoff, Label, Model, Truncation
-from creps.cli.parsing import parse_seeds, parse_size, parse_window
+from creps.cli.options import (
+    PICTURE,
+    ComputeDevice,
+    Cutoff,
+    Dpi,
+    Dtype,
+    Label,
+    Model,
+    Pan,
+    Size,
+    Supersample,
+    Truncation,
+    Window,
+    Zoom,
+)
+from creps.cli.parsing import parse_seeds, parse_supersample
+from creps.cli.viewing import View
 
 if TYPE_CHECKING:
     from creps.coordinates import Canvas
     from creps.networks.base import Generator
+    from creps.rendering.renderer import Picture
     from creps.rendering.requests import RenderRequest
 
 
@@ -33,30 +50,29 @@ class PictureFormat(StrEnum):
 
 def generate(
     model: Model = "portraits",
-    seeds: Annotated[str, typer.Option(help="Seeds such as 7, 0-7 or 0-7,12.")] = "0-7",
+    seeds: Annotated[
+        str, typer.Option(help="Seeds such as 7, 0-7 or 0-7,12.", rich_help_panel=PICTURE)
+    ] = "0-7",
     out: Annotated[Path, typer.Option(help="Folder for the pictures; made if missing.")] = Path(
         "out"
     ),
-    size: Annotated[
-        str | None,
-        typer.Option(help="Pixels: 1024, or HEIGHTxWIDTH as 768x1280. Default: the model's own."),
-    ] = None,
-    window: Annotated[
-        str | None,
-        typer.Option(
-            help="Y0,X0,Y1,X1: this part of the plane fills the picture; the model was trained on "
-            "0,0,1,1, beyond it extrapolates. Default: 0,0,1,1, widened to fit."
-        ),
-    ] = None,
     truncation: Truncation = 1.0,
     cutoff: Cutoff = None,
     label: Label = None,
+    size: Size = None,
+    dpi: Dpi = None,
+    zoom: Zoom = None,
+    pan: Pan = None,
+    window: Window = None,
+    supersample: Supersample = "1",
     kind: Annotated[
         PictureFormat, typer.Option("--format", help="File format of the pictures.")
     ] = PictureFormat.png,
     grid: Annotated[
         bool, typer.Option("--grid", help="Also write all pictures on one sheet: OUT/grid.png.")
     ] = False,
+    device: ComputeDevice = None,
+    dtype: Dtype = None,
     tile: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Make pictures of a model: OUT/seed0000.png and so on, replacing files of the same names.
@@ -64,26 +80,42 @@ def generate(
     Each file holds its seed and settings. Equal seeds show the same picture at every size.
     """
     from creps.rendering.latents import checked_seed
-    from creps.rendering.requests import DEFAULT_TILE, RenderRequest
+    from creps.rendering.requests import checked_device, checked_dtype
 
     wanted = parse_seeds(seeds)
     checked_seed(max(wanted))
-    request = RenderRequest(
-        size=None if size is None else parse_size(size),
-        window=None if window is None else parse_window(window),
-        truncation=truncation,
-        truncation_cutoff=cutoff,
-        tile=DEFAULT_TILE if tile is None else tile,
-    )
+    view = View(size=size, dpi=dpi, zoom=zoom, pan=pan, window=window)
+    request = view.request(truncation=truncation, truncation_cutoff=cutoff)
+    if tile is not None:
+        request = replace(request, tile=tile)
+    samples = parse_supersample(supersample)
     from creps.checkpoints.native import load
+    from creps.rendering.renderer import render
 
     started = time.perf_counter()
     generator = load(model)
     canvas = request.canvas(generator)
     _refuse_too_big(canvas, generator, kind, len(wanted) if grid else 1)
+    where = checked_device(device, generator)
+    checked_dtype(dtype, where)
     out.mkdir(parents=True, exist_ok=True)
+    noted = {
+        "dpi": view.resolution,
+        "supersample": None if samples == 1 else samples,
+        "dtype": dtype,
+    }
     settings = settings_of(model, generator, request, label=label)
-    names = _write_all(generator, request, wanted, out, settings=settings, kind=kind, grid=grid)
+    settings |= {name: value for name, value in noted.items() if value is not None}
+    make = partial(
+        render,
+        generator,
+        label=label,
+        supersample=samples,
+        device=where,
+        dtype=dtype,
+        **asdict(request),
+    )
+    names = _write_all(make, wanted, out, settings=settings, kind=kind, grid=grid)
     written = names[0] if len(names) == 1 else f"{names[0]} .. {names[-1]}"
     typer.echo(
         f"{len(names)} file{'s' if len(names) > 1 else ''} in {out}: {written}, "
@@ -123,14 +155,16 @@ def fingerprint(generator: Generator) -> str:
 
 
 def progress_bar(what: str) -> Progress:
-    """The bar of a render, on stderr, gone when it is done."""
+    """The bar of a render, on stderr, gone when it is done; nothing where that is no terminal."""
+    console = Console(stderr=True)
     return Progress(
         TextColumn(what),
         BarColumn(),
         TextColumn("{task.percentage:3.0f} %  {task.description}"),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
+        disable=not console.is_terminal,  # rich would leave an empty line behind
     )
 
 
@@ -149,8 +183,7 @@ def _refuse_too_big(
 
 
 def _write_all(
-    generator: Generator,
-    request: RenderRequest,
+    make: Callable[..., Picture],
     seeds: list[int],
     out: Path,
     *,
@@ -159,7 +192,6 @@ def _write_all(
     grid: bool,
 ) -> list[str]:
     """Render and write one file a seed, and the sheet; the names of the files."""
-    from creps.rendering.renderer import render
     from creps.rendering.sheets import contact_sheet
     from creps.rendering.writers import save_picture
 
@@ -168,13 +200,7 @@ def _write_all(
         task = bar.add_task("", total=len(seeds))
         for count, seed in enumerate(seeds):
             bar.update(task, description=f"seed {seed}")
-            picture = render(
-                generator,
-                seed=seed,
-                label=settings.get("class"),
-                progress=partial(advance, bar, task, count),
-                **asdict(request),
-            )
+            picture = make(seed=seed, progress=partial(advance, bar, task, count))
             names.append(f"seed{seed:04d}.{kind.value}")
             save_picture(out / names[-1], picture, settings={"seed": seed, **settings})
             if grid:

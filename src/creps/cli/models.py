@@ -1,4 +1,4 @@
-"""`creps info` and `creps convert`: what a model is, and official pickles as models of ours."""
+"""`creps info`, `convert` and `export`: what a model is, models from and for other programs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from creps.cli import options
 from creps.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,23 +47,59 @@ def info(
 
 
 def convert(
-    pickle: Annotated[Path, typer.Argument(help="An official CREPS network-snapshot-*.pkl.")],
+    source: Annotated[
+        Path,
+        typer.Argument(help="An official network-snapshot-*.pkl, or a .pt of state dictionaries."),
+    ],
     out: Annotated[Path, typer.Option(help="Directory to write, or a .safetensors file.")],
     which: Annotated[str, typer.Option(help="G_ema (the averaged one) or G.")] = "G_ema",
     overwrite: Annotated[bool, typer.Option(help="Replace a model that is there.")] = False,
 ) -> None:
-    """Convert an official CREPS pickle; nothing in the pickle is run."""
+    """Convert an official model of any family known here; nothing in its file is run."""
     if out.exists() and not overwrite:
         raise UsageError(f"{out} exists: give another --out, or --overwrite to replace the model")
     from creps.checkpoints.native import WEIGHTS, save
-    from creps.checkpoints.official.conversion import convert_pickle
+    from creps.checkpoints.official.conversion import convert as convert_official
 
-    generator, record = convert_pickle(pickle, which=which)
+    generator, record = convert_official(source, which=which)
     save(generator, out, record=record)
     weights = out / WEIGHTS if out.is_dir() else out
     print(f"wrote {out}")
     print(f"sha256 {hashlib.sha256(weights.read_bytes()).hexdigest()}  {weights.name}")
     print(record["credits"])
+
+
+def export(
+    model: options.Model = "portraits",
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("model.onnx"),
+    format: Annotated[str, typer.Option(help="onnx.")] = "onnx",
+    start: Annotated[
+        str, typer.Option(help="What the file draws from: styles, or z, which maps inside.")
+    ] = "styles",
+    mapping: Annotated[
+        Path | None, typer.Option(help="Also write the way from z to styles, to this file.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace files that are there.")] = False,
+) -> None:
+    """Write a CREPS or CIPS model for other programs: ONNX, of any height and width."""
+    if format != "onnx":
+        raise UsageError(f"format {format!r}: expected onnx")
+    if start not in ("styles", "z"):
+        raise UsageError(f"start {start!r}: expected styles or z")
+    if mapping == out:
+        raise UsageError(f"--out and --mapping are both {out}: give two files")
+    for file in (out, mapping):
+        if file is not None and file.exists() and not overwrite:
+            raise UsageError(f"{file} exists: give another name, or --overwrite to replace it")
+    from creps.checkpoints.export import export_mapping, export_onnx
+    from creps.checkpoints.native import load
+
+    generator = load(model)
+    error = export_onnx(generator, out, start="z" if start == "z" else "styles")
+    print(f"wrote {out}: {error:.1e} from PyTorch at worst, at three sizes")
+    if mapping is not None:
+        error = export_mapping(generator, mapping)
+        print(f"wrote {mapping}: {error:.1e} from PyTorch at worst")
 
 
 def _facts(summary: ModelSummary) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Words of the command line that several subcommands share: seeds, sizes, windows."""
+"""Words of the command line that several subcommands share: seeds, sizes, points, windows."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ from creps.errors import UsageError
 
 MOST_SEEDS = 1_000_000
 """More pictures than this in one command are taken for a mistake."""
+
+UNITS: dict[str | None, float] = {"cm": 2.54, "mm": 25.4, "in": 1.0}
+"""How many of a unit of length make an inch."""
+
+MOST_DPI = 65_535
+"""What the 16 bits of a JPEG's density can hold."""
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -32,21 +38,76 @@ def parse_seeds(text: str) -> list[int]:
     return list(dict.fromkeys(seed for part in ranges for seed in part))
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """(height, width) of `1024` (a square) or `768x1280` (height x width).
+def parse_size(text: str, *, dpi: float | None = None, across: int = 1) -> tuple[int, int]:
+    """(height, width) in pixels of `1024`, `768x1280`, or of a print size such as `30x40cm`.
+
+    Args:
+        text: height and width, always in this order, in pixels or with a unit: cm, mm, in.
+        dpi: pixels an inch, which a print size needs; see `parse_dpi`.
+        across: one number alone is the height of a scene so many times as wide; 1: a square.
+    Raises:
+        UsageError: for anything else.
+    Example:
+        >>> parse_size("768x1280"), parse_size("10x15cm", dpi=300), parse_size("256", across=3)
+        ((768, 1280), (1181, 1772), (256, 768))
+    """
+    match = re.fullmatch(
+        r"\s*(\d{1,9}(?:\.\d+)?)\s*(?:[x×]\s*(\d{1,9}(?:\.\d+)?)\s*)?(cm|mm|in|px)?\s*",
+        text.lower(),
+    )
+    unit = match[3] if match else None
+    sides = [side for side in match.groups()[:2] if side] if match else []
+    if not sides or (unit not in UNITS and any("." in side for side in sides)):
+        raise UsageError(
+            f"size {text!r}: expected pixels such as 1024 or HEIGHTxWIDTH as 768x1280, "
+            "or a print size as 30x40cm, 300x400mm, 8x10in"
+        )
+    if unit in UNITS:
+        if dpi is None:
+            raise UsageError(
+                f"size {text!r} is a length: say how many pixels an inch too, such as --dpi 300"
+            )
+        pixels = [round(float(side) / UNITS[unit] * dpi) for side in sides]
+    else:
+        pixels = [int(side) for side in sides]
+    return pixels[0], pixels[1] if len(pixels) > 1 else pixels[0] * across
+
+
+def parse_dpi(text: str) -> float:
+    """Pixels an inch, 1 to 65,535, which all formats can note.
 
     Raises:
         UsageError: for anything else.
     Example:
-        >>> parse_size("768x1280")
-        (768, 1280)
+        >>> parse_dpi("300")
+        300.0
     """
-    match = re.fullmatch(r"\s*(\d+)\s*(?:[x×]\s*(\d+)\s*)?", text.lower())
-    if not match:
-        raise UsageError(
-            f"size {text!r}: expected pixels such as 1024, or HEIGHTxWIDTH as 768x1280"
-        )
-    return int(match[1]), int(match[2] or match[1])
+    try:
+        dpi = float(text)
+    except ValueError:
+        dpi = 0.0
+    if not 1 <= dpi <= MOST_DPI:  # also refuses NaN
+        raise UsageError(f"dpi {text!r}: expected pixels an inch, 1 to {MOST_DPI}, such as 300")
+    return dpi
+
+
+def parse_point(text: str, name: str) -> tuple[float, float]:
+    """(y, x) of `0.25,0.5`, in plane units.
+
+    Args:
+        text: the point.
+        name: of the option, for the error.
+    Raises:
+        UsageError: if these are not two numbers.
+    Example:
+        >>> parse_point("0.25,0.5", "pan")
+        (0.25, 0.5)
+    """
+    try:
+        y, x = (float(word) for word in text.split(","))
+    except ValueError:
+        raise UsageError(f"{name} {text!r}: expected two numbers Y,X") from None
+    return y, x
 
 
 def parse_window(text: str) -> tuple[float, float, float, float]:
@@ -74,7 +135,7 @@ def parse_supersample(text: str) -> int | Literal["auto"]:
         >>> parse_supersample("4"), parse_supersample("auto")
         (4, 'auto')
     """
-    from creps.rendering.antialias import MOST_SAMPLES
+    from creps.rendering.drawing.antialias import MOST_SAMPLES
 
     if text.strip().lower() == "auto":
         return "auto"

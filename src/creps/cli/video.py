@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from creps.cli.filming import Order, Scene, Space, films, shoot
-from creps.cli.parsing import parse_seeds, parse_window
+from creps.cli.parsing import parse_point, parse_seeds, parse_window
 from creps.errors import UsageError
 
 if TYPE_CHECKING:
-    from creps.rendering.film.motion import Motion, Point
+    from creps.rendering.film.motion import Motion
 
 DEFAULT_OCTAVES = 3.0
 WHOLE = "0,0,1,1, widened to keep its shape"
@@ -54,7 +54,7 @@ def zoom(
     motion: Motion
     if to_window is None:
         middle = (start[0] + start[2]) / 2, (start[1] + start[3]) / 2
-        about = middle if focus is None else _parse_point(focus, "focus")
+        about = middle if focus is None else parse_point(focus, "focus")
         motion = Zoom(start, about, DEFAULT_OCTAVES if octaves is None else octaves)
     elif octaves is not None or focus is not None:
         raise UsageError("--to-window says where the zoom ends: leave --octaves and --focus out")
@@ -80,7 +80,7 @@ def pan(
     start = order.window(from_window)
     if (to is None) == (to_window is None):
         raise UsageError("where does the pan end? expected either --to Y,X or --to-window")
-    end = order.window(to_window) if to is None else window_about(start, _parse_point(to, "to"))
+    end = order.window(to_window) if to is None else window_about(start, parse_point(to, "to"))
     shoot(order, Scene(motion=Pan(start, end), easing="smoothstep", seeds=(seed,)))
 
 
@@ -136,12 +136,3 @@ def warp(
 
 COMMANDS = (zoom, pan, rotate, interpolate, warp)
 """The subcommands of `creps video`."""
-
-
-def _parse_point(text: str, name: str) -> Point:
-    """(y, x) of `0.25,0.5`."""
-    try:
-        y, x = (float(word) for word in text.split(","))
-    except ValueError:
-        raise UsageError(f"{name} {text!r}: expected two numbers Y,X") from None
-    return y, x

@@ -7,18 +7,25 @@ the same window's grid, is asked for exactly those pixels.
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from creps.coordinates import WHOLE_PLANE, Canvas, Window
-from creps.data.sources import ImageSource, square
-from creps.errors import DataError, GridError
+from creps.data.loading import Pictures, load_batches, shuffled_indices
+from creps.errors import GridError
+
+__all__ = [
+    "Batch",
+    "Pictures",
+    "area_weights",
+    "load_batches",
+    "shifted_window",
+    "shuffled_indices",
+    "take_window",
+]
 
 
 @dataclass(frozen=True)
@@ -27,13 +34,32 @@ class Batch:
 
     Attributes:
         image: (B, C, H, W) float32 in [-1, 1].
-        region: the canvas of the patch: its window of the plane and its size, shared by the batch.
+        region: the canvas of the patch: its window of the plane and its size, shared by the batch;
+            of size and sampling alone where `windows` are given.
         label: (B,) class indices, or None.
+        windows: (B, 4) float64 windows (y0, x0, y1, x1), one for each patch, where they differ: on
+            the processor, whatever holds the patches; None where `region` is everybody's.
     """
 
     image: Tensor
     region: Canvas
     label: Tensor | None
+    windows: Tensor | None = None
+
+    def parts(self) -> Iterator[tuple[slice, Canvas]]:
+        """Neighbours that share a window, with the canvas of that window, in order.
+
+        A generator paints one grid at a time: it is called once for each part. Patches drawn in
+        groups (`NativePatches.group`) make few parts.
+        """
+        if self.windows is None:
+            yield slice(0, len(self.image)), self.region
+            return
+        windows = self.windows.tolist()
+        starts = [k for k in range(len(windows)) if k == 0 or windows[k] != windows[k - 1]]
+        for start, stop in zip(starts, [*starts[1:], len(windows)], strict=True):
+            y0, x0, y1, x1 = windows[start]
+            yield slice(start, stop), replace(self.region, window=(y0, x0, y1, x1))
 
 
 def area_weights(source: int, start: float, stop: float, count: int) -> Tensor:
@@ -77,106 +103,3 @@ def shifted_window(shift: tuple[float, float], size: int) -> Window:
     dy, dx = shift[0] / size, shift[1] / size
     y0, x0, y1, x1 = WHOLE_PLANE
     return (y0 + dy, x0 + dx, y1 + dy, x1 + dx)
-
-
-class Pictures(Dataset[tuple[np.ndarray, int, int]]):
-    """Square pictures of one size and their labels, decoded on demand.
-
-    Args:
-        source: the images.
-        size: pixels a side; each image is centre-cropped and resampled to it.
-        mirror: every picture also as its mirror image, as a second half of the set.
-        labels: give the source's class of each picture, -1 otherwise.
-
-    An image that turns out to be broken only when it is decoded is replaced by the next good one.
-    """
-
-    def __init__(self, source: ImageSource, *, size: int, mirror: bool, labels: bool) -> None:
-        self.source, self.size, self.mirror, self.labels = source, size, mirror, labels
-
-    def __len__(self) -> int:
-        return len(self.source) * (2 if self.mirror else 1)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, int, int]:
-        """((C, size, size) uint8, label, index of the image if it is broken, else -1)."""
-        wanted = index % len(self.source)
-        image, pixels = self._first_good(wanted)
-        picture = square(pixels, self.size).transpose(2, 0, 1)
-        if index >= len(self.source):
-            picture = picture[:, :, ::-1]
-        label = self.source.label(image) if self.labels else None
-        broken = -1 if image == wanted else wanted
-        return np.ascontiguousarray(picture), -1 if label is None else label, broken
-
-    def _first_good(self, first: int) -> tuple[int, np.ndarray]:
-        """Index and pixels of the first image from `first` on that can be decoded."""
-        count = len(self.source)
-        for image in (*range(first, count), *range(first)):
-            try:
-                return image, self.source.image(image)
-            except DataError as error:
-                last = error
-        raise DataError(f"none of {count} images can be decoded, the last: {last}")
-
-
-def shuffled_indices(count: int, *, batch: int, seed: int, first_step: int) -> Iterator[list[int]]:
-    """Indices of batch after batch, from step `first_step` on: every picture once an epoch.
-
-    The order of an epoch depends on (seed, epoch) alone, so a resumed run sees the same pictures.
-
-    Raises:
-        DataError: if the set is empty.
-    """
-    if count < 1:
-        raise DataError("no pictures to train on")
-    position, epoch, order = first_step * batch, -1, np.empty(0, dtype=np.int64)
-    while True:
-        indices = []
-        for place in range(position, position + batch):
-            if place // count != epoch:
-                epoch = place // count
-                order = np.random.default_rng([seed, epoch]).permutation(count)
-            indices.append(int(order[place % count]))
-        position += batch
-        yield indices
-
-
-def load_batches(
-    pictures: Pictures,
-    *,
-    batch: int,
-    seed: int,
-    first_step: int,
-    workers: int,
-    on_broken: Callable[[str], None],
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Endless batches of whole pictures: ((B, C, S, S) uint8, (B,) labels), in the shuffled order.
-
-    Args:
-        pictures: the set.
-        batch: pictures a step.
-        seed: of the order.
-        first_step: where to go on; step k is the same whatever came before.
-        workers: processes that decode ahead; 0 decodes in this one.
-        on_broken: told the name of each image that cannot be decoded, once.
-    """
-    order = shuffled_indices(len(pictures), batch=batch, seed=seed, first_step=first_step)
-    loader: DataLoader[tuple[np.ndarray, int, int]] = DataLoader(
-        pictures,
-        batch_sampler=order,
-        num_workers=workers,
-        prefetch_factor=4 if workers else None,
-        worker_init_fn=_ignore_signals,
-    )
-    told: set[int] = set()
-    for images, labels, broken in loader:
-        for image in set(broken.tolist()) - told - {-1}:
-            told.add(image)
-            on_broken(pictures.source.names[image])
-        yield images, labels
-
-
-def _ignore_signals(worker: int) -> None:
-    """Leave Ctrl-C and SIGTERM, which reach the whole process group, to the training process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -14,6 +14,7 @@ from creps.config import from_dict, to_dict
 from creps.coordinates import AxisGrid, PointGrid, Sampling
 from creps.errors import ConfigError, UsageError, nearest
 from creps.networks.layers import MappingNetwork, one_hot_labels
+from creps.networks.prepared import Prepared
 
 Grid = AxisGrid | PointGrid
 
@@ -27,7 +28,10 @@ class Generator(nn.Module, ABC):
         config: the frozen dataclass the network was built from.
         mapping: the network from latents to intermediate latents w.
         num_styles: K, how many style vectors steer the synthesis.
-        margin: pixels of context a tile needs on each side; 0 for pixel-wise families.
+        margin: pixels of context a tile needs on each side; 0 for pixel-wise families. Tiles are
+            then asked for with so many pixels more on each side, which are cut off.
+        tileable: whether parts of a picture may be asked for; False for families that paint one
+            fixed grid: they are asked for whole pictures.
         record: where the weights come from (training, source, credits), as JSON types; empty for a
             fresh network.
     """
@@ -36,6 +40,7 @@ class Generator(nn.Module, ABC):
     mapping: MappingNetwork
     num_styles: int
     margin: int = 0
+    tileable: bool = True
     record: Mapping[str, Any] = MappingProxyType({})
 
     @property
@@ -79,11 +84,17 @@ class Generator(nn.Module, ABC):
         )
         w = self.mapping(z, one_hot)
         styles = w.unsqueeze(1).repeat(1, self.num_styles, 1)
+        return self.truncate(styles, truncation=truncation, truncation_cutoff=truncation_cutoff)
+
+    def truncate(
+        self, styles: Tensor, *, truncation: float, truncation_cutoff: int | None = None
+    ) -> Tensor:
+        """Styles (B, K, D) moved towards the average picture; arguments as `map`."""
         if truncation == 1.0:
             return styles
         average = self.mapping.average
         truncated = average + truncation * (styles - average)
-        keep = torch.arange(self.num_styles, device=w.device) >= (
+        keep = torch.arange(self.num_styles, device=styles.device) >= (
             self.num_styles if truncation_cutoff is None else truncation_cutoff
         )
         return torch.where(keep[:, None], styles, truncated)
@@ -98,6 +109,26 @@ class Generator(nn.Module, ABC):
         Returns:
             (B, C, H, W) in the weights' precision, nominal range [-1, 1], not clipped.
         """
+
+    def prepare(
+        self,
+        styles: Tensor,
+        *,
+        device: torch.device | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> Prepared | None:
+        """A network folded for the pictures of one latent, where the family has such a thing.
+
+        It makes the pictures of `synthesize` to rounding, faster. The generator stays as it is.
+
+        Args:
+            styles: (1, K, D) from `map`.
+            device: where it is to work; the generator's own by default.
+            dtype: its precision; the generator's own by default.
+        Returns:
+            the prepared network; None if there is no other way than `synthesize`.
+        """
+        return None
 
     def forward(self, z: Tensor, label: Tensor | None, grid: Grid) -> Tensor:
         """`synthesize(map(z, label), grid)`, for wrappers that call modules."""
@@ -123,6 +154,17 @@ def families() -> list[str]:
     return sorted(_FAMILIES)
 
 
+def family_config(family: str) -> type:
+    """The config dataclass of a family.
+
+    Raises:
+        ConfigError: for an unknown family.
+    """
+    if family not in _FAMILIES:
+        raise ConfigError(f"unknown generator family {family!r}: {nearest(family, _FAMILIES)}")
+    return _FAMILIES[family][1]
+
+
 def build_generator(family: str, config: Mapping[str, Any] | Any) -> Generator:
     """A freshly initialised generator in evaluation mode, on the CPU.
 
@@ -132,11 +174,10 @@ def build_generator(family: str, config: Mapping[str, Any] | Any) -> Generator:
     Raises:
         ConfigError: for an unknown family or setting.
     """
-    if family not in _FAMILIES:
-        raise ConfigError(f"unknown generator family {family!r}: {nearest(family, _FAMILIES)}")
-    kind, config_kind = _FAMILIES[family]
+    config_kind = family_config(family)
     if isinstance(config, Mapping):
         config = from_dict(config_kind, config)
+    kind, _ = _FAMILIES[family]
     return kind(config).eval().requires_grad_(False)
 
 

@@ -26,8 +26,8 @@ from creps.errors import ConfigError, GridError, UsageError
 from creps.networks.base import Generator, Grid, register_family
 from creps.networks.blending import blended_map, blended_modulation
 from creps.networks.layers import EqualizedLinear, MappingNetwork, ModulatedLinear
+from creps.networks.prepared import Axis, Prepared
 
-Axis = Literal["rows", "columns"]
 Composition = Literal["layerwise", "sum", "once", "dense"]
 
 LINE_SCALE = math.sqrt(0.5)
@@ -335,6 +335,17 @@ class Creps(Generator):
                 features = blended_modulation(layer, features, styles[:, -1], mixture)
             rgb = rgb + blended_modulation(block.to_rgb, features, styles[:, -1], mixture)
         return rgb.unflatten(2, weights.shape[1:])
+
+    def prepare(
+        self,
+        styles: Tensor,
+        *,
+        device: torch.device | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> Prepared | None:
+        from creps.networks.creps_inference import prepare  # which builds on this module
+
+        return prepare(self, styles, device=device, dtype=dtype) if self.separable else None
 
     def synthesize(self, styles: Tensor, grid: Grid) -> Tensor:
         return self._colour(self._fuse(self._composed_maps(styles, grid)), styles).unflatten(

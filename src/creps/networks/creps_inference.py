@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
@@ -24,11 +24,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from creps.errors import GridError, UsageError
-from creps.networks.creps import LINE_SCALE, Axis, Creps, Decoder, LineBlock, RefinementBlock
+from creps.networks.creps import LINE_SCALE, Creps, Decoder, LineBlock, RefinementBlock
 from creps.networks.layers import EPSILON, GAIN, SLOPE, EqualizedLinear, ModulatedLinear
-
-AddMap = Callable[[int, Tensor], object]
-"""Adds the composed map F of a level (0 .. L - 1) to features (N, P), in place."""
+from creps.networks.prepared import AddMap, Axis, coordinate_device
 
 LINE_POSITIONS = 1024
 """Line samples times thickness computed at once on a CPU: below, reading the weights shows."""
@@ -39,16 +37,25 @@ ACCELERATOR_POSITIONS = 2**17
 """Either, on an accelerator: enough to fill it, a few hundred MiB of features."""
 
 
-def prepare(generator: Creps, styles: Tensor, *, dtype: torch.dtype | None = None) -> PreparedCreps:
+def prepare(
+    generator: Creps,
+    styles: Tensor,
+    *,
+    device: torch.device | None = None,
+    dtype: torch.dtype | None = None,
+) -> PreparedCreps:
     """Fold a generator and one latent's styles into a network that only computes pictures.
 
     Args:
         generator: a CREPS with lines (not "dense"); it is not changed and need not stay alive.
         styles: (1, K, w_dim) from `generator.map`; each of the K vectors may differ.
+        device: where it is to work; the generator's own by default. The folding is done where the
+            generator is, which does not move.
         dtype: precision of weights and features; that of the generator by default. Phases are
-            float64 in any case, colours at least float32.
+            float64 in any case (computed on the CPU for devices without it), colours at least
+            float32.
     Returns:
-        the prepared network, on the generator's device.
+        the prepared network.
     Raises:
         UsageError: if the styles are not those of one picture of this generator.
         GridError: for a "dense" network, which has no lines.
@@ -58,7 +65,10 @@ def prepare(generator: Creps, styles: Tensor, *, dtype: torch.dtype | None = Non
         raise UsageError(f"styles of shape {tuple(styles.shape)}: expected {expected}")
     if not generator.separable:
         raise GridError("a dense network (CREPS-NB) has no lines: use synthesize")
-    return PreparedCreps(generator, styles[0], dtype or generator.to_rgb.weight.dtype)
+    own = generator.to_rgb.weight
+    return PreparedCreps(
+        generator, styles[0], device=device or own.device, dtype=dtype or own.dtype
+    )
 
 
 class PreparedCreps:
@@ -74,11 +84,13 @@ class PreparedCreps:
     """
 
     @torch.inference_mode()
-    def __init__(self, generator: Creps, styles: Tensor, dtype: torch.dtype) -> None:
+    def __init__(
+        self, generator: Creps, styles: Tensor, *, device: torch.device, dtype: torch.dtype
+    ) -> None:
         config = generator.config
         self.num_levels, self.img_channels = generator.num_levels, config.img_channels
         self.line_channels, self.thickness = config.line_channels, config.thickness
-        self.device, self.dtype = generator.device, dtype
+        self.device, self.dtype = device, dtype
         self.colour_dtype = torch.promote_types(dtype, torch.float32)
         self._layerwise = config.composition == "layerwise"
         on_cpu = self.device.type == "cpu"
@@ -87,20 +99,21 @@ class PreparedCreps:
         self._thread = threading.local()
 
         styles = styles.to(generator.to_rgb.weight)
-        self._frequencies = generator.input.frequencies.double()  # (C4 / 2, D)
-        self._input_style = _input_style(generator, styles[0]).to(dtype)  # (C4, 2D)
+        frequencies = generator.input.frequencies.to(coordinate_device(device))
+        self._frequencies = frequencies.double()  # (C4 / 2, D)
+        self._input_style = _input_style(generator, styles[0]).to(device, dtype)  # (C4, 2D)
         self._blocks = [
-            _folded_block(block, j, styles).to(dtype)
+            _folded_block(block, j, styles).to(device, dtype)
             for j, block in enumerate(cast("Iterable[LineBlock]", generator.blocks))
         ]
         self._decoders = [
             [
-                _folded_linear(layer).to(dtype)
+                _folded_linear(layer).to(device, dtype)
                 for layer in cast("Iterable[EqualizedLinear]", decoder)
             ]
             for decoder in cast("Iterable[Decoder]", generator.decoders)
         ]
-        self._to_rgb = _folded_linear(generator.to_rgb).to(dtype)
+        self._to_rgb = _folded_linear(generator.to_rgb).to(device, dtype)
         self._refinement = [
             _FoldedBlock(
                 [
@@ -108,23 +121,27 @@ class PreparedCreps:
                     for layer in cast("Iterable[ModulatedLinear]", block.layers)
                 ],
                 _folded_modulated(block.to_rgb, styles[-1]),
-            ).to(dtype)
+            ).to(device, dtype)
             for block in cast("Iterable[RefinementBlock]", generator.refinement)
         ]
 
     @property
     def line_flops(self) -> int:
         """Operations (two a multiply-add) for the lines of one coordinate, every level's."""
-        blocks = (layer for block in self._blocks for layer in block.all)
-        return 2 * self.thickness * _weights(blocks)
+        return 2 * self.thickness * _weights(self._line_layers())
 
     @property
     def pixel_flops(self) -> int:
         """Operations for one pixel: compositions, decoders, colour and refinement."""
         composed = self.num_levels * self.line_channels * self.thickness
-        decoders = (layer for decoder in self._decoders for layer in decoder)
-        refinement = (layer for block in self._refinement for layer in block.all)
-        return 2 * (composed + _weights([*decoders, self._to_rgb, *refinement]))
+        return 2 * (composed + _weights(self._pixel_layers()))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all weights, folded."""
+        layers = [*self._line_layers(), *self._pixel_layers()]
+        held = sum(layer.weight.nbytes + layer.bias.nbytes for layer in layers)
+        return held + self._frequencies.nbytes + self._input_style.nbytes
 
     @torch.inference_mode()
     def lines(self, coords: Tensor, axis: Axis, *, out: Tensor | None = None) -> Tensor:
@@ -205,6 +222,14 @@ class PreparedCreps:
             rgb += block.emit(fused)
         return rgb
 
+    def _line_layers(self) -> list[_Folded]:
+        return [layer for block in self._blocks for layer in block.all]
+
+    def _pixel_layers(self) -> list[_Folded]:
+        decoders = [layer for decoder in self._decoders for layer in decoder]
+        refinement = [layer for block in self._refinement for layer in block.all]
+        return [*decoders, self._to_rgb, *refinement]
+
     def _outer(self, rows: Tensor, columns: Tensor) -> Tensor:
         """Colours (C, H * W) of rows (L, N, H, D) and columns (L, N, W, D)."""
         height, width = rows.shape[2], columns.shape[2]
@@ -240,11 +265,15 @@ class PreparedCreps:
     def _waves(self, coords: Tensor, axis: Axis, buffers: _Buffers) -> Tensor:
         """Styled Fourier features (C4, S * D), their phases taken in float64."""
         thickness, half = self.thickness, len(self._frequencies)
-        turns = coords.to(self.device, torch.float64)[:, None] * self._frequencies[:, None]
-        phase = turns.sub_(turns.round()).to(self.dtype).mul_(2 * math.pi).flatten(1)
+        turns = coords.to(self._frequencies)[:, None] * self._frequencies[:, None]
+        turns = turns.sub_(turns.round()).mul_(2 * math.pi)
+        phase = turns.to(self.colour_dtype).to(self.device).flatten(1)
         waves = buffers.other(2 * half, phase.shape[1])
-        torch.sin(phase, out=waves[:half])
-        torch.cos(phase, out=waves[half:])
+        if phase.dtype == waves.dtype:
+            torch.sin(phase, out=waves[:half])
+            torch.cos(phase, out=waves[half:])
+        else:  # half precision is enough for waves, not for their phases
+            waves[:half], waves[half:] = phase.sin(), phase.cos()
         own = slice(None, thickness) if axis == "rows" else slice(thickness, None)
         waves.unflatten(1, (-1, thickness)).mul_(self._input_style[:, None, own])
         return waves
@@ -282,8 +311,8 @@ class _Folded(NamedTuple):
             F.leaky_relu_(y, SLOPE)
         return y.clamp_(-self.clamp, self.clamp) if self.clamp else y
 
-    def to(self, dtype: torch.dtype) -> _Folded:
-        return self._replace(weight=self.weight.to(dtype), bias=self.bias.to(dtype))
+    def to(self, device: torch.device, dtype: torch.dtype) -> _Folded:
+        return self._replace(weight=self.weight.to(device, dtype), bias=self.bias.to(device, dtype))
 
 
 @dataclass(frozen=True)
@@ -297,9 +326,9 @@ class _FoldedBlock:
     def all(self) -> list[_Folded]:
         return self.layers if self.emit is None else [*self.layers, self.emit]
 
-    def to(self, dtype: torch.dtype) -> _FoldedBlock:
-        emit = None if self.emit is None else self.emit.to(dtype)
-        return _FoldedBlock([layer.to(dtype) for layer in self.layers], emit)
+    def to(self, device: torch.device, dtype: torch.dtype) -> _FoldedBlock:
+        emit = None if self.emit is None else self.emit.to(device, dtype)
+        return _FoldedBlock([layer.to(device, dtype) for layer in self.layers], emit)
 
 
 class _Buffers:

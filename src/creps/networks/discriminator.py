@@ -1,7 +1,10 @@
 """The residual discriminator of StyleGAN2, conditional by projection (StyleGAN2-ADA).
 
 Picture -> 1x1 layer -> residual blocks, each halving the size -> minibatch standard deviation ->
-one convolution and two fully connected layers at 4x4 -> logit.
+one convolution and two fully connected layers at 4x4 -> logit. A picture that is not square ends at
+another small size, 4x8 for 32x64 pixels; everything else stays.
+
+Under autocast the residual blocks run in half precision, everything after them in the weights' own.
 
 Shapes: B batch, C channels, H and W pixels, I and O channels in and out.
 """
@@ -35,7 +38,11 @@ class DiscriminatorConfig:
     """Everything that defines a discriminator."""
 
     resolution: int
-    """Pixels a side of the pictures it judges: a power of two."""
+    """Pixels a side of the pictures it judges: a power of two. It sets the number of blocks."""
+    height: int = 0
+    """Rows of pixels where pictures are not square, a multiple of resolution / 4; 0: resolution."""
+    width: int = 0
+    """Columns of pixels, likewise."""
     img_channels: int = 3
     """Colour channels of the picture."""
     label_dim: int = 0
@@ -50,6 +57,9 @@ class DiscriminatorConfig:
     """Maps of minibatch standard deviation; 0 leaves them out."""
     mapping_layers: int = 8
     """Fully connected layers of the label mapping of conditional models."""
+    clamp: float = 0.0
+    """Convolutions clip their output to [-clamp, clamp], times their gain; 0 does not clip. 256
+    keeps half precision from overflowing (StyleGAN2-ADA, appendix D)."""
 
     def __post_init__(self) -> None:
         if self.resolution < SMALLEST or self.resolution & (self.resolution - 1):
@@ -57,9 +67,16 @@ class DiscriminatorConfig:
         for name in ("img_channels", "channel_base", "channel_max", "minibatch_group"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} {getattr(self, name)}: expected at least 1")
-        for name in ("label_dim", "minibatch_channels", "mapping_layers"):
+        for name in ("label_dim", "minibatch_channels", "mapping_layers", "clamp"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} {getattr(self, name)}: expected at least 0")
+        step = self.resolution // SMALLEST
+        for name, pixels in zip(("height", "width"), self.size, strict=True):
+            if pixels < step or pixels % step:
+                raise ConfigError(
+                    f"discriminator of {self.size[0]}x{self.size[1]} pixels: expected a {name} "
+                    f"that is a multiple of resolution / 4 = {step}"
+                )
         if self.minibatch_channels and self.channels(SMALLEST) % self.minibatch_channels:
             raise ConfigError(
                 f"minibatch_channels {self.minibatch_channels}: expected a divisor of the "
@@ -71,8 +88,19 @@ class DiscriminatorConfig:
         return max(min(self.channel_base // size, self.channel_max), 1)
 
     @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the pictures."""
+        return self.height or self.resolution, self.width or self.resolution
+
+    @property
+    def final_size(self) -> tuple[int, int]:
+        """(height, width) at which the convolutions end: 4x4 for square pictures."""
+        step = self.resolution // SMALLEST
+        return self.size[0] // step, self.size[1] // step
+
+    @property
     def sizes(self) -> list[int]:
-        """Pixels a side of each residual block's input: resolution, resolution / 2, ..., 8."""
+        """Level of each residual block's input: resolution, resolution / 2, ..., 8."""
         return [2**k for k in range(self.resolution.bit_length() - 1, 2, -1)]
 
 
@@ -86,6 +114,7 @@ class EqualizedConv2d(nn.Module):
         activation: True adds a bias and applies leaky ReLU with gain sqrt(2); False is linear.
         down: 2 low-passes and halves the size.
         gain: factor on the result.
+        clamp: the result is clipped to [-clamp, clamp] times the gain; 0 does not clip.
     """
 
     taps: Tensor
@@ -99,12 +128,14 @@ class EqualizedConv2d(nn.Module):
         activation: bool = True,
         down: int = 1,
         gain: float = 1.0,
+        clamp: float = 0.0,
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(outputs)) if activation else None
         self.register_buffer("taps", resample_filter(), persistent=False)
         self.down = down
+        self.clamp = clamp * gain
         self.gain = gain * (GAIN if activation else 1.0)
         self.weight_gain = self.gain / math.sqrt(inputs * kernel**2)
 
@@ -113,18 +144,21 @@ class EqualizedConv2d(nn.Module):
         # Leaky ReLU is positively homogeneous: the gain acts on the small weights, not on the maps.
         bias = None if self.bias is None else self.bias * self.gain
         y = conv2d_resample(x, self.weight * self.weight_gain, self.taps, bias=bias, down=self.down)
-        return y if bias is None else F.leaky_relu_(y, SLOPE)
+        if bias is not None:
+            y = F.leaky_relu_(y, SLOPE)
+        return y.clamp(-self.clamp, self.clamp) if self.clamp else y
 
 
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions beside a 1x1 shortcut; the size is halved, the variance kept."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, *, clamp: float = 0.0) -> None:
         super().__init__()
-        self.conv0 = EqualizedConv2d(inputs, inputs, kernel=3)
-        self.conv1 = EqualizedConv2d(inputs, outputs, kernel=3, down=2, gain=math.sqrt(0.5))
+        half = math.sqrt(0.5)
+        self.conv0 = EqualizedConv2d(inputs, inputs, kernel=3, clamp=clamp)
+        self.conv1 = EqualizedConv2d(inputs, outputs, kernel=3, down=2, gain=half, clamp=clamp)
         self.skip = EqualizedConv2d(
-            inputs, outputs, kernel=1, activation=False, down=2, gain=math.sqrt(0.5)
+            inputs, outputs, kernel=1, activation=False, down=2, gain=half, clamp=clamp
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -187,15 +221,18 @@ class Discriminator(nn.Module):
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
         self.config = config
-        last = config.channels(SMALLEST)
+        last, clamp = config.channels(SMALLEST), config.clamp
         self.from_rgb = EqualizedConv2d(
-            config.img_channels, config.channels(config.resolution), kernel=1
+            config.img_channels, config.channels(config.resolution), kernel=1, clamp=clamp
         )
         self.blocks = nn.Sequential(
-            *(ResidualBlock(config.channels(n), config.channels(n // 2)) for n in config.sizes)
+            *(
+                ResidualBlock(config.channels(n), config.channels(n // 2), clamp=clamp)
+                for n in config.sizes
+            )
         )
-        self.conv = EqualizedConv2d(last + config.minibatch_channels, last, kernel=3)
-        self.fc = EqualizedLinear(last * SMALLEST**2, last, activation=True)
+        self.conv = EqualizedConv2d(last + config.minibatch_channels, last, kernel=3, clamp=clamp)
+        self.fc = EqualizedLinear(last * math.prod(config.final_size), last, activation=True)
         self.out = EqualizedLinear(last, last if config.label_dim else 1)
         self.projection = (
             LabelProjection(config.label_dim, last, config.mapping_layers)
@@ -220,19 +257,37 @@ class Discriminator(nn.Module):
         one_hot = one_hot_labels(
             label, batch=len(images), classes=self.config.label_dim, like=self.fc.weight
         )
-        features = self.features(images)
-        logits: Tensor = self.out(features)
-        if self.projection is not None and one_hot is not None:
-            logits = self.projection(logits, one_hot)
+        maps = self.maps(images)
+        # Statistics and logits need more digits than half precision has.
+        with torch.autocast(images.device.type, enabled=False):
+            logits: Tensor = self.out(self.features(maps.to(self.fc.weight.dtype)))
+            if self.projection is not None and one_hot is not None:
+                logits = self.projection(logits, one_hot)
         return logits
 
-    def features(self, images: Tensor) -> Tensor:
-        """Pictures (B, C, H, W) to the features (B, channels at 4x4) that logits are read from."""
-        # With the channels last, convolutions on the CPU need no reordering: a training step takes
-        # a tenth less time.
-        if images.device.type == "cpu":
+    def trainable(self, wanted: bool, *, frozen: int = 0) -> None:
+        """Switch gradients on or off; the `frozen` first blocks stay off (FreezeD).
+
+        Args:
+            wanted: whether parameters get gradients.
+            frozen: blocks at the highest resolutions, the colour layer with the first, that do not.
+        """
+        self.requires_grad_(wanted)
+        if frozen:
+            self.from_rgb.requires_grad_(False)
+            self.blocks[:frozen].requires_grad_(False)
+
+    def maps(self, images: Tensor) -> Tensor:
+        """Pictures (B, C, H, W) to the small maps (B, channels, h, w) after the last block."""
+        # With the channels last, convolutions need no reordering: on a CPU a training step takes a
+        # tenth less time.
+        if images.device.type in ("cpu", "cuda"):
             images = images.contiguous(memory_format=torch.channels_last)
-        x = self.blocks(self.from_rgb(images))
+        x: Tensor = self.blocks(self.from_rgb(images))
+        return x
+
+    def features(self, x: Tensor) -> Tensor:
+        """Small maps (B, channels, h, w) to the features (B, channels) that logits come from."""
         if self.config.minibatch_channels:
             group, channels = self.config.minibatch_group, self.config.minibatch_channels
             x = torch.cat([x, minibatch_deviation(x, group=group, channels=channels)], dim=1)
@@ -240,9 +295,9 @@ class Discriminator(nn.Module):
         return features
 
     def _check(self, images: Tensor) -> None:
-        size = self.config.resolution
-        if images.ndim != 4 or images.shape[1:] != (self.config.img_channels, size, size):
+        expected = (self.config.img_channels, *self.config.size)
+        if images.ndim != 4 or images.shape[1:] != expected:
             raise UsageError(
                 f"images of shape {tuple(images.shape)}: this discriminator judges "
-                f"(B, {self.config.img_channels}, {size}, {size})"
+                f"(B, {', '.join(str(n) for n in expected)})"
             )

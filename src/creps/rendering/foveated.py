@@ -20,11 +20,14 @@ from torch import Tensor
 from creps.coordinates import Canvas, PointGrid
 from creps.errors import GridError, UsageError
 from creps.networks.base import Generator
-from creps.rendering.lines import LineSource, picture_lines
-from creps.rendering.workers import map_in_order, worker_count
+from creps.rendering.drawing.lines import LineSource, picture_lines
+from creps.rendering.drawing.workers import map_in_order, worker_count
 
 POINTS_AT_ONCE = 1024
 """Points that are evaluated at once: their lines take 14 MiB at thickness 8, 7 levels of 32."""
+
+BYTES_A_PIXEL = 160
+"""Of memory beside the result: the pattern and the fill are those of all pixels at once."""
 
 FILL_STEPS = 30
 """Steps of the fill. Twice as many change it by less than 0.1 dB with 25 % of the pixels, and by at
@@ -67,6 +70,7 @@ def foveated(
     gaze: tuple[float, float] | None = None,
     sigma: float = 0.4,
     seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Foveated:
     """The picture of `styles` with only a share of its pixels evaluated.
 
@@ -78,12 +82,13 @@ def foveated(
         styles: (B, K, D) from `generator.map`.
         canvas: size, window and sampling rule.
         share, gaze, sigma, seed: as `sampling_pattern`.
+        progress: called now and then with the pixels evaluated and those to be evaluated in all.
     Raises:
         UsageError, GridError: as `sampling_pattern`.
     """
     mask = sampling_pattern(canvas, share=share, gaze=gaze, sigma=sigma, seed=seed)
     rows, columns = mask.nonzero(as_tuple=True)
-    colours = _evaluate(generator, styles, canvas, rows=rows, columns=columns)
+    colours = _evaluate(generator, styles, canvas, rows=rows, columns=columns, progress=progress)
     known = colours.new_zeros(*colours.shape[:2], canvas.height, canvas.width)
     known[:, :, rows, columns] = colours
     return Foveated(known if mask.all() else fill(known, mask), mask)
@@ -161,7 +166,13 @@ def fill(known: Tensor, mask: Tensor, *, steps: int = FILL_STEPS) -> Tensor:
 
 
 def _evaluate(
-    generator: Generator, styles: Tensor, canvas: Canvas, *, rows: Tensor, columns: Tensor
+    generator: Generator,
+    styles: Tensor,
+    canvas: Canvas,
+    *,
+    rows: Tensor,
+    columns: Tensor,
+    progress: Callable[[int, int], None] | None,
 ) -> Tensor:
     """(B, C, P) colours of the pixels (rows[p], columns[p])."""
     if isinstance(generator, PointComposer) and generator.separable:
@@ -174,7 +185,13 @@ def _evaluate(
         return colours_at(*part)
 
     parts = zip(rows.split(POINTS_AT_ONCE), columns.split(POINTS_AT_ONCE), strict=True)
-    return torch.cat(list(map_in_order(job, parts, workers=worker_count(generator.device))), dim=2)
+    colours, done = [], 0
+    for part in map_in_order(job, parts, workers=worker_count(generator.device)):
+        colours.append(part)
+        done += part.shape[2]
+        if progress is not None:
+            progress(done, len(rows))
+    return torch.cat(colours, dim=2)
 
 
 def _by_lines(

@@ -7,15 +7,27 @@ import operator
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from creps.coordinates import FARTHEST, Canvas, Window, undistorted_window
-from creps.errors import GridError, UsageError
+from creps.errors import GridError, UsageError, nearest
 from creps.networks.base import Generator
 
 Size = int | tuple[int, int]
+Device = str | torch.device | None
+Precision = str | torch.dtype | None
+
+PRECISIONS = {
+    str(kind).removeprefix("torch."): kind
+    for kind in (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+}
+"""By name; half precision serves accelerators, with errors of some grey levels."""
 
 DEFAULT_TILE = 64
 """Pixels of a tile's side: its widest features (128 channels, 2 MiB) stay near a core. Measured
 with the 512 preset: 48 to 96 are alike, 32 and 128 cost a sixth more, 256 twice as much."""
+ACCELERATOR_TILE = 1024
+"""The same on an accelerator, which wants much at once."""
 
 PICTURE_LIMIT = 4 * 2**30
 """Bytes of the largest picture that is held in memory as a whole."""
@@ -31,7 +43,8 @@ class RenderRequest:
             unit square undistorted: the shorter side spans [0, 1], the longer reaches beyond it.
         truncation: 1 keeps the styles, 0 gives the average picture.
         truncation_cutoff: truncate only this many leading styles; None truncates all.
-        tile: pixels of a tile's side, >= 1; bounds memory, changes pixels only by rounding.
+        tile: pixels of a tile's side, >= 1; bounds memory, changes pixels only by rounding. None:
+            what suits the device and the model.
     Raises:
         GridError: for impossible sizes, windows or tiles.
         UsageError: for an impossible truncation.
@@ -41,7 +54,7 @@ class RenderRequest:
     window: Window | None = None
     truncation: float = 1.0
     truncation_cutoff: int | None = None
-    tile: int = DEFAULT_TILE
+    tile: int | None = None
 
     def __post_init__(self) -> None:
         height, width = (1, 1) if self.size is None else _both_sides(self.size)
@@ -59,7 +72,7 @@ class RenderRequest:
             raise UsageError(
                 f"truncation cutoff {self.truncation_cutoff}: expected 0 or more styles"
             )
-        if self.tile < 1:
+        if self.tile is not None and self.tile < 1:
             raise GridError(f"tile of {self.tile} pixels: expected at least 1")
 
     def canvas(self, generator: Generator) -> Canvas:
@@ -86,6 +99,44 @@ def refuse_beyond_memory(height: int, width: int, *, channels: int = 3) -> None:
             f"{needed / 1e9:,.1f} GB of memory, {limit / 1e9:,.1f} GB {reason}: "
             "ask for a smaller size, or for a window of it"
         )
+
+
+def checked_device(device: Device, generator: Generator) -> torch.device:
+    """Where to work: the device asked for, the generator's own by default.
+
+    Raises:
+        UsageError: for words that name no device, and for one that is not there.
+    """
+    if device is None:
+        return generator.device
+    try:
+        wanted = torch.device(device)
+        torch.empty(0, device=wanted)
+    except (RuntimeError, AssertionError, ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0].rstrip(". ")
+        raise UsageError(
+            f"device {device}: {reason}; expected one that is there, such as cpu, cuda or mps"
+        ) from None
+    if wanted.type == "cuda" and wanted.index is None:  # as tensors call it
+        return torch.device("cuda", torch.cuda.current_device())
+    return wanted
+
+
+def checked_dtype(dtype: Precision, device: torch.device) -> torch.dtype | None:
+    """The precision asked for; None leaves the generator's own.
+
+    Raises:
+        UsageError: for any but float32, float64, bfloat16 and float16, and for float64 on a device
+            that has none.
+    """
+    if dtype is None:
+        return None
+    name = str(dtype).removeprefix("torch.").lower()
+    if name not in PRECISIONS:
+        raise UsageError(f"dtype {dtype}: {nearest(name, PRECISIONS)}")
+    if name == "float64" and device.type == "mps":
+        raise UsageError("dtype float64: mps has none, expected float32 or float16 there")
+    return PRECISIONS[name]
 
 
 def _both_sides(size: Size) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import overload
 
@@ -65,6 +65,20 @@ class TilePlan(Sequence[Tile]):
         place = range(len(self))[index]  # negative indices, and IndexError past the end
         top, left = (step * self.edge for step in divmod(place, self.across))
         return Tile(top, left, min(self.edge, self.height - top), min(self.edge, self.width - left))
+
+    def in_bands(self, width: int) -> Iterator[int]:
+        """The indices of all tiles, band by band from the left, row by row within a band.
+
+        What tiles share with those above and below them is then needed for one band at a time.
+
+        Args:
+            width: pixels of a band, rounded down to whole tiles, at least one.
+        """
+        step = max(width // self.edge, 1)
+        for left in range(0, self.across, step):
+            right = min(left + step, self.across)
+            for row in range(self.down):
+                yield from range(row * self.across + left, row * self.across + right)
 
 
 def plan(height: int, width: int, tile: int) -> TilePlan:

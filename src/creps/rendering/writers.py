@@ -1,4 +1,4 @@
-"""Pictures to PNG, JPEG and WebP files: whole or not at all, with their settings inside."""
+"""Pictures to PNG, JPEG and WebP files, whole or not at all; the settings inside any picture."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from PIL import (
     ImageFile,
     JpegImagePlugin,
     PngImagePlugin,
+    TiffImagePlugin,
     UnidentifiedImageError,
     WebPImagePlugin,
 )
@@ -39,7 +40,11 @@ _OPENERS: tuple[type[ImageFile.ImageFile], ...] = (
     PngImagePlugin.PngImageFile,
     JpegImagePlugin.JpegImageFile,
     WebPImagePlugin.WebPImageFile,
+    TiffImagePlugin.TiffImageFile,
 )
+
+INCH = 2
+"""EXIF's code of the unit that resolutions are given in."""
 
 
 def refuse_beyond_format(path: str | Path, height: int, width: int) -> None:
@@ -70,7 +75,7 @@ def save_picture(
         path: where to; its folder must exist.
         picture: (H, W, 3) or (H, W, 1) uint8.
         settings: JSON values that say how the picture was made, for `read_settings`; the entry
-            "credits" is stored as the copyright notice too.
+            "credits" is stored as the copyright notice too, "dpi" as the pixels of an inch.
     Raises:
         UsageError: for an unknown suffix, or a picture of another shape or type.
         GridError: if the format cannot hold a picture of this size.
@@ -87,20 +92,22 @@ def save_picture(
 
 
 def read_settings(path: str | Path) -> dict[str, Any]:
-    """The settings that `save_picture` stored in a picture; no pixel is decoded.
+    """The settings inside a picture of any format that is written here; no pixel is decoded.
 
+    Args:
+        path: a PNG, JPEG, WebP or TIFF file, a .dzi file with its folder of tiles, or a Zarr
+            folder, finished or not.
     Raises:
         DataError: if the file is no picture, or holds no settings of this package.
         OSError: if the file cannot be read.
     """
     path = Path(path)
-    with path.open("rb") as file:
-        try:
-            settings = json.loads(_stored_text(file))
-        except UnidentifiedImageError:
-            raise DataError(f"{path}: not a PNG, JPEG or WebP picture") from None
-        except ValueError:
-            settings = None
+    try:
+        settings = json.loads(_stored_text(path))
+    except UnidentifiedImageError:
+        raise DataError(f"{path}: not a PNG, JPEG, WebP, TIFF, Zarr or Deep Zoom picture") from None
+    except ValueError:
+        settings = None
     if not isinstance(settings, dict):
         raise DataError(f"{path}: no settings inside, it was not written by creps")
     return settings
@@ -116,8 +123,10 @@ def _format(path: Path) -> Format:
 def _encode(picture: Picture, kind: Format, settings: dict[str, Any]) -> bytes:
     """The bytes of the whole file."""
     image = Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
-    text = json.dumps(settings)  # ASCII, as EXIF wants it
+    text = json.dumps(settings)
     software, credits = f"creps {version('creps')}", str(settings.get("credits", ""))
+    dpi = settings.get("dpi")
+    density = {} if dpi is None else {"dpi": (dpi, dpi)}
     target = BytesIO()
     if kind == "PNG":
         chunks = PngImagePlugin.PngInfo()
@@ -125,22 +134,47 @@ def _encode(picture: Picture, kind: Format, settings: dict[str, Any]) -> bytes:
         chunks.add_itxt("Software", software)
         if credits:
             chunks.add_itxt("Copyright", credits)
-        image.save(target, "PNG", pnginfo=chunks)
+        image.save(target, "PNG", pnginfo=chunks, **density)
     else:
-        exif = Image.Exif()
-        exif[ExifTags.Base.ImageDescription] = text
-        exif[ExifTags.Base.Software] = software
-        if credits:
-            exif[ExifTags.Base.Copyright] = credits
+        exif = exif_of(settings)
         if kind == "JPEG":
-            image.save(target, "JPEG", quality=95, subsampling=0, exif=exif)
+            image.save(target, "JPEG", quality=95, subsampling=0, exif=exif, **density)
         else:
             image.save(target, "WEBP", quality=95, exif=exif)
     return target.getvalue()
 
 
-def _stored_text(file: BinaryIO) -> str:
-    """The text a picture file carries for us, empty if none.
+def exif_of(settings: Mapping[str, Any]) -> Image.Exif:
+    """What the EXIF of a JPEG or WebP says: the settings, and what other programs look for."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.ImageDescription] = json.dumps(dict(settings))  # ASCII, as EXIF wants it
+    exif[ExifTags.Base.Software] = f"creps {version('creps')}"
+    if credits := str(settings.get("credits", "")):
+        exif[ExifTags.Base.Copyright] = credits
+    if dpi := settings.get("dpi"):
+        exif[ExifTags.Base.XResolution] = exif[ExifTags.Base.YResolution] = dpi
+        exif[ExifTags.Base.ResolutionUnit] = INCH
+    return exif
+
+
+def _stored_text(path: Path) -> str:
+    """The text a picture carries for us, empty if none."""
+    if path.is_dir():
+        document = path / "zarr.json"
+        if not document.is_file():
+            raise UnidentifiedImageError
+        found = json.loads(document.read_bytes()).get("attributes", {}).get(SETTINGS_KEY, {})
+        return json.dumps(found.get("settings"))
+    if path.suffix.lower() == ".dzi":
+        path.stat()
+        document = path.with_name(f"{path.stem}_files") / "creps.json"
+        return document.read_text(encoding="utf-8") if document.is_file() else ""
+    with path.open("rb") as file:
+        return _text_in_file(file)
+
+
+def _text_in_file(file: BinaryIO) -> str:
+    """The text in one file.
 
     The format's own class opens it: `Image.open` would refuse gigapixel pictures as a precaution
     against decoding them, and nothing is decoded here.
@@ -151,6 +185,7 @@ def _stored_text(file: BinaryIO) -> str:
             image = opener(file)
         except (SyntaxError, OSError):  # Pillow's words for "another format"
             continue
+        # TIFF has what EXIF has, one level higher: Pillow gives both in one way.
         in_exif = image.getexif().get(ExifTags.Base.ImageDescription, "")
         return str(image.info.get(SETTINGS_KEY, in_exif))
     raise UnidentifiedImageError

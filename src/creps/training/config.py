@@ -1,118 +1,64 @@
-"""Everything a training run is: frozen settings, and the presets that are known to work."""
+"""Everything a training run is: frozen settings, checked when they are made."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
-from creps.errors import ConfigError, nearest
-from creps.networks.creps import CREPS_PRESETS, CrepsConfig
+from creps.config import from_dict
+from creps.coordinates import Canvas, Sampling, Window, undistorted_window
+from creps.errors import ConfigError
+from creps.networks.base import family_config
 from creps.networks.discriminator import DiscriminatorConfig
-from creps.training.losses import LossKind
+from creps.networks.judging import JudgeKind
+from creps.training.augmentation.settings import AugmentSettings
+from creps.training.schemes.settings import ConsistencySettings, TeacherSettings
+from creps.training.settings import DataSettings, LossSettings, OptimizerSettings, WatchSettings
 
-
-@dataclass(frozen=True, kw_only=True)
-class DataSettings:
-    """How real pictures become training patches."""
-
-    mirror: bool = False
-    """Add the mirror image of every picture."""
-    labels: bool = False
-    """Train class-conditionally on the labels of the data."""
-    detail: int = 4
-    """Pictures are kept at this many times the training resolution before the area filter."""
-    subpixel_shift: bool = True
-    """Move grid and picture together by up to half a pixel each step: without it the generator is
-    unconstrained between its training samples and shows a lattice there."""
-    zoom: float = 1.0
-    """Largest magnification of random windows; 1 trains whole pictures only. A patch of a window is
-    as large as the whole picture's, so detail costs no more (any-resolution GAN, section 3.2)."""
-    window_share: float = 0.5
-    """Share of the steps that train a random window, where zoom is above 1; the others keep the
-    whole in view."""
-    workers: int = 1
-    """Processes that decode pictures ahead; 0 decodes in the training process."""
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.zoom <= self.detail or not 0 <= self.window_share <= 1:
-            raise ConfigError(
-                f"zoom {self.zoom}, window_share {self.window_share}: expected zoom from 1 to "
-                f"detail ({self.detail}), share from 0 to 1"
-            )
-        if self.detail < 1 or self.workers < 0:
-            raise ConfigError(
-                f"detail {self.detail}, workers {self.workers}: expected at least 1 and at least 0"
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
-class LossSettings:
-    """The adversarial loss and its regularisers."""
-
-    kind: LossKind = "nonsaturating"
-    """"nonsaturating" logistic (the papers') or "relativistic" pairing (R3GAN)."""
-    r1_gamma: float = 10.0
-    """Weight of the gradient penalty on real pictures."""
-    r2_gamma: float = 0.0
-    """Weight of the gradient penalty on generated pictures."""
-    path_length_weight: float = 2.0
-    """Weight of the path length penalty; 0 switches it off."""
-    path_length_decay: float = 0.01
-    """How fast the running mean of the path length moves."""
-    path_length_shrink: int = 2
-    """The penalty is computed on 1 / shrink of the batch."""
-    generator_interval: int = 4
-    """Steps between two path length penalties."""
-    discriminator_interval: int = 16
-    """Steps between two gradient penalties."""
-
-    def __post_init__(self) -> None:
-        if min(self.r1_gamma, self.r2_gamma, self.path_length_weight) < 0:
-            raise ConfigError("loss weights: expected numbers of at least 0")
-        intervals = self.generator_interval, self.discriminator_interval, self.path_length_shrink
-        if min(intervals) < 1:
-            raise ConfigError("loss intervals and path_length_shrink: expected at least 1")
-
-
-@dataclass(frozen=True, kw_only=True)
-class OptimizerSettings:
-    """Adam, for both networks (CREPS, section 4.1)."""
-
-    learning_rate: float = 2e-3
-    """Step size."""
-    beta1: float = 0.0
-    """Decay of the first moment."""
-    beta2: float = 0.99
-    """Decay of the second moment."""
-    epsilon: float = 1e-8
-    """Added to the root of the second moment."""
-
-    def __post_init__(self) -> None:
-        if self.learning_rate <= 0 or not 0 <= self.beta1 < 1 or not 0 <= self.beta2 < 1:
-            raise ConfigError("optimizer: expected learning_rate > 0 and betas in [0, 1)")
+Precision = Literal["float32", "bfloat16", "float16"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """A training run."""
 
-    generator: CrepsConfig
-    """The network that is trained."""
+    family: str = "creps"
+    """The kind of generator, a name from `creps.networks.base.families()`."""
+    generator: Any
+    """The network that is trained: the family's config, or its fields as a dictionary."""
     discriminator: DiscriminatorConfig
-    """Its opponent; sees pictures of the training resolution."""
+    """Its opponent; sees pictures of the training size, which it takes from here if it has none."""
     resolution: int
-    """Pixels a side of the training patches."""
+    """Pixels a side of the training patches; with height and width, it only sets how deep the
+    discriminator is."""
+    height: int = 0
+    """Rows of pixels where patches are not square, a multiple of resolution / 4; 0: resolution.
+    Pixels stay square on the plane: the shorter side spans [0, 1], the longer reaches beyond."""
+    width: int = 0
+    """Columns of pixels, likewise."""
     batch: int
-    """Pictures a step."""
+    """Pictures a step, of all processes together."""
+    accumulate: int = 1
+    """Parts in which each process computes its pictures one after the other: less memory, the same
+    step. Each part holds whole groups of the minibatch standard deviation."""
     images: int
     """Real pictures shown until the run ends by itself."""
     seed: int = 0
     """Of the initial weights, the order of the data and every draw of the run."""
     data: DataSettings = field(default_factory=DataSettings)
     """How real pictures become patches."""
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
+    """What is done to pictures before the discriminator sees them."""
     loss: LossSettings = field(default_factory=LossSettings)
     """The adversarial loss."""
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     """Adam's settings."""
+    precision: Precision = "float32"
+    """Of the two networks' first-order passes; regularisers, statistics and logits are float32.
+    Half precision needs about half the memory and time on a GPU; float16 wants clamps of 256."""
+    compile: bool = False
+    """Compile the first-order passes with torch.compile: slow start, faster steps on a GPU."""
     ema_half_life: int = 10_000
     """Images over which a weight's share in the averaged generator halves."""
     ema_rampup: float = 0.05
@@ -120,18 +66,39 @@ class TrainConfig:
     discriminator_warmup: int = 0
     """Steps at the start in which the discriminator alone learns: a trained generator fools one
     that has learnt little, as where a run starts from a model (100 is plenty)."""
+    freeze_discriminator: int = 0
+    """How many of the discriminator's blocks, from the highest resolution on, do not learn: helps
+    transfer to few pictures (FreezeD, Mo et al. 2020)."""
     log_every: int = 20
     """Steps between two lines of the log."""
     preview_every: int = 500
     """Steps between two sample grids; 0 for none."""
     snapshot_every: int = 500
     """Steps between two snapshots, from which a killed run goes on."""
+    watch: WatchSettings = field(default_factory=WatchSettings)
+    """What is looked at while it goes on, and when it is stopped."""
+    teacher: TeacherSettings = field(default_factory=TeacherSettings)
+    """A frozen model that patches stay faithful to (any-resolution GAN, section 3.2)."""
+    consistency: ConsistencySettings = field(default_factory=ConsistencySettings)
+    """A loss for the same picture at two sizes."""
+    judge: JudgeKind = "one"
+    """The discriminator of patches (any-resolution GAN, Table 13): "one" for all scales, "two" for
+    whole pictures and patches apart, "scaled" is told the scale."""
+    cross_frame: bool = False
+    """Judge pictures that straddle two painted frames; for cylinders (any-resolution GAN, section
+    6)."""
 
     def __post_init__(self) -> None:
+        self._resolve_networks()
         if self.discriminator.resolution != self.resolution:
             raise ConfigError(
                 f"discriminator.resolution {self.discriminator.resolution} differs from the "
                 f"training resolution {self.resolution}: make them equal"
+            )
+        if self.discriminator.size != self.size:
+            raise ConfigError(
+                f"the discriminator judges {self.discriminator.size} pixels, training patches have "
+                f"{self.size}: set height and width, and leave the discriminator's at 0"
             )
         for name in ("img_channels", "label_dim"):
             ours, theirs = getattr(self.generator, name), getattr(self.discriminator, name)
@@ -141,91 +108,89 @@ class TrainConfig:
             raise ConfigError("batch, images, log_every and snapshot_every: expected at least 1")
         if min(self.preview_every, self.discriminator_warmup) < 0:
             raise ConfigError("preview_every and discriminator_warmup: expected at least 0")
-        group = self.discriminator.minibatch_group
-        if self.batch % min(group, self.batch):
-            raise ConfigError(f"batch {self.batch}: expected a multiple of minibatch_group {group}")
+        blocks = len(self.discriminator.sizes)
+        if not 0 <= self.freeze_discriminator <= blocks:
+            raise ConfigError(
+                f"freeze_discriminator {self.freeze_discriminator}: expected 0 to {blocks}, "
+                "the discriminator's blocks"
+            )
+        self._check_schemes()
+        self.check_share(1)
 
     @property
     def steps(self) -> int:
         """Steps of the whole run."""
         return -(-self.images // self.batch)
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the training patches in pixels."""
+        return self.height or self.resolution, self.width or self.resolution
 
-def _paper(resolution: int, *, batch: int, gamma: float, images: int) -> TrainConfig:
-    """The paper's recipe (supplement, section 1.3; code: EMA half life of batch * 10 / 32 kimg)."""
-    return TrainConfig(
-        generator=CREPS_PRESETS[f"creps-{resolution}"],
-        discriminator=DiscriminatorConfig(resolution=resolution),
-        resolution=resolution,
-        batch=batch,
-        images=images,
-        data=DataSettings(subpixel_shift=False, detail=1),
-        loss=LossSettings(r1_gamma=gamma),
-        ema_half_life=batch * 10_000 // 32,
-    )
+    @property
+    def period(self) -> float:
+        """Plane units after which the generator's pictures repeat along x; 0 on a flat plane."""
+        return float(getattr(self.generator, "period", 0.0))
 
+    @property
+    def whole(self) -> Window:
+        """The part of the plane that a whole picture covers: (0, 0, 1, 1) for square ones."""
+        return undistorted_window(*self.size)
 
-def _small(resolution: int, *, images: int, width: int, judge_width: int) -> TrainConfig:
-    """Networks and a recipe that learn on a CPU.
+    def canvas(self, window: Window | None = None) -> Canvas:
+        """The training grid on a window of the plane, by default on a whole picture's."""
+        sampling: Sampling = getattr(self.generator, "sampling", "centres")
+        return Canvas(*self.size, self.whole if window is None else window, sampling)
 
-    The frequencies are well within what the training resolution holds, and the generator has one
-    level more than 32 px asks for, so that 64 px can go on from it.
-    """
-    return TrainConfig(
-        generator=CrepsConfig(
-            resolution=64,
-            z_dim=128,
-            w_dim=128,
-            mapping_layers=4,
-            channel_max=width,
-            line_channels=16,
-            bandwidth=4.0,
-            decoder_widths=(32, 64, 32),
-            refinement_widths=(64, 32),
-            clamp=0.0,
-        ),
-        discriminator=DiscriminatorConfig(
-            resolution=resolution, channel_base=32 * judge_width, channel_max=4 * judge_width
-        ),
-        resolution=resolution,
-        batch=16,
-        images=images,
-        loss=LossSettings(
-            kind="relativistic",
-            r1_gamma=0.5,
-            r2_gamma=0.5,
-            path_length_weight=0.0,
-            discriminator_interval=4,
-        ),
-        ema_half_life=5_000,
-    )
+    def check_share(self, processes: int) -> None:
+        """Refuse a batch that so many processes cannot share out.
 
+        Raises:
+            ConfigError: unless each part of each process holds whole minibatch groups.
+        """
+        if self.accumulate < 1:
+            raise ConfigError(f"accumulate {self.accumulate}: expected at least 1")
+        group = 1
+        if self.discriminator.minibatch_channels:
+            group = min(self.discriminator.minibatch_group, self.batch)
+        unit = processes * self.accumulate * group
+        if self.batch % unit:
+            shared = f"{processes} processes x " if processes > 1 else ""
+            raise ConfigError(
+                f"batch {self.batch}: expected a multiple of {unit} = {shared}"
+                f"accumulate {self.accumulate} x minibatch_group {group}: "
+                "change batch, accumulate or discriminator.minibatch_group"
+            )
 
-PRESETS: dict[str, TrainConfig] = {
-    "smoke": replace(
-        _small(32, images=4_800, width=48, judge_width=16), preview_every=100, snapshot_every=100
-    ),
-    "small-32": _small(32, images=400_000, width=128, judge_width=48),
-    "small-32-zoom": replace(
-        _small(32, images=400_000, width=128, judge_width=48),
-        data=DataSettings(detail=8, zoom=4.0),
-    ),
-    "small-64": _small(64, images=400_000, width=128, judge_width=48),
-    "paper-128": _paper(128, batch=128, gamma=0.5, images=25_000_000),
-    "paper-256": _paper(256, batch=32, gamma=10.0, images=25_000_000),
-    "paper-512": _paper(512, batch=32, gamma=10.0, images=25_000_000),
-    "paper-1024": _paper(1024, batch=8, gamma=32.0, images=25_000_000),
-}
-"""Recipes by name. The paper gives batch and gamma for 128, 512 and 1024 px; 256 px takes those of
-512. It does not state the length of a run: 25 million images is StyleGAN2's."""
+    def _check_schemes(self) -> None:
+        """Refuse ways of training that do not go together."""
+        if self.cross_frame and not self.period:
+            raise ConfigError(
+                "cross_frame: expected a generator on a cylinder (generator.turn of anyres, "
+                "generator.circumference of cips)"
+            )
+        if self.consistency.weight and self.canvas().sampling != "centres":
+            raise ConfigError("consistency.weight: expected a generator that samples centres")
+        seen = self.teacher.weight and self.teacher.perceptual != "none"
+        if seen and self.watch.evaluate_every:
+            raise ConfigError(
+                f"watch.evaluate_every measures with {self.teacher.perceptual}, which this run is "
+                "trained with: set it to 0 and evaluate with another network"
+            )
 
-
-def preset(name: str) -> TrainConfig:
-    """The preset called `name`.
-
-    Raises:
-        ConfigError: for an unknown name, with the nearest known ones.
-    """
-    if name not in PRESETS:
-        raise ConfigError(f"unknown preset {name!r}: {nearest(name, PRESETS)}")
-    return PRESETS[name]
+    def _resolve_networks(self) -> None:
+        """Make the generator's config of the family's type, and tell the discriminator the size."""
+        kind = family_config(self.family)
+        if isinstance(self.generator, Mapping):
+            network: Any = from_dict(kind, self.generator, where="generator.")
+            object.__setattr__(self, "generator", network)
+        if not isinstance(self.generator, kind):
+            raise ConfigError(
+                f"family {self.family!r}: expected a generator of type {kind.__name__}, "
+                f"not {type(self.generator).__name__}"
+            )
+        judge = self.discriminator
+        if (self.height or self.width) and not (judge.height or judge.width):
+            height, width = self.size
+            resolved = replace(judge, height=height, width=width)
+            object.__setattr__(self, "discriminator", resolved)

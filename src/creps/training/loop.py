@@ -9,16 +9,13 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Protocol
 
-from creps.data.patches import Pictures, load_batches
 from creps.training.config import TrainConfig
+from creps.training.engine import Engine, Stats
+from creps.training.feeding import TrainingSet, load_training_batches
+from creps.training.passes import Notice
 from creps.training.state import TrainState
-from creps.training.steps import (
-    Stats,
-    discriminator_step,
-    generator_step,
-    make_batch,
-    update_average,
-)
+from creps.training.steps import train_step
+from creps.training.team import ALONE, Team, Wish
 
 
 class Callback(Protocol):
@@ -40,45 +37,63 @@ class StopRequest:
 
 def train(
     state: TrainState,
-    pictures: Pictures,
+    pictures: TrainingSet,
     config: TrainConfig,
     *,
     callbacks: Sequence[Callback],
     stop: StopRequest | None = None,
     on_broken: Callable[[str], None] = lambda name: None,
+    notice: Notice = lambda line: None,
+    team: Team = ALONE,
 ) -> None:
     """Train from `state.step` until `config.steps` steps are done or a stop is requested.
 
     Args:
         state: fresh or restored; changed in place.
-        pictures: the training set, at `config.data.detail` times the training resolution.
+        pictures: the training set, opened for this configuration.
         config: the run.
-        callbacks: called in order after every step and once at the end.
-        stop: checked after every step.
+        callbacks: called in order after every step and once at the end; those that write belong to
+            the first process of a team alone.
+        stop: checked before every step; a stop of one process stops all of them.
         on_broken: told the name of each picture that cannot be decoded.
+        notice: told a line for people.
+        team: the processes that share each batch.
     """
     stop = stop or StopRequest()
-    batches = load_batches(
+    engine = Engine(state, config, team=team, notice=notice)
+    batches = load_training_batches(
         pictures,
-        batch=config.batch,
-        seed=config.seed,
+        config,
         first_step=state.step,
-        workers=config.data.workers,
+        device=state.device,
         on_broken=on_broken,
+        team=team,
     )
-    while state.step < config.steps and stop.reason is None:
-        images, labels = next(batches)
-        batch = make_batch(config, state.step, images.to(state.device), labels.to(state.device))
-        stats: Stats = {}
-        if state.step >= config.discriminator_warmup:
-            stats |= generator_step(state, batch, config)
-        stats |= discriminator_step(state, batch, config)
-        update_average(state, config)
-        state.step += 1
-        for callback in callbacks:
-            callback.after_step(state, stats)
+    while state.step < config.steps and not everybody_stops(stop, team):
+        stats = train_step(engine, next(batches))
+        with telling_the_team(team):
+            for callback in callbacks:
+                callback.after_step(state, stats)
     for callback in callbacks:
         callback.at_end(state)
+
+
+def everybody_stops(stop: StopRequest, team: Team) -> bool:
+    """Whether a process of the team wants to stop; then all have a reason to."""
+    if team.agree(Wish.GO_ON if stop.reason is None else Wish.STOP) is Wish.STOP:
+        stop.reason = stop.reason or "stopped by another process"
+        return True
+    return False
+
+
+@contextmanager
+def telling_the_team(team: Team) -> Iterator[None]:
+    """Let the other processes know, when they next ask, that this one failed."""
+    try:
+        yield
+    except Exception:
+        team.agree(Wish.FAIL)
+        raise
 
 
 @contextmanager

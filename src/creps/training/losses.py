@@ -66,7 +66,9 @@ def path_lengths(images: Tensor, styles: Tensor, noise: Tensor) -> Tensor:
     return gradient.square().sum(2).mean(1).sqrt()
 
 
-def path_length_penalty(lengths: Tensor, mean: Tensor, *, decay: float) -> tuple[Tensor, Tensor]:
-    """(penalty, new running mean) of path lengths (B,) against their running mean (scalar)."""
-    moved = mean.lerp(lengths.detach().mean(), decay)
-    return (lengths - moved).square().mean(), moved
+def path_length_penalty(lengths: Tensor, mean: Tensor) -> Tensor:
+    """How much path lengths (B,) differ from their running mean (scalar), squared.
+
+    The mean has moved towards these lengths already (StyleGAN2's code).
+    """
+    return (lengths - mean.detach()).square().mean()

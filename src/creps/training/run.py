@@ -2,7 +2,9 @@
 
 RUN/config.json       the resolved settings and what data they were started with
 RUN/log.jsonl         one line of scalars every few steps
-RUN/previews/         sample grids, named by images seen
+RUN/previews/         sample grids and zooms into one, named by images seen
+RUN/teacher/          the model that patches stay faithful to, where there is one
+RUN/report.html       curves, samples and what they mean, where it was asked for
 RUN/snapshots/        the whole state, newest two
 RUN/model/            the averaged generator: what `creps generate --model RUN/model` takes
 """
@@ -11,22 +13,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from creps.config import to_dict
-from creps.data.patches import Pictures
-from creps.data.sources import ImageSource, open_images
-from creps.errors import CheckpointError, ConfigError, DataError
+from creps.config import from_dict, to_dict
+from creps.data.sources import ImageSource
+from creps.errors import CheckpointError, ConfigError
 from creps.files import write_atomically
 from creps.training.config import TrainConfig
-from creps.training.state import TrainState, initial_state, restore_snapshot, snapshots, start_from
+from creps.training.feeding import TrainingSet, open_training_set
+from creps.training.schemes.teacher import keep_teacher, open_teacher
+from creps.training.settings import WatchSettings
+from creps.training.snapshots import restore_snapshot, snapshots
+from creps.training.state import TrainState, initial_state
+from creps.training.team import ALONE, Team
+from creps.training.transfer import start_from
 
-CHANGEABLE = {"images", "log_every", "preview_every", "snapshot_every", "data.workers"}
-"""Settings that a resumed run may change: they do not change what is computed at a step."""
+CHANGEABLE = {
+    *("images", "log_every", "preview_every", "snapshot_every"),
+    *("data.workers", "data.cache_megabytes", "accumulate", "compile"),
+    *(f"watch.{setting.name}" for setting in fields(WatchSettings)),
+}
+"""Settings that a resumed run may change: they do not change what a step computes (to rounding)."""
 
 
 @dataclass(frozen=True)
@@ -43,33 +54,22 @@ class Run:
 
     folder: Path
     config: TrainConfig
-    pictures: Pictures
+    pictures: TrainingSet
     state: TrainState
     data: Mapping[str, Any]
 
     @property
     def record(self) -> dict[str, Any]:
         """What its models remember: the training, and whom the pictures ask to credit."""
+        height, width = self.config.size
         training = {"resolution": self.config.resolution, "data": dict(self.data)}
+        if height != width:
+            training["size"] = [height, width]
+        teacher = self.config.teacher
+        if teacher.weight and teacher.perceptual != "none":
+            training["perceptual"] = teacher.perceptual  # whoever judges the model must know
         attribution = self.pictures.source.attribution
         return {"training": training} | ({"credits": attribution} if attribution else {})
-
-
-def open_training_set(config: TrainConfig, path: Path) -> Pictures:
-    """The pictures at `path` as `config` wants them.
-
-    Raises:
-        DataError: if there are no images, or fewer classes than the networks have.
-    """
-    source = open_images(path, channels=config.generator.img_channels, labels=config.data.labels)
-    classes = source.num_classes if config.data.labels else 0
-    if config.generator.label_dim != classes:
-        raise DataError(
-            f"{path} has {classes} classes, the networks {config.generator.label_dim}: set "
-            f"generator.label_dim and discriminator.label_dim to {classes}"
-        )
-    size = config.resolution * config.data.detail
-    return Pictures(source, size=size, mirror=config.data.mirror, labels=config.data.labels)
 
 
 def open_run(
@@ -79,19 +79,25 @@ def open_run(
     *,
     device: torch.device | str = "cpu",
     start: Path | None = None,
+    team: Team = ALONE,
 ) -> Run:
     """Start a run in `folder`, or go on with the one that is there.
 
     Args:
-        folder: of the run, made if missing.
+        folder: of the run, made if missing; all processes must see the same one.
         config: the run's settings.
         data: folder or zip of pictures.
         device: where to train.
-        start: run or model whose weights a new run starts from (see `start_from`).
+        start: run or model whose weights a new run starts from (see `start_from`), and that is its
+            teacher where it has one.
+        team: the processes that share the run; any number may go on with what others began.
     Raises:
-        ConfigError: if the folder holds a run with other settings or other data.
+        ConfigError: if the folder holds a run with other settings or other data, or the batch
+            cannot be shared out, or a teacher is missing.
+        GridError: if the generator cannot draw the training size.
         CheckpointError: if its newest snapshot is damaged, or `start` is of another network.
     """
+    config.check_share(team.count)
     pictures = open_training_set(config, data)
     seen = describe_data(pictures.source, data)
     settings = folder / "config.json"
@@ -100,14 +106,21 @@ def open_run(
     elif folder.exists() and any(folder.iterdir()):
         raise ConfigError(f"{folder} is not empty and holds no run: choose another --out")
     state = initial_state(config, device)
+    _check_grids(state, config)
+    state.teacher = open_teacher(config, folder, start=start, device=state.device)
     found = snapshots(folder / "snapshots")
     if found:
         restore_snapshot(state, found[-1])
     elif start is not None:
         start_from(state, start)
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"train": to_dict(config), "data": seen}, indent=2) + "\n"
-    write_atomically(settings, text.encode())
+    if not team.same(state.step):
+        raise CheckpointError(f"{folder} is not the same for all processes: use a shared disk")
+    if team.writes:
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"train": to_dict(config), "data": seen}, indent=2) + "\n"
+        if state.teacher is not None:
+            keep_teacher(state.teacher, folder)
+        write_atomically(settings, text.encode())
     return Run(folder, config, pictures, state, seen)
 
 
@@ -116,15 +129,37 @@ def describe_data(source: ImageSource, path: Path) -> dict[str, Any]:
     return {"name": path.name, "count": len(source), "fingerprint": source.fingerprint}
 
 
+def _check_grids(state: TrainState, config: TrainConfig) -> None:
+    """Raise if a generator that paints one fixed grid is asked for others."""
+    generator, data = state.average, config.data
+    if generator.tileable:
+        return
+    if data.subpixel_shift or data.zoom > 1:
+        raise ConfigError(
+            f"generators of family {config.family!r} paint one fixed grid: "
+            "set data.subpixel_shift=false and data.zoom=1"
+        )
+    if config.consistency.weight:
+        raise ConfigError(
+            f"generators of family {config.family!r} paint one size: set consistency.weight=0"
+        )
+    classes = config.generator.label_dim
+    label = torch.zeros(1, dtype=torch.long, device=state.device) if classes else None
+    z = torch.zeros(1, config.generator.z_dim, device=state.device)
+    with torch.no_grad():
+        generator.synthesize(generator.map(z, label), config.canvas().grid())
+
+
 def _refuse_changes(settings: Path, config: TrainConfig, data: Mapping[str, Any]) -> None:
     """Raise unless the run in `settings` has this configuration and this data."""
     try:
         before = json.loads(settings.read_text(encoding="utf-8"))
         old_config, old_data = before["train"], before["data"]
-    except (ValueError, KeyError):
+        old_config = to_dict(from_dict(TrainConfig, old_config))  # new settings at their defaults
+    except (ValueError, KeyError, TypeError, ConfigError):
         raise CheckpointError(f"{settings} is damaged: choose another --out") from None
-    now = dict(_flat(to_dict(config)))
-    for name, value in _flat(old_config):
+    now = dict(flat_settings(to_dict(config)))
+    for name, value in flat_settings(old_config):
         if name not in CHANGEABLE and now.get(name) != value:
             raise ConfigError(
                 f"{settings.parent} was started with {name}={value}, now it is {now.get(name)}: "
@@ -137,10 +172,10 @@ def _refuse_changes(settings: Path, config: TrainConfig, data: Mapping[str, Any]
         )
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested settings as dotted names."""
+def flat_settings(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested settings by their dotted names, as `--set` takes them."""
     for key, value in values.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from flat_settings(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value

@@ -1,15 +1,21 @@
-"""One step of the game: discriminator, generator, moving average."""
+"""One step of the game: generator, discriminator, moving average.
+
+Each update is a mean over the joint batch, whatever processes and parts it is computed in (see
+`creps.training.engine`). Losses are generators of one value a part: `Engine.learn` asks for them
+one by one, so that only one part's graph is in memory.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from creps.coordinates import Canvas
-from creps.data.patches import Batch, shifted_window, take_window
+from creps.data.patches import Batch
+from creps.training.augmentation.augment import adapt_strength
 from creps.training.config import TrainConfig
+from creps.training.engine import Engine, Means, Part, Stats
 from creps.training.losses import (
     discriminator_loss,
     generator_loss,
@@ -17,89 +23,128 @@ from creps.training.losses import (
     path_length_penalty,
     path_lengths,
 )
+from creps.training.passes import Measured, paint
+from creps.training.schemes.terms import other_losses
 from creps.training.state import TrainState, step_random
+from creps.training.watching.variety import picture_distances
 
 W_AVERAGE_DECAY = 0.998
-"""Decay of the average of w per generator step (official CREPS)."""
+"""Decay of the average of w per generator step (official CREPS); families may have their own."""
+DISTANCES_INTERVAL = 4
+"""Steps between two looks at how different pictures are: enough for the means of the log."""
 
-Stats = dict[str, Tensor]
-"""Scalars worth logging, still on the device."""
+
+def train_step(engine: Engine, batch: Batch) -> Stats:
+    """Everything that happens in one step to this process's share of a batch."""
+    state, config = engine.state, engine.config
+    parts = engine.parts(batch)
+    stats: Stats = {}
+    real: Tensor | None = None
+    if state.step >= config.discriminator_warmup:
+        if config.loss.kind == "relativistic" and len(parts) == 1:
+            # The discriminator does not move in between: one look at the real pictures serves both
+            # updates. Of several parts the graphs would have to be kept.
+            _trainable(engine, True)
+            real = engine.judge(batch.image, parts[0], "real")
+        stats |= generator_step(engine, parts, real=real)
+    stats |= discriminator_step(engine, parts, real=real)
+    update_average(state, config)
+    state.step += 1
+    adapt_augmentation(engine)
+    return stats
 
 
-def draw_region(config: TrainConfig, step: int) -> Canvas:
-    """The part of the plane that a step trains, shared by its batch.
+def generator_step(engine: Engine, parts: list[Part], *, real: Tensor | None = None) -> Stats:
+    """Update the generator once, and once more for its lazy path length penalty.
 
-    The whole, moved by up to half a pixel; or, in a share of the steps, a square window anywhere on
-    the plane, its magnification log-uniform from 1 to the largest.
+    Args:
+        engine: the run.
+        parts: this process's share of the batch.
+        real: logits of the only part's real pictures, if they are known.
     """
-    size, data = config.resolution, config.data
-    random = step_random(config.seed, step, "region")
-    y, x, chance, magnitude = torch.rand(4, generator=random, dtype=torch.float64).tolist()
-    window = (0.0, 0.0, 1.0, 1.0)
-    if data.zoom > 1 and chance < data.window_share:
-        side = data.zoom**-magnitude
-        top, left = y * (1 - side), x * (1 - side)
-        window = (top, left, top + side, left + side)
-    elif data.subpixel_shift:
-        window = shifted_window((y - 0.5, x - 0.5), size)
-    return Canvas(size, size, window, config.generator.sampling)
+    state, loss, passes = engine.state, engine.config.loss, engine.passes
+    _trainable(engine, False)
+    means = Means()
+    seen: list[Tensor] = []
+    magnitudes: list[Tensor] = []
 
+    def losses() -> Iterator[Tensor]:
+        for part in parts:
+            z = engine.latents(part, "generator")
+            styles = state.generator.map(z, part.batch.label)
+            seen.append(styles.detach()[:, 0])
+            image = engine.paint(styles, part, magnitudes=magnitudes)
+            fake = engine.judge(image, part, "generator")
+            others = real
+            if loss.kind == "relativistic" and others is None:
+                with torch.no_grad():
+                    others = engine.judge(part.batch.image, part, "real")
+            value = generator_loss(loss.kind, fake, None if others is None else others.detach())
+            means.add("loss/generator", value)
+            yield value + other_losses(engine, part, z=z, styles=styles, image=image, means=means)
 
-def make_batch(config: TrainConfig, step: int, pictures: Tensor, labels: Tensor) -> Batch:
-    """Whole pictures (B, C, S, S) uint8 on the training device to the patches of a step."""
-    region = draw_region(config, step)
-    image = take_window(pictures.float() / 127.5 - 1, region)
-    return Batch(image, region, labels if config.generator.label_dim else None)
-
-
-def discriminator_step(state: TrainState, batch: Batch, config: TrainConfig) -> Stats:
-    """Update the discriminator once, and once more for its lazy gradient penalties."""
-    state.discriminator.requires_grad_(True)
-    optimizer, loss = state.discriminator_optimizer, config.loss
-    with torch.no_grad():
-        fake_image = _synthesize(state, _styles(state, batch, config, "discriminator"), batch)
-    real = state.discriminator(batch.image, batch.label)
-    fake = state.discriminator(fake_image, batch.label)
-    value = discriminator_loss(loss.kind, fake, real)
-    _descend(optimizer, state.discriminator, value)
-    stats = {
-        "loss/discriminator": value.detach(),
-        "logits/real": real.detach().mean(),
-        "logits/fake": fake.detach().mean(),
-    }
-    if state.step % loss.discriminator_interval == 0:
-        penalty = torch.zeros((), device=state.device)
-        for name, gamma, image in (
-            ("r1", loss.r1_gamma, batch.image),
-            ("r2", loss.r2_gamma, fake_image),
-        ):
-            if gamma:
-                image = image.detach().requires_grad_(True)
-                term = gradient_penalty(state.discriminator(image, batch.label), image)
-                penalty = penalty + term * (gamma / 2)
-                stats[f"penalty/{name}"] = term.detach()
-        if penalty.requires_grad:
-            _descend(optimizer, state.discriminator, penalty * loss.discriminator_interval)
-    return stats
-
-
-def generator_step(state: TrainState, batch: Batch, config: TrainConfig) -> Stats:
-    """Update the generator once, and once more for its lazy path length penalty."""
-    state.discriminator.requires_grad_(False)
-    optimizer, loss = state.generator_optimizer, config.loss
-    styles = _styles(state, batch, config, "generator")
-    fake = state.discriminator(_synthesize(state, styles, batch), batch.label)
-    real = None
-    if loss.kind == "relativistic":
-        with torch.no_grad():
-            real = state.discriminator(batch.image, batch.label)
-    value = generator_loss(loss.kind, fake, real)
-    _descend(optimizer, state.generator, value)
-    state.generator.mapping.track_average(styles.detach()[:, 0], decay=W_AVERAGE_DECAY)
-    stats = {"loss/generator": value.detach()}
+    optimizer = state.generator_optimizer
+    gradient = engine.learn(state.generator, optimizer, losses(), scale=passes.loss_scale)
+    _track_average(engine, seen)
+    if magnitudes and isinstance(state.generator, Measured):
+        measured = engine.team.mean(torch.stack(magnitudes))
+        state.generator.track_magnitudes(measured, images=engine.config.batch)
+    stats = means.joint(engine.team) | gradient.named("generator")
     if loss.path_length_weight and state.step % loss.generator_interval == 0:
-        stats |= _path_length_step(state, batch, config)
+        stats |= path_length_step(engine, parts)
     return stats
+
+
+def discriminator_step(engine: Engine, parts: list[Part], *, real: Tensor | None = None) -> Stats:
+    """Update the discriminator once, and once more for its lazy gradient penalties.
+
+    Arguments as `generator_step`; `real` with its graph.
+    """
+    state, loss, passes = engine.state, engine.config.loss, engine.passes
+    _trainable(engine, True)
+    means = Means()
+    fake_images: list[Tensor] = []
+
+    def losses() -> Iterator[Tensor]:
+        for part in parts:
+            with torch.no_grad():
+                styles = engine.styles(part, "discriminator")
+                fake_images.append(engine.paint(styles, part))
+            judged = engine.judge(part.batch.image, part, "real") if real is None else real
+            fake = engine.judge(fake_images[-1], part, "discriminator")
+            value = discriminator_loss(loss.kind, fake, judged)
+            means.add("loss/discriminator", value)
+            means.add("logits/real", judged)
+            means.add("logits/fake", fake)
+            if engine.config.augment.kind == "ada":
+                means.add("signs/real", judged.detach().sign())
+            if state.step % DISTANCES_INTERVAL == 0 and len(part) > 1:
+                _compare_variety(means, part.batch.image, fake_images[-1])
+            yield value
+
+    optimizer = state.discriminator_optimizer
+    gradient = engine.learn(state.discriminator, optimizer, losses(), scale=passes.loss_scale)
+    stats = means.joint(engine.team) | gradient.named("discriminator")
+    if "signs/real" in stats:
+        sign = stats["signs/real"]
+        state.augment_signs += torch.stack([sign, torch.ones_like(sign)])
+        stats["augment/strength"] = state.augment_strength.clone()
+    if state.step % loss.discriminator_interval == 0 and (loss.r1_gamma or loss.r2_gamma):
+        stats |= penalty_step(engine, parts, fake_images)
+    return stats
+
+
+def adapt_augmentation(engine: Engine) -> None:
+    """Move the strength of ADA, every few steps, by the signs seen since the last time."""
+    state, settings = engine.state, engine.config.augment
+    if settings.kind != "ada" or state.step % settings.interval:
+        return
+    total, count = state.augment_signs.cpu()
+    images = int(count) * engine.config.batch
+    state.augment_strength.copy_(
+        adapt_strength(state.augment_strength, total / count, settings, images=images)
+    )
+    state.augment_signs.zero_()
 
 
 def update_average(state: TrainState, config: TrainConfig) -> None:
@@ -114,46 +159,91 @@ def update_average(state: TrainState, config: TrainConfig) -> None:
             mine.copy_(theirs)
 
 
+def _compare_variety(means: Means, real: Tensor, fake: Tensor) -> None:
+    """Note how different the pictures of a part are from each other: a collapse shows there."""
+    for name, images in (("real", real), ("fake", fake)):
+        spread, nearest = picture_distances(images.detach())
+        means.add(f"spread/{name}", spread)
+        means.add(f"nearest/{name}", nearest)
+
+
 def _pairs(ours: Iterable[Tensor], theirs: Iterable[Tensor]) -> Iterable[tuple[Tensor, Tensor]]:
     return zip(ours, theirs, strict=True)
 
 
-def _path_length_step(state: TrainState, batch: Batch, config: TrainConfig) -> Stats:
-    count = max(len(batch.image) // config.loss.path_length_shrink, 1)
-    part = Batch(
-        batch.image[:count], batch.region, None if batch.label is None else batch.label[:count]
+def _trainable(engine: Engine, wanted: bool) -> None:
+    frozen = engine.config.freeze_discriminator
+    engine.state.discriminator.trainable(wanted, frozen=frozen)
+
+
+def penalty_step(engine: Engine, parts: list[Part], fake_images: list[Tensor]) -> Stats:
+    """The discriminator's lazy R1 and R2, by the pictures as they were before augmentation."""
+    state, loss, means = engine.state, engine.config.loss, Means()
+
+    def losses() -> Iterator[Tensor]:
+        for part, fake_image in zip(parts, fake_images, strict=True):
+            penalty = torch.zeros((), device=state.device)
+            for name, gamma, image, purpose in (
+                ("r1", loss.r1_gamma, part.batch.image, "real"),
+                ("r2", loss.r2_gamma, fake_image, "discriminator"),
+            ):
+                if gamma:
+                    image = image.detach().requires_grad_(True)
+                    term = gradient_penalty(engine.judge_eagerly(image, part, purpose), image)
+                    means.add(f"penalty/{name}", term)
+                    penalty = penalty + term * (gamma / 2)
+            yield penalty * loss.discriminator_interval
+
+    engine.learn(state.discriminator, state.discriminator_optimizer, losses())
+    return means.joint(engine.team)
+
+
+def path_length_step(engine: Engine, parts: list[Part]) -> Stats:
+    """The generator's lazy path length penalty."""
+    state, loss, means = engine.state, engine.config.loss, Means()
+    weight = loss.path_length_weight * loss.generator_interval
+    # The penalty needs the mean length of the joint batch first. The graph of one part can wait for
+    # it, those of several would fill the memory that they are to save: they are built again.
+    waiting = [_lengths(engine, parts[0])] if len(parts) == 1 else []
+    known = (
+        [waiting[0][0].detach()]
+        if waiting
+        else [_lengths(engine, part)[0].detach() for part in parts]
     )
-    styles = _styles(state, part, config, "path length")
-    image = _synthesize(state, styles, part)
-    random = step_random(config.seed, state.step, "path length noise")
-    noise = torch.randn(image.shape, generator=random).to(image)
-    lengths = path_lengths(image, styles, noise)
-    penalty, mean = path_length_penalty(
-        lengths, state.path_length_mean, decay=config.loss.path_length_decay
-    )
+    average = engine.team.mean(torch.cat(known))
+    seen: list[Tensor] = []
+    mean = state.path_length_mean.lerp(average, loss.path_length_decay)
     state.path_length_mean.copy_(mean)
-    weight = config.loss.path_length_weight * config.loss.generator_interval
-    _descend(state.generator_optimizer, state.generator, penalty * weight)
-    state.generator.mapping.track_average(styles.detach()[:, 0], decay=W_AVERAGE_DECAY)
-    return {"penalty/path_length": penalty.detach(), "path_length": mean.detach()}
+
+    def losses() -> Iterator[Tensor]:
+        for part in parts:
+            each, styles = waiting.pop() if waiting else _lengths(engine, part)
+            seen.append(styles.detach()[:, 0])
+            penalty = path_length_penalty(each, mean)
+            means.add("penalty/path_length", penalty)
+            yield penalty * weight
+
+    engine.learn(state.generator, state.generator_optimizer, losses())
+    _track_average(engine, seen)
+    return means.joint(engine.team) | {"path_length": mean}
 
 
-def _styles(state: TrainState, batch: Batch, config: TrainConfig, purpose: str) -> Tensor:
-    """Styles of fresh latents, one for each real picture, with its label."""
-    random = step_random(config.seed, state.step, purpose)
-    z = torch.randn(len(batch.image), config.generator.z_dim, generator=random)
-    return state.generator.map(z.to(state.device), batch.label)
+def _lengths(engine: Engine, part: Part) -> tuple[Tensor, Tensor]:
+    """Path lengths (N,) of fresh pictures in a part's places, and their styles."""
+    config, state = engine.config, engine.state
+    few = engine.path_part(part)
+    styles = engine.styles(few, "path length")
+    image = paint(state.generator.synthesize, styles, few.batch)
+    noise = torch.empty_like(image)
+    for k, each in enumerate(noise):
+        purpose = f"path length noise {few.first + k}"
+        random = step_random(config.seed, state.step, purpose, state.device)
+        each.normal_(generator=random)
+    return path_lengths(image, styles, noise), styles
 
 
-def _synthesize(state: TrainState, styles: Tensor, batch: Batch) -> Tensor:
-    return state.generator.synthesize(styles, batch.region.grid())
-
-
-def _descend(optimizer: torch.optim.Adam, network: nn.Module, loss: Tensor) -> None:
-    """One optimiser step; overflowing gradients are replaced (StyleGAN2-ADA's training loop)."""
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    for parameter in network.parameters():
-        if parameter.grad is not None:
-            parameter.grad.nan_to_num_(nan=0.0, posinf=1e5, neginf=-1e5)
-    optimizer.step()
+def _track_average(engine: Engine, seen: list[Tensor]) -> None:
+    """Move the centre of truncation towards the mean of the w that were just drawn."""
+    generator = engine.state.generator
+    decay = getattr(generator, "average_decay", W_AVERAGE_DECAY)
+    generator.mapping.track_average(engine.team.mean(torch.cat(seen))[None], decay=decay)

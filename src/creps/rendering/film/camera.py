@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from creps.coordinates import Window
-from creps.networks.base import Generator
-from creps.rendering.drawing import Samples
+from creps.rendering.drawing.drawer import Samples
 from creps.rendering.film.motion import Shot
-from creps.rendering.renderer import Picture, render
+from creps.rendering.renderer import Picture, Renderer
 from creps.rendering.warps import Chain, Rotate, Swirl, Warp, chain
 
 
@@ -36,35 +35,33 @@ class Blend(Warp):
 
 
 def render_shot(
-    generator: Generator,
-    styles: Tensor,
+    renderer: Renderer,
     shot: Shot,
     *,
     size: tuple[int, int],
     warp: Warp | None = None,
     supersample: Samples = 1,
+    exact: bool = False,
 ) -> Picture:
     """The picture of one shot.
 
     Args:
-        generator: the model.
-        styles: (1, K, D) from `generator.map`.
+        renderer: of the styles; the same one for all shots of one latent saves most of the work.
         shot: what is seen.
         size: (height, width) in pixels.
         warp: what `shot.amount` is an amount of.
-        supersample: as for `render`.
+        supersample, exact: as for `render`.
     Returns:
         (H, W, C) uint8.
     Raises:
         GridError: for sizes or windows that cannot be rendered.
     """
-    return render(
-        generator,
-        styles=styles,
+    return renderer.picture(
         size=size,
         window=shot.window,
         warp=shot_warp(shot, warp),
         supersample=supersample,
+        exact=exact,
     )
 
 

@@ -23,9 +23,6 @@ RAMP = 0.15
 MOST_FRAMES = 100_000
 """An hour at 30 frames a second; longer films are taken for a mistake."""
 
-DISTINCT = 8
-"""Neighbouring pixels are at least this many steps of float64 apart: none are drawn alike."""
-
 
 @dataclass(frozen=True)
 class Shot:
@@ -297,21 +294,6 @@ def window_about(window: Window, centre: Point) -> Window:
     half_y, half_x = (window[2] - window[0]) / 2, (window[3] - window[1]) / 2
     y, x = centre
     return (y - half_y, x - half_x, y + half_y, x + half_x)
-
-
-def refuse_beyond_precision(shot: Shot, height: int, width: int) -> None:
-    """Raise for a window so small that float64 cannot tell its pixels apart.
-
-    Raises:
-        GridError: says so; about 40 octaves at 512 pixels.
-    """
-    y0, x0, y1, x1 = shot.window
-    for first, last, pixels in ((y0, y1, height), (x0, x1, width)):
-        if last - first < DISTINCT * pixels * math.ulp(max(abs(first), abs(last))):
-            raise GridError(
-                f"window {shot.window} at {height}x{width}: "
-                "too small for float64 to tell its pixels apart, zoom in less deep"
-            )
 
 
 def _check_window(window: Window) -> None:

@@ -50,6 +50,7 @@ def export_tiff(store: TileStore, target: Path) -> None:
     """
     levels = build_pyramid(store, smallest=TIFF_TILE)
     channels, credits = store.pixels.channels, str(store.settings.get("credits", ""))
+    dpi = store.settings.get("dpi")
     rights = [(COPYRIGHT_TAG, "s", 0, credits, True)] if credits else []
     with (
         aside(target) as temporary,
@@ -70,6 +71,8 @@ def export_tiff(store: TileStore, target: Path) -> None:
                 subifds=len(levels) - 1 if k == 0 else None,
                 subfiletype=1 if k else 0,  # 1: a smaller version of another image
                 description=json.dumps(store.settings) if k == 0 else None,
+                resolution=None if dpi is None else (dpi, dpi),
+                resolutionunit=None if dpi is None else "INCH",
                 software=f"creps {version('creps')}" if k == 0 else False,
                 extratags=rights if k == 0 else [],
                 metadata=None,

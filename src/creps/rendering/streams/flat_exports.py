@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pyvips
-from PIL import ExifTags, Image
 
 from creps.errors import DataError
 from creps.rendering.renderer import Picture
@@ -22,7 +21,7 @@ from creps.rendering.streams.png_stream import png_stream
 from creps.rendering.streams.tile_array import TileArray
 from creps.rendering.streams.tile_store import TileStore
 from creps.rendering.tiles import Tile
-from creps.rendering.writers import SETTINGS_KEY
+from creps.rendering.writers import SETTINGS_KEY, exif_of
 
 BAND_BYTES = 2**23
 """Largest stripe of a picture in memory, unless it gets too thin."""
@@ -43,7 +42,7 @@ def export_png(store: TileStore, target: Path) -> None:
     if credits := str(store.settings.get("credits", "")):
         texts["Copyright"] = credits
     with aside(target) as temporary, temporary.open("wb") as file:
-        for piece in _png(store.pixels, texts=texts, level=6):
+        for piece in _png(store.pixels, texts=texts, level=6, dpi=store.settings.get("dpi")):
             file.write(piece)
 
 
@@ -69,13 +68,16 @@ def bands(pixels: TileArray) -> Iterator[Picture]:
         yield pixels.read(Tile(top, 0, min(height, pixels.height - top), pixels.width))
 
 
-def _png(pixels: TileArray, *, texts: dict[str, str], level: int) -> Iterator[bytes]:
+def _png(
+    pixels: TileArray, *, texts: dict[str, str], level: int, dpi: float | None = None
+) -> Iterator[bytes]:
     return png_stream(
         bands(pixels),
         height=pixels.height,
         width=pixels.width,
         channels=pixels.channels,
         texts=texts,
+        dpi=dpi,
         level=level,
     )
 
@@ -90,8 +92,8 @@ def _export_by_vips(store: TileStore, target: Path, suffix: str) -> None:
         try:
             image = pyvips.Image.new_from_source(
                 source, "", access="sequential", fail_on="truncated", unlimited=True
-            ).copy()
-            image.set_type(pyvips.GValue.blob_type, "exif-data", _exif(store.settings))
+            ).copy(**_density(store.settings.get("dpi")))
+            image.set_type(pyvips.GValue.blob_type, "exif-data", exif_of(store.settings).tobytes())
             image.write_to_target(sink, suffix, **QUALITY[suffix])
         except pyvips.Error as error:
             reason = " ".join(str(error).split())
@@ -130,13 +132,9 @@ class _Pipe:
         return call
 
 
-def _exif(settings: dict[str, Any]) -> bytes:
-    exif = Image.Exif()
-    exif[ExifTags.Base.ImageDescription] = json.dumps(settings)  # ASCII, as EXIF wants it
-    exif[ExifTags.Base.Software] = _software()
-    if credits := str(settings.get("credits", "")):
-        exif[ExifTags.Base.Copyright] = credits
-    return exif.tobytes()
+def _density(dpi: float | None) -> dict[str, float]:
+    """Pixels a millimetre, as libvips has it and writes it into JFIF and EXIF."""
+    return {} if dpi is None else {"xres": dpi / 25.4, "yres": dpi / 25.4}
 
 
 def _software() -> str:

@@ -30,6 +30,7 @@ def png_stream(
     width: int,
     channels: int,
     texts: Mapping[str, str],
+    dpi: float | None = None,
     level: int = 6,
 ) -> Iterator[bytes]:
     """Encode a picture of 8-bit pixels as a PNG; memory is bounded by a band.
@@ -40,6 +41,7 @@ def png_stream(
         height, width: 1 .. 2**31 - 1 pixels.
         channels: 3 for RGB, 1 for gray.
         texts: what the file tells of itself, by PNG keyword; Latin-1 keywords, any text.
+        dpi: pixels an inch; None says nothing.
         level: effort of zlib, 0 (stored, for a pipe) .. 9.
     Yields:
         the bytes of the file, in order.
@@ -47,6 +49,9 @@ def png_stream(
     header = struct.pack(">IIBBBBB", width, height, 8, COLOUR_TYPES[channels], 0, 0, 0)
     yield SIGNATURE
     yield from _chunk(b"IHDR", header)
+    if dpi is not None:
+        a_metre = round(dpi / 0.0254)
+        yield from _chunk(b"pHYs", struct.pack(">IIB", a_metre, a_metre, 1))
     for keyword, text in texts.items():
         # keyword, NUL, not compressed (two bytes), no language, no translated keyword
         yield from _chunk(b"iTXt", keyword.encode("latin-1") + b"\0\0\0\0\0" + text.encode())

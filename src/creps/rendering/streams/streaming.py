@@ -7,16 +7,18 @@ any crash, and spreads one picture over machines that share a disk.
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from creps.errors import MissingExtraError, UsageError
+from creps.errors import CrepsError, MissingExtraError, UsageError
 from creps.rendering.renderer import Picture, Progress
 from creps.rendering.streams.shards import Shard
 from creps.rendering.tiles import Tile, plan
-from creps.rendering.writers import FORMATS, refuse_beyond_format
+from creps.rendering.writers import FORMATS, read_settings, refuse_beyond_format
 
 if TYPE_CHECKING:
     from creps.rendering.streams.tile_store import TileStore
@@ -57,6 +59,7 @@ def write_big(
     chunk: int = DEFAULT_CHUNK,
     shard: Shard | None = None,
     overwrite: bool = False,
+    started: float | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Write a picture of any size, chunk by chunk; the same call goes on after a crash.
@@ -77,6 +80,8 @@ def write_big(
         shard: render this share only; the process that writes the last chunk makes the file.
         overwrite: replace the file, and unfinished work with other settings; unfinished work with
             the same settings is continued in any case.
+        started: when the work of all shards began, in seconds since the epoch. A shard that comes
+            late, with nothing left to do, does not overwrite what the others finished since.
         progress: called with the pixels done and the pixels in all, of this shard; first with what
             an earlier call has done.
     Returns:
@@ -91,8 +96,17 @@ def write_big(
     _refuse_impossible(target, height, width, channels)
     plan(height, width, chunk)
     store_class, export = _machinery(target.suffix.lower())
+    done = Outcome(target, 0, len(plan(height, width, chunk)))
+    since = started if overwrite else 0.0
+
+    def is_done() -> bool:
+        """Whether other shards have made this very file."""
+        return shard is not None and since is not None and _is_made(target, settings, since=since)
+
+    if is_done():
+        return done
     if not overwrite:
-        _refuse_existing(target)
+        refuse_existing(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     store = store_class.open(
         unfinished(target),
@@ -103,6 +117,9 @@ def write_big(
         chunk=chunk,
         overwrite=overwrite,
     )
+    if is_done():  # while this process made its way here: the store is a new one, of no use
+        _remove(store)
+        return done
     _fill(store, make, shard=shard, progress=progress)
     missing = sum(1 for _ in store.pixels.missing())
     if missing and not store.path.exists():
@@ -112,21 +129,28 @@ def write_big(
 
 
 def refuse_target(
-    target: Path, *, height: int = 1, width: int = 1, overwrite: bool = False
+    target: Path,
+    *,
+    height: int = 1,
+    width: int = 1,
+    shard: Shard | None = None,
+    overwrite: bool = False,
 ) -> None:
-    """Raise what `write_big` would raise of a target, before a model is loaded.
+    """Raise what `write_big` would raise of a target, as far as no model is needed for it.
 
     Args:
-        target, overwrite: as for `write_big`.
+        target, shard, overwrite: as for `write_big`.
         height, width: of the picture, as far as known.
     Raises:
-        UsageError, GridError, MissingExtraError: as `write_big`.
+        UsageError, GridError: as `write_big`.
+        MissingExtraError: for what cannot do without the packages of the `big` extra.
     """
     plan(height, width, DEFAULT_CHUNK)
     _refuse_impossible(target, height, width, 3)
-    _machinery(target.suffix.lower())
-    if not overwrite:
-        _refuse_existing(target)
+    if shard is not None or target.suffix.lower() not in FORMATS:
+        _machinery(target.suffix.lower())
+    if not overwrite and shard is None:  # other shards may have made just this file
+        refuse_existing(target)
 
 
 def unfinished(target: Path) -> Path:
@@ -163,13 +187,35 @@ def _machinery(suffix: str) -> tuple[type[TileStore], Callable[[TileStore, Path]
     return TileStore, makers[{".tiff": ".tif", ".jpeg": ".jpg"}.get(suffix, suffix)]
 
 
-def _refuse_existing(target: Path) -> None:
-    """Raise if the result, or a part of it that this work has not made, is there."""
+def refuse_existing(target: Path) -> None:
+    """Raise if the result, or a part of it that this work has not made, is there.
+
+    Raises:
+        UsageError: names it.
+    """
     tiles = target.with_name(f"{target.stem}_files")
     foreign_tiles = target.suffix.lower() == ".dzi" and tiles.exists()
     if target.exists() or (foreign_tiles and not unfinished(target).exists()):
         name = target if target.exists() else tiles
         raise UsageError(f"{name} exists: choose another name, or overwrite it")
+
+
+def _is_made(target: Path, settings: Mapping[str, Any], *, since: float) -> bool:
+    """Whether a file is there with these settings, no older than `since`."""
+    try:
+        stored = read_settings(target)
+        return stored == json.loads(json.dumps(settings)) and target.stat().st_mtime >= since
+    except (CrepsError, OSError):
+        return False
+
+
+def _remove(store: TileStore) -> None:
+    """Remove a store that nobody needs, unless another process just does."""
+    from creps.rendering.streams.durable import discard, exclusive
+
+    with exclusive(store.path, wait=0) as ours, contextlib.suppress(FileNotFoundError):
+        if ours:
+            discard(store.path)
 
 
 def _fill(store: TileStore, make: Make, *, shard: Shard | None, progress: Progress | None) -> None:
@@ -206,7 +252,7 @@ def _finish(
         if not store.path.exists():  # another process was faster, from the last chunk to the end
             return target
         if not overwrite:
-            _refuse_existing(target)
+            refuse_existing(target)
         export(store, target)
         discard(store.path)
     return target

@@ -17,6 +17,11 @@ from creps.rendering.renderer import Picture
 from creps.rendering.streams.shards import Shard
 from creps.rendering.tiles import Tile, plan
 
+BAND = 4096
+"""Columns of a picture that are filled from top to bottom before the next ones: the lines of so
+many are kept (28 MiB with the 512 preset), and those of the rows are computed again for each band,
+which costs an eighth of the pixels' time. Wider bands cost memory, none costs as much time."""
+
 
 class TileArray:
     """One level of a picture on disk: (height, width, channels) pixels in square chunks.
@@ -34,11 +39,12 @@ class TileArray:
         self._array, self._folder = array, folder
 
     def missing(self, shard: Shard | None = None) -> Iterator[Tile]:
-        """The chunks without pixels, row by row; looked up one by one, as they are asked for."""
+        """The chunks without pixels, in bands; looked up one by one, as they are asked for."""
         edge, count = self.tiles.edge, len(self.tiles)
-        for index in range(count) if shard is None else shard.indices(count):
+        share = range(count) if shard is None else shard.indices(count)
+        for index in self.tiles.in_bands(BAND):
             tile = self.tiles[index]
-            if not self._file(tile.top // edge, tile.left // edge).is_file():
+            if index in share and not self._file(tile.top // edge, tile.left // edge).is_file():
                 yield tile
 
     @property

@@ -10,6 +10,10 @@ The text form, for the command line and for addresses (a shell and a URL take it
 ".." walks along straight lines between the styles w, "~" along great circles between the latents z.
 A position counts seeds: 0 is the first, 1 the second, 1.4 lies 40 % of the way on to the third.
 "+12:4-8" takes the styles of layers 4 to 8 from seed 12; a later "+" has the last word.
+Several recipes for one picture are parted by "/": 7/12..3@0.5/3+7:0-2 (see `blends`).
+
+On the command line, a file of styles (see `stored`) may stand for the first walk of a recipe:
+face.safetensors, found/face.safetensors+12:4-8. A folder named by a seed is written ./7/face...
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from torch import Tensor
 from creps.errors import UsageError
 from creps.networks.base import Generator
 from creps.rendering.latents import checked_seed, latents
+from creps.rendering.styling.stored import SUFFIX, StyleFile
 
 Space = Literal["w", "z"]
 
@@ -216,6 +221,24 @@ class Recipe:
         return "+".join([str(self.base), *(f"{walk}:{layers}" for walk, layers in self.mixes)])
 
 
+@dataclass(frozen=True)
+class FileRecipe:
+    """A recipe whose layers come from a file of styles at first; otherwise as `Recipe`.
+
+    It is no `Recipe`, so that what takes words from strangers (addresses) opens no files.
+    """
+
+    base: StyleFile
+    mixes: tuple[tuple[Walk, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        for _, layers in self.mixes:
+            parse_layers(layers)
+
+    def __str__(self) -> str:
+        return "+".join([str(self.base), *(f"{walk}:{layers}" for walk, layers in self.mixes)])
+
+
 def parse_styles(text: str) -> Recipe:
     """The recipe that a text such as `7`, `7..12@0.4` or `7+12:4-8` stands for.
 
@@ -231,17 +254,43 @@ def parse_styles(text: str) -> Recipe:
         '7+12~3@0.5:4-8,10'
     """
     base, *others = text.split("+")
-    mixes = []
-    for other in others:
-        way, colon, layers = other.partition(":")
-        if not colon:
-            raise UsageError(f"styles {text!r}: {other!r} names no layers, expected {other}:4-8")
-        mixes.append((_walk(way, text), layers))
-    return Recipe(_walk(base, text), tuple(mixes))
+    return Recipe(_walk(base, text), _mixes(others, text))
+
+
+def parse_recipes(text: str) -> tuple[Recipe | FileRecipe, ...]:
+    """The recipes of a text such as `7/12/3+7:0-2`, for pictures of several styles.
+
+    Unlike `parse_styles` it knows files of styles; none is opened here.
+
+    Raises:
+        UsageError: as `parse_styles`.
+    Example:
+        >>> [str(recipe) for recipe in parse_recipes("7/12..3@0.5")]
+        ['7', '12..3@0.5']
+        >>> [str(recipe) for recipe in parse_recipes("found/face.safetensors+3:0-2/12")]
+        ['found/face.safetensors+3:0-2', '12']
+    """
+    if SUFFIX not in text:
+        return tuple(parse_styles(part) for part in text.split("/"))
+    recipes: list[Recipe | FileRecipe] = []
+    held: list[str] = []  # the beginning of a path, whose folders "/" parts too
+    for part in text.split("/"):
+        path, file, mixes = part.partition(SUFFIX)
+        if file and (not mixes or mixes.startswith("+")):
+            name = "/".join([*held, path + file])
+            recipes.append(FileRecipe(StyleFile(name), _mixes(mixes.split("+")[1:], text)))
+            held = []
+        elif held or not re.match(r"\d+(?![^+.~@])", part):
+            held.append(part)
+        else:
+            recipes.append(parse_styles(part))
+    if held:
+        raise UsageError(f"styles {text!r}: {'/'.join(held)!r} is neither a walk nor a file")
+    return tuple(recipes)
 
 
 def styles_of(
-    text: str | Recipe,
+    text: str | Recipe | FileRecipe,
     generator: Generator,
     *,
     label: Tensor | None = None,
@@ -261,10 +310,11 @@ def styles_of(
     Raises:
         UsageError: for a malformed text or layers that the model does not have.
         LabelError: if the label is missing, unexpected or unknown.
+        DataError: for a file that holds no styles.
     """
     recipe = parse_styles(text) if isinstance(text, str) else text
 
-    def styles_at(walk: Walk) -> Tensor:
+    def styles_at(walk: Walk | StyleFile) -> Tensor:
         return walk.styles(
             generator, label=label, truncation=truncation, truncation_cutoff=truncation_cutoff
         )
@@ -330,6 +380,17 @@ class SeedPath:
             raise UsageError(f"{count} steps: expected at least 1")
         whole = count if self.closed else max(count - 1, 1)
         return [self.at(step / whole) for step in range(count)]
+
+
+def _mixes(parts: list[str], text: str) -> tuple[tuple[Walk, str], ...]:
+    """The (walk, layers) of the parts of a text behind a "+"."""
+    mixes = []
+    for part in parts:
+        way, colon, layers = part.partition(":")
+        if not colon:
+            raise UsageError(f"styles {text!r}: {part!r} names no layers, expected {part}:4-8")
+        mixes.append((_walk(way, text), layers))
+    return tuple(mixes)
 
 
 def _walk(way: str, text: str) -> Walk:

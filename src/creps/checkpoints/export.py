@@ -1,0 +1,272 @@
+"""Generators as ONNX files: coordinates are inputs, so one file draws pictures of any size.
+
+A file starts from styles or from latents; a file of the mapping network goes from the one to the
+other. Each is compared with PyTorch before it is written, and says in its metadata whose it is and
+how coordinates are made.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from creps.coordinates import AxisGrid, Canvas
+from creps.errors import CheckpointError, MissingExtraError, UsageError
+from creps.files import write_atomically
+from creps.networks.base import Generator, describe_generator
+
+Start = Literal["styles", "z"]
+
+FAMILIES = ("cips", "creps")
+"""Families whose graphs hold for any grid of rows and columns."""
+
+OPSET = 18
+"""Version of ONNX' operators, of December 2022: what ONNX Runtime reads since 1.14."""
+
+CHECKED_SIZES = ((16, 16), (7, 24), (33, 5))
+"""Rows and columns at which a file is compared with PyTorch."""
+CHECKED_WINDOW = (-0.1, 0.2, 0.9, 1.3)
+TOLERANCE = 1e-4
+"""Largest error of a file, max|error| / max|PyTorch|; float32 rounds to 1e-6 as a rule."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What is exported.
+
+    Attributes:
+        module: called with the inputs in order.
+        inputs: names of the inputs.
+        output: name of the result.
+        axes: for each input, the names of its axes that may have any length, by their index.
+    """
+
+    module: nn.Module
+    inputs: tuple[str, ...]
+    output: str
+    axes: tuple[dict[int, str], ...]
+
+
+def export_onnx(
+    generator: Generator, path: str | os.PathLike[str], *, start: Start = "styles"
+) -> float:
+    """Write a generator as an ONNX file that draws on any rows and columns.
+
+    Inputs: `styles` (B, K, D) float32; or `z` (B, Z) float32, `label` (B, classes) float32 for
+    conditional models, and `truncation`, one float32. Then `ys` (H,) and `xs` (W,), float64 plane
+    coordinates. Output: `image` (B, C, H, W) float32, nominal range [-1, 1]. B, H and W are free.
+
+    Args:
+        generator: a CREPS or CIPS network.
+        path: of the file; an existing one is replaced.
+        start: "styles" or "z".
+    Returns:
+        the largest error against PyTorch, max|error| / max|PyTorch|, at `CHECKED_SIZES`.
+    Raises:
+        UsageError: for a family that has no graph for any grid.
+        MissingExtraError: where the packages of the extra "export" are not installed.
+        CheckpointError: if the file does not draw what PyTorch draws; nothing is written then.
+    """
+    generator = _portable(generator)
+    latent_inputs = _latent_inputs(generator) if start == "z" else ("styles",)
+    graph = Graph(
+        _Drawing(generator, start),
+        (*latent_inputs, "ys", "xs"),
+        "image",
+        (*({} if name == "truncation" else {0: "batch"} for name in latent_inputs),
+         {0: "height"}, {0: "width"}),
+    )  # fmt: skip
+    return _written(graph, generator, Path(path))
+
+
+def export_mapping(generator: Generator, path: str | os.PathLike[str]) -> float:
+    """Write a generator's mapping as an ONNX file: latents to styles.
+
+    Inputs: `z`, `label` and `truncation` as for `export_onnx`. Output: `styles` (B, K, D).
+
+    Args, Returns, Raises: as `export_onnx`.
+    """
+    generator = _portable(generator)
+    inputs = _latent_inputs(generator)
+    axes = tuple({} if name == "truncation" else {0: "batch"} for name in inputs)
+    return _written(Graph(_Mapping(generator), inputs, "styles", axes), generator, Path(path))
+
+
+class _Mapping(nn.Module):
+    """z, label (if there are classes) and truncation to styles."""
+
+    def __init__(self, generator: Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, *latent_inputs: Tensor) -> Tensor:
+        z, *label, truncation = latent_inputs
+        styles = self.generator.map(z, label[0] if label else None)
+        average = self.generator.mapping.average
+        return average + truncation * (styles - average)
+
+
+class _Drawing(nn.Module):
+    """Styles, or what `_Mapping` takes, then ys and xs, to a picture."""
+
+    def __init__(self, generator: Generator, start: Start) -> None:
+        super().__init__()
+        self.generator = generator
+        self.mapping = _Mapping(generator) if start == "z" else None
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        *latent_inputs, ys, xs = inputs
+        styles = latent_inputs[0] if self.mapping is None else self.mapping(*latent_inputs)
+        return self.generator.synthesize(styles, AxisGrid(ys, xs))
+
+
+def _portable(generator: Generator) -> Generator:
+    """A copy on the CPU in float32.
+
+    Raises:
+        UsageError: for a family that is not exported.
+    """
+    family = describe_generator(generator)[0]
+    if family not in FAMILIES:
+        raise UsageError(f"{family} models cannot be exported: expected {' or '.join(FAMILIES)}")
+    return copy.deepcopy(generator).to("cpu", torch.float32).eval().requires_grad_(False)
+
+
+def _latent_inputs(generator: Generator) -> tuple[str, ...]:
+    label = ("label",) if generator.config.label_dim else ()
+    return ("z", *label, "truncation")
+
+
+def _examples(
+    graph: Graph, generator: Generator, batch: int, size: tuple[int, int]
+) -> tuple[Tensor, ...]:
+    """Random inputs of a graph, the same in every call."""
+    draw = torch.Generator().manual_seed(0)
+    canvas = Canvas(*size, CHECKED_WINDOW)
+    classes = max(generator.config.label_dim, 1)
+    made = {
+        "styles": torch.randn(
+            (batch, generator.num_styles, generator.config.w_dim), generator=draw
+        ),
+        "z": torch.randn((batch, generator.config.z_dim), generator=draw),
+        "label": torch.eye(classes)[torch.arange(batch) % classes],
+        "truncation": torch.tensor(0.7),
+        "ys": canvas.rows(),
+        "xs": canvas.columns(),
+    }
+    return tuple(made[name] for name in graph.inputs)
+
+
+@torch.no_grad()
+def _written(graph: Graph, generator: Generator, path: Path) -> float:
+    """Export, compare, write."""
+    try:
+        import onnxruntime  # noqa: F401  # what compares
+        import onnxscript  # noqa: F401  # what torch exports with
+    except ImportError:
+        raise MissingExtraError("writing ONNX files", "export") from None
+    with _patient():
+        content = _onnx(graph, generator)
+        error = max(
+            _error(content, graph, _examples(graph, generator, batch, size))
+            for batch, size in enumerate(CHECKED_SIZES, start=1)
+        )
+    if not error <= TOLERANCE:
+        raise CheckpointError(
+            f"{path}: the ONNX file differs from PyTorch by {error:.1e} of the largest value: "
+            f"expected at most {TOLERANCE:.0e}; nothing was written"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, content)
+    return error
+
+
+@contextmanager
+def _patient() -> Iterator[None]:
+    """Keeps what torch and its exporter say of themselves from the user."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _onnx(graph: Graph, generator: Generator) -> bytes:
+    """The content of an ONNX file."""
+    free: dict[str, Any] = {}
+    shapes = tuple(
+        {axis: free.setdefault(name, torch.export.Dim(name)) for axis, name in axes.items()}
+        for axes in graph.axes
+    )
+    traced = torch.export.export(
+        graph.module,
+        _examples(graph, generator, 2, (6, 7)),  # sizes 0 and 1 would be taken as fixed
+        dynamic_shapes=(shapes,),
+        strict=True,
+    )
+    program = torch.onnx.export(
+        traced,
+        (),
+        input_names=graph.inputs,
+        output_names=[graph.output],
+        dynamic_shapes=(graph.axes,),  # gives the free axes their names
+        dynamo=True,
+        opset_version=OPSET,
+        verbose=False,
+    )
+    assert program is not None
+    program.model.metadata_props.update(_metadata(generator))
+    content: bytes = program.model_proto.SerializeToString()
+    return content
+
+
+def _error(content: bytes, graph: Graph, inputs: Sequence[Tensor]) -> float:
+    """max|error| / max|PyTorch| of an ONNX file on some inputs."""
+    import onnxruntime
+
+    expected = graph.module(*inputs).numpy()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    values = {name: value.numpy() for name, value in zip(graph.inputs, inputs, strict=True)}
+    (actual,) = session.run([graph.output], values)
+    if actual.shape != expected.shape:
+        return float("inf")
+    return float(np.abs(actual - expected).max() / np.abs(expected).max())
+
+
+def _metadata(generator: Generator) -> dict[str, str]:
+    """What a file says of itself, in words and as JSON."""
+    family, config = describe_generator(generator)
+    record = dict(generator.record)
+    place = "(i + 0.5) / n" if generator.sampling == "centres" else "i / (n - 1)"
+    words = {
+        "family": family,
+        "sampling": generator.sampling,
+        "coordinates": "ys and xs are float64 plane coordinates, y downwards; from 0 to 1 lies "
+        f"what the model was trained on. Pixel i of n of the whole picture is at {place}.",
+        "latents": f"z is standard normal, {config['z_dim']} wide; that of a seed is "
+        "numpy.random.RandomState(seed).randn(1, n). truncation is 1 as drawn, towards 0 closer "
+        "to the average.",
+        "image": "(B, C, H, W), nominal range [-1, 1]; 8 bits are (x + 1) * 127.5, rounded and "
+        "clipped to 0..255.",
+        "creps": json.dumps({"family": family, "config": config, "record": record}),
+    }
+    for name in ("credits", "license"):
+        if name in record:
+            words[name] = str(record[name])
+    return words

@@ -1,0 +1,276 @@
+"""Official CIPS state dictionaries as ours: settings read off the shapes, tensors renamed.
+
+The names of the generator with skips are known for certain. Those inside the residual blocks of the
+other are not, so layers are told by what they hold and taken in their natural order: a layer with
+noise is modulated and activated, one with a bias of its own shows colour, and a plain matrix is the
+shortcut of a block whose width changes.
+
+Differences: official pictures are drawn from samples on the "corners" with an embedding whose nodes
+lie at the "centres"; converted models keep that. The average w, the centre of truncation, is not
+stored; it is measured here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from creps.checkpoints.official.family import OfficialFamily, Rebuilt, Tensors, filled
+from creps.coordinates import Sampling
+from creps.errors import CheckpointError, ConfigError
+from creps.networks.base import Generator
+from creps.networks.cips_config import CipsConfig
+from creps.networks.layers import MappingNetwork
+
+LICENCE_NOTE = (
+    "Converted from a CIPS checkpoint, which states no licence of its own. The official CIPS code "
+    "is under the MIT licence (its CUDA operations under NVIDIA's non-commercial one): check the "
+    "terms of whoever trained these weights."
+)
+
+FOURIER = "lff.ffm.conv."
+EMBEDDING = "emb.input"
+FIRST = "conv1"
+AVERAGE = "style.average"
+"""Where the measured average of w is put among the official tensors."""
+AVERAGED_LATENTS = 4096
+MAPPING = re.compile(r"(style\.\d+)\.(?:weight|bias)")
+MODULATED = re.compile(r"(.+)\.conv\.(?:weight|modulation\.weight|modulation\.bias)")
+ACTIVATED = ("noise.weight", "activate.bias")
+"""What a modulated layer has besides, if it does not show colour: any of them tells."""
+MATRIX = 4
+"""Axes of a convolution's weight."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which official layers a generator has, in order.
+
+    Attributes:
+        styled: the modulated and activated ones, two a level after the first.
+        shown: those that give colour.
+        shortcuts: names of the matrices past residual blocks, of those blocks that have one.
+        mapping: those of the mapping network.
+    """
+
+    styled: tuple[str, ...]
+    shown: tuple[str, ...]
+    shortcuts: tuple[str, ...]
+    mapping: tuple[str, ...]
+
+    @property
+    def levels(self) -> int:
+        """How many levels there are after the first layer."""
+        return (len(self.styled) - 1) // 2
+
+    @property
+    def residual(self) -> bool:
+        """Whether only the last level shows colour."""
+        return len(self.shown) < self.levels or bool(self.shortcuts)
+
+
+def cips_from_state_dict(
+    state_dict: Mapping[str, Tensor], *, embedding_nodes: Sampling = "centres"
+) -> Generator:
+    """The generator of an official CIPS state dictionary (evaluation mode, CPU, float32).
+
+    Args:
+        state_dict: official names to tensors.
+        embedding_nodes: "centres" draws what the official code draws; "corners" what it trained:
+            pictures at the natural size then take each embedding as it is.
+    Raises:
+        CheckpointError: if names or shapes are not those of a CIPS generator.
+    """
+    return _rebuilt(state_dict, Path("state dictionary"), embedding_nodes)[0]
+
+
+def read_layout(tensors: Tensors, *, where: Path) -> Layout:
+    """Which layers an official generator has.
+
+    Args:
+        tensors: official names to tensors.
+        where: the file, for messages.
+    Raises:
+        CheckpointError: if the modulated layers do not make levels.
+    """
+    found = (MODULATED.fullmatch(name) for name in tensors if not name.startswith(FOURIER))
+    modulated = _ordered({match[1] for match in found if match})
+    activated = {name for name in modulated for part in ACTIVATED if f"{name}.{part}" in tensors}
+    shown = tuple(name for name in modulated if name not in activated)
+    styled = [name for name in modulated if name not in shown]
+    styled.sort(key=lambda name: name != FIRST)  # the others keep their order
+    shortcuts = _ordered(
+        name
+        for name, tensor in tensors.items()
+        if name.endswith(".weight") and tensor.ndim == MATRIX and not name.startswith(FOURIER)
+    )
+    mapping = _ordered({match[1] for name in tensors if (match := MAPPING.fullmatch(name))})
+    layout = Layout(tuple(styled), shown, shortcuts, mapping)
+    whole = len(styled) == 1 + 2 * layout.levels and layout.levels > 0
+    if not mapping or not whole or len(shown) not in (1, layout.levels):
+        raise CheckpointError(
+            f"{where}: {len(mapping)} mapping, {len(styled)} modulated and {len(shown)} colour "
+            "layers: a CIPS generator has one modulated layer and two a level, and one colour "
+            "layer for each level or for all"
+        )
+    return layout
+
+
+def read_config(
+    tensors: Tensors, layout: Layout, *, embedding_nodes: Sampling, where: Path
+) -> CipsConfig:
+    """The config of an official CIPS generator, from the shapes of its tensors.
+
+    Raises:
+        CheckpointError: if a tensor is missing, or has another number of axes.
+    """
+
+    def shape(name: str, axes: int) -> tuple[int, ...]:
+        if name not in tensors:
+            raise CheckpointError(f"{where}: tensor {name!r} missing: not a CIPS generator")
+        found = tuple(tensors[name].shape)
+        if len(found) != axes:
+            raise CheckpointError(f"{where}: tensor {name} has shape {found}: expected {axes} axes")
+        return found
+
+    embedding, fourier = EMBEDDING in tensors, f"{FOURIER}weight" in tensors
+    nodes = shape(EMBEDDING, 4) if embedding else None
+    w_dim, z_dim = shape(f"{layout.mapping[0]}.weight", 2)
+    try:
+        return CipsConfig(
+            resolution=nodes[2] if nodes else 2 << layout.levels,
+            img_channels=shape(f"{layout.shown[-1]}.conv.weight", 5)[1],
+            z_dim=z_dim,
+            w_dim=w_dim,
+            mapping_layers=len(layout.mapping),
+            features=nodes[1] if nodes else shape(f"{FOURIER}weight", 4)[0],
+            widths=tuple(shape(f"{name}.conv.weight", 5)[1] for name in layout.styled[1::2]),
+            connections="residual" if layout.residual else "skip",
+            fourier=fourier,
+            embedding=embedding,
+            embedding_nodes=embedding_nodes,
+            sampling="corners",
+        )
+    except ConfigError as error:
+        raise CheckpointError(f"{where}: {error}") from None
+
+
+def official_names(layout: Layout, widths: tuple[int, ...]) -> dict[str, str]:
+    """Where an official generator keeps each layer of `Cips`: our prefixes to its.
+
+    Args:
+        layout: from `read_layout`.
+        widths: of the levels; a residual block has a shortcut where they change.
+    """
+    names = {
+        "fourier.frequencies": f"{FOURIER}weight",
+        "fourier.phases": f"{FOURIER}bias",
+        "embedding.vectors": EMBEDDING,
+        "mapping.average": AVERAGE,
+    }
+    for index, name in enumerate(layout.mapping):
+        names |= {f"mapping.layers.{index}.{part}": f"{name}.{part}" for part in ("weight", "bias")}
+    for index, name in enumerate(layout.styled):
+        level, layer = divmod(index - 1, 2)
+        prefix = f"levels.{level}.layers.{layer}" if index else "first"
+        names |= _modulated(prefix, name)
+        names[f"{prefix}.bias"] = f"{name}.activate.bias"
+        names[f"{prefix}.noise_strength"] = f"{name}.noise.weight"
+    first_shown = layout.levels - len(layout.shown)
+    for level, name in enumerate(layout.shown, first_shown):
+        prefix = f"levels.{level}.to_rgb"
+        names |= _modulated(prefix, name)
+        names[f"{prefix}.bias"] = f"{name}.bias"
+    bends = [level for level, (i, o) in enumerate(pairwise((widths[0], *widths))) if i != o]
+    shortcuts = [*layout.shortcuts, *["shortcut of a block"] * len(bends)]
+    names |= {f"levels.{n}.shortcut": name for n, name in zip(bends, shortcuts, strict=False)}
+    return names
+
+
+def _modulated(ours: str, official: str) -> dict[str, str]:
+    """The tensors that every modulated layer has."""
+    return {
+        f"{ours}.weight": f"{official}.conv.weight",
+        f"{ours}.affine.weight": f"{official}.conv.modulation.weight",
+        f"{ours}.affine.bias": f"{official}.conv.modulation.bias",
+    }
+
+
+def _ordered(names: Iterable[str]) -> tuple[str, ...]:
+    """Names with their numbers in order: 2 before 10."""
+
+    def key(name: str) -> list[tuple[int, str]]:
+        return [(int(part), "") if part.isdigit() else (-1, part) for part in name.split(".")]
+
+    return tuple(sorted(names, key=key))
+
+
+def _reshaped(name: str, tensor: Tensor, expected: Tensor) -> Tensor:
+    """An official tensor in the shape that `Cips` keeps it in."""
+    match name.split("."):
+        case ["fourier", "frequencies"] if tensor.ndim == MATRIX:
+            return tensor.squeeze((2, 3)).flip(1)  # (F, 2, 1, 1) of (x, y) to (F, 2) of (y, x)
+        case ["embedding", _] if tensor.ndim == MATRIX:
+            return tensor.squeeze(0).movedim(0, -1)  # (1, F, R, R) to (R, R, F)
+    # Kernels of one pixel: (1, O, I, 1, 1), (O, I, 1, 1) and (1, O, 1, 1).
+    same = [n for n in tensor.shape if n > 1] == [n for n in expected.shape if n > 1]
+    return tensor.reshape(expected.shape) if same else tensor
+
+
+def _rebuilt(tensors: Tensors, where: Path, embedding_nodes: Sampling) -> Rebuilt:
+    layout = read_layout(tensors, where=where)
+    config = read_config(tensors, layout, embedding_nodes=embedding_nodes, where=where)
+    names = official_names(layout, config.level_widths)
+    average = _average_style(tensors, layout, config, where)
+    return filled(
+        "cips",
+        config,
+        {**tensors, AVERAGE: average},
+        official_name=names.__getitem__,
+        reshaped=_reshaped,
+        where=where,
+    )
+
+
+def _average_style(tensors: Tensors, layout: Layout, config: CipsConfig, where: Path) -> Tensor:
+    """The mean w of many latents, as the official scripts measure it: the same in every call."""
+    with torch.device("meta"):
+        mapping = MappingNetwork(
+            z_dim=config.z_dim, label_dim=0, w_dim=config.w_dim, layers=config.mapping_layers
+        )
+    weights = {"average": torch.zeros(config.w_dim)}
+    for index, layer in enumerate(layout.mapping):
+        for part in ("weight", "bias"):
+            name = f"layers.{index}.{part}"
+            tensor = tensors.get(f"{layer}.{part}")
+            expected = mapping.state_dict()[name].shape
+            if tensor is None or tensor.shape != expected:
+                raise CheckpointError(
+                    f"{where}: tensor {layer}.{part} missing or of another shape than "
+                    f"{tuple(expected)}"
+                )
+            weights[name] = tensor.detach().float()
+    mapping.load_state_dict(weights, assign=True)
+    draw = torch.Generator().manual_seed(0)
+    latents = torch.randn((AVERAGED_LATENTS, config.z_dim), generator=draw)
+    with torch.no_grad():
+        return mapping(latents, None).mean(0)
+
+
+def _converted(tensors: Tensors, settings: Mapping[str, Any], where: Path) -> Rebuilt:
+    return _rebuilt(tensors, where, "centres")
+
+
+CIPS = OfficialFamily(
+    name="CIPS",
+    licence_note=LICENCE_NOTE,
+    recognises=lambda tensors: EMBEDDING in tensors or f"{FOURIER}weight" in tensors,
+    rebuild=_converted,
+)

@@ -1,0 +1,228 @@
+"""Official StyleGAN2 networks as ours, as StyleGAN2-ADA and later repositories save them.
+
+Their filters are constants here, checked and dropped. Their sum of colours, shortcuts and noise are
+read off the tensors; what leaves no tensor (the clamp) off the settings. Converted models draw
+without noise; `synthesize(styles, grid, noise="const")` adds the official maps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from creps.checkpoints.official.family import (
+    OfficialFamily,
+    Rebuilt,
+    Tensors,
+    filled,
+    refuse_disagreement,
+    whole_number,
+)
+from creps.errors import CheckpointError, ConfigError
+from creps.networks.base import Generator
+from creps.networks.convolutional.stylegan2 import Architecture, StyleGAN2Config
+from creps.networks.resampling import resample_filter
+
+SETTINGS = {
+    "z_dim": "z_dim",
+    "c_dim": "label_dim",
+    "w_dim": "w_dim",
+    "img_resolution": "resolution",
+    "img_channels": "img_channels",
+    "num_layers": "mapping_layers",
+}
+"""Official settings that the tensors show as well, and their names in `StyleGAN2Config`."""
+
+FIXED = {"activation": "lrelu", "lr_multiplier": 0.01}
+"""Official settings that every trained network leaves at these values."""
+
+LICENCE_NOTE = (
+    "Converted from an official StyleGAN2 pickle, which states no licence of its own: check the "
+    "source's licence (the official repositories are under the NVIDIA Source Code License, for "
+    "non-commercial use)."
+)
+
+CONST = "synthesis.b4.const"
+FIRST_LAYER = "synthesis.b4.conv1"
+FILTER = ".resample_filter"
+
+
+def stylegan2_from_state_dict(
+    state_dict: Mapping[str, Tensor], config: StyleGAN2Config | None = None
+) -> Generator:
+    """The generator of an official StyleGAN2 state dictionary (evaluation mode, CPU, float32).
+
+    Args:
+        state_dict: official names to tensors.
+        config: by default what `read_config` finds.
+    Raises:
+        CheckpointError: if names or shapes are not those of a StyleGAN2 generator.
+    """
+    where = Path("state dictionary")
+    if config is None:
+        config = read_config(state_dict, {}, where=where)
+    return _rebuilt(state_dict, config, where)[0]
+
+
+def read_config(
+    tensors: Mapping[str, Tensor], settings: Mapping[str, Any], *, where: Path
+) -> StyleGAN2Config:
+    """The config of an official StyleGAN2 generator, from names and shapes of its tensors.
+
+    Args:
+        tensors: official names to tensors.
+        settings: what the source states, by official names; must agree with the shapes. Without
+            "conv_clamp", of the network or of its first layer, nothing is clipped.
+        where: the file, for messages.
+    Raises:
+        CheckpointError: if a tensor is missing or disagrees with the settings.
+    """
+
+    def shape(name: str) -> tuple[int, ...]:
+        if name not in tensors or tensors[name].ndim < 1:
+            raise CheckpointError(f"{where}: tensor {name} missing: not a StyleGAN2 generator")
+        return tuple(tensors[name].shape)
+
+    (w_dim,) = shape("mapping.w_avg")[:1]
+    label_dim = shape("mapping.embed.weight")[-1] if "mapping.embed.weight" in tensors else 0
+    channels = {4: shape(f"{FIRST_LAYER}.weight")[0]}
+    while (name := f"synthesis.b{max(channels) * 2}.conv1.weight") in tensors:
+        channels[max(channels) * 2] = shape(name)[0]
+    mapping_layers = 0
+    while f"mapping.fc{mapping_layers}.weight" in tensors:
+        mapping_layers += 1
+    top = max(channels)
+    measured: dict[str, Any] = {
+        "resolution": top,
+        "img_channels": shape(f"synthesis.b{top}.torgb.weight")[0],
+        "z_dim": shape("mapping.fc0.weight")[-1] - (w_dim if label_dim else 0),
+        "w_dim": w_dim,
+        "label_dim": label_dim,
+        "mapping_layers": mapping_layers,
+    }
+    for official, field in SETTINGS.items():
+        refuse_disagreement(settings, official, measured[field], where=where)
+    _refuse_variants(tensors, settings, where)
+    smallest_base = max(size * width for size, width in channels.items())
+    try:
+        return StyleGAN2Config(
+            **measured,
+            channel_base=whole_number(settings, "channel_base", smallest_base, where=where),
+            channel_max=whole_number(settings, "channel_max", channels[4], where=where),
+            architecture=_architecture(tensors, settings, top, where=where),
+            noise_inputs=f"{FIRST_LAYER}.noise_const" in tensors,
+            clamp=_clamp(settings, where),
+        )
+    except ConfigError as error:
+        raise CheckpointError(f"{where}: {error}") from None
+
+
+def official_name(name: str) -> str:
+    """Where official networks keep the tensor `name` of `StyleGAN2`.
+
+    Example:
+        >>> official_name("blocks.1.layers.0.affine.bias")
+        'synthesis.b8.conv0.affine.bias'
+    """
+    match name.split("."):
+        case ["mapping", "average"]:
+            return "mapping.w_avg"
+        case ["mapping", "layers", index, *rest]:
+            return ".".join(["mapping", f"fc{index}", *rest])
+        case ["mapping", *rest]:
+            return ".".join(["mapping", *rest])
+        case ["const"]:
+            return CONST
+        case ["blocks", "0", "layers", "0", *rest]:
+            return ".".join([FIRST_LAYER, *_of_layer(rest)])
+        case ["blocks", block, "layers", index, *rest]:
+            return ".".join([f"synthesis.b{4 << int(block)}.conv{index}", *_of_layer(rest)])
+        case ["blocks", block, "shortcut", *rest]:
+            return ".".join([f"synthesis.b{4 << int(block)}.skip", *rest])
+        case ["blocks", block, "to_rgb", *rest]:
+            return ".".join([f"synthesis.b{4 << int(block)}.torgb", *rest])
+    raise ValueError(f"no official StyleGAN2 has a counterpart of {name}")
+
+
+def _of_layer(rest: list[str]) -> list[str]:
+    return ["noise_const"] if rest == ["noise"] else rest
+
+
+def _architecture(
+    tensors: Tensors, settings: Mapping[str, Any], top: int, *, where: Path
+) -> Architecture:
+    """ "resnet" has shortcuts, "skip" colours every block; all are one where there is one block."""
+    found: Architecture = "orig"
+    if "synthesis.b8.skip.weight" in tensors:
+        found = "resnet"
+    elif "synthesis.b4.torgb.weight" in tensors:
+        found = "skip"
+    stated = settings.get("architecture", found)
+    if top > 4 and stated != found:
+        raise CheckpointError(
+            f"{where}: architecture is {stated!r} in the settings, {found!r} in the tensors"
+        )
+    return found
+
+
+def _clamp(settings: Mapping[str, Any], where: Path) -> float:
+    """What layers clip to; the first layer's own attribute where the network's says nothing."""
+    clamp = settings.get("conv_clamp", settings.get(f"{FIRST_LAYER}.conv_clamp"))
+    if clamp is None:
+        return 0.0
+    # Nothing would be left of a picture clipped to zero, and 0 means no clipping here.
+    if isinstance(clamp, bool) or not isinstance(clamp, int | float) or clamp <= 0:
+        raise CheckpointError(f"{where}: conv_clamp is {clamp!r}: expected a positive number")
+    return float(clamp)
+
+
+def _refuse_variants(tensors: Tensors, settings: Mapping[str, Any], where: Path) -> None:
+    """Refuse what `StyleGAN2` does not build: other filters, activations and learning rates."""
+    for name, usual in FIXED.items():
+        stated = settings.get(name, settings.get(f"{FIRST_LAYER}.{name}", usual))
+        if type(stated) is not type(usual) or stated != usual:
+            raise CheckpointError(f"{where}: {name} is {stated!r}: only {usual!r} is supported")
+    usual_filter = resample_filter()
+    for name, tensor in tensors.items():
+        if name.endswith(FILTER) and not (
+            tensor.shape == usual_filter.shape and torch.allclose(tensor.float(), usual_filter)
+        ):
+            raise CheckpointError(
+                f"{where}: tensor {name} is another filter: only [1, 3, 3, 1] is supported"
+            )
+
+
+def _rebuilt(tensors: Tensors, config: StyleGAN2Config, where: Path) -> Rebuilt:
+    """The generator; nothing of value is dropped."""
+    return filled(
+        "stylegan2",
+        config,
+        tensors,
+        official_name=official_name,
+        reshaped=_reshaped,
+        unused=frozenset(name for name in tensors if name.endswith(FILTER)),
+        where=where,
+    )
+
+
+def _reshaped(name: str, tensor: Tensor, expected: Tensor) -> Tensor:
+    """An official tensor in the shape that `StyleGAN2` keeps it in."""
+    if name.endswith("to_rgb.weight") and tensor.ndim == 4 and tensor.shape[2:] == (1, 1):
+        return tensor.flatten(1)  # (O, I, 1, 1) to (O, I)
+    return tensor
+
+
+def _converted(tensors: Tensors, settings: Mapping[str, Any], where: Path) -> Rebuilt:
+    return _rebuilt(tensors, read_config(tensors, settings, where=where), where)
+
+
+STYLEGAN2 = OfficialFamily(
+    name="StyleGAN2",
+    licence_note=LICENCE_NOTE,
+    recognises=lambda tensors: CONST in tensors,
+    rebuild=_converted,
+)

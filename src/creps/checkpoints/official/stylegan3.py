@@ -1,0 +1,264 @@
+"""Official StyleGAN3 and any-resolution networks as ours.
+
+Widths, sizes and filters are read off the tensors; what leaves no trace in them (frequencies, the
+clamp, the range of scales) off the settings. Every layer's official name tells its size and width,
+so a wrong guess is noticed. Official columns of frequencies are (x, y), ours (y, x).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from creps.checkpoints.official.family import (
+    OfficialFamily,
+    Rebuilt,
+    Tensors,
+    filled,
+    refuse_disagreement,
+    whole_number,
+)
+from creps.errors import CheckpointError, ConfigError
+from creps.networks.base import Generator
+from creps.networks.convolutional.anyres import AnyResConfig
+from creps.networks.convolutional.stylegan3_config import StyleGAN3Config
+
+SETTINGS = {
+    "z_dim": "z_dim",
+    "c_dim": "label_dim",
+    "w_dim": "w_dim",
+    "img_resolution": "resolution",
+    "img_channels": "img_channels",
+}
+"""Official settings that the tensors show as well, and their names in `StyleGAN3Config`."""
+
+NUMBERS = {
+    "first_cutoff": "first_cutoff",
+    "first_stopband": "first_stopband",
+    "last_stopband_rel": "last_stopband_rel",
+    "output_scale": "output_scale",
+    "conv_clamp": "clamp",
+}
+"""Official settings that only settings tell, and their names in `StyleGAN3Config`."""
+
+COUNTS = {
+    "num_critical": "num_critical",
+    "margin_size": "margin_size",
+    "filter_size": "filter_size",
+    "lrelu_upsampling": "activation_up",
+}
+
+LICENCE_NOTE = (
+    "Converted from an official {name} pickle, which states no licence of its own: check the "
+    "source's licence (the official repository is under the NVIDIA Source Code License, for "
+    "non-commercial use)."
+)
+
+FREQUENCIES = "synthesis.input.freqs"
+SCALE = "scale_mapping.fc0.weight"
+NO_WEIGHTS = frozenset({"synthesis.input.transform", "scale_mapping.w_avg"})
+"""The placement, which is an argument here, and an average that nothing reads."""
+LAYER = re.compile(r"synthesis\.(L(\d+)_(\d+)_(\d+))\.weight")
+
+
+def stylegan3_from_state_dict(
+    state_dict: Mapping[str, Tensor], settings: Mapping[str, Any] | None = None
+) -> Generator:
+    """The generator of an official StyleGAN3 or any-resolution state dictionary.
+
+    Args:
+        state_dict: official names to tensors.
+        settings: what the official network was built with, by official names; the official
+            defaults where they are silent.
+    Returns:
+        in evaluation mode, on the CPU, float32.
+    Raises:
+        CheckpointError: if names or shapes are not those of such a generator.
+    """
+    return _converted(state_dict, settings or {}, Path("state dictionary"))[0]
+
+
+def read_config(
+    tensors: Tensors, settings: Mapping[str, Any], *, where: Path
+) -> StyleGAN3Config | AnyResConfig:
+    """The config of an official generator; an `AnyResConfig` where it has a scale branch.
+
+    Args:
+        tensors: official names to tensors.
+        settings: what the source states, by official names; must agree with the tensors.
+        where: the file, for messages.
+    Raises:
+        CheckpointError: if a tensor is missing or disagrees with the settings.
+    """
+
+    def shape(name: str) -> tuple[int, ...]:
+        if name not in tensors or tensors[name].ndim < 1:
+            raise CheckpointError(f"{where}: tensor {name} missing: not a StyleGAN3 generator")
+        return tuple(tensors[name].shape)
+
+    layers = _layer_names(tensors, where)
+    names = [match[1] for match in layers]
+    label_dim = shape("mapping.embed.weight")[-1] if "mapping.embed.weight" in tensors else 0
+    (w_dim,) = shape("mapping.w_avg")[:1]
+    mapping_layers = 0
+    while f"mapping.fc{mapping_layers}.weight" in tensors:
+        mapping_layers += 1
+    measured: dict[str, Any] = {
+        "resolution": int(layers[-1][3]),
+        "img_channels": int(layers[-1][4]),
+        "z_dim": shape("mapping.fc0.weight")[-1] - (w_dim if label_dim else 0),
+        "w_dim": w_dim,
+        "label_dim": label_dim,
+    }
+    for official, field in SETTINGS.items():
+        refuse_disagreement(settings, official, measured[field], where=where)
+    widths = [int(match[4]) for match in layers[:-1]]
+    measured |= {
+        "mapping_layers": mapping_layers,
+        "num_layers": len(layers) - 1,
+        "kernel": shape(f"synthesis.{names[0]}.weight")[-1],
+        "radial_filters": len(shape(f"synthesis.{names[0]}.down_filter")) == 2,
+        "channel_max": whole_number(settings, "channel_max", max(widths), where=where),
+        # The last layers' cutoff is half of the resolution.
+        "channel_base": whole_number(
+            settings, "channel_base", widths[-1] * measured["resolution"], where=where
+        ),
+    }
+    measured |= _stated(settings, where)
+    try:
+        if SCALE in tensors:
+            return AnyResConfig(**measured, **_scales(settings, where))
+        return StyleGAN3Config(**measured)
+    except ConfigError as error:
+        raise CheckpointError(f"{where}: {error}") from None
+
+
+def official_name(name: str, config: StyleGAN3Config) -> str:
+    """Where an official network keeps the tensor `name` of `StyleGAN3` or `AnyRes`.
+
+    Example:
+        >>> official_name("layers.0.magnitude", StyleGAN3Config(resolution=32, channel_max=8))
+        'synthesis.L0_36_8.magnitude_ema'
+    """
+    renamed = {"magnitude": "magnitude_ema", "frequencies": "freqs"}
+    match name.split("."):
+        case ["mapping", "average"]:
+            return "mapping.w_avg"
+        case ["mapping", "layers", index, *rest]:
+            return ".".join(["mapping", f"fc{index}", *rest])
+        case ["mapping", *rest]:
+            return ".".join(["mapping", *rest])
+        case ["input", *rest]:
+            return ".".join(["synthesis.input", *(renamed.get(word, word) for word in rest)])
+        case ["scale", "layers", index, *rest]:
+            return ".".join(["scale_mapping", f"fc{index}", *rest])
+        case ["scale", "affines", index, *rest]:
+            return ".".join([_layer_name(config, int(index)), "scale_affine", *rest])
+        case ["layers", index, *rest]:
+            words = (renamed.get(word, word) for word in rest)
+            return ".".join([_layer_name(config, int(index)), *words])
+    raise ValueError(f"no official StyleGAN3 has a counterpart of {name}")
+
+
+def _layer_name(config: StyleGAN3Config, index: int) -> str:
+    band = config.bands[index]
+    return f"synthesis.L{index}_{band.rate + 2 * band.margin}_{band.channels}"
+
+
+def _layer_names(tensors: Tensors, where: Path) -> list[re.Match[str]]:
+    """The layers in order, the one to colours last."""
+    found = sorted(filter(None, map(LAYER.fullmatch, tensors)), key=lambda match: int(match[2]))
+    if [int(match[2]) for match in found] != list(range(len(found))) or len(found) < 2:
+        raise CheckpointError(f"{where}: layers missing: not a StyleGAN3 generator")
+    return found
+
+
+def _stated(settings: Mapping[str, Any], where: Path) -> dict[str, Any]:
+    """What only settings tell: of the network, or of its layers where it is silent."""
+    stated: dict[str, Any] = {}
+    for official, field in NUMBERS.items():
+        found = _setting(settings, official)
+        if official == "conv_clamp" and found is None and "conv_clamp" in settings:
+            found = 0.0  # nothing is clipped
+        if found is not None:
+            stated[field] = _finite(found, official, where)
+    for official, field in COUNTS.items():
+        found = _setting(settings, official)
+        if found is not None:
+            stated[field] = whole_number({official: found}, official, 0, where=where)
+    return stated
+
+
+def _setting(settings: Mapping[str, Any], name: str) -> Any:
+    """A setting, or the attribute of that name of the synthesis network."""
+    return settings.get(name, settings.get(f"synthesis.{name}"))
+
+
+def _finite(value: Any, name: str, where: Path) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise CheckpointError(f"{where}: {name} is {value!r}: expected a finite number")
+    return float(value)
+
+
+def _scales(settings: Mapping[str, Any], where: Path) -> dict[str, Any]:
+    """The scale branch as the official code computes it, and its range."""
+    mode = settings.get("training_mode", "patch")
+    if mode not in ("patch", "global"):
+        raise CheckpointError(
+            f"{where}: training_mode is {mode!r}: only flat pictures can be converted"
+        )
+    stated = settings.get("scale_mapping_kwargs")
+    if not isinstance(stated, dict):
+        raise CheckpointError(
+            f"{where}: scale_mapping_kwargs missing: the range of its scales is not known"
+        )
+    choices: dict[str, Any] = {"scale_mapping": "official"}
+    for official, field in (("scale_mapping_min", "scale_min"), ("scale_mapping_max", "scale_max")):
+        choices[field] = _finite(stated.get(official), official, where)
+    choices["scale_range"] = stated.get("scale_mapping_norm", "positive")
+    if choices["scale_range"] not in ("positive", "zerocentered"):
+        raise CheckpointError(
+            f"{where}: scale_mapping_norm is {choices['scale_range']!r}: "
+            "expected 'positive' or 'zerocentered'"
+        )
+    return choices
+
+
+def _reshaped(name: str, tensor: Tensor, expected: Tensor) -> Tensor:
+    """An official tensor in the order of ours."""
+    if name == "input.frequencies" and tensor.shape == expected.shape:
+        return tensor.flip(1)  # (x, y) to (y, x)
+    return tensor
+
+
+def _converted(tensors: Tensors, settings: Mapping[str, Any], where: Path) -> Rebuilt:
+    config = read_config(tensors, settings, where=where)
+    return filled(
+        "anyres" if isinstance(config, AnyResConfig) else "stylegan3",
+        config,
+        tensors,
+        official_name=lambda name: official_name(name, config),
+        reshaped=_reshaped,
+        unused=NO_WEIGHTS,
+        where=where,
+    )
+
+
+STYLEGAN3 = OfficialFamily(
+    name="StyleGAN3",
+    licence_note=LICENCE_NOTE.format(name="StyleGAN3"),
+    recognises=lambda tensors: FREQUENCIES in tensors and SCALE not in tensors,
+    rebuild=_converted,
+)
+
+ANYRES = OfficialFamily(
+    name="any-resolution GAN",
+    licence_note=LICENCE_NOTE.format(name="any-resolution GAN"),
+    recognises=lambda tensors: FREQUENCIES in tensors and SCALE in tensors,
+    rebuild=_converted,
+)

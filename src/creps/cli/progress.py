@@ -1,0 +1,80 @@
+"""How far long work is: a bar on a terminal, a line now and then in a log file."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""How systems say that a disk, or one's share of it, is full."""
+
+LOG_EVERY = 60.0
+"""Seconds between two lines where stderr is no terminal: short work says nothing."""
+
+
+class Report:
+    """Takes what is done and shows it; made by `report`.
+
+    Attributes:
+        share: of the work, 0 to 1, as far as it was told.
+    """
+
+    def __init__(self, bar: Progress, what: str, *, unit: str, per_unit: float) -> None:
+        self.share = 0.0
+        self._bar, self._unit, self._per_unit = bar, unit, per_unit
+        self._what = what
+        self._task = bar.add_task(what, total=None, rate="")
+        self._first: int | None = None
+        self._started = self._told = time.perf_counter()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Note that so much of all is there; the first call may tell of earlier work."""
+        self.share = done / max(total, 1)
+        now = time.perf_counter()
+        if self._first is None:
+            self._first, self._started = done, now
+        pace = (done - self._first) / max(now - self._started, 1e-9)
+        rate = f"{pace / self._per_unit:.2f} {self._unit}/s" if done > self._first else ""
+        self._bar.update(self._task, completed=done, total=total, rate=rate)
+        if self._bar.disable and now - self._told >= LOG_EVERY and pace:
+            self._told = now
+            left = (total - done) / pace / 60
+            self.say(f"{self._what}: {self.share:.0%}, {rate}, {left:.0f} min left")
+
+    def describe(self, what: str) -> None:
+        """Name what is being done now."""
+        self._what = what
+        self._bar.update(self._task, description=what)
+
+    def say(self, line: str) -> None:
+        """Print a line that stays."""
+        self._bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def report(what: str, *, unit: str = "MP", per_unit: float = 1e6) -> Iterator[Report]:
+    """Show on stderr how far the work of the block is; nothing of it stays.
+
+    Args:
+        what: is being done.
+        unit, per_unit: of the pace: so many of the things counted make one unit.
+    Yields:
+        a function of (done, total).
+    """
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f} %  {task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    # Elsewhere than on a terminal, rich would leave an empty line behind.
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        yield Report(bar, what, unit=unit, per_unit=per_unit)

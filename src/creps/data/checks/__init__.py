@@ -1,0 +1,1 @@
+"""What a set of pictures is like, and what to train with it."""

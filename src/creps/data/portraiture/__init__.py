@@ -1,0 +1,1 @@
+"""The parts that portraits are drawn from, in several styles."""

@@ -1,0 +1,1 @@
+"""From files of any kind to arrays: folders, archives, shards, pixels and their labels."""

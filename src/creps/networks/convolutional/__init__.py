@@ -1,0 +1,1 @@
+"""Families whose pixels depend on their neighbours: the baselines and the any-resolution GAN."""

@@ -1,0 +1,1 @@
+"""How pixels come about, fast: prepared latents, lines, tables, tiles side by side."""

@@ -1,0 +1,1 @@
+"""What the discriminator is shown of pictures: ADA and DiffAugment."""

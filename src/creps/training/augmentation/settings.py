@@ -1,0 +1,160 @@
+"""Which augmentations a run uses, how often, and the random numbers they take."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from creps.errors import ConfigError, nearest
+
+AugmentKind = Literal["none", "ada", "diffaugment"]
+
+MULTIPLIERS = (
+    *("flip", "rotate90", "translate"),
+    *("scale", "rotate", "aspect", "fraction"),
+    *("brightness", "contrast", "luma_flip", "hue", "saturation"),
+)
+"""The transforms of ADA in the order in which they are applied: blits, geometry, colour."""
+
+DIFFAUGMENT_PARTS = ("color", "translation", "cutout")
+"""What a `policy` of DiffAugment may name (the field's spelling)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentSettings:
+    """Augmentation of what the discriminator sees, real and generated alike.
+
+    `ada` applies each transform to each picture by chance, with probability strength * multiplier;
+    the strength follows a heuristic of overfitting, or is fixed. `diffaugment` is lighter: it
+    applies its policy to every picture, always, and knows no strength.
+    """
+
+    kind: AugmentKind = "none"
+    """"none", "ada" (Karras et al. 2020) or "diffaugment" (Zhao et al. 2020)."""
+    adapt: bool = True
+    """ADA: let the strength follow the discriminator's signs on real pictures."""
+    p: float = 0.0
+    """ADA: the strength at the start; where `adapt` is false, the strength of the whole run."""
+    target: float = 0.6
+    """ADA: the mean sign of real logits to hold; above it the discriminator overfits."""
+    speed_kimg: float = 500.0
+    """ADA: thousands of images over which the strength moves by one."""
+    interval: int = 4
+    """ADA: steps between two adjustments of the strength."""
+    flip: float = 1.0
+    """Multiplier of horizontal mirroring."""
+    rotate90: float = 1.0
+    """Multiplier of quarter turns."""
+    translate: float = 1.0
+    """Multiplier of shifts by whole pixels."""
+    scale: float = 1.0
+    """Multiplier of isotropic scaling."""
+    rotate: float = 1.0
+    """Multiplier of rotation by any angle."""
+    aspect: float = 1.0
+    """Multiplier of anisotropic scaling."""
+    fraction: float = 1.0
+    """Multiplier of shifts by fractions of a pixel."""
+    brightness: float = 1.0
+    """Multiplier of brightness."""
+    contrast: float = 1.0
+    """Multiplier of contrast."""
+    luma_flip: float = 1.0
+    """Multiplier of inverted luma."""
+    hue: float = 1.0
+    """Multiplier of hue rotation."""
+    saturation: float = 1.0
+    """Multiplier of saturation."""
+    policy: str = ",".join(DIFFAUGMENT_PARTS)
+    """DiffAugment: what it does, of color, translation and cutout, with commas."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("none", "ada", "diffaugment"):
+            raise ConfigError(f"augment.kind {self.kind!r}: expected none, ada or diffaugment")
+        if not 0 <= self.p <= 1:
+            raise ConfigError(f"augment.p {self.p}: expected a probability from 0 to 1")
+        if self.kind == "ada" and not self.adapt and self.p == 0:
+            raise ConfigError("augment.p 0 without augment.adapt does nothing: set p or adapt=true")
+        if not -1 < self.target < 1:
+            raise ConfigError(f"augment.target {self.target}: expected a number between -1 and 1")
+        if not 0 < self.speed_kimg < math.inf or self.interval < 1:
+            raise ConfigError(
+                f"augment.speed_kimg {self.speed_kimg}, interval {self.interval}: expected a "
+                "positive number, and at least 1"
+            )
+        for name in MULTIPLIERS:
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise ConfigError(f"augment.{name} {value}: expected a multiplier from 0 to 1")
+        for part in self.policy_parts:
+            if part not in DIFFAUGMENT_PARTS:
+                hint = nearest(part, DIFFAUGMENT_PARTS)
+                raise ConfigError(f"augment.policy names {part!r}: {hint}")
+        if self.kind == "diffaugment" and not self.policy_parts:
+            raise ConfigError("augment.policy is empty: name color, translation or cutout")
+
+    @property
+    def policy_parts(self) -> tuple[str, ...]:
+        """The parts of `policy`, spaces removed."""
+        return tuple(part.strip() for part in self.policy.split(",") if part.strip())
+
+    def probability(self, name: str, strength: float) -> float:
+        """How often ADA's transform `name` happens at a strength from 0 to 1."""
+        return min(max(strength * float(getattr(self, name)), 0.0), 1.0)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Random numbers by name, one of each name for each image, from which transforms are drawn.
+
+    Attributes:
+        numbers: (B,) float64 in [0, 1) of each name.
+    """
+
+    numbers: Mapping[str, Tensor]
+
+    @classmethod
+    def take(
+        cls, names: tuple[str, ...], count: int, *, generator: torch.Generator, first: int = 0
+    ) -> Draws:
+        """Draw the numbers of `count` images.
+
+        An image's numbers are a row of their own: they depend neither on how many images follow,
+        nor on which transforms are switched on.
+
+        Args:
+            names: what is drawn; their order is part of what a seed means.
+            count: images.
+            generator: on the CPU.
+            first: images of the same batch that other processes or parts hold before these.
+        """
+        # Uniform numbers only: torch fills those in order, but normal ones in blocks.
+        shape = (first + count, len(names))
+        rows = torch.rand(shape, generator=generator, dtype=torch.float64)[first:]
+        return cls(dict(zip(names, rows.unbind(1), strict=True)))
+
+    def happens(self, name: str, probability: float) -> Tensor:
+        """(B,) bool, true with this probability: never at 0, always at 1."""
+        return self.numbers[name] < probability
+
+    def uniform(self, name: str, low: float, high: float) -> Tensor:
+        """(B,) float64 in [low, high)."""
+        return low + (high - low) * self.numbers[name]
+
+    def sign(self, name: str) -> Tensor:
+        """(B,) float64 of -1 and 1, equally likely."""
+        return torch.where(self.numbers[name] < 0.5, -1.0, 1.0).double()
+
+    def normal(self, name: str) -> Tensor:
+        """(B,) float64, standard normal."""
+        # Half of the smallest step of the uniform numbers stands for 0, which would be infinite.
+        return torch.special.ndtri(self.numbers[name].clamp(min=2.0**-54))
+
+    def integer(self, name: str, count: int) -> Tensor:
+        """(B,) int64 of 0 .. count - 1, equally likely."""
+        return (self.numbers[name] * count).long().clamp(max=count - 1)

@@ -1,0 +1,1 @@
+"""What some families are trained with beside the adversarial game."""

@@ -1,0 +1,1 @@
+"""Watching runs: the log, previews, alarms, and what they say in words."""

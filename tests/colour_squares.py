@@ -1,0 +1,60 @@
+"""A generator that paints the picture of the IIIF validator: ten by ten squares of known colours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from creps.coordinates import AxisGrid, Sampling
+from creps.networks.base import Generator, Grid
+from creps.networks.layers import MappingNetwork
+
+SQUARES = 10
+
+
+def squares() -> Tensor:
+    """(10, 10, 3) levels of the square in column x and row y; any that differ would do."""
+    draw = torch.Generator().manual_seed(3)
+    return torch.randint(0, 256, (SQUARES, SQUARES, 3), generator=draw)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SquaresConfig:
+    """What the server asks of any model."""
+
+    resolution: int = 64
+    img_channels: int = 3
+    z_dim: int = 4
+    label_dim: int = 0
+    sampling: Sampling = "centres"
+
+
+class ColourSquares(Generator):
+    """Paints squares, whatever the styles; black beyond the unit square.
+
+    Args:
+        config: its settings.
+        colours: (10, 10, 3) levels 0 .. 255 by column and row.
+    """
+
+    def __init__(self, config: SquaresConfig, colours: Tensor | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.num_styles = 1
+        self.mapping = MappingNetwork(z_dim=4, w_dim=4, label_dim=0, layers=1)
+        colours = squares() if colours is None else colours
+        self.colours = nn.Buffer(colours.float() / 127.5 - 1)
+
+    def synthesize(self, styles: Tensor, grid: Grid) -> Tensor:
+        """(B, 3, H, W)."""
+        if isinstance(grid, AxisGrid):
+            ys, xs = grid.ys[:, None], grid.xs[None, :]
+        else:
+            ys, xs = grid.points.unbind(-1)
+        inside = (ys >= 0) & (ys < 1) & (xs >= 0) & (xs < 1)
+        row = (ys * SQUARES).long().clamp(0, SQUARES - 1)
+        column = (xs * SQUARES).long().clamp(0, SQUARES - 1)
+        image = torch.where(inside[..., None], self.colours[column, row], -1.0)
+        return image.permute(2, 0, 1)[None].expand(len(styles), -1, -1, -1)

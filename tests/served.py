@@ -1,0 +1,39 @@
+"""A server on the loopback for tests, and one in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from creps.networks.base import Generator
+from creps.serving.app import build_app, listening, server_config
+from creps.serving.settings import ServeSettings
+
+
+@contextmanager
+def in_memory(generators: dict[str, Generator], **settings: Any) -> Iterator[TestClient]:
+    """A client of a server without a network; `settings` are those of `ServeSettings`."""
+    app = build_app(generators, settings=ServeSettings(workers=2, **settings))
+    with TestClient(app, follow_redirects=False) as client:
+        yield client
+
+
+@contextmanager
+def on_loopback(app: Starlette, settings: ServeSettings) -> Iterator[int]:
+    """The port of a server that really listens, in a thread of its own."""
+    listener = listening("127.0.0.1", 0)
+    server = uvicorn.Server(server_config(app, settings=settings))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()

@@ -1,0 +1,218 @@
+"""Exported files draw what PyTorch draws, at any size, and say whose they are."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import typer
+from click.testing import Result
+from torch import Tensor
+from typer.testing import CliRunner
+
+from creps.checkpoints import export as exporting
+from creps.checkpoints.export import export_mapping, export_onnx
+from creps.checkpoints.native import load, save
+from creps.cli.models import export
+from creps.coordinates import Canvas
+from creps.errors import CheckpointError, MissingExtraError, UsageError
+from creps.networks.base import Generator, build_generator
+from creps.rendering.latents import latents
+from creps.rendering.renderer import to_uint8
+
+onnxruntime: Any = pytest.importorskip("onnxruntime")
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIGS: dict[str, dict[str, Any]] = {
+    "cips": {"resolution": 8, "features": 6, "widths": [7, 5], "circumference": 1.5},
+    "creps": {
+        "resolution": 8,
+        "channel_max": 8,
+        "thickness": 2,
+        "line_channels": 4,
+        "decoder_widths": [6],
+        "refinement_widths": [5],
+    },
+}
+SMALL = {"z_dim": 5, "w_dim": 4, "mapping_layers": 2}
+Run = Callable[..., Any]
+
+
+def tiny(family: str, **changes: Any) -> Generator:
+    """The same network in every call."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(6)
+        generator = build_generator(family, CONFIGS[family] | SMALL | changes)
+        generator.mapping.average.normal_()
+    generator.record = {"credits": "Art by A", "training": {"steps": 3}}
+    return generator
+
+
+def session(path: Path) -> Run:
+    """Runs an ONNX file: inputs by name to the output."""
+    opened = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+    def run(**inputs: Tensor) -> Tensor:
+        (output,) = opened.run(None, {name: value.numpy() for name, value in inputs.items()})
+        return torch.from_numpy(output)
+
+    run.opened = opened  # type: ignore[attr-defined]
+    return run
+
+
+def run_command(*arguments: str | Path) -> Result:
+    commands = typer.Typer()
+    commands.command()(export)
+    return CliRunner().invoke(commands, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files of each family, written once, as it takes seconds: CIPS' by the command."""
+    folder = tmp_path_factory.mktemp("onnx")
+    save(tiny("cips"), folder / "cips")
+    result = run_command(
+        "--model", folder / "cips", "--out", folder / "cips.onnx",
+        "--mapping", folder / "mapping.onnx",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.exception
+    assert "wrote" in result.stdout
+    assert export_onnx(tiny("creps"), folder / "creps.onnx") <= 1e-5
+    return folder
+
+
+@pytest.fixture(params=sorted(CONFIGS))
+def exported(request: pytest.FixtureRequest, folder: Path) -> Any:
+    """A generator and what runs its file."""
+    return tiny(request.param), session(folder / f"{request.param}.onnx")
+
+
+@pytest.mark.parametrize(("batch", "height", "width"), [(1, 8, 8), (3, 5, 21), (2, 1, 2)])
+def test_files_draw_any_size(exported: Any, batch: int, height: int, width: int) -> None:
+    generator, run = exported
+    draw = torch.Generator().manual_seed(batch)
+    styles = torch.randn((batch, generator.num_styles, 4), generator=draw)
+    grid = Canvas(height, width, (-0.3, 0.2, 0.9, 2.4)).grid()
+    image = run(styles=styles, ys=grid.ys, xs=grid.xs)
+    expected = generator.synthesize(styles, grid)
+    torch.testing.assert_close(image, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_files_keep_deep_zooms_apart(exported: Any) -> None:
+    generator, run = exported
+    styles = torch.ones(1, generator.num_styles, 4)
+    grid = Canvas(1, 50, (0.5, 0.5, 0.5 + 1e-9, 0.5 + 1e-9)).grid()
+    image = run(styles=styles, ys=grid.ys, xs=grid.xs)
+    torch.testing.assert_close(image, generator.synthesize(styles, grid), rtol=1e-4, atol=1e-5)
+
+
+def test_files_say_whose_they_are(exported: Any) -> None:
+    generator, run = exported
+    words = run.opened.get_modelmeta().custom_metadata_map
+    assert words["credits"] == "Art by A"
+    assert words["sampling"] == "centres"
+    assert "(i + 0.5) / n" in words["coordinates"]
+    document = json.loads(words["creps"])
+    assert document["record"] == generator.record
+    rebuilt = build_generator(document["family"], document["config"])
+    assert rebuilt.config == generator.config
+    shapes = {value.name: value.shape for value in run.opened.get_inputs()}
+    assert shapes["styles"] == ["batch", generator.num_styles, 4]
+    assert (shapes["ys"], shapes["xs"]) == (["height"], ["width"])
+
+
+def test_classes_and_truncation_are_inputs_of_the_way_from_latents(tmp_path: Path) -> None:
+    generator = tiny("cips", label_dim=3)
+    export_mapping(generator, tmp_path / "mapping.onnx")
+    z = torch.randn((4, 5), generator=torch.Generator().manual_seed(0))
+    classes = torch.tensor([2, 0, 1, 1])
+    styles = session(tmp_path / "mapping.onnx")(
+        z=z, label=torch.eye(3)[classes], truncation=torch.tensor(0.6)
+    )
+    expected = generator.map(z, classes, truncation=0.6)
+    torch.testing.assert_close(styles, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_example_in_the_documents_draws_without_torch(folder: Path) -> None:
+    (example,) = (
+        block
+        for block in re.findall(
+            r"^```python\n(.*?)^```$",
+            (ROOT / "docs" / "export.md").read_text(encoding="utf-8"),
+            flags=re.MULTILINE | re.DOTALL,
+        )
+        if "onnxruntime" in block
+    )
+    example = example.replace('"model.onnx"', '"cips.onnx"')
+    ending = "\nimport sys\nassert 'torch' not in sys.modules\nnp.save('picture.npy', picture)\n"
+    subprocess.run(
+        [sys.executable, "-W", "error", "-c", example + ending],
+        cwd=folder, check=True, capture_output=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    generator = load(folder / "cips")
+    styles = generator.map(latents([7], generator), truncation=0.7)
+    expected = to_uint8(generator.synthesize(styles, Canvas(96, 128).grid())[0])
+    difference = np.load(folder / "picture.npy").astype(int) - expected.astype(int)
+    assert np.abs(difference).max() <= 1
+
+
+# What is refused
+
+
+def test_a_file_that_differs_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    other = (folder / "mapping.onnx").read_bytes()
+    monkeypatch.setattr(exporting, "_onnx", lambda graph, generator: other)
+    generator = tiny("cips")
+    generator.mapping.average += 0.1
+    with pytest.raises(CheckpointError, match=r"differs from PyTorch by .* nothing was written"):
+        export_mapping(generator, tmp_path / "m.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("package", ["onnxscript", "onnxruntime"])
+def test_missing_packages_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError, match=r"creps\[export\]"):
+        export_mapping(tiny("cips"), tmp_path / "m.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_families_without_such_a_graph_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "FAMILIES", ("creps",))
+    with pytest.raises(UsageError, match="cips models cannot be exported: expected creps"):
+        export_onnx(tiny("cips"), tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--format", "tflite"], "expected onnx"),
+        (["--start", "w"], "expected styles or z"),
+        (["--mapping", "m.onnx"], "give two files"),
+        (["--mapping", "old.onnx"], "old.onnx exists"),
+    ],
+)
+def test_misuse_is_one_line_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "old.onnx").write_bytes(b"old")
+    result = run_command("--out", "m.onnx", *arguments)
+    assert isinstance(result.exception, UsageError)
+    assert words in str(result.exception)
+    assert {path.name for path in tmp_path.iterdir()} == {"old.onnx"}

@@ -1,0 +1,102 @@
+"""`creps train`: what it takes, what it shows, what it refuses in one line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from creps.cli import main
+from creps.cli.train import parse_duration
+from creps.errors import UsageError
+from training_pictures import TINY, draw_pictures
+
+SMALLEST = [word for change in [*TINY, "images=8"] for word in ("--set", change)]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw_pictures(tmp_path_factory.mktemp("pictures"), classes=2)
+
+
+def command(monkeypatch: pytest.MonkeyPatch, *words: str | Path) -> int:
+    """The exit code of `creps train ...`."""
+    monkeypatch.setattr(sys, "argv", ["creps", "train", *map(str, words)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return int(end.value.code or 0)
+
+
+def test_flags_are_settings(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    words = ["--data", pictures, "--preset", "smoke", "--out", run, *SMALLEST, "--device", "cpu"]
+    words += ["--loss", "nonsaturating", "--augment", "diffaugment", "--mirror", "--labels"]
+    words += ["--precision", "bfloat16", "--seed", "5", "--set", "batch=8", "--accumulate", "2"]
+    assert command(monkeypatch, *words) == 0
+    config = json.loads((run / "config.json").read_text())["train"]
+    assert (config["loss"]["kind"], config["loss"]["r2_gamma"]) == ("nonsaturating", 0)
+    assert config["augment"]["kind"] == "diffaugment"
+    assert config["data"]["mirror"]
+    assert config["discriminator"]["label_dim"] == config["generator"]["label_dim"] == 2
+    assert (config["precision"], config["seed"], config["accumulate"]) == ("bfloat16", 5, 2)
+    assert (run / "model/model.safetensors").exists()
+
+
+def test_presets_are_listed_with_their_scores(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(monkeypatch, "--list-presets") == 0
+    listed = capsys.readouterr().out
+    assert "small-32" in listed
+    assert "paper-metfaces-1024" in listed
+    assert "20.52" in listed
+
+
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(
+    tmp_path: Path,
+    pictures: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["--data", pictures, "--preset", "smoke", "--out", tmp_path / "run", *SMALLEST]
+    assert command(monkeypatch, *words, "--dry-run", "--set", "width=16") == 0
+    said = capsys.readouterr().out
+    assert "8x16 px, batch 4" in said
+    assert "images/s" in said
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--preset", "smoke"], "missing option --data: creps train --help"),
+        (["--data", "x", "--out", "y"], "missing option --preset"),
+        (["--data", "x", "--out", "y", "--preset", "smok"], "did you mean smoke?"),
+        (
+            ["--data", "x", "--out", "y", "--preset", "smoke", "--set", "batch=18"],
+            "batch 18: expected a multiple of 4",
+        ),
+    ],
+)
+def test_mistakes_are_one_line(
+    words: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert command(monkeypatch, *words) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+
+
+def test_durations() -> None:
+    assert [parse_duration(t) for t in ("90", "90s", "30m", "2h", "1d")] == [90, 90, 1800, 7200,
+                                                                             86400]  # fmt: skip
+    for text in ("0", "soon", "-3m"):
+        with pytest.raises(UsageError, match="expected a time such as"):
+            parse_duration(text)

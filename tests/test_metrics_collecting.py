@@ -1,0 +1,120 @@
+"""Long work in chunks: kept, shared, taken up again, the same in any number of processes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from creps.errors import CrepsError, DataError
+from creps.metrics.collecting import collect, default_cache
+
+
+@dataclass(frozen=True)
+class Squares:
+    """Squares of numbers; leaves a mark for each chunk it works out."""
+
+    marks: str
+    shift: int = 0
+    fails_at: int = -1
+    dies: bool = False
+    chunk: int = 3
+    weight: float = 1.0
+
+    def identity(self) -> dict[str, Any]:
+        return {"shift": self.shift}
+
+    def run(self, first: int, count: int) -> dict[str, np.ndarray]:
+        if self.dies:
+            os._exit(3)
+        if first <= self.fails_at < first + count:
+            raise DataError("item is broken")
+        (Path(self.marks) / f"{self.shift}-{first}-{count}").touch()
+        numbers = np.arange(first, first + count) + self.shift
+        return {"square": numbers**2, "sum_all": np.array(numbers.sum())}
+
+
+@pytest.fixture
+def marks(tmp_path: Path) -> Path:
+    folder = tmp_path / "marks"
+    folder.mkdir()
+    return folder
+
+
+def collected(work: Squares, count: int, cache: Path, *, workers: int = 0) -> dict[str, Any]:
+    return collect({"x": work}, {"x": count}, folder=cache, workers=workers)["x"]
+
+
+def test_columns_are_joined_in_order_and_sums_added(marks: Path, tmp_path: Path) -> None:
+    found = collected(Squares(str(marks)), 8, tmp_path / "cache")
+    np.testing.assert_array_equal(found["square"], np.arange(8) ** 2)
+    assert found["sum_all"] == 28
+
+
+def test_what_is_kept_is_not_worked_out_again(marks: Path, tmp_path: Path) -> None:
+    work = Squares(str(marks))
+    collected(work, 6, tmp_path / "cache")
+    for mark in marks.iterdir():
+        mark.unlink()
+    found = collected(work, 8, tmp_path / "cache")
+    assert [mark.name for mark in marks.iterdir()] == ["0-6-2"]
+    assert len(found["square"]) == 8
+    collected(Squares(str(marks), shift=1), 3, tmp_path / "cache")
+    assert (marks / "1-0-3").exists()
+
+
+def test_an_interrupted_run_goes_on(marks: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="item is broken"):
+        collected(Squares(str(marks), fails_at=7), 9, tmp_path / "cache")
+    assert len(list(marks.iterdir())) == 2
+    for mark in marks.iterdir():
+        mark.unlink()
+    found = collected(Squares(str(marks)), 9, tmp_path / "cache")
+    assert [mark.name for mark in marks.iterdir()] == ["0-6-3"]
+    np.testing.assert_array_equal(found["square"], np.arange(9) ** 2)
+
+
+def test_a_damaged_file_is_worked_out_anew(marks: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    work = Squares(str(marks))
+    collected(work, 3, cache)
+    [kept] = cache.iterdir()
+    for content in (b"", kept.read_bytes()[:40]):
+        kept.write_bytes(content)
+        np.testing.assert_array_equal(collected(work, 3, cache)["square"], [0, 1, 4])
+
+
+def test_processes_change_nothing(marks: Path, tmp_path: Path) -> None:
+    work = Squares(str(marks))
+    alone = collected(work, 8, tmp_path / "a")
+    together = collected(work, 8, tmp_path / "b", workers=2)
+    for name in alone:
+        np.testing.assert_array_equal(alone[name], together[name])
+
+
+def test_a_process_that_dies_is_one_line(marks: Path, tmp_path: Path) -> None:
+    with pytest.raises(CrepsError, match="a measuring process died"):
+        collected(Squares(str(marks), dies=True), 3, tmp_path / "cache", workers=1)
+
+
+def test_progress_counts_what_is_kept(marks: Path, tmp_path: Path) -> None:
+    seen: list[tuple[float, float]] = []
+    works = {"a": Squares(str(marks)), "b": Squares(str(marks), shift=2, weight=2.0)}
+    collect({"a": works["a"]}, {"a": 3}, folder=tmp_path / "cache", workers=0)
+    collect(
+        works,
+        {"a": 3, "b": 4},
+        folder=tmp_path / "cache",
+        workers=0,
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert seen == [(3, 11), (9, 11), (11, 11)]
+
+
+def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CREPS_CACHE", str(tmp_path))
+    assert default_cache() == tmp_path / "measures"

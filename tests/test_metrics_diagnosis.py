@@ -1,0 +1,159 @@
+"""Diagnoses and pages: artifacts are named with advice, and pages are whole in themselves."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from creps.coordinates import AxisGrid
+from creps.errors import DataError, UsageError
+from creps.metrics.comparison import write_comparison
+from creps.metrics.diagnosis import (
+    ADVICE,
+    MEANING,
+    diagnose,
+    spectra_picture,
+    write_diagnosis,
+)
+from creps.metrics.models import hold
+from creps.metrics.pages import figure, line_chart, shaded, table
+from creps.metrics.realities import Images, open_reality
+from smooth_model import SmoothModel
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Images:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    frequency = np.hypot(np.fft.fftfreq(128)[:, None], np.fft.rfftfreq(128))
+    frequency[0, 0] = 1
+    for k in range(6):
+        white = rng.normal(size=(128, 128))
+        cloud = np.fft.irfft2(np.fft.rfft2(white) / frequency**1.5, s=(128, 128))
+        pixels = (128 + 40 * cloud / cloud.std()).clip(0, 255).astype(np.uint8)
+        Image.fromarray(pixels).convert("RGB").save(folder / f"{k}.png")
+    found = open_reality(str(folder))
+    assert isinstance(found, Images)
+    return found
+
+
+class Clouds(SmoothModel):
+    """Clouds like the real ones, marked or not."""
+
+    def __init__(self, *, lattice: float = 0.0, grain: float = 0.0) -> None:
+        super().__init__()
+        self.register_buffer("marks", torch.tensor([lattice, grain]))
+
+    def synthesize(self, styles: Tensor, grid) -> Tensor:
+        assert isinstance(grid, AxisGrid)
+        y, x = grid.ys, grid.xs
+        draw = torch.Generator().manual_seed(int(1e4 * styles[0, 0, 0].abs()))
+        image = torch.zeros(len(y), len(x), dtype=torch.float64)
+        for _ in range(200):
+            length = 48 ** float(torch.rand(1, generator=draw))
+            angle, phase = (6.3 * float(torch.rand(1, generator=draw)) for _ in range(2))
+            turns = length * (np.cos(angle) * y[:, None] + np.sin(angle) * x[None])
+            image += torch.sin(6.2832 * turns + phase) / length**0.8
+        image *= 0.3 / image.std()
+        lattice, grain = self.marks.tolist()
+        image += lattice * (torch.cos(6.2832 * 32 * y)[:, None] + torch.cos(6.2832 * 32 * x))
+        image += grain * torch.randn(image.shape, generator=draw, dtype=torch.float64)
+        return image.expand(1, 3, -1, -1).float()
+
+
+def findings(model, real: Images, cache: Path) -> dict[str, tuple[float, str]]:
+    found = diagnose(hold(model), real, count=6, size=(128, 128), cache=cache, workers=0)
+    return {each.name: (each.model, each.verdict) for each in found.findings}
+
+
+def test_a_lattice_and_grain_are_found_and_advised_upon(real: Images, tmp_path: Path) -> None:
+    plain = findings(Clouds(), real, tmp_path)
+    marked = findings(Clouds(lattice=0.1), real, tmp_path)
+    assert marked["lattice"][0] > 2 * plain["lattice"][0]
+    assert marked["lattice"][1] == "clear"
+    grainy = findings(Clouds(grain=0.2), real, tmp_path)
+    assert grainy["noise"][1] == "clear"
+    assert "noise" not in plain
+
+
+def test_blur_is_found(real: Images, tmp_path: Path) -> None:
+    found = diagnose(hold(SmoothModel()), real, count=3, size=(64, 64), cache=tmp_path, workers=0)
+    blur = next(each for each in found.findings if each.name == "blur")
+    assert blur.verdict == "clear"
+    assert blur.advice == ADVICE["blur"]
+    assert found.record["counts"] == {"model": 3, "real": 3}
+
+
+def test_images_that_are_too_small_to_compare_with_are_left_out(tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for k, side in enumerate((40, 64, 80, 50)):
+        pixels = rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{k}.png")
+    real = open_reality(str(folder))
+    assert isinstance(real, Images)
+    model = hold(SmoothModel())
+    found = diagnose(model, real, count=9, size=(64, 64), cache=tmp_path, workers=0)
+    assert found.record["counts"] == {"model": 9, "real": 2}
+    with pytest.raises(DataError, match=r"no image .* is 96 px or larger"):
+        diagnose(model, real, count=9, size=(96, 96), cache=tmp_path, workers=0)
+
+
+def test_the_page_is_whole_in_itself(real: Images, tmp_path: Path) -> None:
+    model = hold(SmoothModel())
+    found = diagnose(model, real, count=3, size=(128, 128), cache=tmp_path, workers=0)
+    write_diagnosis(tmp_path / "page.html", model, found)
+    text = unescape((tmp_path / "page.html").read_text())
+    assert not re.search(r'(?:src|href)="(?!data:)', text)
+    assert text.count("<svg") == text.count("</svg>") == 1
+    for each in found.findings:
+        assert each.meaning in text
+    assert spectra_picture(found).shape == (128, 2 * 128 + 8)
+
+
+def test_everything_has_advice_and_a_meaning() -> None:
+    assert set(MEANING) - {"spectrum"} <= set(ADVICE)
+
+
+def test_a_comparison_shows_the_same_seeds_of_each_model(tmp_path: Path) -> None:
+    models = [hold(SmoothModel(waves=waves)) for waves in (1, 3)]
+    write_comparison(tmp_path / "page.html", models, [], seeds=[4, 5, 6])
+    text = (tmp_path / "page.html").read_text()
+    assert text.count("<img") == 6
+    assert text.count("seed 5</figcaption>") == 2
+    assert not re.search(r'(?:src|href)="(?!data:)', text)
+    with pytest.raises(UsageError, match="two or more"):
+        write_comparison(tmp_path / "page.html", models[:1], [], seeds=[4])
+
+
+def test_words_in_pages_are_escaped() -> None:
+    found = table(["a<b", "n"], [["<script>", "1.5"]], best=[1])
+    assert "<script>" not in found
+    assert '<td class="number best">1.5</td>' in found
+    assert "<i>" not in figure(np.zeros((2, 3, 1), np.uint8), "<i>")
+
+
+def test_charts_keep_lines_within_their_frame() -> None:
+    x = np.linspace(0, 1, 5)
+    chart = line_chart(x, {"a": x**2, "b": -x}, x_name="x", y_name="y")
+    points = re.findall(r'points="([^"]+)"', chart)
+    assert len(points) == 2
+    places = np.array([p.split(",") for line in points for p in line.split()], float)
+    assert (places >= 0).all()
+    assert (places <= (640, 320)).all()
+    flat = line_chart(x, {"a": 0 * x}, x_name="x", y_name="y")
+    assert "nan" not in flat
+
+
+def test_shades_run_from_low_to_high() -> None:
+    assert shaded(np.array([0.0, 1.0, 2.0])).tolist() == [0, 128, 255]
+    assert shaded(np.array([5.0, 5.0])).tolist() == [0, 0]

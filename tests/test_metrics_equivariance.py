@@ -1,0 +1,134 @@
+"""EQ-T, EQ-R and path lengths of a generator whose pictures are known waves."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from creps.errors import GridError, UsageError
+from creps.metrics.equivariance import (
+    equivariance_decibels,
+    equivariance_error,
+    lanczos_at,
+)
+from creps.metrics.models import ModelRef, hold, styles_between
+from creps.metrics.path_length import path_length, path_step
+from smooth_model import SmoothModel
+
+
+def errors(model: ModelRef, movement, *, count: int = 4) -> np.ndarray:
+    return np.array(
+        [
+            equivariance_error(
+                model,
+                seed,
+                movement=movement,
+                size=(32, 32),
+                generator=np.random.default_rng(seed),
+            )
+            for seed in range(count)
+        ]
+    )
+
+
+@pytest.mark.parametrize("movement", ["translation", "rotation"])
+def test_smooth_pictures_move_with_the_plane(movement: str) -> None:
+    # Slow waves: a Lanczos kernel moves them to a thousandth.
+    assert equivariance_decibels(errors(hold(SmoothModel()), movement)) > 55
+
+
+@pytest.mark.parametrize("movement", ["translation", "rotation"])
+def test_detail_beyond_the_samples_does_not(movement: str) -> None:
+    # 15 waves over 32 pixels are just below what samples can hold.
+    assert equivariance_decibels(errors(hold(SmoothModel(waves=15)), movement)) < 35
+
+
+def test_details_that_stick_to_the_pixels_are_found() -> None:
+    class Stuck(SmoothModel):
+        def synthesize(self, styles: Tensor, grid) -> Tensor:
+            image = super().synthesize(styles, grid)
+            rows = torch.arange(image.shape[2])[:, None] % 2
+            return image + 0.5 * rows
+
+    model = hold(Stuck())
+    found = equivariance_decibels(errors(model, "translation"))
+    assert found < equivariance_decibels(errors(hold(SmoothModel()), "translation")) - 20
+
+
+def test_decibels_by_hand() -> None:
+    assert equivariance_decibels(np.array([0.0, 0.08])) == pytest.approx(20)
+    assert equivariance_decibels(np.zeros(3)) == math.inf
+
+
+def test_lanczos_gives_pixels_back_and_keeps_waves() -> None:
+    y, x = np.mgrid[:20, :24].astype(float)
+    picture = np.stack([np.sin(0.5 * y), np.cos(0.4 * x)])
+    rows, columns = np.array([5.0, 9.0, 12.0]), np.array([7.0, 3.0, 20.0])
+    np.testing.assert_allclose(
+        lanczos_at(picture, rows, columns), picture[:, [5, 9, 12], [7, 3, 20]], atol=1e-12
+    )
+    between = lanczos_at(picture, rows + 0.5, columns - 0.3)
+    expected = np.stack([np.sin(0.5 * (rows + 0.5)), np.cos(0.4 * (columns - 0.3))])
+    np.testing.assert_allclose(between, expected, atol=0.01)
+
+
+def test_what_cannot_be_measured_is_refused() -> None:
+    model = hold(SmoothModel())
+    rng = np.random.default_rng(0)
+    with pytest.raises(UsageError, match="16 pixels"):
+        equivariance_error(model, 0, movement="rotation", size=(8, 8), generator=rng)
+    with pytest.raises(UsageError, match="square"):
+        equivariance_error(model, 0, movement="rotation", size=(16, 20), generator=rng)
+
+    class Fixed(SmoothModel):
+        def synthesize(self, styles: Tensor, grid) -> Tensor:
+            raise GridError("one grid only")
+
+    with pytest.raises(GridError, match="one grid"):
+        equivariance_error(hold(Fixed()), 0, movement="translation", size=(16, 16), generator=rng)
+
+
+class Pixels:
+    name = "pixels"
+
+    def layers(self, images: Tensor, /) -> list[Tensor]:
+        # The third channel makes lengths nearly equal, so that differences stay differences.
+        return [torch.cat([images, torch.full_like(images[:, :1], 10.0)], dim=1).double()]
+
+
+@pytest.mark.parametrize("space", ["z", "w"])
+def test_a_step_does_not_depend_on_its_length(space: str) -> None:
+    model = hold(SmoothModel())
+
+    def step(length: float) -> float:
+        return path_step(
+            model,
+            (0, 1),
+            space=space,
+            size=(8, 10),
+            extractor=Pixels(),
+            generator=np.random.default_rng(0),
+            step=length,
+        )
+
+    assert step(1e-2) == pytest.approx(step(2e-2), rel=0.1)
+    assert step(1e-2) > 0
+
+
+@pytest.mark.parametrize("space", ["z", "w"])
+def test_ways_begin_and_end_at_the_latents(space: str) -> None:
+    model = hold(SmoothModel())
+    found = styles_between(model, (3, 4), (0.0, 1.0), space=space)
+    ends = [styles_between(model, (seed, seed + 9), (0.0, 0.0), space="w")[:1] for seed in (3, 4)]
+    torch.testing.assert_close(found, torch.cat(ends), rtol=1e-4, atol=1e-5)
+    with pytest.raises(UsageError, match="space"):
+        styles_between(model, (3, 4), (0.0, 1.0), space="y")
+
+
+def test_outliers_do_not_count() -> None:
+    steps = np.concatenate([[1e9], np.ones(198), [-1e9]])
+    assert path_length(steps) == 1

@@ -1,0 +1,227 @@
+"""The whole measurement with a stub extractor: what is measured, noted, refused and recorded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from torch import Tensor
+
+from creps.errors import DataError, GridError, UsageError
+from creps.metrics.comparison import comparison_rows, short_names
+from creps.metrics.evaluate import Evaluation, evaluate, write_record
+from creps.metrics.extractors import ExtractorSpec
+from creps.metrics.models import hold
+from creps.metrics.protocol import MEASURES, Protocol, parse_measures
+from creps.metrics.realities import open_reality
+from metric_stubs import Shallow, stub
+from smooth_model import SmoothModel
+
+
+@pytest.fixture
+def extractor(monkeypatch: pytest.MonkeyPatch) -> ExtractorSpec:
+    return stub(monkeypatch)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> str:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for k in range(24):
+        size = (40 + k, 48, 3)
+        smooth = np.kron(rng.integers(0, 256, (4, 4, 3)), np.ones((20, 20, 1)))[
+            : size[0], : size[1]
+        ]
+        Image.fromarray(smooth.astype(np.uint8)).save(folder / f"{k}.png")
+    return str(folder)
+
+
+def run(protocol: Protocol, data: str | None, extractor: ExtractorSpec, **changes) -> Evaluation:
+    model = changes.pop("model", None) or hold(SmoothModel())
+    return evaluate(
+        model,
+        None if data is None else open_reality(data),
+        protocol,
+        extractor=extractor,
+        workers=0,
+        **changes,
+    )
+
+
+def values(evaluation: Evaluation) -> dict[str, float]:
+    return {value.name: value.value for value in evaluation.values}
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+def test_everything_that_suits_is_measured_and_the_rest_noted(data, extractor, cache) -> None:
+    found = run(Protocol(n=24, probes=2, sizes=((16, 16), (24, 16))), data, extractor, cache=cache)
+    names = set(values(found))
+    for size in ("16", "24x16"):
+        assert {
+            f"{name}_means@{size}" for name in ("fd", "kid", "precision", "prd_recall")
+        } <= names
+        assert {f"novelty_means@{size}", f"spectrum_db@{size}"} <= names
+    assert {"patch_fd_means@16-64", "consistency_db@16", "consistency_db_auto@16"} <= names
+    assert {"consistency_db@64", "lattice@256", "eq_t_db", "eq_r_db", "path_z_means"} <= names
+    assert not any(name.startswith(("attributes", "lattice_real", "floor")) for name in names)
+    assert any(note.startswith("attributes: left out") for note in found.notes)
+    assert np.isfinite([v for n, v in values(found).items()]).all()
+
+
+def test_the_record_holds_what_it_takes_to_repeat_it(data, extractor, cache) -> None:
+    found = run(Protocol(n=20, probes=2, measures=("fd", "patches")), data, extractor, cache=cache)
+    record = json.loads(json.dumps(found.record, allow_nan=False))
+    assert record["values"] == values(found)
+    assert record["extractor"] == {"name": "means", "weights": "0", "resize": "none"}
+    assert record["protocol"]["n"] == 20
+    assert record["protocol"]["seed"] == 0
+    assert record["data"]["data"] == open_reality(data).identity()["data"]
+    assert len(record["model"]["weights_sha256"]) == 64
+    assert record["patches"][0]["largest"] == 64
+
+
+def test_a_second_run_gives_the_same_numbers_from_the_cache(data, extractor, cache) -> None:
+    protocol = Protocol(n=20, probes=2, measures=("fd", "kid", "prd", "consistency"))
+    first = run(protocol, data, extractor, cache=cache)
+    kept = {path: path.stat().st_mtime_ns for path in cache.iterdir()}
+    assert values(run(protocol, data, extractor, cache=cache)) == values(first)
+    assert {path: path.stat().st_mtime_ns for path in cache.iterdir()} == kept
+
+
+def test_seed_and_truncation_change_the_samples(data, extractor, cache) -> None:
+    base = {"n": 20, "probes": 2, "measures": ("fd",)}
+    found = [
+        values(run(Protocol(**base, **more), data, extractor, cache=cache))["fd_means@32"]
+        for more in ({}, {"seed": 5}, {"truncation": 0.2})
+    ]
+    assert len(set(found)) == 3
+
+
+def test_a_model_is_as_good_as_its_own_pictures(extractor, tmp_path, cache) -> None:
+    from creps.rendering.renderer import render
+
+    folder = tmp_path / "own"
+    folder.mkdir()
+    model = SmoothModel()
+    for seed in range(20):
+        Image.fromarray(render(model, seed=seed)).save(folder / f"{seed:02}.png")
+    protocol = Protocol(n=20, probes=2, measures=("fd", "pr", "neighbours", "spectrum"))
+    found = values(run(protocol, str(folder), extractor, cache=cache))
+    assert found["fd_means@32"] == pytest.approx(0, abs=1e-6)
+    assert found["precision_means@32"] == found["recall_means@32"] == 1
+    assert found["copies_means@32"] == 1
+    assert found["spectrum_db@32"] == pytest.approx(0, abs=1e-9)
+
+
+def test_references_are_measured_like_the_model(data, extractor, cache) -> None:
+    protocol = Protocol(
+        n=12, probes=2, measures=("fd",), sizes=((32, 32), (64, 64)), references=True
+    )
+    found = values(run(protocol, data, extractor, cache=cache))
+    assert {"floor_fd_means@32", "floor_fd_means@64", "enlarged_fd_means@64"} <= set(found)
+    assert "enlarged_fd_means@32" not in found
+    assert found["floor_fd_means@64"] < found["fd_means@64"]
+    with pytest.raises(DataError, match=r"24 are there, expected 40"):
+        run(Protocol(n=20, measures=("fd",), references=True), data, extractor, cache=cache)
+
+
+def test_without_data_only_the_model_is_measured(extractor, cache) -> None:
+    found = run(Protocol(n=20, probes=2), None, extractor, cache=cache)
+    assert "consistency_db@16" in values(found)
+    assert not any(name.startswith("fd") for name in values(found))
+    with pytest.raises(UsageError, match=r"fd compares with real pictures.*--data"):
+        run(Protocol(measures=("fd",)), None, extractor, cache=cache)
+
+
+def test_too_few_pictures_name_the_minimum(data, extractor, cache) -> None:
+    with pytest.raises(UsageError, match=r"3 pictures asked for are too few for pr.*at least 4"):
+        Protocol(n=3, measures=("pr",))
+    few = Path(data)
+    for path in sorted(few.iterdir())[10:]:
+        path.unlink()
+    with pytest.raises(UsageError, match=r"10 real pictures are too few for prd.*at least 20"):
+        run(Protocol(n=50, measures=("prd",)), data, extractor, cache=cache)
+    found = run(Protocol(n=12, probes=2, measures=("fd", "pr")), data, extractor, cache=cache)
+    assert "10 real pictures, all there are, against 12 samples" in found.notes
+
+
+def test_enlarged_images_are_noted(data, extractor, cache) -> None:
+    protocol = Protocol(n=20, probes=2, measures=("fd",), sizes=((48, 48),))
+    found = run(protocol, data, extractor, cache=cache)
+    assert "8 images are smaller than 48 px and were enlarged" in found.notes
+
+
+def test_a_model_that_paints_nan_is_refused(data, extractor, cache) -> None:
+    broken = hold(SmoothModel(broken=True))
+    with pytest.raises(DataError, match="paints NaN"):
+        run(Protocol(n=20, measures=("fd",)), data, extractor, cache=cache, model=broken)
+
+
+def test_families_of_one_grid_are_measured_as_far_as_they_go(data, extractor, cache) -> None:
+    class OneSize(SmoothModel):
+        def synthesize(self, styles: Tensor, grid) -> Tensor:
+            if not hasattr(grid, "ys") or len(grid.ys) != 32 or float(grid.ys[0]) != 1 / 64:
+                raise GridError("this family paints one grid of 32x32")
+            return super().synthesize(styles, grid)
+
+    model = hold(OneSize())
+    found = run(Protocol(n=20, probes=2), data, extractor, cache=cache, model=model)
+    assert "fd_means@32" in values(found)
+    assert not any(name.startswith(("consistency", "patch", "eq_")) for name in values(found))
+    assert any("consistency: left out, this family" in note for note in found.notes)
+    with pytest.raises(GridError, match="one grid"):
+        run(Protocol(n=20, measures=("patches",)), data, extractor, cache=cache, model=model)
+
+
+def test_paths_need_layers(data, cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    shallow = stub(monkeypatch, Shallow())
+    found = run(Protocol(n=20, probes=2), data, shallow, cache=cache)
+    assert not any(name.startswith(("path", "consistency_pd")) for name in values(found))
+    with pytest.raises(UsageError, match="no layers"):
+        run(Protocol(measures=("path",)), data, shallow, cache=cache)
+
+
+def test_words_for_metrics() -> None:
+    assert parse_measures("all") is None
+    assert parse_measures("kid, fd,kid") == ("kid", "fd")
+    with pytest.raises(UsageError, match=r"unknown metric 'fid'"):
+        parse_measures("fid")
+    with pytest.raises(UsageError, match="no metrics"):
+        parse_measures(",")
+    with pytest.raises(UsageError, match="size 4x9"):
+        Protocol(sizes=((4, 9),))
+    assert all(measure.about for measure in MEASURES.values())
+
+
+def test_records_are_files_or_lines(tmp_path: Path) -> None:
+    write_record(tmp_path / "a" / "one.json", {"x": 1})
+    assert json.loads((tmp_path / "a" / "one.json").read_text()) == {"x": 1}
+    for k in range(2):
+        write_record(tmp_path / "all.jsonl", {"x": k})
+    lines = (tmp_path / "all.jsonl").read_text().splitlines()
+    assert [json.loads(line)["x"] for line in lines] == [0, 1]
+
+
+def test_the_best_of_a_line_goes_by_what_is_better(data, extractor, cache) -> None:
+    protocol = Protocol(n=20, probes=2, measures=("fd", "pr"))
+    found = [
+        run(protocol, data, extractor, cache=cache, model=hold(SmoothModel(height=height)))
+        for height in (0.4, 0.01)
+    ]
+    for like, numbers, best in comparison_rows(found):
+        pick = min if like.better == "lower" else max
+        assert best is not None
+        assert numbers[best] == pick(numbers)
+
+
+def test_short_names_tell_models_apart() -> None:
+    assert short_names(["a/m", "b/m", "c"]) == ["a/m", "b/m", "c"]
+    assert short_names(["x/y/one", "x/y/two"]) == ["one", "two"]

@@ -1,0 +1,147 @@
+"""One door to files: small pictures at once, large ones by chunks, the same pixels either way."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from big_scene import CHUNKS, HEIGHT, SETTINGS, WIDTH, names_in, scene, whole, write_scene
+from creps.errors import GridError, MissingExtraError, UsageError
+from creps.rendering.streams import streaming, writing
+from creps.rendering.streams.shards import Shard
+from creps.rendering.streams.streaming import Outcome, unfinished
+from creps.rendering.streams.tile_store import TileStore
+from creps.rendering.streams.writing import is_streamed, write_picture
+from creps.rendering.writers import read_settings
+
+DPI = {**SETTINGS, "dpi": 150.0}
+
+
+def write(target: Path, **other: object) -> Outcome:
+    asked = {"height": HEIGHT, "width": WIDTH, "channels": 3, "settings": DPI, **other}
+    return write_picture(target, scene(rough=False), **asked)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+@pytest.mark.parametrize("small", [0, 10**6])
+def test_small_and_large_files_hold_the_same(tmp_path, monkeypatch, suffix, small) -> None:
+    monkeypatch.setattr(writing, "SMALL", small)
+    target, calls = tmp_path / "new" / f"a{suffix}", []
+    write(target, progress=lambda *call: calls.append(call))
+    assert calls[-1] == (HEIGHT * WIDTH, HEIGHT * WIDTH)
+    assert read_settings(target) == DPI
+    assert names_in(target.parent) == [target.name]
+    with Image.open(target) as image:
+        difference = np.asarray(image).astype(int) - whole(HEIGHT, WIDTH, rough=False)
+        assert np.abs(difference).max() <= (0 if suffix == ".png" else 12)
+        exif = image.getexif()
+        densities = {
+            ".png": image.info.get("dpi"),
+            ".jpg": image.info.get("dpi"),
+            ".webp": (exif.get(282), exif.get(283)),
+        }
+        assert densities[suffix] == pytest.approx((150, 150), rel=1e-3)
+        assert suffix != ".webp" or exif[296] == 2  # inches
+
+
+def test_tiff_notes_the_resolution_and_the_settings(tmp_path) -> None:
+    write(tmp_path / "a.tif")
+    with Image.open(tmp_path / "a.tif") as image:
+        assert image.info["dpi"] == (150, 150)
+    assert read_settings(tmp_path / "a.tif") == DPI
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".dzi", ".zarr"])
+def test_settings_are_read_from_every_format(tmp_path, suffix) -> None:
+    write(tmp_path / f"a{suffix}")
+    assert read_settings(tmp_path / f"a{suffix}") == DPI
+
+
+def test_settings_are_read_from_unfinished_work(tmp_path) -> None:
+    write_scene(tmp_path / "a.tif", shard=Shard(1, 2))
+    assert read_settings(unfinished(tmp_path / "a.tif")) == SETTINGS
+
+
+def test_what_goes_through_chunks(tmp_path) -> None:
+    side = int(writing.SMALL**0.5)
+    assert not is_streamed(tmp_path / "a.png", height=side, width=side)
+    assert is_streamed(tmp_path / "a.png", height=side, width=side + 1)
+    assert is_streamed(tmp_path / "a.png", height=side // 2, width=side // 2 + 1, samples=2)
+    assert is_streamed(tmp_path / "a.png", height=1, width=1, shard=Shard(1, 1))
+    assert is_streamed(tmp_path / "a.tif", height=1, width=1)
+    write_scene(tmp_path / "a.png", shard=Shard(1, 2))
+    assert is_streamed(tmp_path / "a.png", height=1, width=1)  # what was begun goes on
+
+
+def test_flat_pictures_need_no_extra(tmp_path, monkeypatch) -> None:
+    def missing(suffix: str) -> None:
+        raise MissingExtraError("big pictures", "big")
+
+    monkeypatch.setattr(streaming, "_machinery", missing)
+    monkeypatch.setattr(writing, "SMALL", 0)
+    monkeypatch.setattr(writing, "BIG_PACKAGES", ("no_such_package",))
+    streaming.refuse_target(tmp_path / "a.png")
+    write(tmp_path / "a.png")
+    assert names_in(tmp_path) == ["a.png"]
+    with pytest.raises(MissingExtraError, match=r"creps\[big\]"):
+        write(tmp_path / "b.tif")
+    with pytest.raises(MissingExtraError):
+        streaming.refuse_target(tmp_path / "b.tif")
+    assert is_streamed(tmp_path / "b.png", height=10**6, width=10**6)
+
+
+def test_small_files_are_not_replaced_unasked(tmp_path) -> None:
+    target = tmp_path / "a.png"
+    target.write_text("mine")
+    with pytest.raises(UsageError, match="exists"):
+        write(target)
+    assert target.read_text() == "mine"
+    write(target, overwrite=True)
+    assert read_settings(target) == DPI
+
+
+def test_impossible_small_files_are_refused(tmp_path) -> None:
+    with pytest.raises(GridError, match="at most 16383 pixels"):
+        write(tmp_path / "a.webp", width=20_000)
+    assert names_in(tmp_path) == []
+
+
+# Shards that come late
+
+
+def test_a_late_shard_finds_the_work_done(tmp_path) -> None:
+    target = tmp_path / "a.tif"
+    write_scene(target)
+    before = target.read_bytes()
+    assert write_scene(target, shard=Shard(2, 40)) == Outcome(target, 0, CHUNKS)
+    assert target.read_bytes() == before
+    assert names_in(tmp_path) == ["a.tif"]
+    with pytest.raises(UsageError, match="exists"):
+        write_scene(target, shard=Shard(2, 40), settings={**SETTINGS, "seed": 8})
+
+
+def test_a_late_shard_does_not_overwrite_what_the_others_just_made(tmp_path) -> None:
+    target, began = tmp_path / "a.png", time.time()
+    write_scene(target)
+    os.utime(target, (began + 1, began + 1))
+    late = {"shard": Shard(2, 2), "overwrite": True}
+    assert write_scene(target, **late, started=began) == Outcome(target, 0, CHUNKS)
+    assert write_scene(target, **late, started=began + 2).missing  # an older file is replaced
+
+
+def test_a_shard_that_comes_while_the_file_is_made_leaves_no_store(tmp_path, monkeypatch) -> None:
+    target, opened = tmp_path / "a.tif", TileStore.open
+
+    def late(*arguments, **options):
+        monkeypatch.undo()
+        write_scene(target)
+        return opened(*arguments, **options)
+
+    monkeypatch.setattr(TileStore, "open", late)
+    assert write_scene(target, shard=Shard(1, 2)) == Outcome(target, 0, CHUNKS)
+    assert names_in(tmp_path) == ["a.tif"]

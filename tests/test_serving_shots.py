@@ -1,0 +1,236 @@
+"""Any part of the plane as pixels: turned, mirrored, cut into tiles, enlarged."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from colour_squares import ColourSquares, SquaresConfig, squares
+from creps.coordinates import Canvas
+from creps.errors import GridError
+from creps.rendering.renderer import Renderer, to_uint8
+from creps.rendering.tiles import Tile, plan
+from creps.serving.shots import (
+    Drawn,
+    Enlarged,
+    Shot,
+    affordable,
+    coverage,
+    rearranged,
+    turning,
+    upright_of,
+)
+from tiny_creps import tiny_creps
+
+GREY_LEVEL = 1
+MANY = 2**20
+
+
+def at_once(parts) -> None:
+    for part in parts:
+        part()
+
+
+def shoot(drawn: Drawn, shot: Shot) -> np.ndarray:
+    return drawn.shoot(shot, samples=MANY, side_by_side=at_once)[0]
+
+
+@pytest.fixture(scope="module")
+def drawn() -> Drawn:
+    return Drawn(Renderer(tiny_creps(), seed=3, keep=0))
+
+
+@pytest.fixture(scope="module")
+def painted() -> Drawn:
+    return Drawn(Renderer(ColourSquares(SquaresConfig()), seed=0))
+
+
+def exact(shot: Shot) -> np.ndarray:
+    """The picture by the definition: each pixel's place, turned back, mirrored back, painted."""
+    height, width = shot.size
+    y0, x0, y1, x1 = shot.window
+    pitch_y, pitch_x = shot.pitch
+    angle = np.deg2rad(shot.turn)
+    down = np.arange(height)[:, None] + 0.5 - height / 2 + np.zeros((1, width))
+    across = np.arange(width)[None, :] + 0.5 - width / 2 + np.zeros((height, 1))
+    # The inverse of a clockwise turn, y downwards.
+    back_across = np.cos(angle) * across + np.sin(angle) * down
+    back_down = np.cos(angle) * down - np.sin(angle) * across
+    back_across = -back_across if shot.mirror else back_across
+    ys, xs = (y0 + y1) / 2 + back_down * pitch_y, (x0 + x1) / 2 + back_across * pitch_x
+    inside = (ys >= 0) & (ys < 1) & (xs >= 0) & (xs < 1)
+    row, column = (np.clip((axis * 10).astype(int), 0, 9) for axis in (ys, xs))
+    return np.where(inside[..., None], squares().numpy()[column, row], 0).astype(np.uint8)
+
+
+@given(
+    st.sampled_from([0.0, 90.0, 180.0, 270.0, 30.0, 122.5, 301.0]),
+    st.booleans(),
+    st.booleans(),
+    st.integers(20, 40),
+    st.integers(20, 40),
+)
+def test_turns_and_mirrors_show_what_they_should(turn, mirror, grows, height, width) -> None:
+    drawn = Drawn(Renderer(ColourSquares(SquaresConfig(resolution=1)), seed=0))
+    # Pixels that are not square, and whose middles lie on no border.
+    window = (0.1003, 0.2007, 0.1003 + height * 0.0103, 0.2007 + width * 0.0127)
+    shot = Shot(window=window, height=height, width=width, turn=turn, mirror=mirror, grows=grows)
+    picture = shoot(drawn, shot)
+    assert picture.shape[:2] == shot.size
+    wrong = (picture != exact(shot)).any(axis=2).mean()
+    assert wrong <= 0.02  # places on the border of two squares
+
+
+def test_quarter_turns_are_the_same_pixels(drawn: Drawn) -> None:
+    shot = Shot(window=(0.1, 0.2, 0.6, 0.9), height=20, width=28)
+    plain = shoot(drawn, shot)
+    turned = shoot(drawn, Shot(window=shot.window, height=20, width=28, turn=90.0, mirror=True))
+    assert np.array_equal(turned, np.rot90(plain[:, ::-1], -1))
+
+
+def test_a_turned_grid_meets_the_upright_one(drawn: Drawn) -> None:
+    """A thousandth of a degree goes through the tables of lines; zero does not."""
+    window = (0.1, 0.2, 0.35, 0.55)
+    straight = shoot(drawn, Shot(window=window, height=20, width=28, grows=False))
+    bent = shoot(drawn, Shot(window=window, height=20, width=28, turn=0.001, grows=False))
+    assert np.abs(straight.astype(int) - bent).max() <= GREY_LEVEL + 1
+
+
+@given(st.floats(0.5, 359.5), st.integers(8, 60), st.integers(8, 60))
+def test_as_much_is_opaque_as_the_window_is_large(turn: float, height: int, width: int) -> None:
+    shot = Shot(window=(0, 0, 1, 1), height=height, width=width, turn=turn)
+    opacity = coverage(shot)
+    assert opacity.shape == shot.size
+    assert opacity.sum() / 255 == pytest.approx(height * width, rel=0.02)
+    # All corners but those of a half turn are clear.
+    assert opacity[0, 0] < 255 or turn % 90 < 3 or turn % 90 > 87
+
+
+def test_only_what_lies_beside_a_turned_window_is_transparent(painted: Drawn) -> None:
+    shot = Shot(window=(0, 0, 1, 1), height=30, width=40, turn=30)
+    _, opacity = painted.shoot(shot, samples=MANY, side_by_side=at_once)
+    assert opacity is not None
+    assert opacity[0, 0] == 0
+    assert opacity[shot.size[0] // 2, shot.size[1] // 2] == 255
+    filled = Shot(window=(0, 0, 1, 1), height=30, width=40, turn=30, grows=False)
+    assert painted.shoot(filled, samples=MANY, side_by_side=at_once)[1] is None
+
+
+@pytest.mark.parametrize("sampling", ["centres", "corners"])
+def test_tiles_of_a_level_meet_whatever_the_models_own_rule(sampling: str) -> None:
+    generator = tiny_creps(sampling=sampling)
+    drawn = Drawn(Renderer(generator, seed=3))
+    whole = shoot(drawn, Shot(window=(0, 0, 1, 1), height=24, width=24))
+    for tile in plan(24, 24, 7):
+        window = (
+            tile.top / 24,
+            tile.left / 24,
+            (tile.top + tile.height) / 24,
+            (tile.left + tile.width) / 24,
+        )
+        part = shoot(drawn, Shot(window=window, height=tile.height, width=tile.width))
+        difference = np.abs(part.astype(int) - whole[tile.rows, tile.columns])
+        assert difference.max() <= GREY_LEVEL
+
+
+def test_a_tile_is_the_picture_there(drawn: Drawn) -> None:
+    """Against the network itself, without lines or tables."""
+    window = (0.25, 0.5, 0.375, 0.75)
+    picture = shoot(drawn, Shot(window=window, height=10, width=20))
+    generator = drawn._renderer.generator
+    with torch.inference_mode():
+        image = generator.synthesize(drawn._renderer.styles, Canvas(10, 20, window).grid())
+    assert np.abs(picture.astype(int) - to_uint8(image[0])).max() <= GREY_LEVEL
+
+
+@given(
+    st.sampled_from([0.0, 90.0, 180.0, 270.0, 33.0]),
+    st.booleans(),
+    st.integers(0, 10),
+    st.integers(0, 9),
+)
+def test_a_picture_can_be_made_part_by_part(turn, mirror, top, left) -> None:
+    drawn = Drawn(Renderer(ColourSquares(SquaresConfig(resolution=1)), seed=0))
+    shot = Shot(window=(0, 0, 1.0, 1.5), height=20, width=30, turn=turn, mirror=mirror, grows=False)
+    make = drawn.maker(shot, samples=MANY, side_by_side=at_once)
+    tile = Tile(top, left, 9, 14)
+    assert np.array_equal(make(tile), shoot(drawn, shot)[tile.rows, tile.columns])
+
+
+def test_the_warp_of_a_turn_is_exact_at_its_middle() -> None:
+    shot = Shot(window=(0.2, 0.3, 0.4, 0.9), height=10, width=15, turn=77.0, mirror=True)
+    middle = torch.tensor([0.3, 0.6], dtype=torch.float64)
+    torch.testing.assert_close(turning(shot)(middle), middle)
+
+
+def test_an_enlargement_is_what_pillow_makes_of_the_native_picture() -> None:
+    draw = np.random.default_rng(0)
+    native = draw.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    enlarged = Enlarged(native, "nearest")
+    whole, opacity = enlarged.shoot(
+        Shot(window=(0, 0, 1, 1), height=48, width=32), samples=1, side_by_side=at_once
+    )
+    assert opacity is None
+    assert np.array_equal(whole, native.repeat(3, axis=0).repeat(2, axis=1))
+
+
+@pytest.mark.parametrize("by", ["bicubic", "lanczos"])
+def test_tiles_of_an_enlargement_meet(by: str) -> None:
+    draw = np.random.default_rng(0)
+    enlarged = Enlarged(draw.integers(0, 256, (16, 16, 3), dtype=np.uint8), by)
+    whole, _ = enlarged.shoot(
+        Shot(window=(0, 0, 1, 1), height=64, width=64), samples=1, side_by_side=at_once
+    )
+    part, _ = enlarged.shoot(
+        Shot(window=(0.25, 0.5, 0.5, 0.75), height=16, width=16), samples=1, side_by_side=at_once
+    )
+    assert np.abs(part.astype(int) - whole[16:32, 32:48]).max() <= GREY_LEVEL
+
+
+def test_there_is_nothing_beside_an_enlarged_picture() -> None:
+    enlarged = Enlarged(np.full((8, 8, 1), 200, np.uint8), "lanczos")
+    shot = Shot(window=(-1, -0.5, 0.5, 1), height=6, width=6)
+    picture, opacity = enlarged.shoot(shot, samples=1, side_by_side=at_once)
+    assert picture.shape == (6, 6, 1)
+    assert opacity is not None
+    assert (opacity[4:, 2:] == 255).all()
+    assert opacity.sum() == 255 * 8
+    nothing = Shot(window=(5, 5, 6, 6), height=6, width=6)
+    assert not enlarged.shoot(nothing, samples=1, side_by_side=at_once)[1].any()
+    with pytest.raises(GridError, match="by quarters"):
+        enlarged.shoot(
+            Shot(window=(0, 0, 1, 1), height=6, width=6, turn=1.0),
+            samples=1,
+            side_by_side=at_once,
+        )
+
+
+@pytest.mark.parametrize(
+    "window", [(0.5, 0.5, 1, 0.5 + 1e-15), (0, 0, 2e6, 1), (900, 0, 900 + 1e-11, 1)]
+)
+def test_what_float64_cannot_tell_apart_is_refused(window, drawn: Drawn) -> None:
+    with pytest.raises(GridError):
+        shoot(drawn, Shot(window=window, height=16, width=16))
+
+
+def test_a_view_that_keeps_its_shape_is_cut_otherwise_before_a_quarter_turn() -> None:
+    shot = Shot(window=(0, 0, 1, 2), height=10, width=20, turn=90.0, grows=False)
+    upright = upright_of(shot)
+    assert (upright.height, upright.width) == (20, 10)
+    assert upright.window == (-0.5, 0.5, 1.5, 1.5)
+    assert upright.pitch == pytest.approx(shot.pitch)
+
+
+def test_rearranging_mirrors_first() -> None:
+    picture = np.arange(6, dtype=np.uint8).reshape(2, 3, 1)
+    mirrored_then_turned = [[5, 2], [4, 1], [3, 0]]
+    assert rearranged(picture, mirror=True, quarters=1)[..., 0].tolist() == mirrored_then_turned
+
+
+def test_few_pixels_get_the_samples_they_need_and_many_what_can_be_had() -> None:
+    assert affordable(16, pixels=100, samples=2**20) == "auto"
+    assert affordable(16, pixels=2**14, samples=2**20) == 8
+    assert affordable(2, pixels=2**24, samples=2**20) == 1

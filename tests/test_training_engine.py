@@ -1,0 +1,308 @@
+"""The engine: parts, processes and precision change how a step is computed, not what it is."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from creps.config import replace
+from creps.errors import ConfigError, CrepsError
+from creps.networks.base import Grid, build_generator
+from creps.networks.creps import Creps
+from creps.training.config import TrainConfig
+from creps.training.engine import Engine
+from creps.training.loop import StopRequest, train
+from creps.training.passes import Passes
+from creps.training.run import open_run
+from creps.training.snapshots import restore_snapshot, save_snapshot, snapshots
+from creps.training.state import initial_state
+from creps.training.team import Team
+from training_pictures import TINY, draw_pictures, few_steps, largest_difference, tiny
+
+PARITY = 1e-5
+"""Of any tensor of two states that differ by rounding, after 3 steps."""
+
+RECIPES = {
+    "relativistic": ["loss.discriminator_interval=2"],
+    "paper": [
+        *("loss.kind=nonsaturating", "loss.r2_gamma=0", "loss.path_length_weight=2"),
+        *("loss.generator_interval=2", "loss.discriminator_interval=2", "data.mirror=true"),
+    ],
+    "classes, augmented": [
+        *("augment.kind=ada", "augment.p=0.6", "augment.interval=2", "loss.path_length_weight=2"),
+        *("data.labels=true", "generator.label_dim=3", "discriminator.label_dim=3"),
+    ],
+    "native patches": ["data.native=true", "data.zoom=2", "data.window_group=2"],
+}
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw_pictures(tmp_path_factory.mktemp("pictures"), classes=3)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_parts_of_a_batch_make_the_step_of_the_whole(pictures: Path, name: str) -> None:
+    whole, logged = few_steps(tiny(*RECIPES[name], "batch=8"), pictures)
+    parts, logged_parts = few_steps(tiny(*RECIPES[name], "batch=8", "accumulate=2"), pictures)
+    assert largest_difference(whole, parts) < PARITY
+    for one, other in zip(logged, logged_parts, strict=True):
+        assert one.keys() == other.keys()
+        for key, value in one.items():
+            torch.testing.assert_close(value, other[key], rtol=1e-4, atol=1e-6)
+
+
+def run_command(out: Path, data: Path, *changes: str, processes: int) -> None:
+    """`creps train` on so many processes of this machine, as torchrun starts them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "creps", "train", "--data", str(data), "--out", str(out)]
+    command += ["--preset", "smoke", "--device", "cpu"]
+    command += [word for change in [*TINY, *changes] for word in ("--set", change)]
+    team = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    started = [
+        subprocess.Popen(
+            command,
+            env=os.environ | team | {"RANK": str(rank), "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(processes)
+    ]
+    said = [process.communicate(timeout=120)[0] for process in started]
+    assert [process.returncode for process in started] == [0] * processes, said
+
+
+def test_two_processes_make_the_step_of_one_and_one_goes_on(tmp_path: Path, pictures: Path) -> None:
+    recipe = [*RECIPES["classes, augmented"], "batch=8", "data.labels=true"]
+    run_command(tmp_path / "pair", pictures, *recipe, "images=24", processes=2)
+    alone, _ = few_steps(tiny(*recipe), pictures)
+    pair = initial_state(tiny(*recipe))
+    (newest,) = snapshots(tmp_path / "pair/snapshots")
+    restore_snapshot(pair, newest)
+    assert pair.step == 3
+    assert largest_difference(alone, pair) < PARITY
+    longer = tiny(*recipe, "images=32")
+    run = open_run(tmp_path / "pair", longer, pictures)
+    train(run.state, run.pictures, longer, callbacks=[])
+    unbroken, _ = few_steps(longer, pictures, steps=4)
+    assert run.state.step == 4
+    assert largest_difference(unbroken, run.state) < PARITY
+
+
+def test_shares_of_a_team_cover_the_batch() -> None:
+    shares = [range(12)[Team(rank, 3).share(12)] for rank in range(3)]
+    assert [place for share in shares for place in share] == list(range(12))
+
+
+def test_a_batch_that_cannot_be_shared_names_the_multiple() -> None:
+    with pytest.raises(ConfigError, match="batch 12: expected a multiple of 8 = accumulate 2 x"):
+        tiny("batch=12", "accumulate=2")
+    with pytest.raises(ConfigError, match=r"a multiple of 12 = 3 processes x accumulate 1 x"):
+        tiny("batch=16").check_share(3)
+    tiny("batch=6", "discriminator.minibatch_channels=0").check_share(3)
+
+
+def test_a_failure_reaches_the_caller_and_the_team(pictures: Path) -> None:
+    class Failing:
+        def after_step(self, state, stats) -> None:  # type: ignore[no-untyped-def]
+            raise CrepsError("no more")
+
+        def at_end(self, state) -> None:  # type: ignore[no-untyped-def]
+            raise AssertionError("not reached")
+
+    config = tiny()
+    run = open_run(pictures.parent / "failing", config, pictures)
+    with pytest.raises(CrepsError, match="no more"):
+        train(run.state, run.pictures, config, callbacks=[Failing()], stop=StopRequest())
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_stays_near_and_keeps_float32_weights(
+    pictures: Path, precision: str
+) -> None:
+    exact, logged = few_steps(tiny("batch=8"), pictures)
+    half, logged_half = few_steps(
+        tiny("batch=8", f"precision={precision}", "discriminator.clamp=256"), pictures
+    )
+    assert all(tensor.dtype == torch.float32 for tensor in half.generator.state_dict().values())
+    for one, other in zip(logged, logged_half, strict=True):
+        torch.testing.assert_close(
+            other["loss/generator"], one["loss/generator"], rtol=0.02, atol=0
+        )
+    assert 0 < largest_difference(exact, half) < 0.1
+
+
+def test_passes_of_half_precision_give_float32(pictures: Path) -> None:
+    config = tiny("precision=bfloat16")
+    state = initial_state(config)
+    passes = Passes(state, config, notice=pytest.fail)
+    images = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        half, exact = passes.judge(images, None), state.discriminator(images)
+    assert half.dtype == torch.float32
+    assert 0 < (half - exact).abs().max() < 0.05
+
+
+@pytest.mark.filterwarnings("ignore")  # from within torch.compile
+def test_compiled_passes_make_the_same_step(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eager, _ = few_steps(tiny(), pictures, steps=1)
+    compile_fully, calls = torch.compile, []
+
+    def trace_only(function: Any, *, dynamic: bool | None = None) -> Any:
+        calls.append(function)
+        return compile_fully(function, backend="eager", dynamic=dynamic)
+
+    monkeypatch.setattr(torch, "compile", trace_only)
+    compiled, _ = few_steps(tiny("compile=true"), pictures, steps=1)
+    assert len(calls) == 3  # a probe, the generator, the discriminator
+    assert largest_difference(eager, compiled) < PARITY
+
+
+def test_without_a_compiler_training_goes_on_with_a_line(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: object, **settings: object) -> None:
+        raise RuntimeError("no C++ compiler\nand a long story")
+
+    monkeypatch.setattr(torch, "compile", broken)
+    said: list[str] = []
+    config = tiny("compile=true")
+    Engine(initial_state(config), config, notice=said.append)
+    assert said == [
+        "torch.compile is not usable here (no C++ compiler): training goes on without it"
+    ]
+
+
+def test_augmentation_strength_follows_the_signs_and_is_saved(
+    tmp_path: Path, pictures: Path
+) -> None:
+    settings = ["augment.kind=ada", "augment.interval=2", "augment.p=0.5", "augment.target=0.999"]
+    state, logged = few_steps(tiny(*settings, "augment.speed_kimg=1"), pictures, steps=4)
+    assert float(state.augment_strength) == pytest.approx(0.5 - 4 * 4 / 1000)
+    assert [float(each["augment/strength"]) for each in logged] == [0.5, 0.5, 0.492, 0.492]
+    odd, _ = few_steps(tiny(*settings), pictures, steps=3)
+    restored = initial_state(tiny(*settings))
+    restore_snapshot(restored, save_snapshot(odd, tmp_path))
+    assert largest_difference(odd, restored) == 0
+    assert restored.augment_signs[1] == 1
+
+
+def test_augmented_pictures_reach_the_discriminator_in_every_pass(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import creps.training.engine as engine
+
+    seen = []
+
+    def gray(images, strength, settings, *, generator, first):  # type: ignore[no-untyped-def]
+        seen.append(images.requires_grad)
+        return images * 0
+
+    monkeypatch.setattr(engine, "augment", gray)
+    config = tiny("augment.kind=ada", "augment.p=1", "loss.discriminator_interval=1")
+    _, (stats,) = few_steps(config, pictures, steps=1)
+    # real once for both updates; generated twice; gradients of R1 and R2 go through it
+    assert seen == [False, True, False, True, True]
+    assert float(stats["penalty/r1"]) == float(stats["penalty/r2"]) == 0
+
+
+def test_frozen_blocks_do_not_learn(pictures: Path) -> None:
+    base = [
+        "resolution=16",
+        "discriminator.resolution=16",
+        "freeze_discriminator=1",
+        "loss.kind=nonsaturating",
+    ]
+    config = tiny(*base)
+    start = dict(initial_state(config).discriminator.named_parameters())
+    state, _ = few_steps(config, pictures, steps=2)
+    stayed = {n for n, p in state.discriminator.named_parameters() if torch.equal(p, start[n])}
+    expected = {n for n in start if n.startswith(("from_rgb.", "blocks.0."))}
+    assert stayed == expected
+    with pytest.raises(ConfigError, match="freeze_discriminator 3: expected 0 to 2"):
+        tiny(*base, "freeze_discriminator=3")
+
+
+@pytest.mark.parametrize(
+    ("resolution", "height", "width", "final"), [(8, 8, 16, (4, 8)), (16, 24, 16, (6, 4))]
+)
+def test_canvases_need_not_be_square(
+    pictures: Path, resolution: int, height: int, width: int, final: tuple[int, int]
+) -> None:
+    config = tiny(
+        f"resolution={resolution}",
+        f"discriminator.resolution={resolution}",
+        f"height={height}",
+        f"width={width}",
+    )
+    assert config.discriminator.final_size == final
+    state, logged = few_steps(config, pictures, steps=1)
+    assert torch.isfinite(logged[0]["loss/discriminator"])
+    canvas = config.canvas()
+    spacing = [float(axis[1] - axis[0]) for axis in (canvas.rows(), canvas.columns())]
+    assert spacing[0] == pytest.approx(spacing[1])  # pixels are square on the plane
+    styles = state.generator.map(torch.zeros(1, 8))
+    assert state.generator.synthesize(styles, canvas.grid()).shape == (1, 3, height, width)
+
+
+def test_impossible_canvases_are_refused() -> None:
+    with pytest.raises(ConfigError, match="width that is a multiple of resolution / 4 = 2"):
+        tiny("height=8", "width=9")
+    with pytest.raises(ConfigError, match="set height and width, and leave the discriminator's"):
+        tiny("discriminator.height=16")
+
+
+def test_settings_of_the_generator_are_those_of_its_family() -> None:
+    values = {"resolution": 8, "channel_max": 8, "z_dim": 8, "w_dim": 8}
+    config = replace(tiny(), [])
+    made = TrainConfig(
+        family="creps",
+        generator=values,
+        discriminator=config.discriminator,
+        resolution=8,
+        batch=4,
+        images=4,
+    )
+    assert made.generator == build_generator("creps", values).config
+    with pytest.raises(ConfigError, match=r"unknown setting 'generator.chanel_max'"):
+        TrainConfig(
+            generator=values | {"chanel_max": 3},
+            discriminator=config.discriminator,
+            resolution=8,
+            batch=4,
+            images=4,
+        )
+    with pytest.raises(ConfigError, match="unknown generator family 'crebs'"):
+        tiny("family=crebs")
+
+
+def test_families_that_measure_their_features_are_told(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+
+    def measured(self: Creps, styles: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
+        return self.synthesize(styles, grid), torch.tensor([1.0, float(len(styles))])
+
+    def track(self: Creps, magnitudes: Tensor, *, images: int) -> None:
+        told.append((magnitudes.tolist(), images))
+
+    monkeypatch.setattr(Creps, "synthesize_measured", measured, raising=False)
+    monkeypatch.setattr(Creps, "track_magnitudes", track, raising=False)
+    monkeypatch.setattr(Creps, "average_decay", 1.0, raising=False)
+    state, _ = few_steps(tiny("batch=8", "accumulate=2"), pictures, steps=2)
+    assert told == [([1.0, 4.0], 8)] * 2
+    assert not state.generator.mapping.average.any()  # a decay of one keeps the zeros

@@ -1,0 +1,72 @@
+"""Presets: every row of the paper, with the numbers that the paper gives."""
+
+from __future__ import annotations
+
+import pytest
+
+from creps.errors import ConfigError
+from creps.training.presets import RECIPES, preset, with_augmentation, with_loss
+
+
+@pytest.mark.parametrize(
+    ("name", "resolution", "batch", "gamma", "score"),
+    [
+        ("paper-ffhq-512", 512, 32, 10, "4.43"),
+        ("paper-church-256", 256, 32, 10, "5.50"),
+        ("paper-scenery-256", 256, 32, 10, "7.21"),
+        ("paper-metfaces-1024", 1024, 8, 32, "20.52"),
+        ("paper-afhq-dog-1024", 1024, 8, 32, "9.7"),
+        ("ablation-dense", 128, 128, 0.5, "5.98"),
+        ("ablation-once-d1", 128, 128, 0.5, "11.37"),
+        ("ablation-once-d8", 128, 128, 0.5, "8.23"),
+        ("ablation-sum-d8", 128, 128, 0.5, "6.91"),
+        ("ablation-layerwise-d4", 128, 128, 0.5, "6.46"),
+        ("ablation-layerwise-d8", 128, 128, 0.5, "4.66"),
+    ],
+)
+def test_rows_of_the_paper(
+    name: str, resolution: int, batch: int, gamma: float, score: str
+) -> None:
+    recipe = RECIPES[name]
+    config, loss = recipe.config, recipe.config.loss
+    assert (config.resolution, config.batch, loss.r1_gamma) == (resolution, batch, gamma)
+    assert score in recipe.expects
+    assert (loss.kind, loss.r2_gamma, loss.path_length_weight) == ("nonsaturating", 0, 2)
+    assert (loss.generator_interval, loss.discriminator_interval) == (4, 16)
+    assert config.ema_half_life == batch * 10_000 // 32
+    optimizer = config.optimizer
+    assert (optimizer.learning_rate, optimizer.beta1, optimizer.beta2) == (2e-3, 0, 0.99)
+    assert config.augment.kind == "ada"
+    assert config.augment.target == 0.6
+    assert config.canvas().sampling == "centres"
+
+
+def test_transfer_at_1024_px_takes_the_network_of_512_px() -> None:
+    taught, teacher = RECIPES["paper-metfaces-1024"], RECIPES["paper-ffhq-512"]
+    assert taught.config.generator == teacher.config.generator
+    assert taught.config.size == (1024, 1024)
+    assert "paper-ffhq-512" in taught.start
+
+
+def test_every_recipe_says_what_it_is_for() -> None:
+    assert all(recipe.about for recipe in RECIPES.values())
+    for size in (128, 256):
+        data = preset(f"gpu-{size}").data
+        assert data.zoom * size >= 1024
+
+
+def test_a_loss_brings_its_regularisers() -> None:
+    paper = preset("paper-512")
+    paired = with_loss(paper, "relativistic").loss
+    assert (paired.kind, paired.r1_gamma, paired.r2_gamma) == ("relativistic", 10, 10)
+    assert paired.path_length_weight == 0
+    plain = with_loss(preset("small-32"), "nonsaturating").loss
+    assert (plain.kind, plain.r1_gamma, plain.r2_gamma) == ("nonsaturating", 0.5, 0)
+    assert plain.path_length_weight == 2
+    assert with_loss(paper, "nonsaturating") == paper
+    assert with_augmentation(paper, "none").augment.kind == "none"
+
+
+def test_unknown_presets_name_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="did you mean"):
+        preset("paper-fhq-512")

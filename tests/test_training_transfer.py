@@ -1,0 +1,126 @@
+"""Going on from what another run has learnt: what fits is kept, what does not is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from creps.errors import CheckpointError, ConfigError
+from creps.training.run import open_run
+from creps.training.snapshots import snapshots
+from training_pictures import draw_pictures, run_to, tiny
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw_pictures(tmp_path_factory.mktemp("pictures"))
+
+
+def test_a_new_run_starts_from_another_ones_weights(tmp_path: Path, pictures: Path) -> None:
+    first = run_to(tmp_path / "first", tiny(), pictures)
+    config = tiny("resolution=16", "discriminator.resolution=16", "seed=9")
+    second = open_run(tmp_path / "second", config, pictures, start=tmp_path / "first").state
+    assert second.step == 0
+    for name, weights in first.average.state_dict().items():
+        assert torch.equal(second.average.state_dict()[name], weights)
+    assert torch.equal(second.discriminator.out.weight, first.discriminator.out.weight)
+    same = open_run(tmp_path / "same", tiny("loss.r1_gamma=2"), pictures, start=tmp_path / "first")
+    assert same.state.step == 0
+    for mine, theirs in zip(
+        same.state.discriminator_optimizer.state.values(),
+        first.discriminator_optimizer.state.values(),
+        strict=True,
+    ):
+        assert torch.equal(mine["exp_avg_sq"], theirs["exp_avg_sq"])
+    model = open_run(tmp_path / "third", tiny("seed=9"), pictures, start=tmp_path / "first/model")
+    for ours, theirs in zip(
+        model.state.generator.parameters(), first.average.parameters(), strict=True
+    ):
+        assert torch.equal(ours, theirs)
+
+
+def test_another_generator_cannot_be_started_from(tmp_path: Path, pictures: Path) -> None:
+    run_to(tmp_path / "first", tiny(), pictures)
+    with pytest.raises(CheckpointError, match="holds another generator"):
+        open_run(tmp_path / "second", tiny("generator.w_dim=4"), pictures, start=tmp_path / "first")
+    assert not (tmp_path / "second").exists()
+
+
+def test_what_differs_in_the_other_generator_is_named(tmp_path: Path, pictures: Path) -> None:
+    run_to(tmp_path / "first", tiny("generator.resolution=16"), pictures, steps=1)
+    for change, message in [
+        (
+            "generator.w_dim=4",
+            "resolution is 16 there, 8 here; w_dim is 8|w_dim is 8 there, 4 here",
+        ),
+        ("generator.thickness=4", "thickness is 8 there, 4 here"),
+        ("generator.resolution=8", "resolution is 16 there, 8 here"),
+    ]:
+        with pytest.raises(CheckpointError, match=message):
+            open_run(tmp_path / "second", tiny(change), pictures, start=tmp_path / "first")
+
+
+def test_new_levels_keep_what_the_others_have_learnt(tmp_path: Path, pictures: Path) -> None:
+    first = run_to(tmp_path / "first", tiny(), pictures, steps=2)
+    grown = tiny("generator.resolution=16", "resolution=16", "discriminator.resolution=16")
+    for start in ("first", "first/model"):
+        run = open_run(tmp_path / start / "grown", grown, pictures, start=tmp_path / start)
+        ours, theirs = run.state.average.state_dict(), first.average.state_dict()
+        assert len(run.state.average.blocks) == len(first.average.blocks) + 1
+        for name in theirs:
+            if "decoders" not in name:
+                assert torch.equal(ours[name], theirs[name]), name
+        last = len(run.state.average.decoders) - 1
+        for kept in (last, last - 1):
+            assert torch.equal(
+                ours[f"decoders.{kept}.0.weight"], theirs[f"decoders.{last - 1}.0.weight"]
+            )
+        assert not ours[f"blocks.{last + 1}.emit.weight"].any()
+    run = open_run(tmp_path / "grown", grown, pictures, start=tmp_path / "first")
+    for layer in ("conv0", "conv1", "skip"):  # counted from the coarse end
+        ours = getattr(run.state.discriminator.blocks[1], layer).weight
+        assert torch.equal(ours, getattr(first.discriminator.blocks[0], layer).weight)
+    assert run.state.step == 0
+
+
+def test_a_larger_training_size_needs_only_more_coordinates(tmp_path: Path, pictures: Path) -> None:
+    first = run_to(tmp_path / "first", tiny(), pictures, steps=1)
+    config = tiny("resolution=16", "discriminator.resolution=16")
+    run = open_run(tmp_path / "second", config, pictures, start=tmp_path / "first/model")
+    for name, weights in first.average.state_dict().items():
+        assert torch.equal(run.state.generator.state_dict()[name], weights)
+    styles = run.state.average.map(torch.zeros(1, 8))
+    assert run.state.average.synthesize(styles, config.canvas().grid()).shape == (1, 3, 16, 16)
+
+
+def test_runs_of_earlier_versions_go_on(tmp_path: Path, pictures: Path) -> None:
+    """Settings that did not exist are at their defaults, tensors that did not exist are fresh."""
+    run_to(tmp_path / "run", tiny(), pictures, steps=3)
+    settings = tmp_path / "run/config.json"
+    document = json.loads(settings.read_text())
+    train = document["train"]
+    for name in ("family", "height", "width", "accumulate", "augment", "precision", "compile",
+                 "freeze_discriminator"):  # fmt: skip
+        del train[name]
+    for name in ("native", "precise", "window_group", "cache_megabytes"):
+        del train["data"][name]
+    for name in ("height", "width", "clamp"):
+        del train["discriminator"][name]
+    settings.write_text(json.dumps(document))
+    (newest,) = snapshots(tmp_path / "run/snapshots")
+    tensors = load_file(newest)
+    assert {"augment_strength", "augment_signs"} <= tensors.keys()
+    save_file({k: v for k, v in tensors.items() if not k.startswith("augment")}, newest)
+    assert open_run(tmp_path / "run", tiny(), pictures).state.step == 3
+    with pytest.raises(ConfigError, match="started with precision=float32, now it is bfloat16"):
+        open_run(tmp_path / "run", tiny("precision=bfloat16"), pictures)
+
+
+def test_settings_that_change_no_number_may_change(tmp_path: Path, pictures: Path) -> None:
+    run_to(tmp_path / "run", tiny("batch=8"), pictures, steps=1)
+    for change in ("accumulate=2", "compile=true", "data.cache_megabytes=5", "images=80"):
+        assert open_run(tmp_path / "run", tiny("batch=8", change), pictures).state.step == 1

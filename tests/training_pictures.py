@@ -1,0 +1,94 @@
+"""A tiny run for the tests of training: pictures, settings, a few steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from creps.config import replace
+from creps.training.callbacks import standard_callbacks
+from creps.training.config import TrainConfig
+from creps.training.engine import Engine, Stats
+from creps.training.feeding import load_training_batches, open_training_set
+from creps.training.loop import StopRequest, train
+from creps.training.presets import preset
+from creps.training.run import open_run
+from creps.training.state import TrainState, initial_state
+from creps.training.steps import train_step
+from creps.training.watching.alarms import Alarms
+from creps.training.watching.journal import Journal
+
+TINY = [
+    "resolution=8",
+    "discriminator.resolution=8",
+    "generator.resolution=8",
+    "generator.channel_max=8",
+    "generator.z_dim=8",
+    "generator.w_dim=8",
+    "discriminator.channel_max=8",
+    "batch=4",
+    "images=32",
+    "log_every=2",
+    "preview_every=4",
+    "snapshot_every=3",
+    "data.workers=0",
+]
+
+
+def tiny(*changes: str) -> TrainConfig:
+    """A run of 8 px, 8 steps, with a few settings changed."""
+    return replace(preset("smoke"), [*TINY, *changes])
+
+
+def draw_pictures(folder: Path, *, classes: int = 0) -> Path:
+    """Ten pictures of noise, in a folder or in one of each class."""
+    random = np.random.default_rng(0)
+    for k in range(10):
+        place = folder / f"class{k % classes}" if classes else folder
+        place.mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 255, (20, 24, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(place / f"{k}.png")
+    return folder
+
+
+def run_to(
+    folder: Path, config: TrainConfig, data: Path, *, steps: int | None = None
+) -> TrainState:
+    """Train in `folder`, stopping after `steps` steps in all as a signal would."""
+    run = open_run(folder, config, data)
+    stop = StopRequest()
+
+    class StopAt:
+        def after_step(self, state: TrainState, stats: Stats) -> None:
+            if steps is not None and state.step >= steps:
+                stop.reason = "test"
+
+        def at_end(self, state: TrainState) -> None:
+            pass
+
+    journal = Journal(folder / "log.jsonl", config, first_step=run.state.step)
+    alarms = Alarms(journal, config, stop)
+    callbacks = [*standard_callbacks(run, journal=journal, alarms=alarms), StopAt()]
+    train(run.state, run.pictures, config, callbacks=callbacks, stop=stop)
+    return run.state
+
+
+def few_steps(config: TrainConfig, data: Path, *, steps: int = 3) -> tuple[TrainState, list[Stats]]:
+    """The state after a few steps without files or callbacks, and what each step would log."""
+    state = initial_state(config)
+    engine, pictures = Engine(state, config), open_training_set(config, data)
+    batches = load_training_batches(pictures, config, first_step=0, device=state.device)
+    return state, [train_step(engine, next(batches)) for _ in range(steps)]
+
+
+def largest_difference(ours: TrainState, theirs: TrainState) -> float:
+    """Of any two tensors of the states, relative to the tensor's largest value or to one."""
+    pairs = zip(ours.tensors(), theirs.tensors(), strict=True)
+    differences = []
+    for (name, mine), (other, yours) in pairs:
+        assert name == other
+        difference = (mine.double() - yours.double()).abs().max()
+        differences.append(float(difference / mine.abs().max().clamp(min=1)))
+    return max(differences)
