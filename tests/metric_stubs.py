@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from creps.metrics import extractors
-from creps.metrics.extractors import ExtractorSpec
+from creps.metrics.extractors import by_name as extractors
+from creps.metrics.extractors.by_name import ExtractorSpec
 
 
 class Means:

@@ -15,7 +15,7 @@ from creps.checkpoints.native import save
 from creps.cli import app
 from creps.cli.measuring import _patch_sizes
 from creps.errors import UsageError
-from creps.metrics import extractors
+from creps.metrics.extractors import by_name as extractors
 from creps.networks.base import build_generator
 from metric_stubs import stub
 from smooth_model import CONFIG

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from creps.errors import UsageError
-from creps.metrics.consistency import (
+from creps.metrics.measures.consistency import (
     EIGHT_BIT_CEILING,
     box_reduce,
     psnr,
@@ -18,7 +18,7 @@ from creps.metrics.consistency import (
     scale_consistency,
     scale_pairs,
 )
-from creps.metrics.similarity import ssim
+from creps.metrics.measures.similarity import ssim
 from creps.networks.base import Generator, Grid, build_generator
 from creps.rendering.renderer import render
 

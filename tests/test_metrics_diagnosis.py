@@ -14,17 +14,18 @@ from torch import Tensor
 
 from creps.coordinates import AxisGrid
 from creps.errors import DataError, UsageError
-from creps.metrics.comparison import write_comparison
-from creps.metrics.diagnosis import (
+from creps.metrics.evaluation.models import hold
+from creps.metrics.evaluation.realities import Images, open_reality
+from creps.metrics.reports.charts import line_chart
+from creps.metrics.reports.comparison import write_comparison
+from creps.metrics.reports.diagnosis import (
     ADVICE,
     MEANING,
     diagnose,
     spectra_picture,
     write_diagnosis,
 )
-from creps.metrics.models import hold
-from creps.metrics.pages import figure, line_chart, shaded, table
-from creps.metrics.realities import Images, open_reality
+from creps.metrics.reports.pages import figure, shaded, table
 from smooth_model import SmoothModel
 
 

@@ -9,8 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creps.errors import UsageError
-from creps.metrics import distances
-from creps.metrics.distances import frechet_distance, kernel_distance, kernel_distance_subsets
+from creps.metrics.measures import distances
+from creps.metrics.measures.distances import (
+    frechet_distance,
+    kernel_distance,
+    kernel_distance_subsets,
+)
 
 
 def samples(count: int, width: int, *, seed: int) -> np.ndarray:

@@ -11,12 +11,12 @@ from PIL import Image
 from torch import Tensor
 
 from creps.errors import DataError, GridError, UsageError
-from creps.metrics.comparison import comparison_rows, short_names
-from creps.metrics.evaluate import Evaluation, evaluate, write_record
-from creps.metrics.extractors import ExtractorSpec
-from creps.metrics.models import hold
-from creps.metrics.protocol import MEASURES, Protocol, parse_measures
-from creps.metrics.realities import open_reality
+from creps.metrics.evaluation.evaluate import Evaluation, evaluate, write_record
+from creps.metrics.evaluation.models import hold
+from creps.metrics.evaluation.protocol import MEASURES, Protocol, parse_measures
+from creps.metrics.evaluation.realities import open_reality
+from creps.metrics.extractors.by_name import ExtractorSpec
+from creps.metrics.reports.comparison import comparison_rows, short_names
 from metric_stubs import Shallow, stub
 from smooth_model import SmoothModel
 

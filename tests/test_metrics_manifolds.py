@@ -8,8 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creps.errors import UsageError
-from creps.metrics import manifolds
-from creps.metrics.manifolds import manifold_scores, nearest, neighbour_radii, squared_distances
+from creps.metrics.measures import manifolds
+from creps.metrics.measures.manifolds import (
+    manifold_scores,
+    nearest,
+    neighbour_radii,
+    squared_distances,
+)
 
 seeds = st.integers(0, 2**31)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from creps.errors import UsageError
-from creps.metrics.attributes import attribute_coverage, portrait_attributes
-from creps.metrics.neighbours import novelty
+from creps.metrics.measures.attributes import attribute_coverage, portrait_attributes
+from creps.metrics.measures.neighbours import novelty
 
 
 def test_copies_are_told_from_new_pictures() -> None:

@@ -12,8 +12,8 @@ from PIL import Image
 
 from creps.coordinates import Canvas
 from creps.errors import DataError, UsageError
-from creps.metrics.models import draw, hold, picture
-from creps.metrics.pictures import (
+from creps.metrics.evaluation.models import draw, hold, picture
+from creps.metrics.evaluation.pictures import (
     EnlargedPictures,
     ModelPatches,
     ModelPictures,
@@ -21,7 +21,7 @@ from creps.metrics.pictures import (
     RealPatches,
     RealPictures,
 )
-from creps.metrics.realities import Images, Portraits, open_reality
+from creps.metrics.evaluation.realities import Images, Portraits, open_reality
 from creps.rendering.renderer import render, to_uint8
 from creps.rendering.tiles import Tile
 from smooth_model import SmoothModel

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creps.errors import UsageError
-from creps.metrics.spectra import (
+from creps.metrics.measures.spectra import (
     power_spectrum,
     radial_spectrum,
     spectrum_difference,

@@ -53,13 +53,12 @@ def test_an_address_escapes_what_other_programs_stumble_over() -> None:
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_a_picture_or_a_clear_refusal(text: str) -> None:
+def test_any_text_is_a_picture_or_refused(text: str) -> None:
     try:
         picture = parse_identifier(text)
-    except CrepsError as error:
-        assert "\n" not in str(error)
-    else:
-        assert parse_identifier(str(picture)) == picture
+    except CrepsError:
+        return
+    assert parse_identifier(str(picture)) == picture
 
 
 @pytest.mark.parametrize(

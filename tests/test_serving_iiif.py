@@ -135,10 +135,11 @@ def test_nonsense_is_refused(words: dict[str, str]) -> None:
         asked(**words)
 
 
-def test_turned_pictures_count_with_their_corners() -> None:
-    assert asked(size="^600,600").turned_size == (600, 600)
-    with pytest.raises(CrepsError, match="at most"):
-        asked(size="^600,600", rotation="45")
+def test_turned_pictures_count_with_their_corners_and_twice() -> None:
+    assert asked(size="^600,600", rotation="90").turned_size == (600, 600)
+    assert asked(size="299,299", rotation="45").turned_size == (423, 423)
+    with pytest.raises(CrepsError, match="180,000 in all, corners included"):
+        asked(size="301,301", rotation="45")
 
 
 @given(st.integers(1, 900), st.integers(1, 900), st.floats(0, 360))
@@ -159,8 +160,7 @@ def test_any_words_are_a_picture_within_the_limits_or_refused(
 ) -> None:
     try:
         wanted = asked(region, size, rotation, tail)
-    except UsageError as error:
-        assert "\n" not in str(error)
+    except UsageError:
         return
     height, width = wanted.turned_size
     assert height * width <= LIMITS.pixels

@@ -16,6 +16,7 @@ from PIL import Image
 
 from creps.config import to_dict
 from creps.errors import ConfigError, CrepsError, MissingExtraError, UsageError
+from creps.rendering.renderer import to_uint8
 from creps.training.callbacks import Snapshots, standard_callbacks
 from creps.training.config import TrainConfig
 from creps.training.loop import StopRequest, train
@@ -24,6 +25,7 @@ from creps.training.settings import WatchSettings
 from creps.training.snapshots import snapshots
 from creps.training.state import initial_state
 from creps.training.watching.alarms import Alarms, collapse
+from creps.training.watching.evaluation import Evaluations
 from creps.training.watching.history import History
 from creps.training.watching.journal import Journal, Log, read_lines
 from creps.training.watching.loggers import LOGGERS, open_logger
@@ -159,12 +161,12 @@ def collapsing_run(folder: Path, config: TrainConfig, data: Path) -> tuple[Alarm
     return alarms, stop
 
 
-FROZEN = ("optimizer.learning_rate=1e-9", "watch.patience=24", "log_every=1", "images=64")
+FROZEN = ("optimizer.learning_rate=1e-9", "watch.patience=72", "log_every=1", "images=120")
 
 
 def test_a_collapsed_run_is_stopped_and_saved(tmp_path: Path, pictures: Path) -> None:
-    # Distances are looked at every fourth step: steps 0, 4, ..., so 25 images hold few lines.
-    config = tiny(*FROZEN, "watch.patience=72", "images=120")
+    # Variety is looked at every fourth step, and an alarm wants five looks.
+    config = tiny(*FROZEN)
     alarms, stop = collapsing_run(tmp_path / "run", config, pictures)
     assert alarms.raised is not None
     assert alarms.raised.topic == "collapse"
@@ -174,7 +176,7 @@ def test_a_collapsed_run_is_stopped_and_saved(tmp_path: Path, pictures: Path) ->
 
 
 def test_alarms_can_be_switched_off(tmp_path: Path, pictures: Path) -> None:
-    config = tiny(*FROZEN, "watch.stop=false", "images=40")
+    config = tiny(*FROZEN, "watch.stop=false")
     alarms, stop = collapsing_run(tmp_path / "run", config, pictures)
     assert alarms.raised is None
     assert stop.reason is None
@@ -265,8 +267,6 @@ def test_a_zoom_starts_with_the_whole_pictures_of_the_grid() -> None:
     generator = initial_state(config).average
     strip = zoom_strip(generator, config)
     first = samples(generator, config)[1]
-    from creps.rendering.renderer import to_uint8
-
     assert np.abs(strip[8:16, :16].astype(int) - to_uint8(first)).max() <= 1
 
 
@@ -279,6 +279,25 @@ def test_rows_of_a_conditional_run_are_its_classes() -> None:
     styles = generator.map(z, torch.tensor([2]))
     expected = generator.synthesize(styles, config.canvas().grid())[0]
     torch.testing.assert_close(painted[2 * COLUMNS + 4], expected, rtol=0, atol=1e-5)
+
+
+# The distance to the training set
+
+
+def test_the_distance_is_measured_now_and_then(tmp_path: Path, pictures: Path) -> None:
+    pytest.importorskip("efficientnet_lite_pytorch")
+    config = tiny("watch.evaluate_every=3", "watch.evaluate_pictures=6", "images=36")
+    run = open_run(tmp_path / "run", config, pictures)
+    journal = Journal(tmp_path / "run/log.jsonl", config, first_step=0)
+    measured = Evaluations(tmp_path / "run", config, data=pictures, journal=journal)
+    train(run.state, run.pictures, config, callbacks=[measured])
+    lines = read_lines(tmp_path / "run/log.jsonl")
+    assert [line["step"] for line in lines] == [3, 6, 9]
+    scores = [line["fd_effnet@8"] for line in lines]
+    assert all(0 < score < 1e4 for score in scores)
+    assert len(set(scores)) == 3
+    # The real pictures' features stay, and those of the first samples.
+    assert len(list((tmp_path / "run/evaluations").iterdir())) == 2
 
 
 # Loggers

@@ -12,6 +12,7 @@ import typer
 from creps import __version__
 from creps.cli.data import COMMANDS as DATA_COMMANDS
 from creps.cli.demo import demo
+from creps.cli.fitting import fit, project
 from creps.cli.generate import generate
 from creps.cli.measuring import compare, diagnose, evaluate
 from creps.cli.models import convert, export, info
@@ -68,7 +69,19 @@ def _interruptible(command: Callable[P, R]) -> Callable[P, R]:
     return _guarded
 
 
-for command in (generate, render, demo, info, convert, export, evaluate, compare, diagnose):
+for command in (
+    generate,
+    render,
+    demo,
+    info,
+    convert,
+    export,
+    evaluate,
+    compare,
+    diagnose,
+    project,
+    fit,
+):
     app.command()(_interruptible(command))
 for web_command in (serve, export_site):
     app.command()(_interruptible(web_command))

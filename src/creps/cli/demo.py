@@ -160,7 +160,7 @@ def _zoom(
 
 def _consistency(generator: Generator, *, truncation: float) -> None:
     """Say how well the small pictures agree with the larger ones."""
-    from creps.metrics.consistency import scale_consistency
+    from creps.metrics.measures.consistency import scale_consistency
 
     started = time.perf_counter()
     decibels = scale_consistency(

@@ -17,10 +17,10 @@ from creps.cli.progress import report
 from creps.errors import UsageError
 
 if TYPE_CHECKING:
-    from creps.metrics.evaluate import Evaluation
-    from creps.metrics.extractors import ExtractorSpec
-    from creps.metrics.models import ModelRef
-    from creps.metrics.protocol import Protocol
+    from creps.metrics.evaluation.evaluate import Evaluation
+    from creps.metrics.evaluation.models import ModelRef
+    from creps.metrics.evaluation.protocol import Protocol
+    from creps.metrics.extractors.by_name import ExtractorSpec
 
 PROTOCOL, MACHINE = "What is measured", "This machine"
 
@@ -131,7 +131,7 @@ def evaluate(
     cache: Cache = None,
 ) -> None:
     """Measure a model: distances to real pictures, consistency, spectra and more."""
-    from creps.metrics.evaluate import write_record
+    from creps.metrics.evaluation.evaluate import write_record
 
     protocol = _protocol(
         metrics,
@@ -186,7 +186,7 @@ def compare(
     """
     if len(models) < 2:
         raise UsageError(f"one model, {models[0]}: give two or more to compare")
-    from creps.metrics.comparison import (
+    from creps.metrics.reports.comparison import (
         comparison_rows,
         number_text,
         short_names,
@@ -237,9 +237,9 @@ def diagnose(
     cache: Cache = None,
 ) -> None:
     """Look for waves, mirror symmetry, blobs, stripes, a lattice, blur; say what to change."""
-    from creps.metrics.diagnosis import diagnose as look
-    from creps.metrics.diagnosis import write_diagnosis
-    from creps.metrics.realities import open_reality
+    from creps.metrics.evaluation.realities import open_reality
+    from creps.metrics.reports.diagnosis import diagnose as look
+    from creps.metrics.reports.diagnosis import write_diagnosis
 
     ref = _model(model)
     real = open_reality(data, channels=_channels(ref))
@@ -282,7 +282,7 @@ def _protocol(
     references: bool = False,
 ) -> Protocol:
     """The protocol that the options ask for."""
-    from creps.metrics.protocol import Protocol, parse_measures
+    from creps.metrics.evaluation.protocol import Protocol, parse_measures
 
     return Protocol(
         measures=parse_measures(metrics),
@@ -309,13 +309,13 @@ def _patch_sizes(text: str) -> tuple[tuple[int, int], ...]:
 
 
 def _extractor(name: str, weights: Path | None) -> ExtractorSpec:
-    from creps.metrics.extractors import extractor_spec
+    from creps.metrics.extractors.by_name import extractor_spec
 
     return extractor_spec(name, weights=weights)
 
 
 def _model(path: str) -> ModelRef:
-    from creps.metrics.models import model_ref
+    from creps.metrics.evaluation.models import model_ref
 
     return model_ref(path)
 
@@ -334,8 +334,8 @@ def _evaluate(
     workers: int,
 ) -> Evaluation:
     """Measure with a bar that shows the seconds of work done."""
-    from creps.metrics.evaluate import evaluate as measure
-    from creps.metrics.realities import open_reality
+    from creps.metrics.evaluation.evaluate import evaluate as measure
+    from creps.metrics.evaluation.realities import open_reality
 
     real = (
         None if data is None else open_reality(data, channels=_channels(model), seed=protocol.seed)
@@ -353,7 +353,7 @@ def _evaluate(
 
 
 def _table(model: str, found: Evaluation) -> Table:
-    from creps.metrics.comparison import number_text
+    from creps.metrics.reports.comparison import number_text
 
     protocol = found.record["protocol"]
     extractor = found.record["extractor"]["name"]

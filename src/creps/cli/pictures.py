@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from creps.rendering.streams.shards import Shard
     from creps.rendering.streams.streaming import Make, Outcome
     from creps.rendering.styling.blends import Blend
-    from creps.rendering.styling.styles import Recipe
+    from creps.rendering.styling.styles import FileRecipe, Recipe
     from creps.rendering.tiles import Tile
     from creps.rendering.warps import Warp
 
@@ -74,7 +74,7 @@ class Job:
     truncation: float
     cutoff: int | None
     label: int | None
-    recipes: tuple[Recipe, ...]
+    recipes: tuple[Recipe | FileRecipe, ...]
     blend: Blend | None
     warp: Warp | None
     fovea: Fovea | None
@@ -228,14 +228,17 @@ def _styles(job: Job, generator: Generator) -> Tensor:
 
 def _settings(job: Job, work: _Work, request: RenderRequest) -> dict[str, Any]:
     """All that the pixels depend on; only where it is the same, unfinished work goes on."""
+    from creps.rendering.styling.styles import FileRecipe
     from creps.rendering.warps.point_maps import PointMap
 
     recipe = "/".join(map(str, job.recipes))
     warps = getattr(job.warp, "warps", (job.warp,))
     maps = [warp.fingerprint for warp in warps if isinstance(warp, PointMap)]
+    files = [each.base.fingerprint for each in job.recipes if isinstance(each, FileRecipe)]
     settings = {
         **settings_of(job.model, work.generator, request, label=job.label),
         **({"seed": int(recipe)} if recipe.isdecimal() else {"styles": recipe}),
+        "files": files or None,
         "weights": fingerprint(work.generator),
         "dpi": job.view.resolution,
         "blend": None if job.blend is None else str(job.blend),

@@ -31,7 +31,7 @@ from creps.cli.viewing import View
 from creps.errors import UsageError
 
 if TYPE_CHECKING:
-    from creps.rendering.styling.styles import Recipe
+    from creps.rendering.styling.styles import FileRecipe, Recipe
 
 DEFAULT_SEED = 7
 
@@ -46,7 +46,7 @@ Styles = Annotated[
     str | None,
     typer.Option(
         help="Instead of a seed: 7..12@0.4, between two; 7+12:4-8, layers 4 to 8 from another; "
-        "7/12/3, several for --blend.",
+        "7/12/3, several for --blend; FILE.safetensors, found by creps project.",
         rich_help_panel=PICTURE,
     ),
 ]
@@ -170,12 +170,16 @@ def render(
     )
 
 
-def _parse_source(seed: int | None, styles: str | None) -> tuple[Recipe, ...]:
+def _parse_source(seed: int | None, styles: str | None) -> tuple[Recipe | FileRecipe, ...]:
     """What `--seed` or `--styles` asks for."""
-    from creps.rendering.styling.styles import Recipe, Walk, parse_recipes
+    from creps.rendering.styling.styles import FileRecipe, Recipe, Walk, parse_recipes
 
     if styles is None:
         return (Recipe(Walk((DEFAULT_SEED if seed is None else seed,))),)
     if seed is not None:
         raise UsageError("--seed and --styles given: expected one of them")
-    return parse_recipes(styles)
+    recipes = parse_recipes(styles)
+    for recipe in recipes:
+        if isinstance(recipe, FileRecipe):
+            recipe.base.read()  # refused here, before the model is looked for
+    return recipes

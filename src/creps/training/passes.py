@@ -89,9 +89,7 @@ class Passes:
         with self._mixed():
             return paint(synthesize, styles, batch).float()
 
-    def judge(
-        self, images: Tensor, label: Tensor | None, scales: Tensor | None = None
-    ) -> Tensor:
+    def judge(self, images: Tensor, label: Tensor | None, scales: Tensor | None = None) -> Tensor:
         """Logits (B, 1) of pictures in float32; `scales` (B,) for judges that look at them."""
         with self._mixed():
             if scales is None:

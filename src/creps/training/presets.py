@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from creps.errors import ConfigError, nearest
 from creps.networks.creps import CREPS_PRESETS, Composition, CrepsConfig
 from creps.networks.discriminator import DiscriminatorConfig
 from creps.training.augmentation.settings import AugmentKind, AugmentSettings
 from creps.training.config import TrainConfig
+from creps.training.family_presets import FAMILY_RECIPES
 from creps.training.losses import LossKind
+from creps.training.recipe import Recipe, relativistic
 from creps.training.settings import DataSettings, LossSettings
 
 PAPER_IMAGES = 25_000_000
 """The paper trains "until convergence"; this is StyleGAN2's length."""
 ABLATION_IMAGES = 10_000_000
 """The paper stops its 128 px ablations after two days on four A100."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """A preset and what to know of it.
-
-    Attributes:
-        config: its settings.
-        about: what it is for, in a few words.
-        expects: the score that its source reports, or what was measured here.
-        start: what to give as `--from`, for recipes that go on from a trained model.
-    """
-
-    config: TrainConfig
-    about: str
-    expects: str = ""
-    start: str = ""
 
 
 def _small(resolution: int, *, images: int, width: int, judge_width: int) -> TrainConfig:
@@ -60,7 +45,7 @@ def _small(resolution: int, *, images: int, width: int, judge_width: int) -> Tra
         resolution=resolution,
         batch=16,
         images=images,
-        loss=_relativistic(0.5, interval=4),
+        loss=relativistic(0.5, interval=4),
         ema_half_life=5_000,
     )
 
@@ -74,20 +59,9 @@ def _gpu(resolution: int, *, batch: int, gamma: float, images: int) -> TrainConf
         batch=batch,
         images=images,
         data=DataSettings(detail=8, zoom=8.0, workers=8),
-        loss=_relativistic(gamma, interval=8),
+        loss=relativistic(gamma, interval=8),
         precision="bfloat16",
         ema_half_life=batch * 10_000 // 32,
-    )
-
-
-def _relativistic(gamma: float, *, interval: int) -> LossSettings:
-    """R3GAN's loss: relativistic pairing, the same penalty on real and generated pictures."""
-    return LossSettings(
-        kind="relativistic",
-        r1_gamma=gamma,
-        r2_gamma=gamma,
-        path_length_weight=0.0,
-        discriminator_interval=interval,
     )
 
 
@@ -221,9 +195,10 @@ RECIPES: dict[str, Recipe] = {
     **_gpu_recipes(),
     **_paper_recipes(),
     **_ablation_recipes(),
+    **FAMILY_RECIPES,
 }
 """Every preset. The paper gives batch and gamma for 128, 512 and 1024 px; 256 px takes those of
-512. Another family adds a function that returns its recipes."""
+512. The other families' are in `family_presets`."""
 
 PRESETS: dict[str, TrainConfig] = {name: recipe.config for name, recipe in RECIPES.items()}
 """The settings of every preset."""
@@ -250,7 +225,7 @@ def with_loss(config: TrainConfig, kind: LossKind) -> TrainConfig:
         return config
     gamma = config.loss.r1_gamma
     loss = (
-        _relativistic(gamma, interval=config.loss.discriminator_interval)
+        relativistic(gamma, interval=config.loss.discriminator_interval)
         if kind == "relativistic"
         else LossSettings(r1_gamma=gamma)
     )

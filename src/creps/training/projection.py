@@ -1,8 +1,8 @@
 """Projection: the styles of a model whose picture comes closest to a given one.
 
-As in StyleGAN2 (section 5, appendix D): gradient descent on the styles, the network stays as it is.
-Ours differs in what an any-scale model allows: it starts with small pictures from several places and
-goes on with larger ones from the best. Nothing random is added on the way.
+As in StyleGAN2 (section 5, appendix D): gradient descent on the styles; the network stays as it is.
+Ours uses that the model paints any size: it begins with small pictures from several places, and
+goes on with larger ones from the best of them. Nothing random is added on the way.
 
 Shapes: B starts, K styles, D width of a style, C colours, h and w the pixels compared.
 """
@@ -10,7 +10,7 @@ Shapes: B starts, K styles, D width of a style, C colours, h and w the pixels co
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -21,7 +21,7 @@ from torch import Tensor
 from creps.coordinates import WHOLE_PLANE, Canvas, Window
 from creps.data.framing import area_average
 from creps.errors import ConfigError, UsageError
-from creps.metrics.similarity import LayeredExtractor, perceptual_distance
+from creps.metrics.measures.similarity import LayeredExtractor, perceptual_distance
 from creps.networks.base import Generator
 
 if TYPE_CHECKING:
@@ -169,24 +169,18 @@ def project(
             kept = max(round(stage.kept * settings.starts), 1)
             best = search.errors(offsets, stage).argsort()[:kept].tolist()
             offsets, curves = offsets[best], [curves[k] for k in best]
-        if settings.space == "w+" and number == len(STAGES) - 1:
+        if settings.space == "w+" and stage is STAGES[-1]:
             offsets = offsets.repeat(1, generator.num_styles, 1)
-        offsets = offsets.detach().requires_grad_()
-        optimizer = torch.optim.Adam([offsets], betas=(0.9, 0.99))
-        for step in range(steps):
-            rate = settings.learning_rate * _ramp(step / steps, (done + 1) / settings.steps)
-            optimizer.param_groups[0]["lr"] = rate
-            losses = search.losses(offsets, stage)
-            optimizer.zero_grad()
-            losses.sum().backward()
-            optimizer.step()
-            done += 1
-            for curve, loss in zip(curves, losses.tolist(), strict=True):
+        descent = search.descend(offsets, stage, steps=steps, done=done)
+        for step, (now, losses) in enumerate(descent):
+            offsets = now
+            for curve, loss in zip(curves, losses, strict=True):
                 curve.append(loss)
             if progress is not None:
-                progress(done, settings.steps)
+                progress(done + step + 1, settings.steps)
+        done += steps
     with torch.no_grad():
-        styles = search.styles(offsets.detach())
+        styles = search.styles(offsets)
         image = search.images(styles, STAGES[-1])
     return Projection(styles.cpu(), image.cpu(), target.cpu(), tuple(curves[0]))
 
@@ -232,6 +226,21 @@ class _Search:
         offsets = torch.cat([torch.zeros_like(offsets[:1]), offsets])  # the average picture too
         errors = torch.cat([self.errors(part, looked) for part in offsets.split(16)])
         return offsets[errors.argsort()[: self.settings.starts]]
+
+    def descend(
+        self, offsets: Tensor, stage: Stage, *, steps: int, done: int
+    ) -> Iterator[tuple[Tensor, list[float]]]:
+        """After each step: where it has led to, and the losses it was taken from."""
+        offsets = offsets.detach().clone().requires_grad_()
+        optimizer = torch.optim.Adam([offsets], betas=(0.9, 0.99))
+        for step in range(steps):
+            ramp = _ramp(step / steps, (done + step + 1) / self.settings.steps)
+            optimizer.param_groups[0]["lr"] = self.settings.learning_rate * ramp
+            losses = self.losses(offsets, stage)
+            optimizer.zero_grad()
+            losses.sum().backward()
+            optimizer.step()
+            yield offsets.detach(), losses.tolist()
 
     def styles(self, offsets: Tensor) -> Tensor:
         """(B, K, D) styles of offsets (B, 1, D) or (B, K, D), which count standard deviations."""

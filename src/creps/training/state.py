@@ -92,9 +92,7 @@ def initial_state(config: TrainConfig, device: torch.device | str = "cpu") -> Tr
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         generator = build_generator(config.family, config.generator)
-        discriminator = build_judge(
-            config.discriminator, config.judge, largest=config.data.zoom
-        )
+        discriminator = build_judge(config.discriminator, config.judge, largest=config.data.zoom)
     average = copy.deepcopy(generator).to(device)
     generator.to(device).train().requires_grad_(True)
     discriminator.to(device).train()

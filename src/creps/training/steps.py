@@ -26,11 +26,11 @@ from creps.training.losses import (
 from creps.training.passes import Measured, paint
 from creps.training.schemes.terms import other_losses
 from creps.training.state import TrainState, step_random
-from creps.training.watching.variety import picture_distances
+from creps.training.watching.variety import thumbnail_distances, thumbnails
 
 W_AVERAGE_DECAY = 0.998
 """Decay of the average of w per generator step (official CREPS); families may have their own."""
-DISTANCES_INTERVAL = 4
+VARIETY_INTERVAL = 4
 """Steps between two looks at how different pictures are: enough for the means of the log."""
 
 
@@ -118,8 +118,6 @@ def discriminator_step(engine: Engine, parts: list[Part], *, real: Tensor | None
             means.add("logits/fake", fake)
             if engine.config.augment.kind == "ada":
                 means.add("signs/real", judged.detach().sign())
-            if state.step % DISTANCES_INTERVAL == 0 and len(part) > 1:
-                _compare_variety(means, part.batch.image, fake_images[-1])
             yield value
 
     optimizer = state.discriminator_optimizer
@@ -131,6 +129,8 @@ def discriminator_step(engine: Engine, parts: list[Part], *, real: Tensor | None
         stats["augment/strength"] = state.augment_strength.clone()
     if state.step % loss.discriminator_interval == 0 and (loss.r1_gamma or loss.r2_gamma):
         stats |= penalty_step(engine, parts, fake_images)
+    if state.step % VARIETY_INTERVAL == 0 and engine.config.batch > 1:
+        stats |= compare_variety(engine, parts, fake_images)
     return stats
 
 
@@ -159,12 +159,17 @@ def update_average(state: TrainState, config: TrainConfig) -> None:
             mine.copy_(theirs)
 
 
-def _compare_variety(means: Means, real: Tensor, fake: Tensor) -> None:
-    """Note how different the pictures of a part are from each other: a collapse shows there."""
-    for name, images in (("real", real), ("fake", fake)):
-        spread, nearest = picture_distances(images.detach())
-        means.add(f"spread/{name}", spread)
-        means.add(f"nearest/{name}", nearest)
+def compare_variety(engine: Engine, parts: list[Part], fake_images: list[Tensor]) -> Stats:
+    """How different the pictures of the joint batch are from each other: a collapse shows there."""
+    team, batch = engine.team, engine.config.batch
+    stats: Stats = {}
+    for name, images in (("real", [part.batch.image for part in parts]), ("fake", fake_images)):
+        own = torch.cat([thumbnails(each) for each in images])
+        everyone = own.new_zeros(batch, own.shape[1])
+        everyone[team.share(batch)] = own
+        spread, nearest = thumbnail_distances(team.sum_(everyone))
+        stats |= {f"spread/{name}": spread, f"nearest/{name}": nearest}
+    return stats
 
 
 def _pairs(ours: Iterable[Tensor], theirs: Iterable[Tensor]) -> Iterable[tuple[Tensor, Tensor]]:

@@ -105,21 +105,30 @@ def panorama(styles: Tensor, *, overlap: float = 0.5, closed: bool = False) -> S
 
 
 def is_periodic(generator: Generator, *, tolerance: float = 1e-6) -> bool:
-    """Whether a model's pictures repeat along x with period 1, so that they wrap without a seam.
+    """Whether a model's pictures repeat along x, so that they wrap without a seam.
 
-    They do if the model is a cylinder of one plane unit (its `period`), or if all its Fourier
-    frequencies along x are whole numbers of cycles per plane.
+    See `wrap_period`, which says after how much.
+    """
+    return wrap_period(generator, tolerance=tolerance) > 0
+
+
+def wrap_period(generator: Generator, *, tolerance: float = 1e-6) -> float:
+    """Plane units along x after which a model's pictures repeat; 0 if they do not.
+
+    A picture whose window is so wide wraps without a seam. Cylinders say it themselves, as their
+    `period`; for other models it is 1 if all their Fourier frequencies along x are whole numbers of
+    cycles per plane.
 
     Args:
-        generator: the model; one with neither is not periodic.
+        generator: the model.
         tolerance: how far from whole a frequency may be.
     """
-    period = getattr(generator, "period", 0.0)
-    if period:  # 1 / period is whole: other cylinders repeat, but not after one unit
-        return abs(1 / period - round(1 / period)) <= tolerance and period <= 1
+    period: float = getattr(generator, "period", 0.0)
+    if period:
+        return period
     frequencies = getattr(getattr(generator, "input", None), "frequencies", None)
     if not isinstance(frequencies, Tensor):
-        return False
-    if not getattr(generator, "separable", True):
-        frequencies = frequencies[..., 1]  # (y, x) pairs
-    return bool(((frequencies - frequencies.round()).abs() <= tolerance).all())
+        return 0.0
+    if frequencies.ndim == 2:
+        frequencies = frequencies[:, 1]  # (y, x) pairs
+    return float(((frequencies - frequencies.round()).abs() <= tolerance).all())

@@ -280,7 +280,7 @@ def parse_recipes(text: str) -> tuple[Recipe | FileRecipe, ...]:
             name = "/".join([*held, path + file])
             recipes.append(FileRecipe(StyleFile(name), _mixes(mixes.split("+")[1:], text)))
             held = []
-        elif held or not re.match(r"\d+(?![^+.~@])", part):
+        elif held or not re.match(r"\d+(?:[+.~@]|$)", part):
             held.append(part)
         else:
             recipes.append(parse_styles(part))

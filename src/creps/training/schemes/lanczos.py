@@ -20,11 +20,11 @@ ROUNDING = 1e-6
 
 
 class Axis(NamedTuple):
-    """An axis of a canvas: `count` pixels over `start` .. `stop` in plane units."""
+    """An axis of a canvas: `pixels` of them over `start` .. `stop` in plane units."""
 
     start: float
     stop: float
-    count: int
+    pixels: int
 
 
 def lanczos_weights(source: Axis, target: Axis) -> tuple[Tensor, Tensor]:
@@ -34,8 +34,8 @@ def lanczos_weights(source: Axis, target: Axis) -> tuple[Tensor, Tensor]:
         source: what there is.
         target: what is wanted, of the same plane; it may cover more, or less.
     Returns:
-        (target.count, source.count) float64 weights: rows sum to 1, or are 0 where the kernel meets
-        nothing; and (target.count,) bool: whether the pixel's whole area lies within the source.
+        (target.pixels, source.pixels) float64 weights: rows sum to 1, or are 0 where the kernel meets
+        nothing; and (target.pixels,) bool: whether the pixel's whole area lies within the source.
     Raises:
         GridError: for an empty axis.
     Example:
@@ -44,18 +44,18 @@ def lanczos_weights(source: Axis, target: Axis) -> tuple[Tensor, Tensor]:
         ([[1.0, 0.0], [0.0, 1.0]], [True, True, False, False])
     """
     for axis in (source, target):
-        if axis.stop <= axis.start or axis.count < 1:
+        if axis.stop <= axis.start or axis.pixels < 1:
             raise GridError(f"{axis}: expected start < stop and at least one pixel")
-    spacing = (source.stop - source.start) / source.count
-    wanted = (target.stop - target.start) / target.count
-    places = target.start + (torch.arange(target.count, dtype=torch.float64) + 0.5) * wanted
-    pixels = (places - source.start) / spacing - 0.5
+    spacing = (source.stop - source.start) / source.pixels
+    wanted = (target.stop - target.start) / target.pixels
+    places = target.start + (torch.arange(target.pixels, dtype=torch.float64) + 0.5) * wanted
+    among = (places - source.start) / spacing - 0.5
     stretch = max(1.0, wanted / spacing)
-    distance = (pixels[:, None] - torch.arange(source.count, dtype=torch.float64)) / stretch
+    distance = (among[:, None] - torch.arange(source.pixels, dtype=torch.float64)) / stretch
     weights = torch.sinc(distance) * torch.sinc(distance / LOBES) * (distance.abs() < LOBES)
     total = weights.sum(1, keepdim=True)
     # Far outside only the small lobes are met, whose sum may be anything: nothing is taken there.
-    met = (pixels[:, None] > -1) & (pixels[:, None] < source.count)
+    met = (among[:, None] > -1) & (among[:, None] < source.pixels)
     weights = torch.where(met, weights / total, torch.zeros_like(weights))
     slack = ROUNDING * wanted
     inside = (places - wanted / 2 >= source.start - slack) & (

@@ -17,14 +17,14 @@ from creps.checkpoints.native import load, save
 from creps.coordinates import Canvas
 from creps.data.patches import Batch
 from creps.errors import CheckpointError, ConfigError
-from creps.metrics.similarity import LayeredExtractor, perceptual_distance
+from creps.metrics.measures.similarity import LayeredExtractor, perceptual_distance
 from creps.networks.base import Generator
 from creps.training.config import TrainConfig
 from creps.training.schemes.lanczos import resampled
 from creps.training.schemes.settings import TeacherDirection
 
 TEACHER_FOLDER = "teacher"
-"""Of a run: the teacher as an ordinary model, so that a run goes on without the one it came from."""
+"""Of a run: the teacher as an ordinary model, so that it goes on without what it started from."""
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 """Two batches of pictures to how different they are, a scalar."""
@@ -45,7 +45,7 @@ class Teacher:
         self._config, self._settings = config, config.teacher
         extractor = None
         if self._settings.perceptual == "effnet":
-            from creps.metrics.features import effnet
+            from creps.metrics.extractors.features import effnet
 
             extractor = effnet(device=network.device)
         self._distance = _distance(extractor)

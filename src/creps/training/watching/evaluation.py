@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from creps.metrics.evaluate import evaluate
-from creps.metrics.extractors import extractor_spec
-from creps.metrics.models import hold
-from creps.metrics.protocol import Protocol
-from creps.metrics.realities import open_reality
+from creps.metrics.evaluation.evaluate import evaluate
+from creps.metrics.evaluation.models import hold
+from creps.metrics.evaluation.protocol import Protocol
+from creps.metrics.evaluation.realities import open_reality
+from creps.metrics.extractors.by_name import extractor_spec
 from creps.training.config import TrainConfig
 from creps.training.engine import Stats
 from creps.training.state import TrainState

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from creps import __version__
 from creps.config import to_dict
-from creps.metrics.charts import line_chart
-from creps.metrics.pages import figure, heading, paragraph, table, write_page
+from creps.metrics.reports.charts import line_chart
+from creps.metrics.reports.pages import figure, heading, paragraph, table, write_page
 from creps.training.config import TrainConfig
 from creps.training.engine import Stats
 from creps.training.run import flat_settings
@@ -115,7 +114,7 @@ def _summary(found: Diagnosis) -> str:
     height, width = config.size
     words = (
         f"{config.family}, {height} x {width} px, {found.data.get('count', 0):,} pictures from "
-        f"{found.data.get('name', 'an unknown set')}; creps {__version__}"
+        f"{found.data.get('name', 'an unknown set')}"
     )
     return paragraph(words, faint=True)
 

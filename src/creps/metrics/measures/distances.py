@@ -47,7 +47,7 @@ def frechet_distance(a: Features, b: Features) -> float:
         >>> round(frechet_distance(np.array([[0.0], [2.0]]), np.array([[3.0], [7.0]])), 12)
         18.0
     """
-    a, b = _checked(a, b, minimum=2)
+    a, b = checked_pair(a, b, minimum=2)
     shift = a.mean(0) - b.mean(0)
     root_a, root_b = _covariance_root(a), _covariance_root(b)
     overlap = np.linalg.norm(root_a @ root_b.T, "nuc")
@@ -72,7 +72,7 @@ def kernel_distance(a: Features, b: Features) -> float:
         >>> kernel_distance(np.array([[0.0], [0.0]]), np.array([[1.0], [1.0]]))
         7.0
     """
-    return _unbiased_mmd(*_checked(a, b, minimum=2))
+    return _unbiased_mmd(*checked_pair(a, b, minimum=2))
 
 
 def kernel_distance_subsets(
@@ -97,7 +97,7 @@ def kernel_distance_subsets(
         raise UsageError(
             f"{subsets} subsets of {size} samples: expected at least 1 subset of at least 2"
         )
-    a, b = _checked(a, b, minimum=size)
+    a, b = checked_pair(a, b, minimum=size)
     estimates = [
         _unbiased_mmd(
             a[generator.choice(len(a), size, replace=False)],
@@ -108,10 +108,14 @@ def kernel_distance_subsets(
     return KernelDistance(float(np.mean(estimates)), float(np.std(estimates)))
 
 
-def _checked(
+def checked_pair(
     a: Features, b: Features, *, minimum: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Both sets in float64, or a UsageError that says what is wrong with them."""
+    """Both sets in float64.
+
+    Raises:
+        UsageError: for too few samples, differing widths or features that are not finite.
+    """
     for features in (a, b):
         if features.ndim != 2:
             raise UsageError(f"features of shape {features.shape}: expected (N, D)")

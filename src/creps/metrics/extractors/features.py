@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -32,6 +32,10 @@ class FeatureExtractor(Protocol):
         """Length of a feature vector."""
 
     @property
+    def side(self) -> int:
+        """Pixels a side that the network sees: larger pictures lose their finest detail."""
+
+    @property
     def resize(self) -> str:
         """How pictures are brought to the size the network sees, in words for the record."""
 
@@ -40,13 +44,13 @@ class FeatureExtractor(Protocol):
 
 
 class EffnetLite0:
-    """Pooled features of EfficientNet-Lite0 trained on ImageNet; `effnet` loads it.
+    """Features of EfficientNet-Lite0 trained on ImageNet; `effnet` loads it.
 
     It is an offline stand-in for the field's Inception network: its distances rank models but are
     not FID. Pictures larger than 224 pixels are judged as their reduction to that size.
 
     Args:
-        network: maps (B, 3, 224, 224) normalised pictures to (B, 1280, h, w) features.
+        network: the network of the package efficientnet-lite-pytorch, in evaluation mode.
         device: where the network lives.
     """
 
@@ -55,18 +59,42 @@ class EffnetLite0:
     side = 224
     resize = "bicubic, antialiased, to 224x224, clipped to [0, 1]"
 
-    def __init__(self, network: Callable[[Tensor], Tensor], device: torch.device) -> None:
+    def __init__(self, network: Any, device: torch.device) -> None:
         self._network = network
         self._device = device
 
     @torch.inference_mode()
     def __call__(self, images: Tensor, /) -> Tensor:
         """(B, C, H, W) uint8 pictures, C 1 or 3, to (B, 1280) float32 features."""
-        _check_batch(images)
-        x = images.to(self._device).expand(-1, 3, -1, -1).float() / 255
+        check_batch(images)
+        pictures = images.to(self._device).float() / 255
+        features: Tensor = self._network.extract_features(self._prepared(pictures))
+        return features.mean((2, 3))
+
+    def layers(self, images: Tensor, /) -> list[Tensor]:
+        """Feature maps at 112, 56, 28, 14 and 7 places a side, differentiable.
+
+        Args:
+            images: (B, C, H, W) floating pictures in [-1, 1], C 1 or 3.
+        Returns:
+            five maps (B, C_l, H_l, W_l), each the last one of its size.
+        """
+        x = self._prepared((images.to(self._device).float() + 1) / 2)
+        network = self._network
+        x = network._swish(network._bn0(network._conv_stem(x)))
+        maps = []
+        for block in network._blocks:
+            after = block(x)
+            if after.shape[2:] != x.shape[2:]:
+                maps.append(x)
+            x = after
+        return [*maps, x]
+
+    def _prepared(self, pictures: Tensor) -> Tensor:
+        """(B, C, H, W) in [0, 1] as (B, 3, 224, 224) with the normalisation of the weights."""
+        x = pictures.expand(-1, 3, -1, -1)
         x = F.interpolate(x, size=(self.side, self.side), mode="bicubic", antialias=True)
-        x = (x.clamp(0, 1) - 0.498) / 0.502  # the normalisation the weights were trained with
-        return self._network(x).mean((2, 3))
+        return (x.clamp(0, 1) - 0.498) / 0.502
 
 
 def effnet(*, device: str | torch.device = "cpu") -> EffnetLite0:
@@ -90,7 +118,7 @@ def effnet(*, device: str | torch.device = "cpu") -> EffnetLite0:
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     device = torch.device(device)
     network.eval().requires_grad_(False).to(device)
-    return EffnetLite0(network.extract_features, device)
+    return EffnetLite0(network, device)
 
 
 def extract(
@@ -149,12 +177,13 @@ def _as_batch(image: Picture) -> Tensor:
         array = np.ascontiguousarray(image if image.ndim == 3 else image[:, :, None])
         if array.dtype == np.uint8:  # other types are refused below, some torch cannot hold
             image = torch.tensor(array).permute(2, 0, 1)[None]
-    _check_batch(image)
+    check_batch(image)
     assert isinstance(image, Tensor)
     return image
 
 
-def _check_batch(images: Picture) -> None:
+def check_batch(images: Picture) -> None:
+    """Refuse anything but a (B, C, H, W) uint8 tensor with 1 or 3 channels, with a UsageError."""
     if (
         not isinstance(images, Tensor)
         or images.dtype != torch.uint8

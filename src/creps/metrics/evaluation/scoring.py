@@ -1,0 +1,262 @@
+"""From features, spectra and probes to named numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from creps.metrics.evaluation.collecting import SUM, Columns
+from creps.metrics.evaluation.planning import Plan, consistency_name, size_name
+from creps.metrics.evaluation.protocol import Protocol
+from creps.metrics.measures.attributes import attribute_coverage, portrait_attributes
+from creps.metrics.measures.clusters import cluster_scores
+from creps.metrics.measures.distances import (
+    frechet_distance,
+    kernel_distance,
+    kernel_distance_subsets,
+)
+from creps.metrics.measures.equivariance import equivariance_decibels
+from creps.metrics.measures.manifolds import manifold_scores
+from creps.metrics.measures.neighbours import novelty
+from creps.metrics.measures.path_length import path_length
+from creps.metrics.measures.spectra import spectrum_difference
+
+Better = Literal["lower", "higher", ""]
+
+REFERENCES = {"floor": "other real pictures", "enlarged": "small samples, enlarged"}
+"""Rivals that are measured like the model."""
+
+SUBSETS = 20
+SUBSET = 1000
+
+
+class Value(NamedTuple):
+    """A number with its name.
+
+    Attributes:
+        name: what, extractor and size: "fd_effnet@64".
+        value: the number; NaN where there is none.
+        better: which way is better; empty where real pictures are the measure.
+        about: one line for people.
+        spread: standard deviation over subsets or probes; None where there is none.
+    """
+
+    name: str
+    value: float
+    better: Better
+    about: str
+    spread: float | None = None
+
+
+def score(
+    plan: Plan, columns: dict[str, Columns], protocol: Protocol, *, extractor: str
+) -> list[Value]:
+    """All numbers of a plan whose works are done, in the order of the measures."""
+    values: list[Value] = []
+    for size in plan.sizes:
+        name = size_name(size)
+        if f"real {name}" in columns:
+            values += _whole(plan, columns, protocol, extractor=extractor, size=name)
+    for patches in plan.patches:
+        values += _patches(patches.name, columns, protocol, extractor=extractor)
+    values += _consistency(plan, columns, extractor=extractor)
+    values += _probes(plan, columns, extractor=extractor)
+    return values
+
+
+def _whole(
+    plan: Plan, columns: dict[str, Columns], protocol: Protocol, *, extractor: str, size: str
+) -> Iterator[Value]:
+    """Whole pictures of one size against real ones."""
+    real, model = (columns[f"{kind} {size}"] for kind in ("real", "model"))
+    x, y = model["features"], real["features"]
+    end = f"_{extractor}@{size}"
+    yield from _distances(plan.measures, columns=(model, real), seed=protocol.seed, end=end)
+    for kind, what in REFERENCES.items():
+        if f"{kind} {size}" in columns:
+            pair = columns[f"{kind} {size}"], real
+            for value in _distances(plan.measures, columns=pair, seed=protocol.seed, end=end):
+                yield value._replace(name=f"{kind}_{value.name}", about=f"{what}: {value.about}")
+    if "neighbours" in plan.measures:
+        near = novelty(x, y)
+        yield Value(
+            f"novelty{end}",
+            near.ratio,
+            "",
+            "distance to the nearest real picture, over "
+            "theirs among themselves: 1 or more for new ones, 0 for copies",
+        )
+        yield Value(
+            f"copies{end}",
+            near.copies,
+            "lower",
+            "share of samples at less than half of that distance",
+        )
+    if "attributes" in plan.measures:
+        known = portrait_attributes(len(y))
+        found = attribute_coverage(x, y, known)
+        yield Value(
+            f"attributes{end}",
+            found.coverage,
+            "higher",
+            "overlap of the shares of hair, "
+            f"eyes, clothes, ...; nearest neighbours get {found.accuracy:.0%} right",
+        )
+    if "spectrum" in plan.measures and f"{SUM}radial" in model:
+        ours, theirs = (part[f"{SUM}radial"] / len(part["features"]) for part in (model, real))
+        apart = spectrum_difference(ours, theirs)
+        yield Value(
+            f"spectrum_db@{size}",
+            apart.rms,
+            "lower",
+            "radial power spectrum, rms dB from real pictures",
+        )
+        yield Value(
+            f"spectrum_tail_db@{size}",
+            apart.tail,
+            "",
+            "its upper half: below 0 blur, above 0 noise or aliasing",
+        )
+
+
+def _distances(
+    measures: list[str], *, columns: tuple[Columns, Columns], seed: int, end: str, start: str = ""
+) -> Iterator[Value]:
+    """fd, kid, pr and prd of two sets, as far as they are wanted."""
+    x, y = (part["features"] for part in columns)
+    if "fd" in measures:
+        yield Value(
+            f"{start}fd{end}", frechet_distance(x, y), "lower", "Frechet distance of features"
+        )
+    if "kid" in measures:
+        size = min(SUBSET, len(x) // 2, len(y) // 2)
+        spread = None
+        if size >= 2:
+            rng = np.random.default_rng(seed)
+            drawn = kernel_distance_subsets(x, y, generator=rng, subsets=SUBSETS, size=size)
+            spread = drawn.deviation
+        yield Value(
+            f"{start}kid{end}",
+            kernel_distance(x, y),
+            "lower",
+            "kernel distance of features, unbiased",
+            spread,
+        )
+    if "pr" in measures:
+        found = manifold_scores(x, y)
+        yield Value(
+            f"{start}precision{end}",
+            found.precision,
+            "higher",
+            "samples that lie among real pictures, k = 3",
+        )
+        yield Value(
+            f"{start}recall{end}",
+            found.recall,
+            "higher",
+            "real pictures that lie among samples, k = 3",
+        )
+        yield Value(
+            f"{start}density{end}",
+            found.density,
+            "higher",
+            "precision without the pull of outliers, about 1 for real ones",
+        )
+        yield Value(
+            f"{start}coverage{end}", found.coverage, "higher", "real pictures with a sample near"
+        )
+    if "prd" in measures:
+        rng = np.random.default_rng(seed)
+        clusters = cluster_scores(x, y, generator=rng)
+        yield Value(
+            f"{start}prd_precision{end}", clusters.precision, "higher", "F_1/8 over 20 clusters"
+        )
+        yield Value(f"{start}prd_recall{end}", clusters.recall, "higher", "F_8 over 20 clusters")
+
+
+def _patches(
+    name: str, columns: dict[str, Columns], protocol: Protocol, *, extractor: str
+) -> Iterator[Value]:
+    """Patches of the model against real ones at the same places."""
+    yield from _distances(
+        ["fd", "kid", "pr", "prd"] if protocol.n >= 20 else ["fd", "kid", "pr"],
+        columns=(columns[f"model patches {name}"], columns[f"real patches {name}"]),
+        seed=protocol.seed,
+        end=f"_{extractor}@{name}",
+        start="patch_",
+    )
+
+
+def _consistency(plan: Plan, columns: dict[str, Columns], *, extractor: str) -> Iterator[Value]:
+    """Each size against twice that, plain and antialiased."""
+    for work in sorted(
+        (n for n in columns if n.startswith("consistency ")), key=lambda n: int(n.split()[1])
+    ):
+        _, size, samples = work.split()
+        assert work == consistency_name(int(size), samples)
+        rows = columns[work]
+        extra = "" if samples == "1" else f"_{samples}"
+        end = f"{extra}@{size}"
+        how = f"{size} px against {2 * int(size)} px reduced"
+        how += ", antialiased" if extra else ""
+        yield Value(
+            f"consistency_db{end}",
+            float(rows["psnr"].mean()),
+            "higher",
+            f"PSNR: {how}",
+            float(rows["psnr"].std()),
+        )
+        yield Value(f"consistency_ssim{end}", float(rows["ssim"].mean()), "higher", f"SSIM: {how}")
+        if np.isfinite(rows["perceptual"]).all():
+            yield Value(
+                f"consistency_pd_{extractor}{end}",
+                float(rows["perceptual"].mean()),
+                "lower",
+                f"perceptual distance: {how}",
+            )
+        if extra:
+            yield Value(
+                f"consistency_cost{end}",
+                float(np.median(rows["cost"])),
+                "lower",
+                "processor time of antialiasing, over plain pictures",
+            )
+
+
+def _probes(plan: Plan, columns: dict[str, Columns], *, extractor: str) -> Iterator[Value]:
+    """Lattice, equivariance and path lengths."""
+    if plan.lattice is not None:
+        size, _ = plan.lattice
+        for kind in ("model", "real"):
+            if f"lattice {kind}" in columns:
+                ratios = columns[f"lattice {kind}"]["ratio"]
+                about = f"power at the training grid's frequency, {kind} pictures at {size} px"
+                name = "lattice" if kind == "model" else "lattice_real"
+                yield Value(
+                    f"{name}@{size}",
+                    float(ratios.mean()),
+                    "",
+                    f"{about}; 1: none",
+                    float(ratios.std()),
+                )
+    for movement, name in (("translation", "eq_t"), ("rotation", "eq_r")):
+        if f"equivariance {movement}" in columns:
+            errors = columns[f"equivariance {movement}"]["error"]
+            yield Value(
+                f"{name}_db",
+                equivariance_decibels(errors),
+                "higher",
+                f"the plane's {movement} against the picture's, PSNR",
+            )
+    for space in ("z", "w"):
+        if f"path {space}" in columns:
+            steps = columns[f"path {space}"]["step"]
+            yield Value(
+                f"path_{space}_{extractor}",
+                path_length(steps),
+                "lower",
+                f"perceptual path length in {space}",
+                float(steps.std()),
+            )

@@ -1,0 +1,78 @@
+"""Whether a model of portraits draws every kind of hair, eyes and clothes as often as there are.
+
+The truth about real portraits is known: which of some drawings each part has. Samples get the
+attributes of the real portrait nearest in features, and how often that is right is measured on the
+real ones themselves, each with the nearest other one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from creps.data.portraiture.art import toon_head_attributes
+from creps.metrics.measures.distances import Features, checked_pair
+from creps.metrics.measures.manifolds import nearest
+
+
+class AttributeCoverage(NamedTuple):
+    """How alike the shares of attributes are.
+
+    Attributes:
+        coverage: 1 - half the sum of |difference of shares|, mean over parts: 1 if every drawing
+            of every part is as frequent as among real portraits, 0 if none is shared.
+        accuracy: share of attributes that the nearest neighbour gets right, mean over parts: with
+            a low one coverage says little.
+        by_part: (generated share, real share) of each drawing of each part.
+    """
+
+    coverage: float
+    accuracy: float
+    by_part: dict[str, dict[str, tuple[float, float]]]
+
+
+def attribute_coverage(
+    generated: Features, real: Features, attributes: Sequence[dict[str, str]]
+) -> AttributeCoverage:
+    """Shares of attributes among samples, by nearest neighbours, and among real portraits.
+
+    Both shares are estimated the same way, a sample's or a real portrait's attributes being those
+    of the nearest (other) real one, so that what features confuse counts for neither.
+
+    Args:
+        generated, real: (N, D) and (M, D) features, N and M >= 2.
+        attributes: of each of the M real portraits; see `portrait_attributes`.
+    Raises:
+        UsageError: for too few samples, differing widths or features that are not finite.
+    """
+    generated, real = checked_pair(generated, real, minimum=2)
+    of_samples = nearest(generated, real)[0][:, 0]
+    of_real = _nearest_other(real)
+    coverages, accuracies, by_part = [], [], {}
+    for part in attributes[0]:
+        values = np.array([row[part] for row in attributes])
+        kinds = sorted(set(values))
+        shares = [
+            np.array([(values[found] == kind).mean() for kind in kinds])
+            for found in (of_samples, of_real)
+        ]
+        coverages.append(1 - np.abs(shares[0] - shares[1]).sum() / 2)
+        accuracies.append((values[of_real] == values).mean())
+        pairs = zip(shares[0].tolist(), shares[1].tolist(), strict=True)
+        by_part[part] = dict(zip(kinds, pairs, strict=True))
+    return AttributeCoverage(float(np.mean(coverages)), float(np.mean(accuracies)), by_part)
+
+
+def portrait_attributes(count: int, *, seed: int = 0, first: int = 0) -> list[dict[str, str]]:
+    """Attributes of portraits first .. first + count - 1: some 3 milliseconds each."""
+    return [toon_head_attributes(first + index, seed) for index in range(count)]
+
+
+def _nearest_other(real: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(M,) the nearest other row of each row."""
+    order, _ = nearest(real, real, count=2)
+    own = order[:, 0] == np.arange(len(real))
+    return np.where(own, order[:, 1], order[:, 0])

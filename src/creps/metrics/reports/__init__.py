@@ -1,0 +1,1 @@
+"""Numbers to pages that people read."""

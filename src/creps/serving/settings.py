@@ -1,0 +1,99 @@
+"""How a server is set up, and what it gives at most."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from creps.errors import ConfigError
+
+MEGABYTE = 2**20
+
+JOB_FORMATS = ("png", "jpg", "webp", "tif")
+"""What a job can write: one file each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What one server gives at most; every number is at least 1.
+
+    Attributes:
+        pixels: of one answer, corners of turned pictures included; half as many of a picture that
+            is turned by no quarters.
+        side: pixels of its longer side.
+        samples: evaluated for one answer: small pictures of a large scene take several a pixel.
+        waiting: answers that wait for a free core; a newer one drives the oldest out.
+        pictures: bytes of prepared pictures (weights, lines, tables) that are kept.
+        cache: bytes of finished answers on disk.
+        job_pixels: of one background job.
+        job_bytes: of all files of jobs.
+        jobs: that wait.
+        body: bytes of a request's body.
+        connections: open at the same time.
+    """
+
+    pixels: int = 2**22
+    side: int = 8192
+    samples: int = 2**23
+    waiting: int = 256
+    pictures: int = 512 * MEGABYTE
+    cache: int = 1024 * MEGABYTE
+    job_pixels: int = 2**32
+    job_bytes: int = 20 * 1024 * MEGABYTE
+    jobs: int = 8
+    body: int = 16_384
+    connections: int = 1024
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, int) or value < 1:
+                raise ConfigError(f"limit {field.name} {value!r}: expected a whole number from 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeSettings:
+    """A server.
+
+    Attributes:
+        size: declared pixels of a picture's longer side.
+        workers: threads that draw; None: one a core, on an accelerator one.
+        device, dtype: as for `render`.
+        cache: folder of finished answers; None: none are kept.
+        jobs: folder of background jobs; None: there are none.
+        token: what a visitor must know; None: nothing.
+        url: where the server is to be found, such as https://example.org/creps; None: as asked.
+        limits: of every answer.
+    Raises:
+        ConfigError: for sizes, workers or addresses that are none.
+    """
+
+    size: int = 2**17
+    workers: int | None = None
+    device: str | None = None
+    dtype: str | None = None
+    cache: Path | None = None
+    jobs: Path | None = None
+    token: str | None = None
+    url: str | None = None
+    limits: Limits = Limits()
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.size <= 2**31 - 1:
+            raise ConfigError(f"size {self.size}: expected 1 to {2**31 - 1} pixels a side")
+        if self.workers is not None and not 1 <= self.workers <= 1024:
+            raise ConfigError(f"{self.workers} workers: expected 1 to 1024")
+        if self.token is not None and not (self.token.isascii() and len(self.token) >= 8):
+            raise ConfigError("the token: expected at least 8 ASCII characters")
+        if self.url is not None and not self.url.startswith(("http://", "https://")):
+            raise ConfigError(
+                f"url {self.url!r}: expected one that begins with http:// or https://"
+            )
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,245 @@
+// One view of the plane: an OpenSeadragon viewer that changes pictures without a flash.
+import { calm } from "./dom.js";
+import { REACH, TILE, planeSource } from "./tiles.js";
+
+/** @typedef {import("./link.js").View} View */
+
+/** Screen pixels a side that a tile pixel covers at least (and less than twice as many): first, finally. */
+const ROUGH = 1.5;
+const FINE = 0.7;
+/** Views are narrower by this: tiles that only touch the border of the whole picture are not asked for. */
+const HAIR = 1 - 2 ** -11;
+const STEADY = 220; // ms without a change before a picture is drawn finely
+const LONGEST_WAIT = 4000; // ms until the old picture goes even if the new one is not complete
+const WIDEST = 8; // plane units
+
+// Tiles that are given up are no errors, and real troubles are told on the page.
+const { console } = globalThis;
+/** @type {any} */ (OpenSeadragon).console = {
+  ...Object.fromEntries(Object.keys(console).map((name) => [name, /** @type {any} */ (console)[name].bind?.(console)])),
+  error: (/** @type {unknown[]} */ ...words) => String(words[0]).startsWith("Tile %s failed") || console.error(...words),
+};
+
+export class Pane {
+  /**
+   * @param {HTMLElement} element
+   * @param {{queue: import("./tiles.js").TileQueue, deepest: number, name: string}} options
+   */
+  constructor(element, { queue, deepest, name }) {
+    this.element = element;
+    this.queue = queue;
+    this.deepest = deepest;
+    /** @type {any} OpenSeadragon's own types leave out some of what is used here */
+    this.viewer = OpenSeadragon(/** @type {any} */ ({
+      element,
+      ...SETTINGS,
+      minZoomLevel: 1 / WIDEST,
+      maxZoomLevel: 2 ** (deepest - 1),
+      animationTime: calm() ? 0 : 0.7,
+      blendTime: calm() ? 0 : 0.15,
+    }));
+    this.viewer.canvas.setAttribute("role", "application");
+    this.viewer.canvas.setAttribute("aria-roledescription", "zoomable picture");
+    this.viewer.canvas.setAttribute("aria-keyshortcuts", "ArrowUp ArrowDown ArrowLeft ArrowRight + - 0 R");
+    this.label(name);
+    /** @type {Promise<void>} kept when there is a first picture */
+    this.painted = new Promise((resolve) => { this.paint = resolve; });
+    /** @type {string | null} */
+    this.wish = null;
+    this.busy = false;
+    this.steady = 0;
+    this.square = false; // whether the outline of the training square is shown
+    /** @type {(() => void)[]} */
+    this.listeners = [];
+    // The page has its own keys.
+    this.viewer.addHandler("canvas-key", (/** @type {any} */ event) => { event.preventDefaultAction = true; });
+    for (const event of /** @type {const} */ (["viewport-change", "animation-finish"])) {
+      this.viewer.addHandler(event, () => this.moved());
+    }
+    this.viewer.addHandler("rotate", () => this.moved());
+    this.viewer.addHandler("flip", () => this.moved());
+  }
+
+  get viewport() {
+    return this.viewer.viewport;
+  }
+
+  /** @param {string} text what screen readers call it */
+  label(text) {
+    this.viewer.canvas.setAttribute("aria-label", text);
+  }
+
+  /**
+   * Show a picture: roughly at once, finely as soon as nothing changes any more.
+   * @param {string} id
+   */
+  show(id) {
+    if (id === this.wish) return;
+    this.wish = id;
+    clearTimeout(this.steady);
+    this.steady = window.setTimeout(() => this.refine(), STEADY);
+    if (!this.busy) this.change();
+  }
+
+  /** Bring the newest wish on top; the picture below goes when the new one is complete. */
+  change() {
+    const id = this.wish;
+    if (id === null) return;
+    this.busy = true;
+    this.element.setAttribute("aria-busy", "true");
+    this.viewer.addTiledImage({
+      tileSource: planeSource(id, { queue: this.queue, deepest: this.deepest, owner: this }),
+      x: -REACH,
+      y: -REACH,
+      width: 2 * REACH,
+      success: (/** @type {any} */ { item }) => {
+        let done = false;
+        const settle = () => {
+          if (done) return;
+          done = true;
+          clearTimeout(limit);
+          this.dropBelow(item);
+          this.busy = false;
+          this.paint?.();
+          if (this.wish !== id) this.change();
+          else if (!this.steady) this.refine();
+        };
+        const limit = setTimeout(settle, LONGEST_WAIT);
+        item.addHandler("fully-loaded-change", (/** @type {any} */ event) => {
+          if (event.fullyLoaded) settle();
+          this.tell();
+        });
+      },
+    });
+  }
+
+  /** Tell screen readers, and the line above the picture, whether all of it is there. */
+  tell() {
+    const { world } = this.viewer;
+    const item = world.getItemCount() ? world.getItemAt(world.getItemCount() - 1) : null;
+    const complete = item && !this.busy && item.minPixelRatio === FINE && item.getFullyLoaded();
+    this.element.setAttribute("aria-busy", String(!complete));
+  }
+
+  /** @param {any} item */
+  dropBelow(item) {
+    const { world } = this.viewer;
+    while (world.getItemCount() > 1 && world.getItemAt(0) !== item) world.removeItem(world.getItemAt(0));
+    this.prune();
+  }
+
+  refine() {
+    this.steady = 0;
+    const { world } = this.viewer;
+    const item = world.getItemCount() ? world.getItemAt(world.getItemCount() - 1) : null;
+    if (!item || this.busy) return;
+    item.minPixelRatio = FINE;
+    item.update(true);
+    this.viewer.forceRedraw();
+  }
+
+  /** @returns {View} where the picture is going, or with `now` where it is */
+  view(now = false) {
+    const bounds = this.viewport.getBoundsNoRotate(now);
+    const centre = this.viewport.getCenter(now);
+    return {
+      y: centre.y,
+      x: centre.x,
+      span: Math.min(bounds.width, bounds.height) / HAIR,
+      turn: ((this.viewport.getRotation(now) % 360) + 360) % 360,
+      mirror: this.viewport.getFlip(),
+    };
+  }
+
+  /** (height, width) of what is seen, plane units, before it is turned. */
+  frame() {
+    const { height, width } = this.viewport.getBoundsNoRotate(false);
+    return { height, width };
+  }
+
+  /** Pixels of the screen that a plane unit covers now. */
+  scale() {
+    return (this.viewport.getZoom(true) * this.viewport.getContainerSize().x) * OpenSeadragon.pixelDensityRatio;
+  }
+
+  /**
+   * Go to a view.
+   * @param {View} view
+   * @param {boolean} [now] without a way there
+   */
+  look(view, now = calm()) {
+    const { x: width, y: height } = this.viewport.getContainerSize();
+    if (!width || !height) return;
+    this.viewport.setFlip(view.mirror);
+    this.viewport.setRotation(view.turn, now);
+    this.viewport.zoomTo(Math.min(width, height) / width / (view.span * HAIR), undefined, now);
+    this.viewport.panTo(new OpenSeadragon.Point(view.x, view.y), now);
+  }
+
+  /** The shown element may have another size: look again at the same part. */
+  resized() {
+    const view = this.view();
+    this.viewer.viewport.resize(new OpenSeadragon.Point(this.element.clientWidth, this.element.clientHeight), true);
+    this.look(view, true);
+    this.viewer.forceRedraw();
+  }
+
+  moved() {
+    this.prune();
+    this.outline();
+    for (const listener of this.listeners) listener();
+  }
+
+  /** Give up tiles that have left the view, or are finer than it. */
+  prune() {
+    const { world } = this.viewer;
+    const own = new Set(Array.from({ length: world.getItemCount() }, (_, k) => world.getItemAt(k).source));
+    const seen = this.viewport.getBounds(false).getBoundingBox();
+    const finest = Math.log2(this.viewport.getZoom(false) * this.viewport.getContainerSize().x * OpenSeadragon.pixelDensityRatio / TILE) + 2;
+    this.queue.keep(({ source, place: { y, x, side, level } }) => {
+      if (source.owner !== this) return true;
+      if (!own.has(source) || level > finest) return false;
+      // Neighbours stay wanted: OpenSeadragon asks for tiles that only touch the view.
+      const margin = side / 4;
+      return (
+        x < seen.x + seen.width + margin && x + side > seen.x - margin &&
+        y < seen.y + seen.height + margin && y + side > seen.y - margin
+      );
+    });
+  }
+
+  /** Outline the square that the model was trained on, while there is more than it to be seen. */
+  outline() {
+    const shown = this.view(true).span > 1.02;
+    if (shown === this.square) return;
+    this.square = shown;
+    if (!shown) return this.viewer.removeOverlay(`${this.element.id}-square`);
+    const element = document.createElement("div");
+    element.id = `${this.element.id}-square`;
+    element.className = "training-square";
+    this.viewer.addOverlay({ element, location: new OpenSeadragon.Rect(0, 0, 1, 1), rotationMode: "exact" });
+  }
+}
+
+const SETTINGS = {
+  // The WebGL drawer computes places in float32: a deep zoom would tremble.
+  drawer: "canvas",
+  showNavigationControl: false,
+  preserveViewport: true,
+  autoResize: false,
+  immediateRender: true,
+  minPixelRatio: ROUGH, // how a picture begins; `refine` changes it
+  maxTilesPerFrame: 64,
+  imageLoaderLimit: 0,
+  timeout: 2 ** 30,
+  maxImageCacheCount: 600,
+  visibilityRatio: 1,
+  zoomPerScroll: 1.35,
+  zoomPerClick: 2,
+  springStiffness: 8,
+  minZoomImageRatio: 0,
+  maxZoomPixelRatio: 4,
+  gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true, flickEnabled: true },
+  gestureSettingsTouch: { pinchRotate: true, clickToZoom: false, dblClickToZoom: true },
+  gestureSettingsPen: { clickToZoom: false, dblClickToZoom: true },
+};

@@ -1,0 +1,70 @@
+// How far in the visitor is, measured by what the model was trained on.
+import { input, part } from "./dom.js";
+
+/** @typedef {import("./server.js").Model} Model */
+
+const LOWEST = -3; // doublings of the training size
+
+/**
+ * A ratio in words: 0.5, 3.4, 12, 4,096, 1.2 million.
+ * @param {number} ratio
+ */
+export function times(ratio) {
+  if (ratio >= 1e12) return ratio.toExponential(1).replace("e+", " × 10^");
+  if (ratio >= 1e9) return `${(ratio / 1e9).toPrecision(2)} billion`;
+  if (ratio >= 1e6) return `${(ratio / 1e6).toPrecision(2)} million`;
+  if (ratio >= 10) return Math.round(ratio).toLocaleString("en");
+  return ratio.toFixed(ratio < 1 ? 2 : 1);
+}
+
+/**
+ * The size at which the picture is seen, in words.
+ * @param {number} ratio screen pixels to training pixels
+ */
+export function inWords(ratio) {
+  if (ratio < 0.95) return `${times(ratio)}× its training size`;
+  if (ratio <= 1.05) return "At its training size";
+  return `${times(ratio)}× beyond training size`;
+}
+
+/**
+ * Keep the read-out and its slider in step with the stage.
+ * @param {import("./stage.js").Stage} stage
+ * @param {{deepest: number, model: () => Model}} options
+ * @returns {() => void} to be called when the model has changed
+ */
+export function readout(stage, { deepest, model }) {
+  const slider = input("zoom");
+  const update = () => {
+    const { resolution, detail } = model();
+    const scale = stage.main.scale();
+    const ratio = scale / resolution;
+    const octaves = Math.log2(ratio);
+    const side = Math.round(scale).toLocaleString("en");
+    part("scale").textContent = inWords(ratio);
+    part("readout").title =
+      `Trained at ${resolution} × ${resolution} pixels` +
+      (detail > resolution ? `, with details as of ${detail} pixels` : "") +
+      `. At this zoom the whole picture is ${side} pixels a side.`;
+    if (document.activeElement !== slider) slider.value = String(octaves);
+    slider.setAttribute("aria-valuetext", inWords(ratio));
+  };
+  const ticks = () => {
+    const { resolution, detail } = model();
+    slider.min = String(LOWEST);
+    slider.max = String(deepest + 8 - Math.log2(resolution));
+    const at = (/** @type {number} */ octaves) => `${((octaves - LOWEST) / (Number(slider.max) - LOWEST)) * 100}%`;
+    part("tick-native").style.left = at(0);
+    part("tick-detail").style.left = at(Math.log2(detail / resolution));
+    part("tick-detail").hidden = detail <= resolution;
+    update();
+  };
+  slider.addEventListener("input", () => {
+    const view = stage.view();
+    const aim = model().resolution * 2 ** Number(slider.value);
+    stage.look({ ...view, span: (view.span * stage.main.scale()) / aim }, true);
+  });
+  stage.listeners.push(update);
+  ticks();
+  return ticks;
+}

@@ -1,0 +1,104 @@
+"""A real browser for tests: Debian's Chromium, driven by Selenium, silent and without a window."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+DRIVER = shutil.which("chromedriver")
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+)
+PATIENCE = 60.0
+"""Seconds until a page that does not come to rest is a failure."""
+
+AT_REST = """
+    const panes = [...document.querySelectorAll('.pane:not([hidden])')];
+    return panes.length > 0 && panes.every((each) => each.getAttribute('aria-busy') === 'false');
+"""
+CANVAS = "return document.querySelector(`#pane-${arguments[0]} canvas`).toDataURL('image/png')"
+FOREIGN = """
+    return performance.getEntriesByType('resource').map((each) => each.name)
+        .filter((name) => !name.startsWith(location.origin) && !/^(data|blob):/.test(name));
+"""
+
+
+@contextmanager
+def browser(folder: Path) -> Iterator[Any]:
+    """A Selenium driver; downloads go to `folder`/downloads."""
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    downloads = folder / "downloads"
+    downloads.mkdir()
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for flag in (*FLAGS, f"--user-data-dir={folder / 'profile'}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
+    try:
+        behaviour = {"behavior": "allow", "downloadPath": str(downloads)}
+        driver.execute_cdp_cmd("Browser.setDownloadBehavior", behaviour)
+        yield driver
+    finally:
+        driver.quit()
+
+
+def show_on(driver: Any, *, width: int, height: int, phone: bool = False, dark: bool = False) -> None:
+    """Let the page have a screen of so many pixels; nothing moves by itself."""
+    screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    features = {
+        "prefers-reduced-motion": "reduce",
+        "prefers-color-scheme": "dark" if dark else "light",
+    }
+    media = [{"name": name, "value": value} for name, value in features.items()]
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
+
+
+def wait(met: Callable[[], Any], what: str) -> Any:
+    """The first true answer; an AssertionError says what did not happen."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if answer := met():
+            return answer
+        time.sleep(0.05)
+    raise AssertionError(f"{what} did not happen within {PATIENCE:.0f} s")
+
+
+def rest(driver: Any) -> None:
+    """Wait until every picture is complete and the address has followed."""
+    time.sleep(0.4)  # a change is told to the address after 0.3 s of quiet
+    wait(lambda: driver.execute_script(AT_REST), "a complete picture")
+
+
+def seen(driver: Any, pane: str = "main") -> np.ndarray:
+    """(H, W, 3): what a pane shows."""
+    content = driver.execute_script(CANVAS, pane).partition(",")[2]
+    return np.asarray(Image.open(BytesIO(base64.b64decode(content))).convert("RGB"))
+
+
+def complaints(driver: Any) -> list[str]:
+    """Errors in the browser's console since the last call, and requests to other hosts."""
+    severe = [each["message"] for each in driver.get_log("browser") if each["level"] == "SEVERE"]
+    return severe + driver.execute_script(FOREIGN)

@@ -1,0 +1,377 @@
+"""The viewer in a real browser: what a visitor does, and what they then see."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from browsing import CHROMIUM, DRIVER, browser, complaints, rest, seen, show_on, wait
+from creps.rendering.renderer import render
+from creps.serving.app import build_app
+from creps.serving.settings import Limits, ServeSettings
+from creps.serving.sites import SiteSettings, write_site
+from served import on_loopback
+from tiny_creps import tiny_creps
+
+pytest.importorskip("selenium", reason="the extra dev has it")
+pytestmark = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="needs Chromium: apt-get install chromium chromium-driver"
+)
+
+WIDTH, HEIGHT = 900, 620
+LIMITS = Limits(pixels=2**19, side=2048)
+"""Pictures of more than half a megapixel are jobs."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    models = {"tiny": tiny_creps(), "kinds": tiny_creps(label_dim=3)}
+    models["tiny"].record = {"credits": "Drawn by Nobody\nhttps://example.org", "license": "CC0"}
+    settings = ServeSettings(workers=2, limits=LIMITS, jobs=tmp_path_factory.mktemp("jobs"))
+    with on_loopback(build_app(models, settings=settings), settings) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="module")
+def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with browser(tmp_path_factory.mktemp("browser")) as driver:
+        yield driver
+
+
+@pytest.fixture
+def page(window: Any) -> Iterator[Any]:
+    """A browser whose console stays empty, and that asks no other host."""
+    show_on(window, width=WIDTH, height=HEIGHT)
+    yield window
+    assert complaints(window) == []
+    window.execute_script("localStorage.clear()")
+
+
+def visit(page: Any, server: str, link: str = "") -> None:
+    """Open the viewer anew."""
+    page.get("about:blank")
+    page.get(f"{server}/{link}")
+    rest(page)
+
+
+def click(page: Any, selector: str) -> None:
+    page.find_element("css selector", selector).click()
+
+
+def set_slider(page: Any, name: str, value: float) -> None:
+    script = """
+        const slider = document.getElementById(arguments[0]);
+        slider.value = arguments[1];
+        slider.dispatchEvent(new Event('input', { bubbles: true }));
+    """
+    page.execute_script(script, name, value)
+
+
+def press(page: Any, *keys: str) -> None:
+    page.find_element("css selector", "#stage .openseadragon-canvas").send_keys(*keys)
+
+
+def address(page: Any) -> dict[str, str]:
+    """The parts of the link to this view; the picture is called `id`."""
+    rest(page)
+    picture, *words = page.execute_script("return location.hash").removeprefix("#").split("&")
+    return {"id": picture, **dict(word.split("=", 1) for word in words)}
+
+
+def drawn(server: str, picture: str, shape: tuple[int, ...], **view: float) -> np.ndarray:
+    """What the server draws of a view: the centre y, x and the span of the shorter side."""
+    height, width = shape[:2]
+    unit = view.get("span", 1.0) / min(height, width)
+    y, x = view.get("y", 0.5), view.get("x", 0.5)
+    edges = y - height * unit / 2, x - width * unit / 2, y + height * unit / 2, x + width * unit / 2
+    words = f"window={','.join(map(repr, edges))}&height={height}&width={width}&format=png"
+    words += f"&rotation={view.get('turn', 0)}"
+    with urlopen(f"{server}/view/{quote(picture)}?{words}") as answer:
+        return np.asarray(Image.open(BytesIO(answer.read())).convert("RGB"))
+
+
+def assert_alike(shown: np.ndarray, expected: np.ndarray) -> None:
+    """The same picture, but for JPEG tiles, their scaling, and what lies above the picture."""
+    assert shown.shape == expected.shape
+    difference = np.abs(shown.astype(int) - expected)
+    contrast = expected.std() + 1e-9
+    assert difference.mean() < max(0.12 * contrast, 2.0), (difference.mean(), contrast)
+
+
+def test_the_picture_fills_the_room(page: Any, server: str) -> None:
+    visit(page, server)
+    shown = seen(page)
+    height, width = shown.shape[:2]
+    assert height > 0.85 * HEIGHT
+    assert width > 0.6 * WIDTH
+    assert_alike(shown, render(tiny_creps(), seed=7, size=(height, width)))
+    assert page.title == "Seed 7 · tiny · creps"
+    assert "Drawn by Nobody · CC0" in page.find_element("id", "credit").text
+    assert "training size" in page.find_element("id", "scale").text
+
+
+def test_ten_octaves_in(page: Any, server: str) -> None:
+    visit(page, server, "#tiny:7&at=0.3,0.6&span=1")
+    for _ in range(10):
+        click(page, "#zoom-in")
+    link = address(page)
+    assert float(link["span"]) == pytest.approx(2.0**-10, rel=1e-3)
+    assert [float(each) for each in link["at"].split(",")] == pytest.approx([0.3, 0.6], abs=1e-5)
+    shown = seen(page)
+    assert_alike(shown, drawn(server, "tiny:7", shown.shape, y=0.3, x=0.6, span=2.0**-10))
+    set_slider(page, "zoom", 30)
+    assert float(address(page)["span"]) < 1e-7
+    assert seen(page).std(axis=(0, 1)).max() < 60  # there is a picture, and no hole in it
+    press(page, "0")
+    assert "span" not in address(page)
+
+
+def test_wheel_and_drag(page: Any, server: str) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
+
+    visit(page, server)
+    stage = page.find_element("id", "pane-main")
+    ActionChains(page).scroll_from_origin(ScrollOrigin.from_element(stage), 0, -200).perform()
+    closer = address(page)
+    assert float(closer["span"]) < 0.9
+    ActionChains(page).drag_and_drop_by_offset(stage, -60, 40).perform()
+    y, x = map(float, address(page)["at"].split(","))
+    assert x > 0.51
+    assert y < 0.49
+
+
+def test_turning_is_clockwise(page: Any, server: str) -> None:
+    visit(page, server, "#tiny:7&at=0.4,0.5&span=0.6")
+    for _ in range(2):
+        click(page, "#turn-right")
+    link = address(page)
+    assert link["turn"] == "30"
+    shown = seen(page)
+    assert_alike(shown, drawn(server, "tiny:7", shown.shape, y=0.4, x=0.5, span=0.6, turn=30))
+    press(page, "R")  # with shift: back again
+    assert address(page)["turn"] == "15"
+    press(page, "m")
+    assert address(page)["mirror"] == "1"
+
+
+def test_another_picture_and_back(page: Any, server: str) -> None:
+    visit(page, server)
+    click(page, "#gallery [data-seed='3']")
+    assert address(page)["id"] == "tiny:3"
+    shown = seen(page)
+    assert_alike(shown, drawn(server, "tiny:3", shown.shape))
+    pressed = page.find_element("css selector", "#gallery [aria-pressed='true']")
+    assert pressed.get_attribute("data-seed") == "3"
+    press(page, "n")
+    assert address(page)["id"] == "tiny:4"
+    page.back()
+    assert address(page)["id"] == "tiny:3"
+    click(page, "#surprise")
+    assert address(page)["id"] not in ("tiny:3", "tiny:4")
+
+
+def test_blending_mixing_and_variety(page: Any, server: str) -> None:
+    visit(page, server)
+    click(page, "#tab-blend")
+    click(page, "#gallery [data-seed='2']")
+    set_slider(page, "amount", 0.3)
+    assert address(page)["id"] == "tiny:7..2@0.3"
+    click(page, "#tab-mix")
+    click(page, "#gallery [data-seed='5']")
+    set_slider(page, "first", 1)
+    set_slider(page, "last", 2)
+    click(page, "#tab-picture")
+    set_slider(page, "truncation", 0.6)
+    assert address(page)["id"] == "tiny:7..2@0.3+5:1-2;t=0.6"
+    shown = seen(page)
+    assert_alike(shown, drawn(server, "tiny:7..2@0.3+5:1-2;t=0.6", shown.shape))
+    click(page, "#tab-mix")
+    click(page, "#mix-clear")
+    click(page, "#tab-blend")
+    click(page, "#blend-clear")
+    assert address(page)["id"] == "tiny:7;t=0.6"
+
+
+def test_both_sides_of_a_comparison_move_together(page: Any, server: str) -> None:
+    from selenium.webdriver.support.ui import Select
+
+    visit(page, server, "#tiny:7&at=0.5,0.5&span=0.5")
+    click(page, "#compare")
+    assert address(page)["with"] == "lanczos"
+    Select(page.find_element("id", "rival")).select_by_value("nearest")
+    page.execute_script("document.querySelector('[value=beside]').click()")
+    press(page, "+")
+    press(page, "\ue014")  # the arrow to the right
+    link = address(page)
+    assert (link["with"], link["layout"]) == ("nearest", "beside")
+    y, x = map(float, link["at"].split(","))
+    view = {"y": y, "x": x, "span": float(link["span"])}
+    shown = seen(page, "other")
+    assert_alike(shown, drawn(server, "tiny:7;by=nearest", shown.shape, **view))
+    assert_alike(seen(page), drawn(server, "tiny:7", shown.shape, **view))
+    click(page, "#compare-close")
+    assert "with" not in address(page)
+
+
+def test_two_models_side_by_side(page: Any, server: str) -> None:
+    visit(page, server, "#tiny:7&with=model:kinds&layout=curtain&split=0.25")
+    shown = seen(page, "other")
+    assert_alike(shown, drawn(server, "kinds:7;c=0", shown.shape))
+    divider = page.find_element("id", "divider")
+    divider.send_keys("\ue014")
+    assert address(page)["split"] == "0.27"
+    assert divider.get_attribute("aria-valuenow") == "27"
+
+
+def test_a_link_restores_exactly_this_view(page: Any, server: str) -> None:
+    link = (
+        "#tiny:7..2@0.3+5:1-2;t=0.6&at=0.41234,0.56789&span=0.05&turn=340&mirror=1"
+        "&with=bicubic&layout=curtain&split=0.70"
+    )
+    visit(page, server, link)
+    rest(page)
+    assert page.execute_script("return location.hash") == link
+    assert page.find_element("id", "amount-value").get_attribute("textContent") == "30 %"
+    assert page.find_element("id", "mirror").get_attribute("aria-pressed") == "true"
+    visit(page, server, "#id=" + quote("kinds:3;c=2", safe=""))
+    assert address(page)["id"] == "kinds:3;c=2"
+    visit(page, server, "#tiny:1~2~3@1.5")  # a recipe that the controls do not know
+    assert address(page)["id"] == "tiny:1~2~3@1.5"
+    visit(page, server, "#nonsense&at=x&span=-3&turn=z")
+    assert address(page) == {"id": "tiny:7"}
+
+
+def ask_for(page: Any, longest: int) -> None:
+    """Fill in the download dialog and send it off."""
+    press(page, "d")
+    field = page.find_element("id", "longest")
+    field.clear()
+    field.send_keys(str(longest))
+    click(page, "#download-go")
+
+
+def test_a_small_download_comes_at_once(page: Any, server: str, window: Any) -> None:
+    visit(page, server, "#tiny:7&at=0.4,0.4&span=0.5")
+    downloads = Path(window.capabilities["chrome"]["userDataDir"]).parent / "downloads"
+    ask_for(page, 500)
+    finished = partial(list, downloads.glob("*.png"))
+    (file,) = wait(lambda: list(downloads.glob("*.png")), "a download")
+    assert finished is not None
+    shown = seen(page)
+    with Image.open(file) as picture:
+        height, width = picture.height, picture.width
+        assert width == 500
+        assert width / height == pytest.approx(shown.shape[1] / shown.shape[0], rel=0.01)
+        expected = drawn(server, "tiny:7", (height, width), y=0.4, x=0.4, span=0.5)
+        assert_alike(np.asarray(picture.convert("RGB")), expected)
+
+
+def test_a_large_download_is_a_job_that_outlives_a_reload(page: Any, server: str) -> None:
+    visit(page, server)
+    ask_for(page, 900)
+    wait(lambda: page.find_elements("css selector", "#downloads article"), "a job")
+    page.refresh()
+    link = wait(
+        lambda: page.find_elements("css selector", "#downloads a[download]"), "a finished job"
+    )[0]
+    with urlopen(link.get_attribute("href")) as answer:
+        assert max(Image.open(BytesIO(answer.read())).size) == 900
+    click(page, "#downloads article button")
+    wait(lambda: not page.find_element("id", "downloads").is_displayed(), "an empty tray")
+
+
+def test_everything_has_a_name_and_keys_are_listed(page: Any, server: str) -> None:
+    visit(page, server, "#tiny:7&with=lanczos&layout=curtain")
+    page.execute_cdp_cmd("Accessibility.enable", {})
+    nodes = page.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    roles = {"button", "slider", "spinbutton", "combobox", "tab", "application", "radio", "link"}
+    control = [each for each in nodes if each.get("role", {}).get("value") in roles]
+    assert len(control) > 30
+    nameless = [each for each in control if not each.get("name", {}).get("value")]
+    assert [each["role"]["value"] for each in nameless] == []
+    press(page, "?")
+    keys = [each.text for each in page.find_elements("css selector", "#keys kbd")]
+    assert {"C", "D", "N", "R", "?"} <= set(keys)
+
+
+def test_a_field_that_is_filled_in_keeps_its_keys(page: Any, server: str) -> None:
+    visit(page, server)
+    seed = page.find_element("id", "seed")
+    seed.clear()
+    seed.send_keys("12\n")
+    assert address(page)["id"] == "tiny:12"
+    seed.send_keys("0")  # would be "the whole picture", and "-" "further away"
+    assert "span" not in address(page)
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_a_phone_shows_the_picture_and_the_panel(page: Any, server: str, width: int) -> None:
+    show_on(page, width=width, height=740, phone=True)
+    visit(page, server)
+    scroll = page.execute_script("return document.documentElement.scrollWidth")
+    assert scroll <= width
+    assert seen(page).shape[0] > 0.4 * 740
+    for name in ("surprise", "download", "tab-mix", "zoom-in", "gallery"):
+        box = page.find_element("id", name).rect
+        assert box["width"] > 24
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width + 1
+
+
+def test_dark_and_light(page: Any, server: str) -> None:
+    def ground() -> int:
+        script = "return getComputedStyle(document.querySelector('.panel')).backgroundColor"
+        return sum(map(int, page.execute_script(script).removeprefix("rgb(").rstrip(")").split(",")))
+
+    visit(page, server)
+    assert ground() > 600
+    show_on(page, width=WIDTH, height=HEIGHT, dark=True)
+    assert ground() < 150
+    click(page, "#theme")  # dark, whatever the system says
+    show_on(page, width=WIDTH, height=HEIGHT)
+    assert ground() < 150
+    visit(page, server)  # remembered
+    assert ground() < 150
+
+
+def test_a_static_gallery(page: Any, tmp_path: Path) -> None:
+    pytest.importorskip("zarr")
+    settings = SiteSettings(name="tiny", title="Tiny pictures", seeds=(3, 8), size=300)
+    write_site(tmp_path, tiny_creps(), settings=settings)
+    handler = partial(QuietHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as host:
+        thread = threading.Thread(target=host.serve_forever)
+        thread.start()
+        try:
+            page.get(f"http://127.0.0.1:{host.server_port}/")
+            pictures = wait(lambda: page.find_elements("css selector", ".pictures button"), "a wall")
+            assert len(pictures) == 2
+            pictures[1].click()
+            wait(lambda: page.find_element("id", "room-title").text == "seed 8", "a room")
+            wait(lambda: "training size" in page.find_element("id", "room-scale").text, "a picture")
+            click(page, "#following")
+            wait(lambda: page.current_url.endswith("#seed=3"), "the next picture")
+            click(page, "#close")
+            wait(lambda: not page.find_element("id", "room").is_displayed(), "the wall again")
+        finally:
+            host.shutdown()
+            thread.join()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """A plain static host."""
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""

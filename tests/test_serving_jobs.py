@@ -1,0 +1,235 @@
+"""Big downloads in the background."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from creps.rendering.renderer import render
+from creps.rendering.writers import read_settings
+from creps.serving.gallery import Gallery
+from creps.serving.identifiers import parse_identifier
+from creps.serving.jobs import JobDesk
+from creps.serving.pool import OverloadedError, Pool
+from creps.serving.settings import Limits, ServeSettings
+from creps.serving.shots import Shot
+from served import in_memory
+from tiny_creps import tiny_creps
+
+PATIENCE = 30.0
+LIMITS = Limits(job_pixels=2 * 10**6, jobs=2)
+BODY = {"id": "tiny:3", "window": [0, 0, 0.5, 1], "height": 40, "width": 80, "format": "png"}
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    folder = tmp_path_factory.mktemp("jobs")
+    with in_memory({"tiny": tiny_creps()}, jobs=folder, limits=LIMITS) as client:
+        yield client
+
+
+def finished(client: TestClient, number: str) -> dict:
+    """The document of a job when it has ended."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        document = client.get(f"/api/jobs/{number}").json()
+        if document["state"] in ("done", "failed", "cancelled"):
+            return document
+        time.sleep(0.02)
+    raise TimeoutError(document)
+
+
+def test_a_job_makes_the_file_of_a_view(client: TestClient) -> None:
+    answer = client.post("/api/jobs", json=BODY)
+    assert answer.status_code == 202
+    job = finished(client, answer.json()["job"])
+    assert (job["state"], job["done"], job["total"]) == ("done", 3200, 3200)
+    assert job["name"] == "tiny-3-80x40.png"
+    file = client.get("/" + job["file"])
+    assert 'filename="tiny-3-80x40.png"' in file.headers["content-disposition"]
+    assert len(file.content) == job["bytes"]
+    picture = np.asarray(Image.open(BytesIO(file.content)))
+    expected = render(tiny_creps(), seed=3, size=(40, 80), window=(0, 0, 0.5, 1))
+    assert np.abs(picture.astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("changes", [{"rotation": 90}, {"rotation": 33.0, "mirror": True}], ids=str)
+def test_a_turned_job_is_the_view(changes: dict, client: TestClient) -> None:
+    job = finished(client, client.post("/api/jobs", json=BODY | changes).json()["job"])
+    assert job["error"] is None
+    picture = np.asarray(Image.open(BytesIO(client.get("/" + job["file"]).content)))
+    query = "&".join(f"{name}={str(value).lower()}" for name, value in changes.items())
+    view = client.get(f"/view/tiny:3?window=0,0,0.5,1&height=40&width=80&format=png&{query}")
+    assert np.abs(picture.astype(int) - np.asarray(Image.open(BytesIO(view.content)))).max() <= 1
+
+
+def test_the_same_job_again_is_the_one_that_is_there(client: TestClient) -> None:
+    first = client.post("/api/jobs", json=BODY).json()["job"]
+    finished(client, first)
+    assert client.post("/api/jobs", json=BODY).json()["job"] == first
+    assert client.post("/api/jobs", json=BODY | {"height": 41}).json()["job"] != first
+
+
+def test_a_file_can_be_thrown_away(client: TestClient) -> None:
+    number = client.post("/api/jobs", json=BODY | {"height": 44}).json()["job"]
+    finished(client, number)
+    assert client.delete(f"/api/jobs/{number}").json()["state"] == "cancelled"
+    assert client.get(f"/api/jobs/{number}/file").status_code == 409
+    again = client.post("/api/jobs", json=BODY | {"height": 44}).json()["job"]
+    assert finished(client, again)["state"] == "done"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": "nonsense"},
+        {"id": 3},
+        {"id": "tiny:3;by=lanczos"},
+        {"window": [0, 0, 1]},
+        {"window": [0, 0, 1, "x"]},
+        {"window": [0, 0, 0, 1]},
+        {"height": 0},
+        {"height": True},
+        {"height": 10**5},
+        {"width": 1.5},
+        {"format": "exe"},
+        {"rotation": "x"},
+        {"mirror": 1},
+        {"path": "x"},
+    ],
+    ids=str,
+)
+def test_jobs_that_make_no_sense(changes: dict, client: TestClient) -> None:
+    answer = client.post("/api/jobs", json=BODY | changes)
+    assert answer.status_code == 400
+    assert answer.json()["error"]
+
+
+def test_other_sites_cannot_post_through_a_visitors_browser(client: TestClient) -> None:
+    """A page elsewhere may send text without asking, but no JSON."""
+    for kind in ("text/plain", "application/x-www-form-urlencoded"):
+        answer = client.post("/api/jobs", content=b"{}", headers={"Content-Type": kind})
+        assert answer.status_code == 415
+    assert client.options("/api/jobs").status_code == 405  # which a browser asks before JSON
+    broken = client.post(
+        "/api/jobs", content=b"[" * 5000, headers={"Content-Type": "application/json"}
+    )
+    assert broken.status_code == 400
+    assert client.post("/api/jobs", json=[1]).status_code == 400
+    assert client.get("/api/jobs/0123").status_code == 404
+
+
+class Desk:
+    """A desk whose background work waits for a gate, from its chunk number `hold_at` on."""
+
+    def __init__(self, folder: Path, limits: Limits, *, hold_at: int = 1) -> None:
+        self.gate, self.begun = threading.Event(), threading.Event()
+        left = itertools.count(hold_at, -1)
+        self.gallery = Gallery({"tiny": tiny_creps()}, settings=ServeSettings())
+        self.pool = Pool(1, waiting=4)
+        inner = self.pool.in_background
+
+        def held(parts) -> None:
+            if next(left) <= 1:
+                self.begun.set()
+                assert self.gate.wait(PATIENCE)
+            inner(parts)
+
+        self.pool.in_background = held
+        self.desk = JobDesk(folder, gallery=self.gallery, pool=self.pool, limits=limits)
+
+    def submit(self, side: int, kind: str = "png"):
+        shot = Shot(window=(0, 0, 1, 1), height=side, width=side, grows=False)
+        return self.desk.submit(parse_identifier("tiny:3"), shot, kind=kind, name="x")
+
+    def close(self) -> None:
+        self.gate.set()
+        self.desk.close()
+        self.pool.close()
+
+
+def wait_until(holds) -> None:
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_jobs_wait_for_each_other_up_to_a_limit_and_can_be_called_off(tmp_path: Path) -> None:
+    work = Desk(tmp_path, LIMITS)
+    try:
+        running = work.submit(20)
+        assert work.begun.wait(PATIENCE)
+        queued, other = work.submit(21), work.submit(22)
+        with pytest.raises(OverloadedError):
+            work.submit(23)
+        assert work.submit(21) is queued
+        work.desk.cancel(queued)
+        assert queued.state == "cancelled"
+        work.desk.cancel(running)
+        work.gate.set()
+        wait_until(lambda: other.state == "done")
+        assert running.state == "cancelled"
+        assert not running.path.exists()
+    finally:
+        work.close()
+
+
+def test_a_stopped_job_goes_on_where_it_was(tmp_path: Path) -> None:
+    pytest.importorskip("zarr")
+    side, chunk = 1100, 512  # nine chunks
+    first = Desk(tmp_path, LIMITS, hold_at=3)
+    job = first.submit(side, "tif")
+    assert first.begun.wait(PATIENCE)
+    job.stop.set()  # as at the end of a server
+    first.close()
+    assert job.state == "cancelled"
+    second = Desk(tmp_path, LIMITS)
+    second.gate.set()
+    try:
+        again = second.submit(side, "tif")
+        wait_until(lambda: again.state in ("done", "failed"))
+        assert again.error is None
+        assert again.before == 2 * chunk**2 + chunk * (side - 2 * chunk)  # a row of three
+        assert again.done == side**2
+        assert read_settings(again.path)["picture"] == "tiny:3"
+    finally:
+        second.close()
+
+
+def test_old_files_make_room(tmp_path: Path) -> None:
+    old = tmp_path / "old.png"
+    old.write_bytes(bytes(5000))
+    work = Desk(tmp_path, Limits(job_bytes=6000))
+    work.gate.set()
+    try:
+        job = work.submit(30)  # 2700 bytes as they are
+        wait_until(lambda: job.state == "done")
+        assert not old.exists()
+        assert job.path.exists()
+    finally:
+        work.close()
+
+
+def test_a_full_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(28, "No space left on device", str(tmp_path / "secret"))
+
+    monkeypatch.setattr("creps.serving.jobs.write_picture", full)
+    work = Desk(tmp_path, LIMITS)
+    try:
+        job = work.submit(20)
+        wait_until(lambda: job.state == "failed")
+        assert "No space left" in job.document()["error"]
+        assert "secret" not in job.document()["error"]
+    finally:
+        work.close()
