@@ -34,7 +34,7 @@ Corner = tuple[int, int]
 def demo(
     model: Annotated[str, typer.Option(help="A packaged model, a folder or a file.")] = "portraits",
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("out/demo"),
-    seed: Annotated[int, typer.Option(help="The picture to zoom into.")] = 7,
+    seed: Annotated[int, typer.Option(help="The picture to zoom into.")] = 16,
     truncation: Annotated[float, typer.Option(help="As in generate.")] = 1.0,
 ) -> None:
     """Render a sheet of samples, and one picture at 256, 1024 and 4096 px beside enlargements."""
