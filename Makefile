@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench gallery
+.PHONY: help demo test check bench gallery web
 
 help: ## show this list
 	@grep -E '^[a-z]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -39,6 +39,16 @@ bench: .venv/.installed ## measure rendering: time, memory and GFLOP/s, one JSON
 gallery: .venv/.installed ## make the pictures of docs/gallery.md again, by the commands on that page
 	@echo "==> Making the pictures of the gallery (about a minute)"
 	@$(BIN)/python docs/gallery.py
+
+# The page's own files are served as they are; only OpenSeadragon comes from npm, as web/package-lock.json has it.
+web: ## take OpenSeadragon from npm again and check the page's code; needs Node
+	@echo "==> Taking the pinned packages from npm"
+	@cd web && npm ci --no-audit --no-fund --silent
+	@echo "==> Copying OpenSeadragon into the package"
+	@cp web/node_modules/openseadragon/build/openseadragon/openseadragon.min.js src/creps/serving/static/vendor/
+	@cp web/node_modules/openseadragon/LICENSE.txt src/creps/serving/static/vendor/openseadragon-LICENSE.txt
+	@echo "==> Checking types and formatting"
+	@cd web && npx tsc -p . && npx prettier --config .prettierrc.json --check --log-level warn '../src/creps/serving/static/**/*.{js,css,html}' '!../src/creps/serving/static/vendor/**'
 
 # The stamp is written last, so an interrupted installation is taken up again by the next call.
 .venv/.installed: pyproject.toml constraints.txt

@@ -12,7 +12,8 @@ A server of its own in a fresh process and an empty folder, then one JSON line a
 - clients: that many visitors at once, each with a picture of its own and a path of its own; one in
   four of their tiles was seen by somebody before. Milliseconds of the middle and of the slowest
   twentieth, tiles a second, and how many were sent away (503);
-- hostile: random and malformed requests: how they were answered, and memory before and after.
+- hostile: random and malformed requests: how they were answered, and the memory before, half way
+  and after.
 
 Times are for tiles of 256 pixels, JPEG. `cpu_ms` is what the server's process computed for a tile:
 on a busy machine it tells more than the clock. Bounded: about two minutes.
@@ -81,14 +82,15 @@ class Tally:
 class Connection:
     """One keep-alive connection, as plain as can be: the client shares the cores."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, port: int, visitor: str = "10.0.0.0") -> None:
+        self._port, self._visitor = port, visitor
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def get(self, path: str, tally: Tally) -> int:
         """The status of an answer; its time and status are noted."""
         started = time.perf_counter()
-        status = await self._exchange(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: {self._visitor}"
+        status = await self._exchange(f"{head}\r\n\r\n".encode())
         tally.statuses[status] += 1
         if status == 200:
             tally.seconds.append(time.perf_counter() - started)
@@ -176,7 +178,7 @@ async def crowd(server: Server, model: str, clients: int, seconds: float) -> dic
 
     async def visit(number: int) -> None:
         draw = random.Random(number)
-        connection = Connection(server.port)
+        connection = Connection(server.port, f"10.0.0.{number % 250}")
         level, x, y = 4, draw.randrange(16), draw.randrange(16)
         while time.perf_counter() < end:
             if draw.random() < 0.25:  # where others have been
@@ -208,17 +210,19 @@ async def crowd(server: Server, model: str, clients: int, seconds: float) -> dic
 async def hostile(server: Server, model: str, count: int) -> dict[str, Any]:
     """Random and malformed requests, over some connections."""
     statuses: Counter[int] = Counter()
-    before = server.resident()
+    memory = [server.resident()]
     numbers = iter(range(count))
 
     async def attack() -> None:
         connection = Connection(server.port)
         for number in numbers:
             statuses[await connection.raw(nonsense(random.Random(number), model))] += 1
+            if number == count // 2:
+                memory.append(server.resident())
         connection.close()
 
     await asyncio.gather(*(attack() for _ in range(8)))
-    after = server.resident()
+    memory.append(server.resident())
     alive = Tally()
     connection = Connection(server.port)
     await connection.get("/health", alive)
@@ -226,7 +230,7 @@ async def hostile(server: Server, model: str, count: int) -> dict[str, Any]:
         "row": "hostile",
         "requests": count,
         "answers": {str(status): n for status, n in sorted(statuses.items())},
-        "memory_mb": [round(before), round(after)],
+        "memory_mb": [round(each) for each in memory],
         "alive": alive.statuses[200] == 1,
     }
 

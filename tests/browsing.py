@@ -64,7 +64,9 @@ def browser(folder: Path) -> Iterator[Any]:
         driver.quit()
 
 
-def show_on(driver: Any, *, width: int, height: int, phone: bool = False, dark: bool = False) -> None:
+def show_on(
+    driver: Any, *, width: int, height: int, phone: bool = False, dark: bool = False
+) -> None:
     """Let the page have a screen of so many pixels; nothing moves by itself."""
     screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)

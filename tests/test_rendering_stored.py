@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
+from creps.checkpoints.fingerprints import fingerprint
 from creps.checkpoints.native import save
 from creps.cli import app
 from creps.errors import DataError, UsageError
@@ -104,6 +105,20 @@ def test_render_draws_them_at_any_size(network, stored, tmp_path: Path) -> None:
     settings = read_settings(out)
     assert settings["styles"] == str(stored)
     assert settings["files"] == [StyleFile(str(stored)).fingerprint]
+
+
+def test_styles_found_with_other_weights_are_told(network, tmp_path: Path) -> None:
+    save(network, tmp_path / "model")
+    told = []
+    for weights in (fingerprint(network), "0" * 64):
+        path = tmp_path / "face.safetensors"
+        save_styles(path, random_styles(network, 1), record={"weights": weights})
+        words = ["render", "--model", tmp_path / "model", "--styles", path, "--size", "8"]
+        out = tmp_path / f"{weights[:4]}.png"
+        result = CliRunner().invoke(app, [*map(str, words), "--out", str(out)])
+        assert result.exit_code == 0, result.output
+        told.append("other weights" in result.stderr)
+    assert told == [False, True]
 
 
 def test_files_that_hold_no_styles(network, tmp_path: Path) -> None:

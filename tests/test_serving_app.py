@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import numpy as np
@@ -111,6 +112,20 @@ def test_an_image_document_and_the_way_to_it(client: TestClient) -> None:
     assert (document["width"], document["profile"]) == (SIDE, "level2")
     linked = client.get("/iiif/tiny:3/info.json", headers={"Accept": "application/ld+json"})
     assert linked.headers["content-type"].startswith("application/ld+json;profile=")
+
+
+def test_a_manifest_leads_to_the_picture(client: TestClient) -> None:
+    document = client.get("/iiif/tiny:3;w=0,0,1,2/manifest.json").json()
+    assert document["@context"].endswith("/presentation/3/context.json")
+    (canvas,) = document["items"]
+    assert (canvas["width"], canvas["height"]) == (SIDE, SIDE // 2)
+    (page,) = canvas["items"]
+    (annotation,) = page["items"]
+    assert annotation["target"] == canvas["id"]
+    image = annotation["body"]
+    for address in (image["id"], document["thumbnail"][0]["id"], document["id"]):
+        assert client.get(address).status_code == 200
+    assert client.get(image["service"][0]["id"] + "/info.json").json()["width"] == SIDE
 
 
 def test_pictures_of_other_shapes(client: TestClient) -> None:
@@ -323,16 +338,21 @@ def test_health_and_metrics(client: TestClient) -> None:
     assert 'kind="plane",status="200"' in text
 
 
-def test_too_much_at_once_is_sent_away_with_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    gate, begun = threading.Event(), threading.Event()
-    settle = Gallery.settle
+def slowed(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Semaphore]:
+    """A server that cannot finish until the event is set; the semaphore counts what has begun."""
+    gate, begun = threading.Event(), threading.Semaphore(0)
 
-    def slow(gallery: Gallery) -> None:
-        begun.set()
+    def slow(*picture: Any, **words: Any) -> bytes:
+        begun.release()
         gate.wait(20)
-        settle(gallery)
+        return encoded(*picture, **words)
 
-    monkeypatch.setattr(Gallery, "settle", slow)
+    monkeypatch.setattr("creps.serving.studio.encoded", slow)
+    return gate, begun
+
+
+def test_too_much_at_once_is_sent_away_with_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, begun = slowed(monkeypatch)
     limits = Limits(waiting=1)
     with in_memory({"tiny": tiny_creps()}, limits=limits) as client:
         answers: dict[int, object] = {}
@@ -341,9 +361,11 @@ def test_too_much_at_once_is_sent_away_with_a_time(monkeypatch: pytest.MonkeyPat
             answers[k] = client.get(f"/view/tiny:{k}?height=8&width=8")
 
         threads = [threading.Thread(target=ask, args=(k,)) for k in range(6)]
-        for thread in threads:
+        for thread in threads[:2]:
             thread.start()
-        begun.wait(20)
+            assert begun.acquire(timeout=20)
+        for thread in threads[2:]:
+            thread.start()
         while sum(thread.is_alive() for thread in threads) > 3:  # two draw, one waits
             threads[0].join(0.01)
         gate.set()
@@ -356,13 +378,7 @@ def test_too_much_at_once_is_sent_away_with_a_time(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_request_whose_client_has_left_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    gate, begun = threading.Event(), threading.Event()
-
-    def slow(gallery: Gallery) -> None:
-        begun.set()
-        gate.wait(20)
-
-    monkeypatch.setattr(Gallery, "settle", slow)
+    gate, begun = slowed(monkeypatch)
     settings = ServeSettings(workers=1)
     app = build_app({"tiny": tiny_creps()}, settings=settings)
     with on_loopback(app, settings) as port:
@@ -383,7 +399,7 @@ def test_a_request_whose_client_has_left_is_not_begun(monkeypatch: pytest.Monkey
                 assert time.monotonic() < end
 
         with ask(1):
-            assert begun.wait(20)
+            assert begun.acquire(timeout=20)
             left = ask(2)
             wait_for(1)
             left.close()

@@ -41,9 +41,9 @@ async def held(pool: Pool) -> tuple[Gate, asyncio.Task[str]]:
     return gate, task
 
 
-async def enter(pool: Pool, key: str, done: list[str]) -> asyncio.Task[None]:
+async def enter(pool: Pool, key: str, done: list[str], *, visitor: str = "") -> asyncio.Task[None]:
     """A task that waits in the pool."""
-    task = asyncio.create_task(pool.result(key, lambda: done.append(key)))
+    task = asyncio.create_task(pool.result(key, lambda: done.append(key), visitor=visitor))
     await asyncio.sleep(0)
     return task
 
@@ -62,6 +62,36 @@ def test_the_newest_comes_first_and_the_oldest_now_and_then() -> None:
     # The gate itself is the first of three.
     assert asyncio.run(scene()) == ["f", "a", "e", "d", "b", "c"]
     pool.close()
+
+
+def test_visitors_take_turns() -> None:
+    pool = Pool(1, waiting=9)
+
+    async def scene() -> list[str]:
+        gate, first = await held(pool)
+        done: list[str] = []
+        words = ("a1", "a2", "a3", "b1", "c1", "c2")
+        tasks = [await enter(pool, word, done, visitor=word[0]) for word in words]
+        gate.opened.set()
+        await asyncio.gather(first, *tasks)
+        return done
+
+    assert asyncio.run(scene()) == ["a3", "b1", "c2", "a2", "c1", "a1"]
+    pool.close()
+
+
+def test_who_asks_for_most_is_sent_away_first(pool: Pool) -> None:
+    async def scene() -> list[str]:
+        gate, first = await held(pool)
+        done: list[str] = []
+        words = ("b1", "a1", "a2", "a3")
+        tasks = [await enter(pool, word, done, visitor=word[0]) for word in words]
+        gate.opened.set()
+        await first
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return done
+
+    assert sorted(asyncio.run(scene())) == ["a2", "a3", "b1"]
 
 
 def test_asking_again_is_to_be_the_newest_and_is_done_once(pool: Pool) -> None:

@@ -130,10 +130,28 @@ def write_job(job: Job) -> None:
     from creps.checkpoints.native import load
 
     generator = load(job.model)
+    _note_strange_styles(job, generator)
     request = job.request(generator.config.resolution)
     work = _work(job, generator, request.canvas(generator))
     outcome = _write(job, work, settings=_settings(job, work, request))
     typer.echo(f"{_result(job, work.canvas, outcome)}, {time.perf_counter() - started:.1f} s")
+
+
+def _note_strange_styles(job: Job, generator: Generator) -> None:
+    """Say which files of styles were made with other weights: the picture is another there."""
+    from creps.checkpoints.fingerprints import fingerprint as whole_fingerprint
+    from creps.rendering.styling.styles import FileRecipe
+
+    for recipe in job.recipes:
+        if not isinstance(recipe, FileRecipe):
+            continue
+        _, record = recipe.base.read()
+        if record.get("weights") not in (None, whole_fingerprint(generator)):
+            typer.echo(
+                f"note: {recipe.base} was found with other weights than {job.model} has now, "
+                "so this is not the picture it was found for",
+                err=True,
+            )
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from creps import __version__
 from creps.networks.base import Generator
 from creps.serving.addresses import Addresses
 from creps.serving.answers import OPEN_TO_ALL, error_response, guarded
@@ -26,7 +25,7 @@ from creps.serving.job_routes import JobRoutes
 from creps.serving.jobs import JobDesk
 from creps.serving.pages import Pages
 from creps.serving.picture_routes import HIGHEST_LEVEL, LOWEST_LEVEL, PictureRoutes
-from creps.serving.settings import JOB_FORMATS, ServeSettings
+from creps.serving.settings import JOB_FORMATS, VERSION, ServeSettings
 from creps.serving.studio import Studio
 
 KEEP_ALIVE = 20
@@ -124,7 +123,7 @@ def _about(studio: Studio, gauges: Gauges, *, jobs: bool) -> list[Route]:
     """Routes that tell of the server itself."""
     settings, limits = studio.settings, studio.settings.limits
     document = {
-        "version": __version__,
+        "version": VERSION,
         "models": [model.describe(size=settings.size) for model in studio.gallery.models.values()],
         "limits": {
             "pixels": limits.pixels,
@@ -144,7 +143,7 @@ def _about(studio: Studio, gauges: Gauges, *, jobs: bool) -> list[Route]:
     async def health(request: Request) -> Response:
         state = {
             "status": "ok",
-            "version": __version__,
+            "version": VERSION,
             "waiting": studio.pool.waiting,
             "busy": studio.pool.busy,
             "workers": studio.pool.workers,

@@ -205,7 +205,8 @@ class Gallery:
         )
         if picture.by is None:
             return Drawn(renderer)
-        return Enlarged(renderer.picture(), picture.by)
+        native = renderer.picture(supersample="auto")  # the best that it can be
+        return Enlarged(native, picture.by)
 
     @torch.inference_mode()
     def _styles(self, model: ServedModel, picture: PictureId) -> Tensor:

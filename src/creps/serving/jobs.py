@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from creps import __version__
 from creps.errors import CrepsError, UsageError
 from creps.rendering.renderer import Picture
 from creps.rendering.streams.streaming import refuse_target, unfinished
@@ -24,7 +23,7 @@ from creps.rendering.tiles import Tile
 from creps.serving.gallery import Gallery
 from creps.serving.identifiers import PictureId
 from creps.serving.pool import OverloadedError, Pool
-from creps.serving.settings import Limits
+from creps.serving.settings import VERSION, Limits
 from creps.serving.shots import Drawn, Shot
 
 State = Literal["queued", "running", "writing", "done", "failed", "cancelled"]
@@ -139,7 +138,7 @@ class JobDesk:
         model = self._gallery.model(picture)
         if picture.by is not None:
             raise UsageError("enlarged pictures are no jobs: leave ;by= out")
-        content = f"{__version__} {model.weights} {picture} {shot} {kind}"
+        content = f"{VERSION} {model.weights} {picture} {shot} {kind}"
         path = self._folder / f"{hashlib.sha256(content.encode()).hexdigest()[:32]}.{kind}"
         height, width = shot.size
         refuse_target(path, height=height, width=width, overwrite=True)
@@ -253,7 +252,7 @@ class JobDesk:
         """What the file tells of itself."""
         model = self._gallery.model(job.picture)
         settings = {
-            "creps": __version__,
+            "creps": VERSION,
             "model": model.name,
             "weights": model.weights,
             "picture": str(job.picture),

@@ -40,6 +40,7 @@ from creps.serving.iiif import (
     parse_image_request,
     refuse_beyond,
 )
+from creps.serving.manifests import manifest
 from creps.serving.settings import Limits
 from creps.serving.shots import Shot
 from creps.serving.studio import Order, Studio
@@ -71,6 +72,7 @@ class PictureRoutes:
         table = {
             "/iiif/{id}": self.image,
             "/iiif/{id}/info.json": self.information,
+            "/iiif/{id}/manifest.json": self.manifest,
             "/iiif/{id}/{region}/{size}/{rotation}/{tail}": self.part,
             "/dzi/{name}.dzi": self.deep_zoom,
             "/dzi/{name}_files/{level}/{tile}": self.deep_zoom_tile,
@@ -102,6 +104,22 @@ class PictureRoutes:
         kind = f'application/ld+json;profile="{CONTEXT}"' if linked else "application/json"
         headers = {**OPEN_TO_ALL, "Cache-Control": FOR_AN_HOUR, "Vary": "Accept"}
         return JSONResponse(document, media_type=kind, headers=headers)
+
+    async def manifest(self, request: Request) -> Response:
+        """A manifest of one picture (IIIF Presentation 3.0)."""
+        picture = self._picture(request.path_params["id"])
+        height, width = self._studio.gallery.size(picture)
+        credits = self._studio.gallery.model(picture).generator.record.get("credits", "")
+        document = manifest(
+            f"{self._addresses.of(request)}/iiif/{picture.in_url}",
+            label=str(picture),
+            height=height,
+            width=width,
+            credits=str(credits),
+            largest=min(self._limits.side, math.isqrt(self._limits.pixels)),
+        )
+        headers = {**OPEN_TO_ALL, "Cache-Control": FOR_AN_HOUR}
+        return JSONResponse(document, headers=headers)
 
     async def part(self, request: Request) -> Response:
         """A part of an image, scaled, turned and coloured."""
@@ -229,7 +247,8 @@ class PictureRoutes:
         }
         if matches(request, etag):
             return Response(status_code=304, headers=shared)
-        body = await while_connected(request, self._studio.answer(order))
+        visitor = request.client.host if request.client else ""
+        body = await while_connected(request, self._studio.answer(order, visitor=visitor))
         return Response(body, media_type=ENCODINGS[order.format].media_type, headers=shared)
 
     def _picture(self, text: str) -> PictureId:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -18,7 +18,9 @@ Result = TypeVar("Result")
 Work = Callable[[], Any]
 
 OLDEST_EVERY = 3
-"""Of so many tasks that are begun, one is the oldest: nobody waits for ever."""
+"""Of so many tasks of a visitor that are begun, one is the oldest: none waits for ever."""
+REMEMBERED = 1024
+"""Visitors of whom it is known when they had their turn."""
 
 LONGEST_RETRY = 60
 """Seconds that anybody is sent away for, at most."""
@@ -35,8 +37,8 @@ class OverloadedError(CrepsError):
 class _Task:
     """Work that somebody waits for."""
 
-    def __init__(self, key: str, work: Work) -> None:
-        self.key, self.work = key, work
+    def __init__(self, key: str, work: Work, *, visitor: str = "") -> None:
+        self.key, self.work, self.visitor = key, work, visitor
         self.future: Future[Any] = Future()
         self.waiters = 1
 
@@ -53,12 +55,12 @@ class _Task:
 class Pool:
     """Threads that draw.
 
-    What somebody looks at comes first, the newest before the older, but for every third; work in
-    the background last.
+    Visitors take turns. What a visitor looks at now comes before what was asked for earlier, but
+    for every third; work in the background comes last.
 
     Args:
         workers: threads.
-        waiting: tasks that may wait; a newer one drives the oldest out.
+        waiting: tasks that may wait; one more drives out the oldest of whoever asks for most.
     """
 
     def __init__(self, workers: int, *, waiting: int) -> None:
@@ -66,9 +68,10 @@ class Pool:
         self._limit = waiting
         self._tasks: OrderedDict[str, _Task] = OrderedDict()  # by key, the newest last
         self._running: dict[str, _Task] = {}
+        self._turns: OrderedDict[str, int] = OrderedDict()  # by visitor, who was served last last
         self._help: deque[Work] = deque()
         self._background: deque[Work] = deque()
-        self._idle = self._begun = 0
+        self._idle = 0
         self._closed = False
         self._seconds = 0.1  # that a task takes, about
         self._condition = threading.Condition()
@@ -89,15 +92,19 @@ class Pool:
         """Threads that work."""
         return self.workers - self._idle
 
-    async def result(self, key: str, work: Callable[[], Result]) -> Result:
+    async def result(self, key: str, work: Callable[[], Result], *, visitor: str = "") -> Result:
         """What `work` returns or raises; done once for all who ask for the same key meanwhile.
 
         To be cancelled is to abandon it: work that nobody waits for is not begun.
 
+        Args:
+            key: what it is.
+            work: how it is made.
+            visitor: who asks.
         Raises:
             OverloadedError: when newer tasks have driven it out, or the pool is closed.
         """
-        task = self._enter(key, work)
+        task = self._enter(key, work, visitor)
         try:
             result: Result = await asyncio.shield(asyncio.wrap_future(task.future))
             return result
@@ -168,7 +175,7 @@ class Pool:
         for thread in self._threads:
             thread.join()
 
-    def _enter(self, key: str, work: Work) -> _Task:
+    def _enter(self, key: str, work: Work, visitor: str) -> _Task:
         """The task of a key, old or new, as the newest."""
         driven_out = None
         with self._condition:
@@ -180,10 +187,13 @@ class Pool:
                 if key in self._tasks:
                     self._tasks.move_to_end(key)
                 return known
-            task = self._tasks[key] = _Task(key, work)
+            task = self._tasks[key] = _Task(key, work, visitor=visitor)
             self._condition.notify()
             if len(self._tasks) > self._limit:
-                _, driven_out = self._tasks.popitem(last=False)
+                asked = Counter(each.visitor for each in self._tasks.values())
+                most = max(asked.values())
+                driven_out = next(t for t in self._tasks.values() if asked[t.visitor] == most)
+                del self._tasks[driven_out.key]
         if driven_out is not None:
             seconds = 1 + int(self._limit * self._seconds / self.workers)
             driven_out.future.set_exception(OverloadedError(min(seconds, LONGEST_RETRY)))
@@ -218,10 +228,8 @@ class Pool:
                     if self._help:
                         return self._help.popleft()
                     if self._tasks:
-                        self._begun += 1
-                        newest = self._begun % OLDEST_EVERY != 0
-                        key, task = self._tasks.popitem(last=newest)
-                        self._running[key] = task
+                        task = self._take()
+                        self._running[task.key] = task
                         return lambda: self._perform(task)
                     if self._background:
                         return self._background.popleft()
@@ -230,6 +238,19 @@ class Pool:
                     self._condition.wait()
             finally:
                 self._idle -= 1
+
+    def _take(self) -> _Task:
+        """The task whose turn it is: of the visitor who was served least lately."""
+        served = {visitor: place for place, visitor in enumerate(self._turns)}
+        visitor = min(
+            (task.visitor for task in self._tasks.values()), key=lambda each: served.get(each, -1)
+        )
+        turn = self._turns.pop(visitor, 0) + 1
+        self._turns[visitor] = turn
+        if len(self._turns) > REMEMBERED:
+            self._turns.popitem(last=False)
+        own = [key for key, task in self._tasks.items() if task.visitor == visitor]
+        return self._tasks.pop(own[0 if turn % OLDEST_EVERY == 0 else -1])
 
     def _perform(self, task: _Task) -> None:
         """Do a task, and note how long such things take."""

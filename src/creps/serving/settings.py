@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, fields
+from importlib.metadata import version
 from pathlib import Path
 
 from creps.errors import ConfigError
+
+VERSION = version("creps")
 
 MEGABYTE = 2**20
 

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from creps import __version__
 from creps.checkpoints.fingerprints import fingerprint
 from creps.coordinates import Canvas
 from creps.errors import CrepsError
@@ -22,6 +21,7 @@ from creps.rendering.streams.exports import tiles_folder
 from creps.rendering.streams.streaming import unfinished, write_big
 from creps.rendering.writers import read_settings, save_picture
 from creps.serving.pages import INDEX, static_files
+from creps.serving.settings import VERSION
 
 THUMBNAIL = 384
 """Pixels of a side of the small pictures on the page."""
@@ -146,7 +146,7 @@ def _write_page(out: Path, generator: Generator, settings: SiteSettings) -> None
         "size": size,
         "resolution": config.resolution,
         "truncation": settings.truncation,
-        "made": f"creps {__version__}",
+        "made": f"creps {VERSION}",
         "pictures": [
             {
                 "seed": seed,
@@ -171,7 +171,7 @@ def _write_page(out: Path, generator: Generator, settings: SiteSettings) -> None
 def _about(settings: SiteSettings, seed: int, *, weights: str) -> dict[str, Any]:
     """What a picture's files tell of it."""
     return {
-        "creps": __version__,
+        "creps": VERSION,
         "model": settings.name,
         "weights": weights,
         "seed": seed,

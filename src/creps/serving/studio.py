@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 from dataclasses import dataclass
 
-from creps import __version__
 from creps.serving.cache import AnswerCache
 from creps.serving.encoding import encoded
 from creps.serving.gallery import Gallery, ServedModel
@@ -14,7 +13,7 @@ from creps.serving.gauges import Gauges
 from creps.serving.identifiers import PictureId
 from creps.serving.iiif import Quality
 from creps.serving.pool import Pool
-from creps.serving.settings import ServeSettings, cores
+from creps.serving.settings import VERSION, ServeSettings, cores
 from creps.serving.shots import Shot
 
 
@@ -44,7 +43,7 @@ class Order:
             by=self.picture.by,
         )
         quality = "default" if self.quality == "color" else self.quality
-        return f"{__version__} {model.weights} {picture} {self.shot} {quality}.{self.format}"
+        return f"{VERSION} {model.weights} {picture} {self.shot} {quality}.{self.format}"
 
 
 class Studio:
@@ -62,6 +61,7 @@ class Studio:
         workers = settings.workers or (cores() if devices == {"cpu"} else 1)
         limits = settings.limits
         self.pool = Pool(workers, waiting=limits.waiting)
+        self._settling: asyncio.Future[None] | None = None
         self.cache = (
             None if settings.cache is None else AnswerCache(settings.cache, limit=limits.cache)
         )
@@ -80,9 +80,12 @@ class Studio:
         key = order.key(self.gallery.model(order.picture))
         return f'"{hashlib.sha256(key.encode()).hexdigest()[:32]}"'
 
-    async def answer(self, order: Order) -> bytes:
+    async def answer(self, order: Order, *, visitor: str = "") -> bytes:
         """The bytes of an answer.
 
+        Args:
+            order: what is wanted.
+            visitor: who asks: visitors take turns.
         Raises:
             GridError: for what cannot be drawn.
             OverloadedError: when there is too much to do.
@@ -94,7 +97,10 @@ class Studio:
             self.gauges.cached(kept is not None)
             if kept is not None:
                 return kept
-        return await self.pool.result(key, lambda: self._draw(order, key))
+        body = await self.pool.result(key, lambda: self._draw(order, key), visitor=visitor)
+        if self._settling is None or self._settling.done():  # may wait for those who draw
+            self._settling = asyncio.ensure_future(asyncio.to_thread(self.gallery.settle))
+        return body
 
     def _draw(self, order: Order, key: str) -> bytes:
         """Draw, encode and keep an answer."""
@@ -108,7 +114,6 @@ class Studio:
             body = encoded(picture, opacity, quality=order.quality, kind=order.format)
         if self.cache is not None:
             self.cache.put(key, body)
-        self.gallery.settle()
         return body
 
     def close(self) -> None:

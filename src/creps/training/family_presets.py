@@ -2,8 +2,8 @@
 
 The small generators of 32 px have 0.7 to 0.8 million parameters like that of `small-32`, the same
 discriminator, and are shown as many pictures: an equal budget in parameters and pictures, not in
-time, for their costs differ (docs/families.md). The one of 64 px is smaller, so that a step takes
-about the time of one of `small-64`.
+time, for their costs differ (docs/families.md). Those of 64 px are half as large; a step of theirs
+still takes twice the time of one of `small-64`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LAMBDA = 5.0
 
 
 def _small(family: str, generator: Any, *, judge_width: int = 48) -> TrainConfig:
-    """A generator with the discriminator, loss and length of `small-32`."""
+    """A generator with the loss and length of `small-32`, and by default its discriminator."""
     resolution = generator.resolution
     return TrainConfig(
         family=family,
@@ -68,7 +68,7 @@ def _smoke(config: TrainConfig, **smaller: Any) -> TrainConfig:
 def _anyres(*, turn: float = 0.0) -> AnyResConfig:
     """The first phase's network at 64 px: 0.34 million parameters, 0.41 with the scale branch.
 
-    Narrow where samples are many: about as fast in training as `small-64`.
+    Narrow where samples are many: a step takes about twice the time of one of `small-64`.
     """
     return replace(
         ANYRES_PRESETS["anyres-small-64"],
@@ -115,7 +115,7 @@ def _small_recipes() -> dict[str, Recipe]:
         STYLEGAN3_PRESETS["stylegan3-small-32"], num_layers=6, channel_base=1024, channel_max=152
     )
     cips, sg3 = _small("cips", _cips()), _small("stylegan3", sg3_network)
-    anyres = _small("anyres", _anyres())
+    anyres = _small("anyres", _anyres(), judge_width=32)
     like = "as many parameters and pictures as small-32"
     return {
         "cips-small-32": Recipe(config=cips, about=f"CIPS, {like}"),
@@ -137,7 +137,7 @@ def _small_recipes() -> dict[str, Recipe]:
 
 def _cylinder_recipes() -> dict[str, Recipe]:
     whole = replace(
-        _small("anyres", _anyres(turn=3.0)),
+        _small("anyres", _anyres(turn=3.0), judge_width=32),
         data=DataSettings(detail=2),
         cross_frame=True,
     )

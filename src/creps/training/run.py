@@ -118,9 +118,9 @@ def open_run(
     if team.writes:
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"train": to_dict(config), "data": seen}, indent=2) + "\n"
+        write_atomically(settings, text.encode())
         if state.teacher is not None:
             keep_teacher(state.teacher, folder)
-        write_atomically(settings, text.encode())
     return Run(folder, config, pictures, state, seen)
 
 

@@ -34,8 +34,8 @@ def lanczos_weights(source: Axis, target: Axis) -> tuple[Tensor, Tensor]:
         source: what there is.
         target: what is wanted, of the same plane; it may cover more, or less.
     Returns:
-        (target.pixels, source.pixels) float64 weights: rows sum to 1, or are 0 where the kernel meets
-        nothing; and (target.pixels,) bool: whether the pixel's whole area lies within the source.
+        float64 weights, a row a target pixel: they sum to 1, or are 0 where the kernel meets
+        nothing; and a bool for each: whether the whole area of the pixel lies within the source.
     Raises:
         GridError: for an empty axis.
     Example:

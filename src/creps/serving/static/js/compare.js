@@ -1,12 +1,16 @@
 // What a picture is compared with, and the bar that says so.
-import { button, find, make, part, select } from "./dom.js";
+import { button, find, make, select } from "./dom.js";
 import { identifier } from "./picture.js";
 
 /** @typedef {import("./link.js").Comparison} Comparison */
 /** @typedef {import("./picture.js").Picture} Picture */
 /** @typedef {import("./server.js").Model} Model */
 
-const FILTERS = /** @type {Record<string, string>} */ ({ lanczos: "Lanczos enlargement", bicubic: "bicubic enlargement", nearest: "its training pixels" });
+const FILTERS = /** @type {Record<string, string>} */ ({
+  lanczos: "Lanczos enlargement",
+  bicubic: "bicubic enlargement",
+  nearest: "plain pixels",
+});
 
 /** @type {Readonly<Comparison>} */
 export const USUAL = Object.freeze({ rival: "lanczos", layout: "curtain", split: 0.5 });
@@ -24,14 +28,24 @@ export function rivalOf(picture, { rival, layout, split }, models) {
   if (rival in FILTERS) {
     const { pin, classes, resolution } = own;
     return {
-      layout, split, id: identifier(picture, { pin, classes, by: rival }),
-      captions: ["Drawn at this size", `${FILTERS[rival][0].toUpperCase()}${FILTERS[rival].slice(1)} of ${resolution} × ${resolution}`],
+      layout,
+      split,
+      id: identifier(picture, { pin, classes, by: rival }),
+      captions: [
+        "Drawn at this size",
+        `${FILTERS[rival][0].toUpperCase()}${FILTERS[rival].slice(1)} of ${resolution} × ${resolution}`,
+      ],
     };
   }
   const other = models.find(({ name }) => `model ${name}` === rival);
   if (!other) return null;
   const { name, pin, classes } = other;
-  return { layout, split, id: identifier({ ...picture, model: name }, { pin, classes }), captions: [own.name, name] };
+  return {
+    layout,
+    split,
+    id: identifier({ ...picture, model: name }, { pin, classes }),
+    captions: [own.name, name],
+  };
 }
 
 /**
@@ -41,7 +55,9 @@ export function rivalOf(picture, { rival, layout, split }, models) {
 export function compareBar({ models, state, change }) {
   const bar = find("#compare-bar", HTMLFormElement);
   const now = () => state().comparison ?? USUAL;
-  button("compare").addEventListener("click", () => change(state().comparison ? null : { ...USUAL }));
+  button("compare").addEventListener("click", () =>
+    change(state().comparison ? null : { ...USUAL }),
+  );
   button("compare-close").addEventListener("click", () => {
     change(null);
     button("compare").focus();
@@ -50,7 +66,11 @@ export function compareBar({ models, state, change }) {
   bar.addEventListener("change", () => {
     const layout = bar.elements.namedItem("layout");
     const value = layout instanceof RadioNodeList ? layout.value : "curtain";
-    change({ ...now(), rival: select("rival").value, layout: value === "beside" ? "beside" : "curtain" });
+    change({
+      ...now(),
+      rival: select("rival").value,
+      layout: value === "beside" ? "beside" : "curtain",
+    });
   });
   return () => {
     const { picture, comparison } = state();
@@ -59,9 +79,9 @@ export function compareBar({ models, state, change }) {
     const others = models.filter(({ name }) => name !== picture.model);
     select("rival").replaceChildren(
       ...Object.entries(FILTERS).map(([value, text]) => make("option", { value }, text)),
-      ...others.map(({ name }) => make("option", { value: `model ${name}` }, `model ${name}`)));
+      ...others.map(({ name }) => make("option", { value: `model ${name}` }, `model ${name}`)),
+    );
     select("rival").value = now().rival;
     for (const each of bar.querySelectorAll("input")) each.checked = each.value === now().layout;
-    part("panel").classList.toggle("comparing", comparison !== null);
   };
 }

@@ -60,7 +60,9 @@ export function say(text) {
  * @param {string[]} texts empty ones are left out
  */
 export function paragraphs(texts) {
-  const parts = texts.flatMap((text) => text.split(/\n\s*\n/)).map((text) => text.replace(/\s+/g, " ").trim());
+  const parts = texts
+    .flatMap((text) => text.split(/\n\s*\n/))
+    .map((text) => text.replace(/\s+/g, " ").trim());
   return parts.filter(Boolean).map((text) => make("p", {}, ...linked(text)));
 }
 
@@ -69,11 +71,13 @@ export function paragraphs(texts) {
  * @returns {Node[]}
  */
 function linked(text) {
-  return text.split(/(https?:\/\/[^\s)]+[^\s).,;])/).map((piece) =>
-    /^https?:/.test(piece)
-      ? make("a", { href: piece, target: "_blank", rel: "noopener noreferrer" }, piece)
-      : document.createTextNode(piece),
-  );
+  return text
+    .split(/(https?:\/\/[^\s)]+[^\s).,;])/)
+    .map((piece) =>
+      /^https?:/.test(piece)
+        ? make("a", { href: piece, target: "_blank", rel: "noopener noreferrer" }, piece)
+        : document.createTextNode(piece),
+    );
 }
 
 /**
@@ -82,6 +86,9 @@ function linked(text) {
  * @param {string} license
  */
 export function creditLine(credits, license) {
-  const who = credits.split(/https?:|\n\s*\n/)[0].replace(/\s+/g, " ").trim();
+  const who = credits
+    .split(/https?:|\n\s*\n/)[0]
+    .replace(/\s+/g, " ")
+    .trim();
   return [who, license].filter(Boolean).join(" · ");
 }

@@ -11,7 +11,9 @@ import { themeSwitch } from "./theme.js";
 const STEP = 15; // degrees
 
 themeSwitch();
-ask("site.json").then(wall, (error) => { part("wait").textContent = `The list of pictures cannot be read: ${error.message}`; });
+ask("site.json").then(wall, (error) => {
+  part("wait").textContent = `The list of pictures cannot be read: ${error.message}`;
+});
 
 /** @param {Site} site */
 function wall(site) {
@@ -22,14 +24,30 @@ function wall(site) {
   part("about").textContent =
     `${count} ${count === 1 ? "picture" : "pictures"}, ${site.size.toLocaleString("en")} pixels a side, ` +
     `drawn by a model trained at ${site.resolution} × ${site.resolution}. Open one and go in.`;
-  const rest = [site.license && `Licence: ${site.license}.`, site.credits, `Made with ${site.made}; viewer: OpenSeadragon (BSD 3-Clause licence).`];
+  const rest = [
+    site.license && `Licence: ${site.license}.`,
+    site.credits,
+    `Made with ${site.made}; viewer: OpenSeadragon (BSD 3-Clause licence).`,
+  ];
   part("credits").replaceChildren(...paragraphs(rest));
-  part("pictures").append(...site.pictures.map((picture) => {
-    const open = make("button", { type: "button", "data-seed": `${picture.seed}` },
-      make("span", {}, make("img", { src: picture.thumbnail, alt: "", loading: "lazy", decoding: "async" })), make("small", {}, picture.name));
-    open.addEventListener("click", () => { location.hash = `seed=${picture.seed}`; });
-    return make("li", {}, open);
-  }));
+  part("pictures").append(
+    ...site.pictures.map((picture) => {
+      const open = make(
+        "button",
+        { type: "button", "data-seed": `${picture.seed}` },
+        make(
+          "span",
+          {},
+          make("img", { src: picture.thumbnail, alt: "", loading: "lazy", decoding: "async" }),
+        ),
+        make("small", {}, picture.name),
+      );
+      open.addEventListener("click", () => {
+        location.hash = `seed=${picture.seed}`;
+      });
+      return make("li", {}, open);
+    }),
+  );
   room(site);
 }
 
@@ -44,13 +62,24 @@ function room(site) {
     const next = site.pictures[(now + step + site.pictures.length) % site.pictures.length];
     location.replace(`#seed=${next.seed}`);
   };
-  const turn = (/** @type {number} */ steps) => viewer?.viewport.setRotation(viewer.viewport.getRotation() + steps * STEP, calm());
+  const turn = (/** @type {number} */ steps) =>
+    viewer?.viewport.setRotation(viewer.viewport.getRotation() + steps * STEP, calm());
   const zoom = (/** @type {number} */ factor) => viewer?.viewport.zoomBy(factor, undefined, calm());
-  const home = () => { viewer?.viewport.setRotation(0, calm()); viewer?.viewport.goHome(calm()); };
+  const home = () => {
+    viewer?.viewport.setRotation(0, calm());
+    viewer?.viewport.goHome(calm());
+  };
   const scale = () => {
     if (!viewer) return;
-    const ratio = (viewer.viewport.getZoom(true) * viewer.viewport.getContainerSize().x * OpenSeadragon.pixelDensityRatio) / site.resolution;
-    part("room-scale").textContent = ratio > 1.05 ? `${ratio.toFixed(ratio < 10 ? 1 : 0)}× beyond training size` : "at its training size or below";
+    const ratio =
+      (viewer.viewport.getZoom(true) *
+        viewer.viewport.getContainerSize().x *
+        OpenSeadragon.pixelDensityRatio) /
+      site.resolution;
+    part("room-scale").textContent =
+      ratio > 1.05
+        ? `${ratio.toFixed(ratio < 10 ? 1 : 0)}× beyond training size`
+        : "at its training size or below";
   };
   const follow = () => {
     const seed = /^#seed=(\d+)$/.exec(location.hash)?.[1];
@@ -60,8 +89,18 @@ function room(site) {
     part("room-title").textContent = picture.name;
     if (!dialog.open) dialog.showModal();
     if (!viewer) {
-      viewer = OpenSeadragon({ element: part("viewer"), drawer: "canvas", showNavigationControl: false, animationTime: calm() ? 0 : 0.7, maxZoomPixelRatio: 2, gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true }, gestureSettingsTouch: { pinchRotate: true } });
-      viewer.addHandler("canvas-key", (event) => { event.preventDefaultAction = true; });
+      viewer = OpenSeadragon({
+        element: part("viewer"),
+        drawer: "canvas",
+        showNavigationControl: false,
+        animationTime: calm() ? 0 : 0.7,
+        maxZoomPixelRatio: 2,
+        gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true },
+        gestureSettingsTouch: { pinchRotate: true },
+      });
+      viewer.addHandler("canvas-key", (event) => {
+        event.preventDefaultAction = true;
+      });
       viewer.addHandler("viewport-change", scale);
       viewer.addHandler("open", scale);
     }
@@ -72,7 +111,10 @@ function room(site) {
     if (location.hash) history.pushState(null, "", location.pathname + location.search);
     const last = site.pictures[now];
     now = -1;
-    if (last) part("pictures").querySelector(`[data-seed="${last.seed}"]`)?.scrollIntoView({ block: "nearest" });
+    if (last)
+      part("pictures")
+        .querySelector(`[data-seed="${last.seed}"]`)
+        ?.scrollIntoView({ block: "nearest" });
   };
 
   button("previous").addEventListener("click", () => go(-1));
@@ -86,8 +128,17 @@ function room(site) {
   dialog.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const does = {
-      n: () => go(1), p: () => go(-1), "+": () => zoom(1.5), "=": () => zoom(1.5), "-": () => zoom(1 / 1.5), 0: home, r: () => turn(event.shiftKey ? -1 : 1),
-      ArrowLeft: () => pan(-1, 0), ArrowRight: () => pan(1, 0), ArrowUp: () => pan(0, -1), ArrowDown: () => pan(0, 1),
+      n: () => go(1),
+      p: () => go(-1),
+      "+": () => zoom(1.5),
+      "=": () => zoom(1.5),
+      "-": () => zoom(1 / 1.5),
+      0: home,
+      r: () => turn(event.shiftKey ? -1 : 1),
+      ArrowLeft: () => pan(-1, 0),
+      ArrowRight: () => pan(1, 0),
+      ArrowUp: () => pan(0, -1),
+      ArrowDown: () => pan(0, 1),
     }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!does) return;
     event.preventDefault();
@@ -96,7 +147,12 @@ function room(site) {
   const pan = (/** @type {number} */ right, /** @type {number} */ down) => {
     if (!viewer) return;
     const size = viewer.viewport.getContainerSize();
-    viewer.viewport.panBy(viewer.viewport.deltaPointsFromPixels(new OpenSeadragon.Point(right * size.x * 0.15, down * size.y * 0.15)), calm());
+    viewer.viewport.panBy(
+      viewer.viewport.deltaPointsFromPixels(
+        new OpenSeadragon.Point(right * size.x * 0.15, down * size.y * 0.15),
+      ),
+      calm(),
+    );
   };
   window.addEventListener("hashchange", follow);
   follow();

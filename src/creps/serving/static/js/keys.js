@@ -5,12 +5,18 @@ import { find, make, part } from "./dom.js";
 
 /** @param {Key[]} table */
 export function keyboard(table) {
-  part("keys").append(...table.flatMap(({ shown, says }) =>
-    [make("dt", {}, ...shown.map((each) => make("kbd", {}, each))), make("dd", {}, says)]));
+  part("keys").append(
+    ...table.flatMap(({ shown, says }) => [
+      make("dt", {}, ...shown.map((each) => make("kbd", {}, each))),
+      make("dd", {}, says),
+    ]),
+  );
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (document.querySelector("dialog[open]") || !free(event.target, event.key)) return;
-    const found = table.find(({ keys }) => keys.includes(event.key.length === 1 ? event.key.toLowerCase() : event.key));
+    const found = table.find(({ keys }) =>
+      keys.includes(event.key.length === 1 ? event.key.toLowerCase() : event.key),
+    );
     if (!found) return;
     event.preventDefault();
     found.does(event);
@@ -40,19 +46,39 @@ export function standardKeys({ stage, full, seed }) {
   /** @type {Record<string, [number, number]>} */
   const ways = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   keyboard([
-    { keys: Object.keys(ways), shown: ["←", "→", "↑", "↓"], says: "move", does: (event) => stage.pan(...ways[event.key]) },
+    {
+      keys: Object.keys(ways),
+      shown: ["←", "→", "↑", "↓"],
+      says: "move",
+      does: (event) => stage.pan(...ways[event.key]),
+    },
     { keys: ["+", "="], shown: ["+"], says: "closer", does: () => stage.zoom(1.5) },
     { keys: ["-", "_"], shown: ["−"], says: "further away", does: () => stage.zoom(1 / 1.5) },
     { keys: ["0", "Home"], shown: ["0"], says: "the whole picture", does: () => stage.home() },
-    { keys: ["r"], shown: ["R", "⇧R"], says: "turn right, left", does: (event) => stage.turn(event.shiftKey ? -1 : 1) },
+    {
+      keys: ["r"],
+      shown: ["R", "⇧R"],
+      says: "turn right, left",
+      does: (event) => stage.turn(event.shiftKey ? -1 : 1),
+    },
     { keys: ["m"], shown: ["M"], says: "mirror", does: press("mirror") },
-    { keys: ["n"], shown: ["N", "⇧N"], says: "next picture, previous", does: (event) => seed(event.shiftKey ? -1 : 1) },
+    {
+      keys: ["n"],
+      shown: ["N", "⇧N"],
+      says: "next picture, previous",
+      does: (event) => seed(event.shiftKey ? -1 : 1),
+    },
     { keys: ["s"], shown: ["S"], says: "surprise me", does: press("surprise") },
     { keys: ["c"], shown: ["C"], says: "compare", does: press("compare") },
     { keys: ["d"], shown: ["D"], says: "download", does: press("download") },
     { keys: ["l"], shown: ["L"], says: "copy a link to this view", does: press("link") },
     { keys: ["f"], shown: ["F"], says: "full screen", does: full },
-    { keys: ["h"], shown: ["H"], says: "the picture alone", does: () => document.documentElement.classList.toggle("alone") },
+    {
+      keys: ["h"],
+      shown: ["H"],
+      says: "the picture alone",
+      does: () => document.documentElement.classList.toggle("alone"),
+    },
     { keys: ["?"], shown: ["?"], says: "this list", does: press("help") },
   ]);
 }

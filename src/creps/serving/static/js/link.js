@@ -8,7 +8,7 @@
  * @property {number} x
  * @property {number} span plane units of the shorter side of what is seen
  * @property {number} turn degrees clockwise, 0 to 360
- * @property {boolean} mirror
+ * @property {boolean} mirror left and right are swapped, before it is turned
  *
  * @typedef {object} Comparison
  * @property {string} rival "lanczos", "bicubic", "nearest", or "model NAME"
@@ -36,7 +36,10 @@ function digits(value, span) {
 export function writeLink(id, view, comparison) {
   const words = [id];
   if (view.y !== WHOLE.y || view.x !== WHOLE.x || view.span !== WHOLE.span) {
-    words.push(`at=${digits(view.y, view.span)},${digits(view.x, view.span)}`, `span=${Number(view.span.toPrecision(6))}`);
+    words.push(
+      `at=${digits(view.y, view.span)},${digits(view.x, view.span)}`,
+      `span=${Number(view.span.toPrecision(6))}`,
+    );
   }
   const turn = Number(view.turn.toFixed(2)) % 360;
   if (turn) words.push(`turn=${turn}`);
@@ -54,8 +57,16 @@ export function writeLink(id, view, comparison) {
  * @returns {{id: string, view: View, comparison: Comparison | null}}
  */
 export function readLink(hash) {
-  const [id = "", ...words] = hash.replace(/^#(id=)?/, "").split("&").map(decoded);
-  const given = new Map(words.map((word) => /** @type {[string, string]} */ ([word.split("=")[0], word.slice(word.indexOf("=") + 1)])));
+  const [id = "", ...words] = hash
+    .replace(/^#(id=)?/, "")
+    .split("&")
+    .map(decoded);
+  const given = new Map(
+    words.map(
+      (word) =>
+        /** @type {[string, string]} */ ([word.split("=")[0], word.slice(word.indexOf("=") + 1)]),
+    ),
+  );
   const number = (/** @type {string | undefined} */ text, /** @type {number} */ otherwise) =>
     text !== undefined && text !== "" && Number.isFinite(Number(text)) ? Number(text) : otherwise;
   const [y, x] = (given.get("at") ?? "").split(",");

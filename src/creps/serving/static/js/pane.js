@@ -16,8 +16,11 @@ const WIDEST = 8; // plane units
 // Tiles that are given up are no errors, and real troubles are told on the page.
 const { console } = globalThis;
 /** @type {any} */ (OpenSeadragon).console = {
-  ...Object.fromEntries(Object.keys(console).map((name) => [name, /** @type {any} */ (console)[name].bind?.(console)])),
-  error: (/** @type {unknown[]} */ ...words) => String(words[0]).startsWith("Tile %s failed") || console.error(...words),
+  ...Object.fromEntries(
+    Object.keys(console).map((name) => [name, /** @type {any} */ (console)[name].bind?.(console)]),
+  ),
+  error: (/** @type {unknown[]} */ ...words) =>
+    String(words[0]).startsWith("Tile %s failed") || console.error(...words),
 };
 
 export class Pane {
@@ -30,20 +33,27 @@ export class Pane {
     this.queue = queue;
     this.deepest = deepest;
     /** @type {any} OpenSeadragon's own types leave out some of what is used here */
-    this.viewer = OpenSeadragon(/** @type {any} */ ({
-      element,
-      ...SETTINGS,
-      minZoomLevel: 1 / WIDEST,
-      maxZoomLevel: 2 ** (deepest - 1),
-      animationTime: calm() ? 0 : 0.7,
-      blendTime: calm() ? 0 : 0.15,
-    }));
+    this.viewer = OpenSeadragon(
+      /** @type {any} */ ({
+        element,
+        ...SETTINGS,
+        minZoomLevel: 1 / WIDEST,
+        maxZoomLevel: 2 ** (deepest - 1),
+        animationTime: calm() ? 0 : 0.7,
+        blendTime: calm() ? 0 : 0.15,
+      }),
+    );
     this.viewer.canvas.setAttribute("role", "application");
     this.viewer.canvas.setAttribute("aria-roledescription", "zoomable picture");
-    this.viewer.canvas.setAttribute("aria-keyshortcuts", "ArrowUp ArrowDown ArrowLeft ArrowRight + - 0 R");
+    this.viewer.canvas.setAttribute(
+      "aria-keyshortcuts",
+      "ArrowUp ArrowDown ArrowLeft ArrowRight + - 0 R",
+    );
     this.label(name);
     /** @type {Promise<void>} kept when there is a first picture */
-    this.painted = new Promise((resolve) => { this.paint = resolve; });
+    this.painted = new Promise((resolve) => {
+      this.paint = resolve;
+    });
     /** @type {string | null} */
     this.wish = null;
     this.busy = false;
@@ -52,7 +62,9 @@ export class Pane {
     /** @type {(() => void)[]} */
     this.listeners = [];
     // The page has its own keys.
-    this.viewer.addHandler("canvas-key", (/** @type {any} */ event) => { event.preventDefaultAction = true; });
+    this.viewer.addHandler("canvas-key", (/** @type {any} */ event) => {
+      event.preventDefaultAction = true;
+    });
     for (const event of /** @type {const} */ (["viewport-change", "animation-finish"])) {
       this.viewer.addHandler(event, () => this.moved());
     }
@@ -124,7 +136,8 @@ export class Pane {
   /** @param {any} item */
   dropBelow(item) {
     const { world } = this.viewer;
-    while (world.getItemCount() > 1 && world.getItemAt(0) !== item) world.removeItem(world.getItemAt(0));
+    while (world.getItemCount() > 1 && world.getItemAt(0) !== item)
+      world.removeItem(world.getItemAt(0));
     this.prune();
   }
 
@@ -146,9 +159,15 @@ export class Pane {
       y: centre.y,
       x: centre.x,
       span: Math.min(bounds.width, bounds.height) / HAIR,
-      turn: ((this.viewport.getRotation(now) % 360) + 360) % 360,
+      turn: ((this.turn(now) % 360) + 360) % 360,
       mirror: this.viewport.getFlip(),
     };
+  }
+
+  /** Degrees clockwise as they are seen; OpenSeadragon counts them before it mirrors. */
+  turn(now = false) {
+    const degrees = this.viewport.getRotation(now);
+    return this.viewport.getFlip() ? -degrees : degrees;
   }
 
   /** (height, width) of what is seen, plane units, before it is turned. */
@@ -159,7 +178,11 @@ export class Pane {
 
   /** Pixels of the screen that a plane unit covers now. */
   scale() {
-    return (this.viewport.getZoom(true) * this.viewport.getContainerSize().x) * OpenSeadragon.pixelDensityRatio;
+    return (
+      this.viewport.getZoom(true) *
+      this.viewport.getContainerSize().x *
+      OpenSeadragon.pixelDensityRatio
+    );
   }
 
   /**
@@ -170,8 +193,9 @@ export class Pane {
   look(view, now = calm()) {
     const { x: width, y: height } = this.viewport.getContainerSize();
     if (!width || !height) return;
+    const flipped = this.viewport.getFlip();
     this.viewport.setFlip(view.mirror);
-    this.viewport.setRotation(view.turn, now);
+    this.viewport.setRotation(view.mirror ? -view.turn : view.turn, now || view.mirror !== flipped);
     this.viewport.zoomTo(Math.min(width, height) / width / (view.span * HAIR), undefined, now);
     this.viewport.panTo(new OpenSeadragon.Point(view.x, view.y), now);
   }
@@ -179,7 +203,10 @@ export class Pane {
   /** The shown element may have another size: look again at the same part. */
   resized() {
     const view = this.view();
-    this.viewer.viewport.resize(new OpenSeadragon.Point(this.element.clientWidth, this.element.clientHeight), true);
+    this.viewer.viewport.resize(
+      new OpenSeadragon.Point(this.element.clientWidth, this.element.clientHeight),
+      true,
+    );
     this.look(view, true);
     this.viewer.forceRedraw();
   }
@@ -193,17 +220,27 @@ export class Pane {
   /** Give up tiles that have left the view, or are finer than it. */
   prune() {
     const { world } = this.viewer;
-    const own = new Set(Array.from({ length: world.getItemCount() }, (_, k) => world.getItemAt(k).source));
+    const own = new Set(
+      Array.from({ length: world.getItemCount() }, (_, k) => world.getItemAt(k).source),
+    );
     const seen = this.viewport.getBounds(false).getBoundingBox();
-    const finest = Math.log2(this.viewport.getZoom(false) * this.viewport.getContainerSize().x * OpenSeadragon.pixelDensityRatio / TILE) + 2;
+    const finest =
+      Math.log2(
+        (this.viewport.getZoom(false) *
+          this.viewport.getContainerSize().x *
+          OpenSeadragon.pixelDensityRatio) /
+          TILE,
+      ) + 2;
     this.queue.keep(({ source, place: { y, x, side, level } }) => {
       if (source.owner !== this) return true;
       if (!own.has(source) || level > finest) return false;
       // Neighbours stay wanted: OpenSeadragon asks for tiles that only touch the view.
       const margin = side / 4;
       return (
-        x < seen.x + seen.width + margin && x + side > seen.x - margin &&
-        y < seen.y + seen.height + margin && y + side > seen.y - margin
+        x < seen.x + seen.width + margin &&
+        x + side > seen.x - margin &&
+        y < seen.y + seen.height + margin &&
+        y + side > seen.y - margin
       );
     });
   }
@@ -217,7 +254,11 @@ export class Pane {
     const element = document.createElement("div");
     element.id = `${this.element.id}-square`;
     element.className = "training-square";
-    this.viewer.addOverlay({ element, location: new OpenSeadragon.Rect(0, 0, 1, 1), rotationMode: "exact" });
+    this.viewer.addOverlay({
+      element,
+      location: new OpenSeadragon.Rect(0, 0, 1, 1),
+      rotationMode: "exact",
+    });
   }
 }
 
@@ -232,7 +273,7 @@ const SETTINGS = {
   maxTilesPerFrame: 64,
   imageLoaderLimit: 0,
   timeout: 2 ** 30,
-  maxImageCacheCount: 600,
+  maxImageCacheCount: 400,
   visibilityRatio: 1,
   zoomPerScroll: 1.35,
   zoomPerClick: 2,

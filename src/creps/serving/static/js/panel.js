@@ -23,7 +23,8 @@ export function panel({ state, model, change, painted }) {
   let count = PAGE;
   let shown = ""; // what the gallery shows now
 
-  const chosen = () => ({ picture: state().seed, blend: state().towards, mix: state().donor })[slot];
+  const chosen = () =>
+    ({ picture: state().seed, blend: state().towards, mix: state().donor })[slot];
 
   const choose = (/** @type {number} */ seed) => {
     const { styles } = model();
@@ -73,12 +74,30 @@ export function panel({ state, model, change, painted }) {
     if (key !== shown) gallery.replaceChildren(more);
     shown = key;
     for (let seed = gallery.childElementCount - 1; seed < count; seed++) {
-      const id = identifier({ ...PLAIN, model: name, seed, label: state().label }, { pin, classes });
-      const image = make("img", { alt: "", loading: "lazy", fetchpriority: "low", decoding: "async", width: "96", height: "96" });
-      void painted.then(() => image.setAttribute("src", thumbnail(id)));
-      const tile = make("button", { type: "button", "aria-pressed": "false", "aria-label": `Seed ${seed}`, "data-seed": `${seed}` },
+      const id = identifier(
+        { ...PLAIN, model: name, seed, label: state().label },
+        { pin, classes },
+      );
+      const image = make("img", {
+        alt: "",
+        loading: "lazy",
+        fetchpriority: "low",
+        decoding: "async",
+        width: "96",
+        height: "96",
+      });
+      void painted.then(() => patiently(image, thumbnail(id)));
+      const tile = make(
+        "button",
+        {
+          type: "button",
+          "aria-pressed": "false",
+          "aria-label": `Seed ${seed}`,
+          "data-seed": `${seed}`,
+        },
         image,
-        make("small", { "aria-hidden": "true" }, `${seed}`));
+        make("small", { "aria-hidden": "true" }, `${seed}`),
+      );
       tile.addEventListener("click", () => choose(seed));
       more.before(tile);
     }
@@ -87,14 +106,30 @@ export function panel({ state, model, change, painted }) {
   const show = () => {
     fill();
     for (const tile of part("gallery").querySelectorAll("[data-seed]")) {
-      tile.setAttribute("aria-pressed", String(Number(tile.getAttribute("data-seed")) === chosen()));
+      tile.setAttribute(
+        "aria-pressed",
+        String(Number(tile.getAttribute("data-seed")) === chosen()),
+      );
     }
     const seed = chosen();
-    if (document.activeElement !== input("seed")) input("seed").value = seed === null ? "" : `${seed}`;
+    if (document.activeElement !== input("seed"))
+      input("seed").value = seed === null ? "" : `${seed}`;
     faces(state(), model());
     values(state(), model());
   };
   return show;
+}
+
+/**
+ * Load an image; a busy server gets some more chances.
+ * @param {HTMLImageElement} image
+ * @param {string} address
+ */
+function patiently(image, address, chances = 5) {
+  image.onerror = () => {
+    if (chances > 0) setTimeout(() => patiently(image, address, chances - 1), 2000);
+  };
+  image.src = address;
 }
 
 /** @param {(slot: Slot, focus?: boolean) => void} select */
@@ -131,12 +166,19 @@ function sliders({ state, model, change }) {
   on("first", (first) => ({ first, last: Math.max(first, state().last), custom: null }));
   on("last", (last) => ({ last, first: Math.min(last, state().first), custom: null }));
   input("class").addEventListener("change", () => {
-    change({ label: Math.min(Math.max(Math.trunc(Number(input("class").value)), 0), model().classes - 1) }, { step: true });
+    change(
+      {
+        label: Math.min(Math.max(Math.trunc(Number(input("class").value)), 0), model().classes - 1),
+      },
+      { step: true },
+    );
   });
   button("blend-clear").addEventListener("click", () => change({ towards: null }, { step: true }));
   button("mix-clear").addEventListener("click", () => change({ donor: null }, { step: true }));
   for (const chip of document.querySelectorAll(".chip")) {
-    chip.addEventListener("click", () => change({ ...layersOf(chip.getAttribute("data-part") ?? "", model().styles), custom: null }));
+    chip.addEventListener("click", () =>
+      change({ ...layersOf(chip.getAttribute("data-part") ?? "", model().styles), custom: null }),
+    );
   }
 }
 
@@ -154,8 +196,10 @@ function faces(picture, { name, pin, classes }) {
     face.hidden = seed === null;
     find("b", HTMLElement, tab).textContent = seed === null ? "none" : `seed ${seed}`;
     if (seed === null) continue;
-    const address = thumbnail(identifier({ ...PLAIN, model: name, seed, label: picture.label }, { pin, classes }));
-    if (face.getAttribute("src") !== address) face.src = address;
+    const address = thumbnail(
+      identifier({ ...PLAIN, model: name, seed, label: picture.label }, { pin, classes }),
+    );
+    if (face.getAttribute("src") !== address) patiently(face, address);
   }
 }
 
@@ -164,7 +208,11 @@ function faces(picture, { name, pin, classes }) {
  * @param {Model} model
  */
 function values(picture, { styles, classes }) {
-  const set = (/** @type {string} */ id, /** @type {number} */ value, /** @type {string} */ text) => {
+  const set = (
+    /** @type {string} */ id,
+    /** @type {number} */ value,
+    /** @type {string} */ text,
+  ) => {
     if (Number(input(id).value) !== value) input(id).value = `${value}`;
     part(`${id}-value`).textContent = text;
     input(id).setAttribute("aria-valuetext", text);
@@ -176,7 +224,8 @@ function values(picture, { styles, classes }) {
   set("last", picture.last, `${picture.last}`);
   input("amount").disabled = button("blend-clear").disabled = picture.towards === null;
   for (const each of document.querySelectorAll("#set-mix input, #set-mix button")) {
-    if (each instanceof HTMLInputElement || each instanceof HTMLButtonElement) each.disabled = picture.donor === null;
+    if (each instanceof HTMLInputElement || each instanceof HTMLButtonElement)
+      each.disabled = picture.donor === null;
   }
   part("blend-name").textContent = picture.towards === null ? "another" : `seed ${picture.towards}`;
   part("blend-hint").hidden = picture.towards !== null;
@@ -185,5 +234,8 @@ function values(picture, { styles, classes }) {
   input("class").max = `${classes - 1}`;
   if (document.activeElement !== input("class")) input("class").value = `${picture.label}`;
   part("custom").hidden = picture.custom === null;
-  part("custom").textContent = picture.custom === null ? "" : `Recipe of the link: ${picture.custom}. Choose a picture to leave it.`;
+  part("custom").textContent =
+    picture.custom === null
+      ? ""
+      : `Recipe of the link: ${picture.custom}. Choose a picture to leave it.`;
 }

@@ -17,8 +17,17 @@
 
 /** @type {Readonly<Picture>} */
 export const PLAIN = Object.freeze({
-  model: "", seed: 0, towards: null, amount: 0.5, donor: null, first: 0, last: 0,
-  truncation: 1, label: 0, custom: null, extra: [],
+  model: "",
+  seed: 0,
+  towards: null,
+  amount: 0.5,
+  donor: null,
+  first: 0,
+  last: 0,
+  truncation: 1,
+  label: 0,
+  custom: null,
+  extra: [],
 });
 
 export const LARGEST_SEED = 2 ** 32 - 1;
@@ -102,7 +111,13 @@ function readRecipe(text) {
  */
 export function inWords(picture) {
   if (picture.custom !== null) return `recipe ${picture.custom}`;
-  const blend = picture.towards === null ? "" : `, ${Math.round(picture.amount * 100)} % towards seed ${picture.towards}`;
-  const mix = picture.donor === null ? "" : `, layers ${picture.first} to ${picture.last} of seed ${picture.donor}`;
+  const blend =
+    picture.towards === null
+      ? ""
+      : `, ${Math.round(picture.amount * 100)} % towards seed ${picture.towards}`;
+  const mix =
+    picture.donor === null
+      ? ""
+      : `, layers ${picture.first} to ${picture.last} of seed ${picture.donor}`;
   return `seed ${picture.seed}${blend}${mix}`;
 }

@@ -53,7 +53,8 @@ export function readout(stage, { deepest, model }) {
     const { resolution, detail } = model();
     slider.min = String(LOWEST);
     slider.max = String(deepest + 8 - Math.log2(resolution));
-    const at = (/** @type {number} */ octaves) => `${((octaves - LOWEST) / (Number(slider.max) - LOWEST)) * 100}%`;
+    const at = (/** @type {number} */ octaves) =>
+      `${((octaves - LOWEST) / (Number(slider.max) - LOWEST)) * 100}%`;
     part("tick-native").style.left = at(0);
     part("tick-detail").style.left = at(Math.log2(detail / resolution));
     part("tick-detail").hidden = detail <= resolution;

@@ -90,7 +90,8 @@ export const dropJob = (job) => ask(`api/jobs/${encodeURIComponent(job)}`, { met
  * An identifier as one segment of a path; what may stay as it is stays readable.
  * @param {string} id
  */
-export const segment = (id) => encodeURIComponent(id).replace(/%(3A|40|2C|2B|3D)/g, decodeURIComponent);
+export const segment = (id) =>
+  encodeURIComponent(id).replace(/%(3A|40|2C|2B|3D)/g, decodeURIComponent);
 
 /**
  * The picture on its unit square, 256 pixels a side.
@@ -104,4 +105,6 @@ export const thumbnail = (id) => `plane/${segment(id)}/0/0_0.jpg`;
  * @param {Record<string, string | number>} parameters
  */
 export const viewAddress = (id, parameters) =>
-  `view/${segment(id)}?${Object.entries(parameters).map(([k, v]) => `${k}=${encodeURIComponent(v).replaceAll("%2C", ",")}`).join("&")}`;
+  `view/${segment(id)}?${Object.entries(parameters)
+    .map(([k, v]) => `${k}=${encodeURIComponent(v).replaceAll("%2C", ",")}`)
+    .join("&")}`;

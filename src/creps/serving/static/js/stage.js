@@ -34,7 +34,13 @@ export class Stage {
    */
   join(pane) {
     for (const event of ["pointerdown", "wheel", "focusin"]) {
-      pane.element.addEventListener(event, () => { this.leader = pane; }, { capture: true, passive: true });
+      pane.element.addEventListener(
+        event,
+        () => {
+          this.leader = pane;
+        },
+        { capture: true, passive: true },
+      );
     }
     pane.listeners.push(() => {
       if (pane !== this.leader) return;
@@ -103,7 +109,14 @@ export class Stage {
     });
     handle.addEventListener("keydown", (event) => {
       const now = Number(handle.getAttribute("aria-valuenow")) / 100;
-      const to = { ArrowLeft: now - 0.02, ArrowRight: now + 0.02, ArrowDown: now - 0.02, ArrowUp: now + 0.02, Home: 0, End: 1 }[event.key];
+      const to = {
+        ArrowLeft: now - 0.02,
+        ArrowRight: now + 0.02,
+        ArrowDown: now - 0.02,
+        ArrowUp: now + 0.02,
+        Home: 0,
+        End: 1,
+      }[event.key];
       if (to === undefined) return;
       event.preventDefault();
       event.stopPropagation();
@@ -145,7 +158,7 @@ export class Stage {
   turn(steps) {
     const view = this.view();
     // Not reduced to 0..360: the way there would go round the other side.
-    const turn = this.main.viewport.getRotation(false) + steps * TURN;
+    const turn = this.main.turn() + steps * TURN;
     this.look({ ...view, turn: Math.round(turn / TURN) * TURN });
   }
 
@@ -161,7 +174,7 @@ export class Stage {
    */
   pan(right, down) {
     const view = this.view();
-    const angle = (-view.turn * Math.PI) / 180;
+    const angle = ((view.mirror ? view.turn : -view.turn) * Math.PI) / 180;
     const across = view.mirror ? -right : right;
     const step = view.span * PAN;
     const dx = across * Math.cos(angle) - down * Math.sin(angle);
@@ -192,7 +205,9 @@ export function viewTools(stage) {
     document.documentElement.classList.toggle("alone", on);
     full.setAttribute("aria-pressed", String(on));
   });
-  stage.listeners.push(() => button("mirror").setAttribute("aria-pressed", String(stage.view().mirror)));
+  stage.listeners.push(() =>
+    button("mirror").setAttribute("aria-pressed", String(stage.view().mirror)),
+  );
 }
 
 /** The picture alone, on the whole screen; where there is no full screen, in the whole window. */

@@ -35,7 +35,10 @@ export const deepest = (levels) => Math.min(levels[1], DEEPEST);
  * @param {any} a OpenSeadragon's
  * @param {any} b
  */
-const before = (a, b) => (a.visibility === b.visibility ? a.squaredDistance < b.squaredDistance : a.visibility > b.visibility);
+const before = (a, b) =>
+  a.visibility === b.visibility
+    ? a.squaredDistance < b.squaredDistance
+    : a.visibility > b.visibility;
 
 /** Fetches tiles, a few at a time, the best first; what is no longer in view is given up. */
 export class TileQueue {
@@ -104,13 +107,16 @@ export class TileQueue {
         const seconds = Number(response.headers.get("Retry-After")) || 1;
         this.later(tile, seconds * 1000, "The server is busy; the picture follows.");
       } else {
-        const { error = `The server answered ${response.status}.` } = await response.json().catch(() => ({}));
+        const { error = `The server answered ${response.status}.` } = await response
+          .json()
+          .catch(() => ({}));
         if (this.sent.delete(tile)) tile.job.fail(error);
         // 400: this far out or this deep there is nothing to be had; the rest of the picture is fine.
         if (response.status !== 400) this.ontrouble(error);
       }
     } catch {
-      if (!tile.sent?.signal.aborted) this.later(tile, PATIENCE, "The server does not answer; trying again.");
+      if (!tile.sent?.signal.aborted)
+        this.later(tile, PATIENCE, "The server does not answer; trying again.");
     }
     this.pump();
   }
@@ -148,7 +154,8 @@ export function planeSource(id, { queue, deepest, owner }) {
   // An enlarged picture ends at its borders; beyond them it is transparent. (OpenSeadragon would draw PNG
   // tiles with seams when they are turned.)
   const format = id.includes(";by=") ? "webp" : "jpg";
-  const place = (/** @type {number} */ level, /** @type {number} */ index) => index - REACH * 2 ** (level - LEVEL_0);
+  const place = (/** @type {number} */ level, /** @type {number} */ index) =>
+    index - REACH * 2 ** (level - LEVEL_0);
   return Object.assign(source, {
     owner,
     getTileUrl: (/** @type {number} */ level, /** @type {number} */ x, /** @type {number} */ y) =>
@@ -157,8 +164,16 @@ export function planeSource(id, { queue, deepest, owner }) {
       const { level, x, y } = job.tile;
       const side = 2 ** (LEVEL_0 - level);
       queue.add({
-        job, source, url: job.src, sent: null,
-        place: { y: place(level, y) * side, x: place(level, x) * side, side, level: level - LEVEL_0 },
+        job,
+        source,
+        url: job.src,
+        sent: null,
+        place: {
+          y: place(level, y) * side,
+          x: place(level, x) * side,
+          side,
+          level: level - LEVEL_0,
+        },
       });
     },
     downloadTileAbort: (/** @type {any} */ job) => queue.drop(job),

@@ -1,0 +1,97 @@
+"""The page's files fit together, and are what they are said to be; no browser is needed here."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from creps.serving.pages import POLICY, static_files
+
+ROOT = Path(__file__).resolve().parent.parent
+FILES = static_files()
+OWN = {name: body.decode() for name, body in FILES.items() if not name.startswith("vendor/")}
+PAGES = ("index.html", "gallery.html")
+
+
+def test_openseadragon_is_the_one_that_is_pinned() -> None:
+    asked = json.loads((ROOT / "web" / "package.json").read_text())["dependencies"]
+    lock = json.loads((ROOT / "web" / "package-lock.json").read_text())["packages"]
+    (banner,) = re.findall(
+        r"^//! openseadragon (\S+)$", FILES["vendor/openseadragon.min.js"].decode(), flags=re.M
+    )
+    assert asked == {"openseadragon": banner}
+    assert lock["node_modules/openseadragon"]["version"] == banner
+    assert (
+        b"Redistribution and use in source and binary forms"
+        in FILES["vendor/openseadragon-LICENSE.txt"]
+    )
+
+
+def test_every_file_that_is_named_is_there() -> None:
+    for name in PAGES:
+        named = re.findall(r'(?:src|href)="(static/[^"#]+)', OWN[name])
+        assert named
+        assert [each for each in named if each.removeprefix("static/") not in FILES] == []
+    for name, text in OWN.items():
+        for each in re.findall(r'from "\./([^"]+)"', text) if name.endswith(".js") else []:
+            assert f"js/{each}" in FILES, f"{name} imports {each}"
+
+
+def test_every_icon_and_element_that_is_named_is_there() -> None:
+    icons = set(re.findall(r'<symbol id="(\w+)"', OWN["icons.svg"]))
+    for text in OWN.values():
+        assert set(re.findall(r"icons\.svg#(\w+)", text)) <= icons
+    for name in PAGES:
+        ids = re.findall(r'\bid="([\w-]+)"', OWN[name])
+        assert len(ids) == len(set(ids))
+        pointed = re.findall(
+            r'\b(?:for|aria-(?:labelledby|describedby|controls))="([\w-]+)"', OWN[name]
+        )
+        assert set(pointed) <= set(ids)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_obeys_its_own_policy(name: str) -> None:
+    assert "default-src 'self'" in POLICY
+    assert "'unsafe-inline'" not in POLICY.partition("style-src")[0]
+    assert re.findall(r"<script(?![^>]*\bsrc=)", OWN[name]) == []
+    assert re.findall(r'\bon\w+="', OWN[name]) == []
+
+
+def test_nothing_is_loaded_from_elsewhere() -> None:
+    """Links for people are fine. No path is absolute: a proxy may put a prefix before it."""
+    for name, text in OWN.items():
+        loads = re.findall(r"""(?:src=|href=|url\(|fetch\(|import )["'(]?(https?:|//|/)""", text)
+        assert loads == [], name
+
+
+def test_colours_are_readable() -> None:
+    """WCAG's contrast of text, 4.5, on every ground it stands on, dark and light."""
+    palette = {
+        name: pair
+        for name, *pair in re.findall(
+            r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", OWN["css/base.css"]
+        )
+    }
+    for ground in ("ground", "raised", "wash"):
+        for ink in ("ink", "soft", "accent"):
+            for dark in (0, 1):
+                assert contrast(palette[ink][dark], palette[ground][dark]) >= 4.5, (ink, ground)
+    for dark in (0, 1):
+        assert contrast(palette["on-accent"][dark], palette["accent"][dark]) >= 4.5
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast ratio of two colours (WCAG 2.2)."""
+    lighter, darker = sorted(map(luminance, (one, other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(colour: str) -> float:
+    """The relative luminance of #rrggbb."""
+    channels = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
