@@ -9,8 +9,8 @@ A server of its own in a fresh process and an empty folder, then one JSON line a
   browsers have: seconds to the first tile and to the last, the median of some seeds;
 - warm: tiles of that picture that were never drawn, one after the other;
 - cached: the same tiles again, from disk;
-- clients: that many visitors at once, each with a picture of its own and a path of its own; one in
-  four of their tiles was seen by somebody before. Milliseconds of the middle and of the slowest
+- clients: that many visitors at once, each on a way of its own in one of eight pictures; some of
+  their tiles were seen before, by themselves or others. Milliseconds of the middle and of the slowest
   twentieth, tiles a second, and how many were sent away (503);
 - hostile: random and malformed requests: how they were answered, and the memory before, half way
   and after.

@@ -80,6 +80,7 @@ def test_doubled_lines_are_those_half_as_far_apart() -> None:
 def test_automatic_samples_are_close_to_the_mean_of_all(warp: str | None) -> None:
     """On pictures with edges, in one and a half times the work of one sample."""
     model = load("portraits")
+    model.record = {"training": {"phases": [{"patch": 32, "zoom": 4.0}]}}  # detail of 128 pixels
     styles = model.map(latents([3], model))
 
     def picture(supersample: Samples) -> Tensor:
