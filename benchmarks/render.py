@@ -10,8 +10,8 @@ With the 512 preset and random weights, but for `--exact`; each row in a fresh p
   large matrix product in the same process;
 - the rotation: a turn by 30 degrees beside the straight picture, with its line tables, and another
   turn of the same latent, which finds them there;
-- memory: what two stripes of a picture of this size add, its columns all there, tiles let go; a
-  whole picture goes on in the same way, stripe by stripe. The rest of it is not drawn;
+- memory: what two stripes of each band of a picture of this size add, chunk by chunk as a file is
+  written; a whole picture goes on in the same way. The rest of it is not drawn;
 - exactness: the largest difference between looked-up and exact lines over every pixel of warped
   pictures of `portraits`.
 
@@ -48,11 +48,13 @@ from creps.networks.creps import CREPS_PRESETS, Creps, CrepsConfig
 from creps.rendering.drawing.drawer import Drawer
 from creps.rendering.renderer import Renderer, render
 from creps.rendering.requests import Device, Precision, checked_device, checked_dtype
+from creps.rendering.streams.streaming import DEFAULT_CHUNK
+from creps.rendering.streams.tile_array import BAND
+from creps.rendering.tiles import plan
 
 MATRIX = 2048  # side of the reference product: 17 GFLOP, operands of 16 MiB
 REPEATS = 5  # of the reference product; of the render below LARGE
 LARGE = 1500  # pixels a side from which one render is enough
-STRIPE = 512  # pixels of height that are drawn together, as creps render does
 EXACT_WARPS = (  # seed and warp
     (1, "rotate:30"), (2, "rotate:10"), (3, "swirl:120"), (4, "barrel:0.3"),
     (5, "elastic:amount=0.05,seed=3"),
@@ -228,15 +230,15 @@ class Bench:
         }
 
     def memory(self, size: int) -> dict[str, Any]:
-        """Two stripes of a picture of this width, the columns all there, tiles let go."""
+        """Two stripes of every band of a picture of this width, as it is written; tiles let go."""
         with PeakMemory(self.device) as memory:
             renderer = Renderer(self.generator, seed=0, dtype=self.dtype, keep=None)
             drawer = renderer.drawer(size=size)
             pixels = 0
-            for top in range(0, min(2 * STRIPE, size), STRIPE):
-                for left in range(0, size, STRIPE):
-                    part = creps.Tile(top, left, STRIPE, min(STRIPE, size - left))
-                    for tile, _ in drawer.tiles(part):
+            chunks = plan(size, size, DEFAULT_CHUNK)
+            for index in chunks.in_bands(BAND):
+                if chunks[index].top < 2 * DEFAULT_CHUNK:
+                    for tile, _ in drawer.tiles(chunks[index]):
                         pixels += tile.height * tile.width
         return {"peak_extra_mb": round(memory.added / 1e6, 1), "megapixels_drawn": pixels / 1e6}
 

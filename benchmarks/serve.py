@@ -10,8 +10,8 @@ A server of its own in a fresh process and an empty folder, then one JSON line a
 - warm: tiles of that picture that were never drawn, one after the other;
 - cached: the same tiles again, from disk;
 - clients: that many visitors at once, each on a way of its own in one of eight pictures; some of
-  their tiles were seen before, by themselves or others. Milliseconds of the middle and of the slowest
-  twentieth, tiles a second, and how many were sent away (503);
+  their tiles were seen before, by themselves or others. Milliseconds that half of the answers and
+  that 95 % took at most, tiles a second, and how many were sent away (503);
 - hostile: random and malformed requests: how they were answered, and the memory before, half way
   and after.
 

@@ -1,4 +1,4 @@
-"""A generator that paints the picture of the IIIF validator: ten by ten squares of known colours."""
+"""A generator that paints the picture of the IIIF validator: 10 x 10 squares of known colours."""
 
 from __future__ import annotations
 

@@ -63,6 +63,7 @@ PUBLIC_NAMES = {
     "render_tiles",
     "save",
     "save_pretrained",
+    "view",
 }
 
 # Methods whose arguments a library we inherit from has laid down.

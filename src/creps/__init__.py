@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from creps.rendering.latents import latents
     from creps.rendering.renderer import Renderer, render, render_tiles
     from creps.rendering.tiles import Tile
+    from creps.serving.notebook import view
 
 __version__ = "0.1.0"
 
@@ -41,6 +42,7 @@ _HOMES = {
     "render_tiles": "creps.rendering.renderer",
     "save": "creps.checkpoints.native",
     "save_pretrained": "creps.checkpoints.hub",
+    "view": "creps.serving.notebook",
 }
 """Public names and the modules they live in; a name's module is imported when it is first used,
 so that `creps --help` does not wait for torch."""
@@ -60,6 +62,7 @@ __all__ = [
     "render_tiles",
     "save",
     "save_pretrained",
+    "view",
 ]
 
 

@@ -57,6 +57,7 @@ def demo(
     _zoom(generator, model, portraits, out, seed=seed, truncation=truncation)
     _consistency(generator, truncation=truncation)
     typer.echo(f"done in {time.perf_counter() - started:.0f} s; look at {out / 'zoom.png'} first")
+    typer.echo("to walk into pictures: creps serve, then open http://127.0.0.1:8000/")
 
 
 def _sheet(generator: Generator, model: str, out: Path, *, truncation: float) -> None:

@@ -28,10 +28,10 @@ TOLERANCE = 0.5 / 255
 """Largest error at the probes, as a share of the range of colours (they span 2: [-1, 1]): half a
 grey level of an 8-bit picture. A whole picture has more pixels than there are probes, and a few
 larger errors: this keeps them below one grey level."""
-COARSEST, FINEST_START = 1024, 2048
+COARSEST, FINEST_START = 1024, 4096
 """Nodes a plane unit in the first trial: the second number where lines are cheap. Trained models
 have rare errors far above the usual ones, which probes can miss; there, more nodes cost little."""
-START_FLOPS = 20e9
+START_FLOPS = 24e9
 """Arithmetic for a plane unit of both tables up to which lines are cheap."""
 DENSEST = 8192
 """Nodes a plane unit at most: 56 MiB with the 512 preset."""

@@ -19,9 +19,9 @@ LINES_KEPT = 2**28
 """Bytes of lines kept for many pictures of one latent: 131,072 of the packaged model, 37,449 of the
 512 preset."""
 
-COLUMNS_KEPT = 2**25
-"""Bytes of column lines kept for one picture: 4,681 columns of the 512 preset. Big pictures are
-filled in bands of 4,096 columns; lines that do not fit are computed again for every stripe of 512
+COLUMNS_KEPT = 2**24
+"""Bytes of column lines kept for one picture: 2,340 columns of the 512 preset. Big pictures are
+filled in bands of 2,048 columns; lines that do not fit are computed again for every stripe of 512
 rows, which there takes as long as the pixels of 480 rows."""
 
 
@@ -130,11 +130,13 @@ class LineStore:
 
     Args:
         prepared: a network for one latent.
-        keep: bytes of lines kept beside those asked for last; those not used for longest go.
+        keep: bytes of lines kept; those not used for longest go, those asked for last stay.
     """
 
     def __init__(self, prepared: Prepared, *, keep: int = LINES_KEPT) -> None:
         self._prepared, self._keep = prepared, keep
+        channels = prepared.num_levels * prepared.line_channels
+        self._line_bytes = channels * prepared.thickness * prepared.dtype.itemsize
         self._kept: dict[tuple[Axis, bytes], Tensor] = {}  # used last, last
         self._lock = threading.Lock()
 
@@ -151,7 +153,8 @@ class LineStore:
             if key in self._kept:
                 self._kept[key] = self._kept.pop(key)
                 return self._kept[key]
-            while self._kept and self._held() > self._keep:
+            needed = self._line_bytes * len(coords)
+            while self._kept and self._held() + needed > self._keep:
                 self._kept.pop(next(iter(self._kept)))
             self._kept[key] = prepared_lines(self._prepared, coords, axis)
             return self._kept[key]
