@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import cache
 from typing import TypeVar
 
 import torch
@@ -36,7 +38,7 @@ def map_in_order(
         yield from map(job, items)
         return
     threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+    pool = _pool(os.getpid(), workers)
     pending: deque[Future[Result]] = deque()
     try:
         for item in items:
@@ -46,5 +48,13 @@ def map_in_order(
         while pending:
             yield pending.popleft().result()
     finally:
-        pool.shutdown(cancel_futures=True)
+        for future in pending:
+            future.cancel()
+        wait(pending)
         torch.set_num_threads(threads)  # the workers' choice also becomes that of threads to come
+
+
+@cache
+def _pool(process: int, workers: int) -> ThreadPoolExecutor:
+    """The threads of a process, kept for the next jobs: each new one would touch fresh memory."""
+    return ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
