@@ -25,9 +25,9 @@ def in_memory(generators: dict[str, Generator], **settings: Any) -> Iterator[Tes
 
 
 @contextmanager
-def on_loopback(app: Starlette, settings: ServeSettings) -> Iterator[int]:
-    """The port of a server that really listens, in a thread of its own."""
-    listener = listening("127.0.0.1", 0)
+def on_loopback(app: Starlette, settings: ServeSettings, *, port: int = 0) -> Iterator[int]:
+    """The port of a server that really listens, in a thread of its own; 0: any that is free."""
+    listener = listening("127.0.0.1", port)
     server = uvicorn.Server(server_config(app, settings=settings))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

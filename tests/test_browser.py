@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
@@ -16,102 +15,28 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from browsing import CHROMIUM, DRIVER, browser, complaints, rest, seen, show_on, wait
+from browsing import CHROMIUM, DRIVER, rest, seen, show_on, wait
 from creps.rendering.renderer import render
-from creps.serving.app import build_app
-from creps.serving.settings import Limits, ServeSettings
 from creps.serving.sites import SiteSettings, write_site
-from served import on_loopback
 from tiny_creps import tiny_creps
+from visiting import (
+    address,
+    assert_alike,
+    assert_says,
+    click,
+    drawn,
+    press,
+    set_slider,
+    visit,
+)
 
 pytest.importorskip("selenium", reason="the extra dev has it")
 pytestmark = pytest.mark.skipif(
     not (CHROMIUM and DRIVER), reason="needs Chromium: apt-get install chromium chromium-driver"
 )
+pytest_plugins = ["viewer_page"]
 
-WIDTH, HEIGHT = 900, 620
-LIMITS = Limits(pixels=2**20, side=2048)
-"""Larger pictures are jobs."""
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    models = {"tiny": tiny_creps(), "kinds": tiny_creps(label_dim=3)}
-    models["tiny"].record = {"credits": "Drawn by Nobody\nhttps://example.org", "license": "CC0"}
-    settings = ServeSettings(workers=2, limits=LIMITS, jobs=tmp_path_factory.mktemp("jobs"))
-    with on_loopback(build_app(models, settings=settings), settings) as port:
-        yield f"http://127.0.0.1:{port}"
-
-
-@pytest.fixture(scope="module")
-def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with browser(tmp_path_factory.mktemp("browser")) as driver:
-        yield driver
-
-
-@pytest.fixture
-def page(window: Any) -> Iterator[Any]:
-    """A browser whose console stays empty, and that asks no other host."""
-    show_on(window, width=WIDTH, height=HEIGHT)
-    yield window
-    assert complaints(window) == []
-    window.execute_script("localStorage.clear()")
-
-
-def visit(page: Any, server: str, link: str = "") -> None:
-    """Open the viewer anew."""
-    page.get("about:blank")
-    page.get(f"{server}/{link}")
-    rest(page)
-
-
-def click(page: Any, selector: str) -> None:
-    page.find_element("css selector", selector).click()
-
-
-def set_slider(page: Any, name: str, value: float) -> None:
-    script = """
-        const slider = document.getElementById(arguments[0]);
-        slider.value = arguments[1];
-        slider.dispatchEvent(new Event('input', { bubbles: true }));
-    """
-    page.execute_script(script, name, value)
-
-
-def press(page: Any, *keys: str) -> None:
-    page.find_element("css selector", "#stage .openseadragon-canvas").send_keys(*keys)
-
-
-def address(page: Any) -> dict[str, str]:
-    """The parts of the link to this view; the picture is called `id`."""
-    rest(page)
-    picture, *words = page.execute_script("return location.hash").removeprefix("#").split("&")
-    return {"id": picture, **dict(word.split("=", 1) for word in words)}
-
-
-def assert_says(page: Any, part: str, value: str) -> None:
-    """The address follows within a while, however busy the machine is."""
-    wait(lambda: address(page).get(part) == value, f"an address with {part} {value}")
-
-
-def drawn(server: str, picture: str, shape: tuple[int, ...], **view: float) -> np.ndarray:
-    """What the server draws of a view: the centre y, x and the span of the shorter side."""
-    height, width = shape[:2]
-    unit = view.get("span", 1.0) / min(height, width)
-    y, x = view.get("y", 0.5), view.get("x", 0.5)
-    edges = y - height * unit / 2, x - width * unit / 2, y + height * unit / 2, x + width * unit / 2
-    words = f"window={','.join(map(repr, edges))}&height={height}&width={width}&format=png"
-    words += f"&rotation={view.get('turn', 0)}&mirror={view.get('mirror', 0)}"
-    with urlopen(f"{server}/view/{quote(picture)}?{words}") as answer:
-        return np.asarray(Image.open(BytesIO(answer.read())).convert("RGB"))
-
-
-def assert_alike(shown: np.ndarray, expected: np.ndarray) -> None:
-    """The same picture, but for JPEG tiles, their scaling, and what lies above the picture."""
-    assert shown.shape == expected.shape
-    difference = np.abs(shown.astype(int) - expected)
-    contrast = expected.std() + 1e-9
-    assert difference.mean() < max(0.12 * contrast, 2.0), (difference.mean(), contrast)
+WIDTH, HEIGHT = 900, 620  # of the page
 
 
 def test_the_picture_fills_the_room(page: Any, server: str) -> None:
@@ -253,7 +178,7 @@ def test_two_models_side_by_side(page: Any, server: str) -> None:
 def test_a_link_restores_exactly_this_view(page: Any, server: str) -> None:
     link = (
         "#tiny:7..2@0.3+5:1-2;t=0.6&at=0.41234,0.56789&span=0.05&turn=340&mirror=1"
-        "&with=bicubic&layout=curtain&split=0.70"
+        "&with=bicubic&layout=curtain&split=0.7"
     )
     visit(page, server, link)
     rest(page)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import fields
@@ -15,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from creps import files
 from creps.checkpoints import packaged
-from creps.checkpoints.native import load, read_record, save, summarize, write_tensors
+from creps.checkpoints.native import load, save, summarize, write_tensors
 from creps.coordinates import AxisGrid
 from creps.errors import CheckpointError, CrepsError, UsageError
 from creps.networks.base import Generator, build_generator, describe_generator
@@ -50,7 +51,7 @@ def test_a_saved_model_draws_the_same_bits(tmp_path: Path, generator: Generator,
     loaded = load(tmp_path / name)
     assert describe_generator(loaded) == describe_generator(generator)
     assert loaded.record == RECORD
-    assert read_record(tmp_path / name) == RECORD
+    assert summarize(tmp_path / name).document.record == RECORD
     assert torch.equal(picture(loaded), picture(generator))
 
 
@@ -114,7 +115,7 @@ def test_a_record_stays_with_a_model_that_is_saved_again(
 ) -> None:
     save(generator, tmp_path / "a", record=RECORD)
     save(load(tmp_path / "a"), tmp_path / "b")
-    assert read_record(tmp_path / "b") == RECORD
+    assert summarize(tmp_path / "b").document.record == RECORD
 
 
 def test_a_summary_needs_no_weights(tmp_path: Path, generator: Generator) -> None:
@@ -124,6 +125,34 @@ def test_a_summary_needs_no_weights(tmp_path: Path, generator: Generator) -> Non
     assert summary.stored_as == "F16"
     assert summary.file_bytes == summary.path.stat().st_size
     assert summary.document.config["resolution"] == 8
+
+
+def test_the_config_beside_the_weights_knows_their_sum(
+    tmp_path: Path, generator: Generator
+) -> None:
+    for folder, record in (("new", RECORD), ("new", {"steps": 2}), ("other", RECORD)):
+        save(generator, tmp_path / folder, record=record)
+        path = tmp_path / folder / "model.safetensors"
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        beside = json.loads((tmp_path / folder / "config.json").read_text())
+        assert beside["weights_sha256"] == digest
+        assert summarize(tmp_path / folder).document.weights_sha256 == digest
+    (tmp_path / "new" / "config.json").unlink()
+    assert summarize(tmp_path / "new").document.weights_sha256 is None
+
+
+@pytest.mark.parametrize("value", [None, 7, "0" * 64])
+def test_a_model_loads_whatever_sum_its_config_tells(
+    tmp_path: Path, generator: Generator, value: Any
+) -> None:
+    save(generator, tmp_path / "m", record=RECORD)
+    config = tmp_path / "m" / "config.json"
+    document = json.loads(config.read_text())
+    config.write_text(json.dumps(document | {"weights_sha256": value}))
+    assert load(tmp_path / "m").record == RECORD
+    del document["weights_sha256"]  # as older versions wrote it
+    config.write_text(json.dumps(document))
+    assert summarize(tmp_path / "m").document.weights_sha256 is None
 
 
 def test_saving_over_a_model_replaces_it_and_leaves_other_files(

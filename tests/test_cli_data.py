@@ -77,6 +77,9 @@ def test_a_check_of_a_set_with_faults_fails_and_names_them(tmp_path):
     (tmp_path / "c.png").write_bytes(b"nothing")
     result = RUN.invoke(data_app, ["check", str(tmp_path)])
     assert result.exit_code == 1
+    assert "1 broken file:" in result.stdout
+    assert "1 group of equal pictures:" in result.stdout
+    assert "No groups of pictures that look alike" in result.stdout
     assert "a.png  =  b.png" in result.stdout
     assert "c.png" in result.stdout
     asked = RUN.invoke(data_app, ["check", str(tmp_path), "--json"])

@@ -50,6 +50,7 @@ def test_info_says_what_a_model_is(model: Path) -> None:
         assert words in shown
     assert any("classes" in line and "7" in line for line in lines)
     assert any("training.steps" in line and "3" in line for line in lines)
+    assert any("SHA-256" in line for line in lines)
     assert any("training.data" in line and "a, b" in line for line in lines)
 
 
@@ -80,6 +81,8 @@ def test_convert_writes_a_model_and_its_sum(tmp_path: Path) -> None:
     assert str(out) in result.stdout
     assert digest in result.stdout
     assert "licence" in result.stdout
+    assert digest in (out / "config.json").read_text()
+    assert json.loads(run("info", out, "--json").stdout)["weights_sha256"] == digest
     assert load(out).record["source"]["network"] == "G_ema"
 
 

@@ -330,3 +330,15 @@ def test_long_work_tells_a_log_file_how_far_it_is(capsys, monkeypatch) -> None:
         told(0, 4_000_000)
         told(1_000_000, 4_000_000)
     assert capsys.readouterr().err.startswith("rendering: 25%, ")
+
+
+def test_work_without_a_unit_tells_no_pace(capsys, monkeypatch) -> None:
+    monkeypatch.setattr("creps.cli.progress.LOG_EVERY", 0)
+    for unit, facts in ((None, 2), ("steps", 3)):
+        with report("measuring", unit=unit, per_unit=1) as told:
+            told(0.0, 10.0)
+            told(2.5, 10.0)
+        said = capsys.readouterr().err
+        assert said.startswith("measuring: 25%, ")
+        assert said.count(",") == facts - 1
+        assert ("/s" in said) == (unit is not None)

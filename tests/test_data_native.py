@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from creps.coordinates import Canvas
 from creps.data import open_images
-from creps.data.native import NativePatches, Scales, draw_windows, load_patches, patch_batch
+from creps.data.native import NativePatches, Scales, draw_patches, load_patches, patch_batch
 from creps.data.patches import Batch, take_window
 from creps.errors import DataError, GridError
 from image_files import noise, png
@@ -59,7 +59,9 @@ def test_windows_lie_on_the_plane_and_never_ask_for_more_than_the_image_has(
 ):
     patches = NativePatches(source, size=(6, 8), wrap=wrap)
     scales = Scales(base_share=0.25, spread="log" if log else "uniform")
-    for image, window in enumerate(draw_windows(patches, range(5), scales, seed=seed, step=step)):
+    drawn = draw_patches(patches, range(5), scales, seed=seed, step=step)
+    for asked, (image, window) in enumerate(drawn):
+        assert image == asked or min(source.size(asked)) * 8 <= 16 * 6  # a small one gave way
         y0, x0, y1, x1 = window
         rows, columns = source.size(image)
         assert 0 <= y0 < y1 <= 1 + 1e-9
@@ -73,7 +75,7 @@ def test_windows_lie_on_the_plane_and_never_ask_for_more_than_the_image_has(
 
 def test_half_of_the_windows_show_the_whole(source):
     patches = NativePatches(source, size=4)
-    windows = [draw_windows(patches, [4], Scales(), seed=0, step=step)[0] for step in range(400)]
+    windows = [draw_patches(patches, [4], Scales(), seed=0, step=step)[0][1] for step in range(400)]
     whole = np.mean([window == (0, 0, 1, 1) for window in windows])
     assert whole == pytest.approx(0.5, abs=0.1)
     sides = np.array([1 / (y1 - y0) for y0, _, y1, _ in windows if y1 - y0 < 1])
@@ -81,11 +83,48 @@ def test_half_of_the_windows_show_the_whole(source):
     assert sides.mean() == pytest.approx(8.5, abs=1)  # uniform from 1 to 16
 
 
-def test_groups_share_a_window_that_the_smallest_can_give(source):
+def test_groups_share_a_window_that_all_its_pictures_can_give(source):
     patches = NativePatches(source, size=8)
-    windows = draw_windows(patches, [4, 2, 0, 1], Scales(base_share=0, group=2), seed=1, step=0)
-    assert windows[0] == windows[1] != windows[2] == windows[3]
-    assert (windows[0][2] - windows[0][0]) * 16 >= 8
+    scales = Scales(base_share=0, group=2)
+    for step in range(40):
+        drawn = draw_patches(patches, [4, 2, 0, 1], scales, seed=1, step=step)
+        images, windows = zip(*drawn, strict=True)
+        assert windows[0] == windows[1] != windows[2] == windows[3]
+        assert images[0] == 4  # the first gives the window
+        for image, (y0, _, y1, _) in drawn:
+            assert (y1 - y0) * min(source.size(image)) >= 8 - 1e-6
+
+
+def test_patches_are_cut_from_the_large_pictures_however_rare_they_are(tmp_path):
+    for k in range(40):
+        side = 32 if k in (7, 21) else 8
+        (tmp_path / f"{k:02d}.png").write_bytes(png(noise(side, side, seed=k)))
+    patches = NativePatches(open_images(tmp_path), size=8, mirror=True)
+    scales, cut, whole = Scales(group=4), [], []
+    for step in range(60):
+        members = [(8 * step + k) % 80 for k in range(8)]
+        for asked, (image, (y0, _, y1, _)) in zip(
+            members, draw_patches(patches, members, scales, seed=0, step=step), strict=True
+        ):
+            (cut if y1 - y0 < 1 else whole).append((asked, image))
+    assert len(cut) == pytest.approx(len(whole), rel=0.3)
+    assert {image % 40 for _, image in cut} == {7, 21}
+    assert all((asked < 40) == (image < 40) for asked, image in cut)  # mirrored stays mirrored
+    assert all(asked == image for asked, image in whole)
+
+
+@pytest.mark.parametrize("spread", ["uniform", "log"])
+def test_magnifications_lie_in_the_range_asked_for(source, spread):
+    patches = NativePatches(source, size=4)
+    scales = Scales(base_share=0, smallest=6, largest=9, spread=spread)
+    drawn = [draw_patches(patches, [1], scales, seed=0, step=k)[0] for k in range(200)]
+    times = np.array([1 / (y1 - y0) for _, (y0, _, y1, _) in drawn])
+    assert times.min() == pytest.approx(6, abs=0.1)
+    assert times.max() == pytest.approx(8, abs=0.1)  # image 1 has no more: it leads
+    with pytest.raises(DataError, match="no picture is 17 times as large as a patch"):
+        draw_patches(patches, [1], Scales(smallest=17), seed=0, step=0)
+    with pytest.raises(DataError, match="magnifications from 3 to 2: expected at least 1"):
+        Scales(smallest=3, largest=2)
 
 
 def _batches(source, first_step, count, **options):

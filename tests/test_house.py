@@ -31,6 +31,7 @@ FLOORS = (
     {"checkpoints", "rendering"},
     {"metrics", "serving"},
     {"training"},
+    {"experiments"},
     {"cli"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

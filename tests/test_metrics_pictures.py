@@ -14,7 +14,6 @@ from creps.coordinates import Canvas
 from creps.errors import DataError, UsageError
 from creps.metrics.evaluation.models import draw, hold, picture
 from creps.metrics.evaluation.pictures import (
-    EnlargedPictures,
     ModelPatches,
     ModelPictures,
     PatchPlan,
@@ -22,6 +21,7 @@ from creps.metrics.evaluation.pictures import (
     RealPictures,
 )
 from creps.metrics.evaluation.realities import Images, Portraits, open_reality
+from creps.metrics.evaluation.resampled import Filter, ResampledPatches, ResampledPictures
 from creps.rendering.renderer import render, to_uint8
 from creps.rendering.tiles import Tile
 from smooth_model import SmoothModel
@@ -132,12 +132,30 @@ def test_portraits_exist_at_any_size_and_patches_show_them() -> None:
     assert np.abs(whole[100:140, 90:140].astype(int) - patch).mean() < 0.5
 
 
-def test_enlarged_samples_keep_their_mean() -> None:
-    model = hold(SmoothModel())
-    small = ModelPictures(model=model, size=(16, 16))
-    found = EnlargedPictures(small=small, size=(48, 48)).picture(0)
-    assert found.shape == (48, 48, 3)
-    assert found.mean() == pytest.approx(small.picture(0).mean(), abs=1)
+@pytest.mark.parametrize("how", ["lanczos", "bicubic"])
+@pytest.mark.parametrize("size", [(48, 56), (8, 10)])
+def test_resampled_samples_keep_their_mean(how: Filter, size: tuple[int, int]) -> None:
+    drawn = ModelPictures(model=hold(SmoothModel()), size=(16, 16))
+    pictures = ResampledPictures(drawn=drawn, size=size, how=how)
+    assert pictures.picture(0).shape == (*size, 3)
+    assert pictures.picture(0).mean() == pytest.approx(drawn.picture(0).mean(), abs=1)
+    other = ResampledPictures(
+        drawn=drawn, size=size, how="lanczos" if how == "bicubic" else "bicubic"
+    )
+    assert pictures.identity() != other.identity()
+
+
+def test_resampled_patches_are_parts_of_resampled_samples(tmp_path: Path) -> None:
+    real = images(folder(tmp_path, [(40, 50)]))
+    drawn = ModelPictures(model=hold(SmoothModel()), size=(16, 16))
+    where = PatchPlan(real=real, side=10, smallest=12, largest=40, frame=(16, 16))
+    patches = ResampledPatches(drawn=drawn, plan=where)
+    for index in range(3):
+        (height, width), tile = where.place(index).shape, where.place(index).tile
+        whole = ResampledPictures(drawn=drawn, size=(height, width)).picture(index)
+        expected = whole[tile.top : tile.top + 10, tile.left : tile.left + 10]
+        np.testing.assert_array_equal(patches.picture(index), expected)
+    assert patches.size == (10, 10)
 
 
 def test_sets_are_told_apart_and_travel(tmp_path: Path) -> None:

@@ -12,12 +12,12 @@ from creps.coordinates import Canvas
 from creps.errors import UsageError
 from creps.networks.base import Generator
 from creps.networks.creps import Creps
-from creps.rendering.styling.field_drawing import field_drawer
+from creps.rendering.styling.field_drawing import FieldDrawer
 from creps.rendering.styling.style_fields import (
     Frame,
     StyleField,
-    is_periodic,
     panorama,
+    wrap_period,
 )
 from creps.rendering.styling.style_weights import Gradient, Radial, Stripes
 from creps.rendering.tiles import Tile, plan
@@ -33,7 +33,7 @@ def network() -> Creps:
 
 def drawn(network: Creps, field: StyleField, canvas: Canvas, *, tile: int = 99) -> Tensor:
     """The whole picture (C, H, W), drawn in tiles, the last one first."""
-    draw = field_drawer(network, field, canvas)
+    draw = FieldDrawer(network, field, canvas).painter()
     picture = torch.full((3, canvas.height, canvas.width), torch.nan, dtype=torch.float64)
     for part in reversed(plan(canvas.height, canvas.width, tile)):
         picture[:, part.rows, part.columns] = draw(part)[0]
@@ -159,7 +159,7 @@ def test_weights_are_checked(network: Creps) -> None:
     for value in (0.6, -0.5, float("nan")):
         field = StyleField(styles, lambda p, v=value: torch.full((2, len(p)), v))
         with pytest.raises(UsageError, match="expected 0 or more, and the sum 1"):
-            field_drawer(network, field, canvas)(Tile(0, 0, 2, 3))
+            FieldDrawer(network, field, canvas).painter()(Tile(0, 0, 2, 3))
     with pytest.raises(UsageError, match=r"weights of shape \(3, 6\): expected \(2, 6\)"):
         drawn(network, StyleField(styles, Gradient(3)), canvas)
 
@@ -180,17 +180,17 @@ def test_a_network_without_lines_says_so() -> None:
     dense = tiny_creps(composition="dense")
     field = StyleField(random_styles(dense, 2), Gradient(2))
     with pytest.raises(UsageError, match="cannot mix styles in a picture"):
-        field_drawer(dense, field, Canvas(2, 3))
+        FieldDrawer(dense, field, Canvas(2, 3))
 
 
 # Wrapping
 
 
 def test_whole_frequencies_wrap(network: Creps) -> None:
-    assert not is_periodic(network)
+    assert wrap_period(network) == 0
     whole = tiny_creps()
     whole.input.frequencies.round_()
-    assert is_periodic(whole)
+    assert wrap_period(whole) == 1
     styles = random_styles(whole, 1)
     here, next_door = (Canvas(4, 6, (0, x, 1, x + 1)).grid() for x in (0, 1))
     torch.testing.assert_close(whole.synthesize(styles, here), whole.synthesize(styles, next_door))
@@ -199,13 +199,13 @@ def test_whole_frequencies_wrap(network: Creps) -> None:
 def test_only_frequencies_along_x_count() -> None:
     dense = tiny_creps(composition="dense")
     dense.input.frequencies[:, 1].round_()
-    assert is_periodic(dense)
+    assert wrap_period(dense) == 1
     dense.input.frequencies[:, 1] += 0.1
-    assert not is_periodic(dense)
+    assert wrap_period(dense) == 0
 
 
 def test_a_network_without_frequencies_does_not_wrap(network: Creps) -> None:
     class Other(Generator):
         synthesize = Creps.synthesize
 
-    assert not is_periodic(Other())
+    assert wrap_period(Other()) == 0

@@ -1,15 +1,13 @@
-"""Tiles cover a canvas exactly once, in order; jobs keep their order too."""
+"""Tiles cover a canvas exactly once, in order."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from creps.errors import GridError
-from creps.rendering.drawing.workers import map_in_order
 from creps.rendering.tiles import plan
 
 sides = st.integers(1, 40)
@@ -52,40 +50,6 @@ def test_the_plan_of_a_gigapixel_canvas_costs_nothing() -> None:
 def test_sizes_below_one_are_refused(sizes) -> None:
     with pytest.raises(GridError, match="at least 1 pixel"):
         plan(*sizes)
-
-
-@pytest.mark.parametrize("workers", [1, 3])
-def test_jobs_side_by_side_keep_their_order(workers) -> None:
-    assert list(map_in_order(lambda n: n * n, range(50), workers=workers)) == [
-        n * n for n in range(50)
-    ]
-
-
-def test_a_job_that_fails_says_so_and_leaves_torch_as_it_was() -> None:
-    before = torch.get_num_threads()
-
-    def job(number: int) -> int:
-        if number == 7:
-            raise GridError("seven")
-        return number
-
-    results = map_in_order(job, range(50), workers=2)
-    with pytest.raises(GridError, match="seven"):
-        list(results)
-    assert torch.get_num_threads() == before
-
-
-def test_results_do_not_pile_up() -> None:
-    started: list[int] = []
-
-    def job(number: int) -> int:
-        started.append(number)
-        return number
-
-    results = map_in_order(job, range(1000), workers=2)
-    next(results)
-    results.close()
-    assert len(started) <= 6
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 9), st.integers(1, 60))

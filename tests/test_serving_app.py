@@ -329,6 +329,20 @@ def test_a_token_keeps_others_out() -> None:
         assert client.get("/api/models").status_code == 200  # by the cookie
 
 
+def test_people_without_the_token_are_asked_for_it() -> None:
+    with in_memory({"tiny": tiny_creps()}, token="long-secret") as client:
+        door = client.get("/", headers={"Accept": "text/html,*/*"})
+        assert door.status_code == 401
+        assert door.headers["content-type"].startswith("text/html")
+        assert '<form method="get"' in door.text
+        assert 'name="token"' in door.text
+        assert "tiny" not in door.text
+        told = '<p role="alert">That is not the token'
+        assert told not in door.text
+        assert told in client.get("/?token=wrong", headers={"Accept": "text/html"}).text
+        assert client.get("/").json()["error"]  # to programs, as everywhere
+
+
 def test_health_and_metrics(client: TestClient) -> None:
     assert client.get("/health").json()["status"] == "ok"
     client.get("/plane/tiny:3/0/0_0.jpg")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -233,3 +234,39 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert "secret" not in job.document()["error"]
     finally:
         work.close()
+
+
+def test_servers_that_share_a_folder_make_the_same_file(tmp_path: Path) -> None:
+    """Each knows its own jobs only; the same picture asked of both is whole, and there for both."""
+    models, body = {"tiny": tiny_creps()}, BODY | {"height": 300, "width": 400}
+    with (
+        in_memory(models, jobs=tmp_path, limits=LIMITS) as one,
+        in_memory(models, jobs=tmp_path, limits=LIMITS) as other,
+    ):
+        numbers = [each.post("/api/jobs", json=body).json()["job"] for each in (one, other)]
+        assert numbers[0] != numbers[1]
+        assert other.get(f"/api/jobs/{numbers[0]}").status_code == 404
+        files = []
+        for each, number in zip((one, other), numbers, strict=True):
+            job = finished(each, number)
+            assert (job["state"], job["error"]) == ("done", None)
+            files.append(each.get("/" + job["file"]).content)
+    assert files[0] == files[1]
+    assert Image.open(BytesIO(files[0])).size == (400, 300)
+
+
+def test_room_is_made_of_what_was_written_longest_ago(tmp_path: Path) -> None:
+    """A folder that another server writes into is young, whenever it was made."""
+    busy, old = tmp_path / "busy.png.part.zarr", tmp_path / "old.png"
+    (busy / "c").mkdir(parents=True)
+    (busy / "c" / "chunk").write_bytes(bytes(60_000))
+    old.write_bytes(bytes(60_000))
+    os.utime(old, (2000, 2000))
+    os.utime(busy / "c", (1000, 1000))
+    os.utime(busy, (1000, 1000))
+    limits = Limits(job_pixels=2 * 10**6, jobs=2, job_bytes=100_000)
+    with in_memory({"tiny": tiny_creps()}, jobs=tmp_path, limits=limits) as client:
+        number = client.post("/api/jobs", json=BODY).json()["job"]
+        assert finished(client, number)["state"] == "done"
+    assert busy.exists()
+    assert not old.exists()

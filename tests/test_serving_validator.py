@@ -23,6 +23,17 @@ ALL_FEATURES = "3"
 """The highest level it knows: every feature and format that any level has."""
 REFERENCE_SIDE = 1000
 
+PATIENT = """
+import runpy, sys
+from iiif_validator import validator
+
+urlopen = validator.urlopen
+validator.urlopen = lambda request, timeout: urlopen(request, timeout=120)
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+"""Runs the validator, but on a busy machine it waits longer than its 5 seconds for an answer."""
+
 NOT_OURS = {
     "format_jp2": "runs on Python 2 only (urllib.urlopen); see test_every_format_is_what_it_says",
     "format_pdf": "the same",
@@ -56,7 +67,7 @@ def test_the_official_validator_passes_with_every_feature(monkeypatch: pytest.Mo
     with on_loopback(app, settings) as port:
         done = subprocess.run(
             [
-                *(sys.executable, str(VALIDATOR), "--server", f"127.0.0.1:{port}"),
+                *(sys.executable, "-c", PATIENT, str(VALIDATOR), "--server", f"127.0.0.1:{port}"),
                 *("--prefix", "iiif", "--identifier", "squares:0"),
                 *("--version", "3.0", "--level", ALL_FEATURES, "--verbose"),
             ],

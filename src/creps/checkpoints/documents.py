@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,20 @@ class Document:
         family: registered name of the generator family.
         config: fields of the family's config, as JSON types.
         record: free JSON: training, source, credits, license.
+        weights_sha256: of the weights file, as it was written; only `config.json` beside it can
+            say so, hence it does not count when two documents are compared.
     """
 
     family: str
     config: Mapping[str, Any]
     record: Mapping[str, Any]
+    weights_sha256: str | None = field(default=None, compare=False)
 
     def to_json(self) -> str:
         """The text of `config.json`."""
         document = {"format": FORMAT, "version": VERSION, **asdict(self)}
+        if self.weights_sha256 is None:
+            del document["weights_sha256"]
         return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
@@ -50,4 +55,10 @@ class Document:
         family, config, record = (values.get(key) for key in ("family", "config", "record"))
         if not isinstance(family, str) or not isinstance(config, dict):
             raise CheckpointError(f"{where}: family or config is missing")
-        return cls(family=family, config=config, record=record if isinstance(record, dict) else {})
+        weights = values.get("weights_sha256")
+        return cls(
+            family=family,
+            config=config,
+            record=record if isinstance(record, dict) else {},
+            weights_sha256=weights if isinstance(weights, str) else None,
+        )

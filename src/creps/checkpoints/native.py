@@ -1,14 +1,16 @@
 """Our model format: `model.safetensors` with `config.json`, or one file that carries the same JSON.
 
 The weights file is complete in itself: its metadata holds the document. In a directory
-`config.json` repeats it for people and for the Hub, and the two must agree.
+`config.json` repeats it for people and for the Hub, and the two must agree; it adds the SHA-256
+of the weights file.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +88,7 @@ def save(
     )
     try:
         text = document.to_json()
-        content = text.encode()
+        text.encode()  # refuses half of a surrogate pair
     except (TypeError, ValueError) as error:
         raise UsageError(f"the record of a model must be JSON: {error}") from None
     weights = to_safetensors(_stored(generator, dtype), {METADATA_KEY: text})
@@ -96,13 +98,19 @@ def save(
     elif path.is_dir():
         # Weights first: should the second step never come, they are still complete in themselves.
         write_atomically(path / WEIGHTS, weights)
-        write_atomically(path / CONFIG, content)
+        write_atomically(path / CONFIG, _beside(document, weights))
     elif path.exists():
         raise CheckpointError(
             f"{path} is a file: give a directory or a name ending in .safetensors"
         )
     else:
-        write_directory(path, {WEIGHTS: weights, CONFIG: content})
+        write_directory(path, {WEIGHTS: weights, CONFIG: _beside(document, weights)})
+
+
+def _beside(document: Document, weights: bytes) -> bytes:
+    """Content of `config.json` beside a weights file."""
+    digest = hashlib.sha256(weights).hexdigest()
+    return replace(document, weights_sha256=digest).to_json().encode()
 
 
 def load(path_or_name: str | os.PathLike[str]) -> Generator:
@@ -134,11 +142,6 @@ def load(path_or_name: str | os.PathLike[str]) -> Generator:
     fill(generator, tensors)
     generator.record = document.record
     return generator
-
-
-def read_record(path_or_name: str | os.PathLike[str]) -> dict[str, Any]:
-    """The record saved with a model (training, source, credits); see `load` for the argument."""
-    return dict(_document(_weights_file(path_or_name)).record)
 
 
 def summarize(path_or_name: str | os.PathLike[str]) -> ModelSummary:
@@ -221,12 +224,12 @@ def _document(weights: Path) -> Document:
     beside = None
     if weights.name == WEIGHTS and config.is_file():
         beside = Document.from_json(config.read_bytes(), config)
-    document = inside or beside
+    document = beside or inside
     if document is None:
         raise CheckpointError(
             f"{weights}: no creps model: it has no config, nor is {CONFIG} beside it"
         )
-    if beside not in (None, document):
+    if inside not in (None, document):
         raise CheckpointError(
             f"{config} does not belong to {WEIGHTS} beside it, from another save or edited: "
             f"remove {CONFIG} to go by what {WEIGHTS} holds"

@@ -172,16 +172,17 @@ def _print(report: Report) -> None:
         say(f"  {line}")
     shapes = sum(height != width for height, width in report.sizes)
     say(f"  {shapes:,} of {report.images:,} are not square\n")
-    _print_groups("broken files", [[name] for name in report.broken])
-    _print_groups("groups of equal pictures", report.same)
-    _print_groups("groups of pictures that look alike", report.similar)
+    _print_groups("broken file{s}", [[name] for name in report.broken])
+    _print_groups("group{s} of equal pictures", report.same)
+    _print_groups("group{s} of pictures that look alike", report.similar)
     _print_advice(report)
     if report.attribution:
         say(f"\nThe set asks for this credit: {report.attribution.splitlines()[0]} ...")
 
 
 def _print_groups(what: str, groups: list[list[str]], most: int = 8) -> None:
-    typer.echo(f"{len(groups) or 'No'} {what}{':' if groups else ''}")
+    counted = what.format(s="" if len(groups) == 1 else "s")
+    typer.echo(f"{len(groups) or 'No'} {counted}{':' if groups else ''}")
     for group in groups[:most]:
         typer.echo(f"  {'  =  '.join(group[:6])}{' ...' if len(group) > 6 else ''}")
     if len(groups) > most:
@@ -244,8 +245,12 @@ def _bar(what: str, total: int | None) -> Iterator[Callable[..., None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
+    console = Console(stderr=True)
     columns = (what, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    # Elsewhere than on a terminal, rich would leave an empty line behind.
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task("", total=total)
 
         def show(done: int, total: int | None = total) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -57,7 +59,8 @@ def demo(
     _zoom(generator, model, portraits, out, seed=seed, truncation=truncation)
     _consistency(generator, truncation=truncation)
     typer.echo(f"done in {time.perf_counter() - started:.0f} s; look at {out / 'zoom.png'} first")
-    typer.echo("to walk into pictures: creps serve, then open http://127.0.0.1:8000/")
+    command = "creps" if shutil.which("creps") else sys.argv[0]  # `make` calls .venv/bin/creps
+    typer.echo(f"to walk into pictures: {command} serve, then open http://127.0.0.1:8000/")
 
 
 def _sheet(generator: Generator, model: str, out: Path, *, truncation: float) -> None:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from creps.cli.generate import fingerprint
 from creps.cli.options import ComputeDevice, Dtype, Exact
 from creps.cli.parsing import parse_size, parse_supersample, parse_window
 from creps.cli.progress import FULL, report
@@ -237,6 +236,8 @@ def _refuse(order: Order, film: Film, script: list[Shot], size: tuple[int, int])
 def _settings(order: Order, scene: Scene, generator: Generator) -> dict[str, Any]:
     """What changes the pixels of a film; a render goes on only where all of it is the same."""
     from importlib.metadata import version
+
+    from creps.checkpoints.fingerprints import fingerprint
 
     settings = {
         "creps": version("creps"),

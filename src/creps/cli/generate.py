@@ -141,19 +141,6 @@ def settings_of(
     return {name: value for name, value in settings.items() if value is not None}
 
 
-def fingerprint(generator: Generator) -> str:
-    """Of the weights: a model's name does not tell one that was trained on from what it was."""
-    import hashlib
-
-    import torch
-
-    digest = hashlib.sha256()
-    for name, tensor in sorted(generator.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()[:16]
-
-
 def progress_bar(what: str) -> Progress:
     """The bar of a render, on stderr, gone when it is done; nothing where that is no terminal."""
     console = Console(stderr=True)

@@ -244,7 +244,7 @@ def diagnose(
     ref = _model(model)
     real = open_reality(data, channels=_channels(ref))
     pixels = None if size is None else parse_size(size)
-    with report("looking", unit="s", per_unit=1) as bar:
+    with report("looking", unit=None) as bar:
         found = look(
             ref,
             real,
@@ -253,7 +253,7 @@ def diagnose(
             seed=seed,
             cache=cache,
             workers=workers,
-            progress=lambda done, total: bar(round(done), round(total)),
+            progress=bar,
         )
     write_diagnosis(out, ref, found)
     console = Console()
@@ -333,14 +333,14 @@ def _evaluate(
     cache: Path | None,
     workers: int,
 ) -> Evaluation:
-    """Measure with a bar that shows the seconds of work done."""
+    """Measure behind a bar."""
     from creps.metrics.evaluation.evaluate import evaluate as measure
     from creps.metrics.evaluation.realities import open_reality
 
     real = (
         None if data is None else open_reality(data, channels=_channels(model), seed=protocol.seed)
     )
-    with report(f"measuring {Path(model.path).name}", unit="s", per_unit=1) as bar:
+    with report(f"measuring {Path(model.path).name}", unit=None) as bar:
         return measure(
             model,
             real,
@@ -348,7 +348,7 @@ def _evaluate(
             extractor=spec,
             cache=cache,
             workers=workers,
-            progress=lambda done, total: bar(round(done), round(total)),
+            progress=bar,
         )
 
 

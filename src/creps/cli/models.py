@@ -35,6 +35,7 @@ def info(
             "parameters": summary.parameters,
             "file_bytes": summary.file_bytes,
             "stored_as": summary.stored_as,
+            "weights_sha256": document.weights_sha256,
             "config": dict(document.config),
             "record": dict(document.record),
         }
@@ -124,6 +125,8 @@ def _facts(summary: ModelSummary) -> list[tuple[str, str]]:
         ("weights", f"{summary.file_bytes / 1e6:.1f} MB, {summary.stored_as}"),
         ("file", str(summary.path)),
     ]
+    if summary.document.weights_sha256 is not None:
+        rows.append(("its SHA-256", summary.document.weights_sha256))
     return rows + list(_record_rows(record, ""))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
-from creps.cli.generate import fingerprint, settings_of
+from creps.cli.generate import settings_of
 from creps.cli.progress import FULL, Report, report
 from creps.cli.viewing import View
 from creps.errors import CrepsError, UsageError
@@ -139,14 +139,14 @@ def write_job(job: Job) -> None:
 
 def _note_strange_styles(job: Job, generator: Generator) -> None:
     """Say which files of styles were made with other weights: the picture is another there."""
-    from creps.checkpoints.fingerprints import fingerprint as whole_fingerprint
+    from creps.checkpoints.fingerprints import fingerprint
     from creps.rendering.styling.styles import FileRecipe
 
     for recipe in job.recipes:
         if not isinstance(recipe, FileRecipe):
             continue
         _, record = recipe.base.read()
-        if record.get("weights") not in (None, whole_fingerprint(generator)):
+        if record.get("weights") not in (None, fingerprint(generator)):
             typer.echo(
                 f"note: {recipe.base} was found with other weights than {job.model} has now, "
                 "so this is not the picture it was found for",
@@ -246,6 +246,7 @@ def _styles(job: Job, generator: Generator) -> Tensor:
 
 def _settings(job: Job, work: _Work, request: RenderRequest) -> dict[str, Any]:
     """All that the pixels depend on; only where it is the same, unfinished work goes on."""
+    from creps.checkpoints.fingerprints import fingerprint
     from creps.rendering.styling.styles import FileRecipe
     from creps.rendering.warps.point_maps import PointMap
 

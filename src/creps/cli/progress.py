@@ -24,27 +24,30 @@ class Report:
         share: of the work, 0 to 1, as far as it was told.
     """
 
-    def __init__(self, bar: Progress, what: str, *, unit: str, per_unit: float) -> None:
+    def __init__(self, bar: Progress, what: str, *, unit: str | None, per_unit: float) -> None:
         self.share = 0.0
         self._bar, self._unit, self._per_unit = bar, unit, per_unit
         self._what = what
         self._task = bar.add_task(what, total=None, rate="")
-        self._first: int | None = None
+        self._first: float | None = None
         self._started = self._told = time.perf_counter()
 
-    def __call__(self, done: int, total: int) -> None:
+    def __call__(self, done: float, total: float) -> None:
         """Note that so much of all is there; the first call may tell of earlier work."""
         self.share = done / max(total, 1)
         now = time.perf_counter()
         if self._first is None:
             self._first, self._started = done, now
         pace = (done - self._first) / max(now - self._started, 1e-9)
-        rate = f"{pace / self._per_unit:.2f} {self._unit}/s" if done > self._first else ""
+        rate = ""
+        if self._unit is not None and pace:
+            rate = f"{pace / self._per_unit:.2f} {self._unit}/s"
         self._bar.update(self._task, completed=done, total=total, rate=rate)
         if self._bar.disable and now - self._told >= LOG_EVERY and pace:
             self._told = now
             left = (total - done) / pace / 60
-            self.say(f"{self._what}: {self.share:.0%}, {rate}, {left:.0f} min left")
+            facts = [f"{self.share:.0%}", *filter(None, [rate]), f"{left:.0f} min left"]
+            self.say(f"{self._what}: {', '.join(facts)}")
 
     def describe(self, what: str) -> None:
         """Name what is being done now."""
@@ -57,12 +60,13 @@ class Report:
 
 
 @contextmanager
-def report(what: str, *, unit: str = "MP", per_unit: float = 1e6) -> Iterator[Report]:
+def report(what: str, *, unit: str | None = "MP", per_unit: float = 1e6) -> Iterator[Report]:
     """Show on stderr how far the work of the block is; nothing of it stays.
 
     Args:
         what: is being done.
-        unit, per_unit: of the pace: so many of the things counted make one unit.
+        unit, per_unit: of the pace: so many of the things counted make one unit. None shows no
+            pace, where what is counted tells people nothing.
     Yields:
         a function of (done, total).
     """

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -37,6 +38,7 @@ Draw = tuple[int, Window]
 """Which picture, and which window of it."""
 
 _DRAW_TAG = 0x7A7C  # keeps the draws of windows apart from those of the order
+_ROUNDING = 1e-9  # of magnifications
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +48,15 @@ class Scales:
     base_share: float = 0.5
     """Share of the windows that show the whole picture ("base images": without them quality at the
     base resolution degrades, any-resolution GAN, section 3.2)."""
+    smallest: float = 1.0
+    """Smallest magnification s / p of the others (Table 12)."""
     largest: float | None = None
-    """Largest magnification s / p; None goes up to the native size of each image."""
+    """Largest magnification; None goes up to the native size of each image."""
     spread: Literal["uniform", "log"] = "uniform"
     """How magnification is drawn: uniform, as the paper draws s, or log-uniform."""
     group: int = 1
-    """Neighbours in a batch that share a window, limited by the smallest image of them: a generator
-    paints a window at a time, so larger groups cost it fewer calls."""
+    """Neighbours in a batch that share a window: a generator paints a window at a time, so larger
+    groups cost it fewer calls."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.base_share <= 1 or self.group < 1:
@@ -60,8 +64,11 @@ class Scales:
                 f"base_share {self.base_share}, group {self.group}: expected a share from 0 to 1 "
                 "and groups of at least 1"
             )
-        if self.largest is not None and self.largest < 1:
-            raise DataError(f"largest magnification {self.largest}: expected at least 1")
+        if self.smallest < 1 or (self.largest is not None and self.largest < self.smallest):
+            raise DataError(
+                f"magnifications from {self.smallest} to {self.largest}: expected at least 1, the "
+                "smaller one first"
+            )
 
 
 class NativePatches(Dataset[tuple[np.ndarray, int, int]]):
@@ -100,6 +107,7 @@ class NativePatches(Dataset[tuple[np.ndarray, int, int]]):
         self.size = size if isinstance(size, tuple) else (size, size)
         self.wrap, self.precise, self.places, self.keep = wrap, precise, places, keep
         self._kept: OrderedDict[int, np.ndarray[Any, Any]] = OrderedDict()
+        self._magnifications: NDArray[np.float64] | None = None
         check_frame(self.size)
         if places is not None and (len(places) != len(source) or mirror):
             raise DataError(
@@ -148,6 +156,13 @@ class NativePatches(Dataset[tuple[np.ndarray, int, int]]):
         rows = (bottom - top) / self.size[0]
         return max(1.0, rows if self.wrap else min(rows, (right - left) / self.size[1]))
 
+    def at_least(self, times: float) -> NDArray[np.int64]:
+        """The images whose `magnification` is so large, or a rounding error below."""
+        if self._magnifications is None:
+            every = range(len(self.source))
+            self._magnifications = np.array([self.magnification(k) for k in every])
+        return np.flatnonzero(self._magnifications >= times - _ROUNDING)
+
     def base_window(self, image: int) -> tuple[float, float]:
         """Height and width of an undistorted window at magnification 1: the whole, or a slice."""
         if not self.wrap:
@@ -172,22 +187,28 @@ class NativePatches(Dataset[tuple[np.ndarray, int, int]]):
         return centred_box((height, width), self.size)
 
 
-def draw_windows(
+def draw_patches(
     patches: NativePatches, indices: Sequence[int], scales: Scales, *, seed: int, step: int
-) -> list[Window]:
-    """A window for each picture of a batch; it depends on (seed, step) and the images' sizes alone.
+) -> list[Draw]:
+    """A window for each picture of a batch; depends on (seed, step) and the images' sizes alone.
+
+    A group takes the window that is drawn for its first picture. Pictures with too few pixels for
+    theirs give their place to larger ones: where few are large, as in sets of a low and a high
+    resolution, those few are all that patches are cut from, however rare they are (any-resolution
+    GAN, section 4), and the small ones show what is whole.
 
     Places are uniform among those that start on a pixel of the image, so that a patch at the
     native size shows the file's own pixels, not blends of them.
+
+    Raises:
+        DataError: if no image is large enough for the smallest magnification asked for.
     """
-    windows: list[Window] = []
+    draws: list[Draw] = []
     for first in range(0, len(indices), scales.group):
-        members = [k % len(patches.source) for k in indices[first : first + scales.group]]
-        limits = [patches.magnification(k) for k in members]
-        smallest = members[int(np.argmin(limits))]
+        members = list(indices[first : first + scales.group])
         random = np.random.default_rng([seed, step, first, _DRAW_TAG])
-        windows += [_draw(patches, smallest, min(limits), scales, random)] * len(members)
-    return windows
+        draws += _draw_group(patches, members, scales, random)
+    return draws
 
 
 def load_patches(
@@ -268,21 +289,48 @@ def _draws(
     order = shuffled_indices(len(patches), batch=batch, seed=seed, first_step=first_step)
     for step, indices in enumerate(order, first_step):
         if region is None:
-            windows = draw_windows(patches, indices, scales, seed=seed, step=step)
+            yield draw_patches(patches, indices, scales, seed=seed, step=step)
         else:
-            windows = [region(step).window] * len(indices)
-        yield list(zip(indices, windows, strict=True))
+            yield [(index, region(step).window) for index in indices]
 
 
-def _draw(
-    patches: NativePatches, image: int, limit: float, scales: Scales, random: np.random.Generator
-) -> Window:
+def _draw_group(
+    patches: NativePatches, members: list[int], scales: Scales, random: np.random.Generator
+) -> list[Draw]:
     chance, magnitude, *place = random.random(4)
-    if scales.largest is not None:
-        limit = min(limit, scales.largest)
-    times = 1.0
-    if chance >= scales.base_share and limit > 1:
-        times = limit**magnitude if scales.spread == "log" else 1 + (limit - 1) * magnitude
+    count, low, times = len(patches.source), scales.smallest, 1.0
+    large = patches.at_least(max(low, 1 + 2 * _ROUNDING))
+    if low > 1 and not len(large):
+        raise DataError(
+            f"no picture is {low:g} times as large as a patch: give larger ones, or ask for a "
+            "smaller magnification"
+        )
+    if chance >= scales.base_share and len(large):
+        members[0] = _one_of(large, members[0], count, random)
+        limit = max(low, patches.magnification(members[0] % count))
+        if scales.largest is not None:
+            limit = min(limit, scales.largest)
+        low = min(low, limit)
+        if scales.spread == "log":
+            times = low * (limit / low) ** magnitude
+        else:
+            times = low + (limit - low) * magnitude
+        enough = patches.at_least(times)
+        members[1:] = [_one_of(enough, member, count, random) for member in members[1:]]
+    window = _window(patches, members[0] % count, times, (place[0], place[1]))
+    return [(member, window) for member in members]
+
+
+def _one_of(wanted: NDArray[np.int64], member: int, count: int, random: np.random.Generator) -> int:
+    """A picture if it is one of those wanted, else one that is, mirrored likewise."""
+    place = int(np.searchsorted(wanted, member % count))
+    if place < len(wanted) and wanted[place] == member % count:
+        return member
+    return int(random.choice(wanted)) + member // count * count
+
+
+def _window(patches: NativePatches, image: int, times: float, place: tuple[float, float]) -> Window:
+    """The window of one image at a magnification, at a place from (0, 0) to (1, 1)."""
     base_height, base_width = patches.base_window(image)
     tall, wide = base_height / times, base_width / times
     rows, columns = patches.source.size(image)

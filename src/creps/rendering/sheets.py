@@ -71,8 +71,9 @@ def captioned_sheet(rows: Sequence[Sequence[Panel]], *, heading: str) -> Picture
         (H, W, 3) uint8.
     """
     height, width = rows[0][0].picture.shape[:2]
-    margin = max(width // 12, 16)
-    text = max(width // 20, 12)
+    side = min(height, width)  # wide pictures need no larger words
+    margin = max(side // 12, 16)
+    text = max(side // 20, 12)
     caption = 3 * text
     top = margin + 2 * text + margin // 2
     paper_size = (

@@ -28,7 +28,6 @@ class AnswerCache:
     def __init__(self, folder: Path, *, limit: int) -> None:
         self._folder, self._limit = folder, limit
         self._lock = threading.Lock()
-        self.hits = self.misses = 0
         folder.mkdir(parents=True, exist_ok=True)
         self.nbytes = sum(size for _, size, _ in self._files())
 
@@ -42,9 +41,7 @@ class AnswerCache:
             content = b""
         body = content[DIGEST:]
         if len(content) < DIGEST or content[:DIGEST] != _checksum(body):
-            self.misses += 1
             return None
-        self.hits += 1
         return body
 
     def put(self, key: str, body: bytes) -> None:

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from creps.serving.answers import OPEN_TO_ALL, error_response
 from creps.serving.gauges import Gauges
+from creps.serving.pages import door
 
 LONGEST_ADDRESS = 4096
 
@@ -104,7 +105,10 @@ class Guard:
         words = (given, self._bearer(headers), self._from_cookie(headers))
         if any(map(self._is_token, words)):
             return None
-        refusal = error_response("a token is needed: open /?token=...", 401)
+        if scope["path"] == "/" and "text/html" in headers.get("accept", ""):
+            refusal: Response = door(wrong=given != "")
+        else:
+            refusal = error_response("a token is needed: open /?token=...", 401)
         refusal.headers["WWW-Authenticate"] = "Bearer"
         return refusal
 

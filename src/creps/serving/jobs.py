@@ -290,8 +290,9 @@ def _bytes_in(place: Path) -> int:
 
 
 def _age(place: Path) -> float:
-    """When something was written last; what is gone is oldest."""
-    try:
-        return place.stat().st_mtime
-    except OSError:
-        return 0.0
+    """When something was written last, in a folder too; what is gone is oldest."""
+    times = [0.0]
+    for path in [place, *place.rglob("*")]:
+        with contextlib.suppress(OSError):
+            times.append(path.stat().st_mtime)
+    return max(times)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -31,7 +32,8 @@ MEDIA_TYPES = {
 }
 """Files of other kinds are not sent."""
 
-INDEX = "index.html"
+INDEX, DOOR = "index.html", "door.html"
+"""The viewer, and what asks for the token before it."""
 
 POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
@@ -53,6 +55,18 @@ def static_files() -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.suffix in MEDIA_TYPES
     }
+
+
+@cache
+def _door_page() -> bytes:
+    return (static_folder() / DOOR).read_bytes()
+
+
+def door(*, wrong: bool) -> Response:
+    """The page for visitors without the token, or with a wrong one."""
+    body = _door_page().replace(b" hidden>", b">") if wrong else _door_page()
+    headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
+    return Response(body, 401, headers=headers, media_type=MEDIA_TYPES[".html"])
 
 
 class Pages:

@@ -18,12 +18,10 @@ from creps.networks.convolutional.stylegan2 import STYLEGAN2_PRESETS
 from creps.networks.convolutional.stylegan3 import STYLEGAN3_PRESETS
 from creps.networks.discriminator import DiscriminatorConfig
 from creps.training.config import TrainConfig
-from creps.training.recipe import Recipe, relativistic
+from creps.training.recipe import Recipe, small_run
 from creps.training.schemes.settings import ConsistencySettings, TeacherSettings
 from creps.training.settings import DataSettings, LossSettings
 
-SMALL_IMAGES = 400_000
-"""As of `small-32`."""
 PAPER_PHASES = 25_000_000, 5_000_000
 """Pictures of the two phases: StyleGAN3's length, and that of the paper's variations (section
 4.2)."""
@@ -38,18 +36,8 @@ LAMBDA = 5.0
 
 def _small(family: str, generator: Any, *, judge_width: int = 48) -> TrainConfig:
     """A generator with the loss and length of `small-32`, and by default its discriminator."""
-    resolution = generator.resolution
-    return TrainConfig(
-        family=family,
-        generator=generator,
-        discriminator=DiscriminatorConfig(
-            resolution=resolution, channel_base=32 * judge_width, channel_max=4 * judge_width
-        ),
-        resolution=resolution,
-        batch=16,
-        images=SMALL_IMAGES,
-        loss=relativistic(0.5, interval=4),
-        ema_half_life=5_000,
+    return small_run(
+        generator, resolution=generator.resolution, family=family, judge_width=judge_width
     )
 
 

@@ -113,7 +113,8 @@ def draw_region(config: TrainConfig, step: int) -> Canvas:
     window = (0.0, 0.0, 1.0, 1.0)
     if data.zoom > 1 and chance < data.window_share:
         even = data.window_spread == "uniform"
-        side = 1 / (1 + (data.zoom - 1) * magnitude) if even else data.zoom**-magnitude
+        low, high = data.zoom_from, data.zoom
+        side = 1 / (low + (high - low) * magnitude) if even else (high / low) ** -magnitude / low
         top, left = y * (1 - side), x * (1 - side)
         window = (top, left, top + side, left + side)
     elif data.subpixel_shift:
@@ -137,7 +138,11 @@ def _windows(config: TrainConfig) -> dict[str, Any]:
         return {"region": lambda step: draw_region(config, step)}
     share = 1 - data.window_share if data.zoom > 1 else 1.0
     scales = Scales(
-        base_share=share, largest=data.zoom, spread=data.window_spread, group=data.window_group
+        base_share=share,
+        smallest=data.zoom_from,
+        largest=data.zoom,
+        spread=data.window_spread,
+        group=data.window_group,
     )
     return {"scales": scales}
 

@@ -11,7 +11,7 @@ from creps.training.augmentation.settings import AugmentKind, AugmentSettings
 from creps.training.config import TrainConfig
 from creps.training.family_presets import FAMILY_RECIPES
 from creps.training.losses import LossKind
-from creps.training.recipe import Recipe, relativistic
+from creps.training.recipe import SMALL_IMAGES, Recipe, relativistic, small_run
 from creps.training.settings import DataSettings, LossSettings
 
 PAPER_IMAGES = 25_000_000
@@ -26,28 +26,19 @@ def _small(resolution: int, *, images: int, width: int, judge_width: int) -> Tra
     The frequencies are well within what the training resolution holds, and the generator has one
     level more than 32 px asks for, so that 64 px can go on from it.
     """
-    return TrainConfig(
-        generator=CrepsConfig(
-            resolution=64,
-            z_dim=128,
-            w_dim=128,
-            mapping_layers=4,
-            channel_max=width,
-            line_channels=16,
-            bandwidth=4.0,
-            decoder_widths=(32, 64, 32),
-            refinement_widths=(64, 32),
-            clamp=0.0,
-        ),
-        discriminator=DiscriminatorConfig(
-            resolution=resolution, channel_base=32 * judge_width, channel_max=4 * judge_width
-        ),
-        resolution=resolution,
-        batch=16,
-        images=images,
-        loss=relativistic(0.5, interval=4),
-        ema_half_life=5_000,
+    generator = CrepsConfig(
+        resolution=64,
+        z_dim=128,
+        w_dim=128,
+        mapping_layers=4,
+        channel_max=width,
+        line_channels=16,
+        bandwidth=4.0,
+        decoder_widths=(32, 64, 32),
+        refinement_widths=(64, 32),
+        clamp=0.0,
     )
+    return small_run(generator, resolution=resolution, images=images, judge_width=judge_width)
 
 
 def _gpu(resolution: int, *, batch: int, gamma: float, images: int) -> TrainConfig:
@@ -107,7 +98,7 @@ def _ablation(composition: Composition, thickness: int) -> TrainConfig:
 
 
 def _small_recipes() -> dict[str, Recipe]:
-    wide = _small(32, images=400_000, width=128, judge_width=48)
+    wide = _small(32, images=SMALL_IMAGES, width=128, judge_width=48)
     smoke = _small(32, images=4_800, width=48, judge_width=16)
     return {
         "smoke": Recipe(
@@ -121,7 +112,7 @@ def _small_recipes() -> dict[str, Recipe]:
             start="a run or model of small-32",
         ),
         "small-64": Recipe(
-            config=_small(64, images=400_000, width=128, judge_width=48),
+            config=_small(64, images=SMALL_IMAGES, width=128, judge_width=48),
             about="a day on a CPU, 64 px",
         ),
     }

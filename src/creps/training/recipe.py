@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from creps.networks.discriminator import DiscriminatorConfig
 from creps.training.config import TrainConfig
 from creps.training.settings import LossSettings
+
+SMALL_IMAGES = 400_000
+"""Pictures that small recipes show, whatever the family."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,4 +38,35 @@ def relativistic(gamma: float, *, interval: int) -> LossSettings:
         r2_gamma=gamma,
         path_length_weight=0.0,
         discriminator_interval=interval,
+    )
+
+
+def small_run(
+    generator: Any,
+    *,
+    resolution: int,
+    family: str = "creps",
+    images: int = SMALL_IMAGES,
+    judge_width: int = 48,
+) -> TrainConfig:
+    """A recipe that learns on a CPU.
+
+    Args:
+        generator: the config of a network of the family.
+        resolution: of the training pictures.
+        family: registered name.
+        images: pictures to show.
+        judge_width: channels of the discriminator: a quarter of those it has at most.
+    """
+    return TrainConfig(
+        family=family,
+        generator=generator,
+        discriminator=DiscriminatorConfig(
+            resolution=resolution, channel_base=32 * judge_width, channel_max=4 * judge_width
+        ),
+        resolution=resolution,
+        batch=16,
+        images=images,
+        loss=relativistic(0.5, interval=4),
+        ema_half_life=5_000,
     )

@@ -124,6 +124,16 @@ def open_run(
     return Run(folder, config, pictures, state, seen)
 
 
+def is_finished(folder: Path) -> bool:
+    """Whether a run is there and has done all its steps."""
+    settings = folder / "config.json"
+    kept = snapshots(folder / "snapshots")
+    if not kept or not settings.exists():
+        return False
+    config = from_dict(TrainConfig, json.loads(settings.read_text(encoding="utf-8"))["train"])
+    return int(kept[-1].stem.removeprefix("step-")) >= config.steps
+
+
 def describe_data(source: ImageSource, path: Path) -> dict[str, Any]:
     """Name, count and fingerprint of a training set, for records."""
     return {"name": path.name, "count": len(source), "fingerprint": source.fingerprint}

@@ -31,6 +31,8 @@ class DataSettings:
     zoom: float = 1.0
     """Largest magnification of random windows; 1 trains whole pictures only. A patch of a window is
     as large as the whole picture's, so detail costs no more (any-resolution GAN, section 3.2)."""
+    zoom_from: float = 1.0
+    """Smallest magnification of random windows (any-resolution GAN, Table 12)."""
     window_share: float = 0.5
     """Share of the steps that train a random window, where zoom is above 1; the others keep the
     whole in view."""
@@ -39,7 +41,8 @@ class DataSettings:
     it, which shows fine detail more often."""
     window_group: int = 0
     """With `native`: how many neighbours of a batch share a window, drawn for each group and no
-    finer than its pictures; 0 draws one window a step, for all."""
+    finer than its pictures, of which small ones give their place to larger ones; 0 draws one
+    window a step, for all."""
     workers: int = 1
     """Processes that decode pictures ahead; 0 decodes in the training process."""
     cache_megabytes: int = 0
@@ -47,10 +50,11 @@ class DataSettings:
 
     def __post_init__(self) -> None:
         most = math.inf if self.native else self.detail
-        if not 1 <= self.zoom <= most or not 0 <= self.window_share <= 1:
+        if not 1 <= self.zoom_from <= self.zoom <= most or not 0 <= self.window_share <= 1:
             raise ConfigError(
-                f"zoom {self.zoom}, window_share {self.window_share}: expected zoom from 1 to "
-                f"detail ({self.detail}; any with native=true), share from 0 to 1"
+                f"zoom_from {self.zoom_from}, zoom {self.zoom}, window_share {self.window_share}: "
+                f"expected zoom from 1 to detail ({self.detail}; any with native=true), zoom_from "
+                "from 1 to zoom, share from 0 to 1"
             )
         if self.detail < 1 or min(self.workers, self.window_group, self.cache_megabytes) < 0:
             raise ConfigError(

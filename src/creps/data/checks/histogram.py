@@ -19,12 +19,13 @@ Bar = tuple[int, int, int]
 """From this many pixels, up to but without that many, so many pictures."""
 
 
-def size_bars(short_sides: Sequence[int], most: int = 16) -> list[Bar]:
+def size_bars(short_sides: Sequence[int], most: int = 16, *, step: float = 0.5) -> list[Bar]:
     """Pictures by their shorter side, in bins of half an octave; one bin where all are equal.
 
     Args:
         short_sides: pixels, each >= 1.
         most: bins, at most; wider ones are taken where there would be more.
+        step: octaves a bin, one over a whole number.
     Example:
         >>> size_bars([64, 100, 100, 250])
         [(64, 91, 1), (91, 128, 2), (128, 182, 0), (182, 256, 1)]
@@ -32,7 +33,6 @@ def size_bars(short_sides: Sequence[int], most: int = 16) -> list[Bar]:
     low, high = min(short_sides), max(short_sides)
     if low == high:
         return [(low, low + 1, len(short_sides))]
-    step = 0.5
     while math.floor(math.log2(high) / step) - math.floor(math.log2(low) / step) >= most:
         step *= 2
     first, last = math.floor(math.log2(low) / step), math.floor(math.log2(high) / step)
@@ -62,6 +62,12 @@ def plot_bars(bars: Sequence[Bar], out: str | os.PathLike[str], *, title: str) -
     Raises:
         OSError: if the file cannot be written.
     """
+    with replacing(Path(out)) as part:
+        bars_picture(bars, title=title).save(part, "png")
+
+
+def bars_picture(bars: Sequence[Bar], *, title: str) -> Image.Image:
+    """The same as a picture in colour."""
     left, top, bar, height = 60, 50, 56, 260
     image = Image.new("RGB", (left + bar * len(bars) + 30, top + height + 90), "white")
     draw = ImageDraw.Draw(image)
@@ -80,8 +86,7 @@ def plot_bars(bars: Sequence[Bar], out: str | os.PathLike[str], *, title: str) -
     draw.line((left, top + height, left + bar * len(bars), top + height), ink)
     middle = left + bar * len(bars) // 2
     draw.text((middle, top + height + 74), "pixels of the shorter side", ink, small, anchor="ms")
-    with replacing(Path(out)) as part:
-        image.save(part, "png")
+    return image
 
 
 def _name(bar: Bar) -> str:

@@ -55,6 +55,17 @@ class ModelRef:
         return side, side
 
     @property
+    def trained(self) -> Size:
+        """(height, width) of the patches it was trained on, as its record tells; else `size`."""
+        training = self.generator().record.get("training", {})
+        if "size" in training:
+            height, width = training["size"]
+            return int(height), int(width)
+        phases = training.get("phases") or [{}]
+        side = int(training.get("resolution") or phases[-1].get("patch") or self.size[0])
+        return side, side
+
+    @property
     def detail(self) -> int:
         """Pixels a side of the finest detail it was trained on; see `detail_resolution`."""
         return detail_resolution(self.generator())

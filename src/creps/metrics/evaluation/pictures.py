@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from creps.errors import UsageError
 from creps.metrics.evaluation.models import ModelRef, Size, draw, identity, picture
@@ -70,31 +69,6 @@ class ModelPictures:
         """All that the pictures depend on."""
         rest = {k: v for k, v in asdict(self).items() if k != "model"}
         return {"kind": "model", **identity(self.model), **rest}
-
-
-@dataclass(frozen=True, kw_only=True)
-class EnlargedPictures:
-    """Samples of a small size, enlarged with a Lanczos filter of 3 lobes.
-
-    Attributes:
-        small: the samples.
-        size: (height, width), what they are enlarged to.
-    """
-
-    small: ModelPictures
-    size: Size
-
-    def picture(self, index: int) -> Picture:
-        """Sample number `index`, enlarged."""
-        drawn = self.small.picture(index)
-        height, width = self.size
-        flat = Image.fromarray(drawn[:, :, 0] if drawn.shape[2] == 1 else drawn)
-        large = flat.resize((width, height), Image.Resampling.LANCZOS)
-        return np.asarray(large).reshape(height, width, drawn.shape[2])
-
-    def identity(self) -> dict[str, Any]:
-        """All that the pictures depend on."""
-        return {"kind": "enlarged", "small": self.small.identity(), "size": self.size}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,6 @@ from creps.errors import CrepsError, DataError, UsageError
 from creps.metrics.evaluation.collecting import Work
 from creps.metrics.evaluation.models import ModelRef, Size, draw
 from creps.metrics.evaluation.pictures import (
-    EnlargedPictures,
     ModelPatches,
     ModelPictures,
     PatchPlan,
@@ -19,6 +18,7 @@ from creps.metrics.evaluation.pictures import (
 )
 from creps.metrics.evaluation.protocol import MEASURES, OF_WHOLE, Protocol, refuse_too_few
 from creps.metrics.evaluation.realities import HELD_OUT, Images, Portraits
+from creps.metrics.evaluation.resampled import ResampledPictures
 from creps.metrics.evaluation.works import (
     Consistency,
     Equivariance,
@@ -130,7 +130,7 @@ def _add_whole(made: Plan, task: Task) -> None:
         if task.protocol.references:
             if min(size) > min(task.model.size):
                 small = _samples(task.model, task.model.size, task.protocol)
-                enlarged = EnlargedPictures(small=small, size=size)
+                enlarged = ResampledPictures(drawn=small, size=size)
                 made.add(
                     f"enlarged {name}", Features(pictures=enlarged, extractor=task.extractor), n
                 )

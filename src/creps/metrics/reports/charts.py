@@ -31,49 +31,100 @@ def line_chart(
         x_name, y_name: of the axes.
         size: (height, width) in CSS pixels; it shrinks where there is less room.
     """
-    height, width = size
     values = np.concatenate(list(lines.values()))
-    ys, xs = ticks(values.min(), values.max(), 5), ticks(x[0], x[-1], 6)
-    low, high = min(ys[0], values.min()), max(ys[-1], values.max())
-
-    def across(place: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        share: NDArray[np.float64] = (np.asarray(place) - x[0]) / (x[-1] - x[0])
-        return LEFT + share * (width - LEFT - RIGHT)
-
-    def down(value: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        share: NDArray[np.float64] = (high - np.asarray(value)) / (high - low)
-        return TOP + share * (height - TOP - BOTTOM)
-
-    parts = [
-        f'<svg viewBox="0 0 {width} {height}" width="{width}" role="img" '
-        f'style="max-width: 100%; height: auto" '
-        f'aria-label="{escape(y_name)} over {escape(x_name)}">'
-    ]
-    for y in ys:
-        parts.append(
-            f'<line x1="{LEFT}" x2="{width - RIGHT}" y1="{down(y):.1f}" y2="{down(y):.1f}" '
-            f'stroke="#8884"/><text x="{LEFT - 6}" y="{down(y) + 4:.1f}" text-anchor="end">'
-            f"{tick_label(y)}</text>"
-        )
-    for place in (place for place in xs if x[0] <= place <= x[-1]):
-        parts.append(
-            f'<text x="{across(place):.1f}" y="{height - BOTTOM + 18}" text-anchor="middle">'
-            f"{tick_label(place)}</text>"
-        )
+    plot = _Plot((x[0], x[-1]), (values.min(), values.max()), size=size)
+    parts = [plot.opening(x_name, y_name)]
     start = LEFT
     for k, (name, line) in enumerate(lines.items()):
-        points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(across(x), down(line), strict=True))
+        places = zip(plot.across(x), plot.down(line), strict=True)
+        points = " ".join(f"{a:.1f},{b:.1f}" for a, b in places)
         colour = COLOURS[k % len(COLOURS)]
         parts.append(
             f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
             f'<text x="{start}" y="14" style="fill: {colour}">{escape(name)}</text>'
         )
         start += 8 * len(name) + 16
-    parts.append(
-        f'<text x="{(LEFT + width) / 2:.0f}" y="{height - 6}" text-anchor="middle">'
-        f"{escape(x_name)} ({escape(y_name)} upwards)</text></svg>"
-    )
-    return "".join(parts)
+    return "".join([*parts, plot.ending(x_name, y_name)])
+
+
+def scatter_chart(
+    points: NDArray[np.float64],
+    *,
+    x_name: str,
+    y_name: str,
+    size: tuple[int, int] = (320, 640),
+) -> str:
+    """Points, as SVG.
+
+    Args:
+        points: (N, 2) finite (x, y), N >= 1.
+        x_name, y_name: of the axes.
+        size: (height, width) in CSS pixels; it shrinks where there is less room.
+    """
+    (left, low), (right, high) = points.min(0), points.max(0)
+    space = 0.05 * (right - left), 0.05 * (high - low)
+    plot = _Plot((left - space[0], right + space[0]), (low - space[1], high + space[1]), size=size)
+    dots = [
+        f'<circle cx="{plot.across(x):.1f}" cy="{plot.down(y):.1f}" r="5" fill="{COLOURS[0]}" '
+        'fill-opacity="0.7"/>'
+        for x, y in points
+    ]
+    return "".join([plot.opening(x_name, y_name), *dots, plot.ending(x_name, y_name)])
+
+
+class _Plot:
+    """From numbers to pixels, and what surrounds a plot.
+
+    Args:
+        x, y: (smallest, largest) number.
+        size: (height, width) in CSS pixels.
+    """
+
+    def __init__(
+        self, x: tuple[float, float], y: tuple[float, float], *, size: tuple[int, int]
+    ) -> None:
+        self.height, self.width = size
+        self.first, self.last = (x[0], x[1]) if x[1] > x[0] else (x[0], x[0] + 1)
+        self.ys, self.xs = ticks(*y, 5), ticks(self.first, self.last, 6)
+        self.low, self.high = min(self.ys[0], y[0]), max(self.ys[-1], y[1])
+
+    def across(self, place: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """Pixels from the left."""
+        share: NDArray[np.float64] = (np.asarray(place) - self.first) / (self.last - self.first)
+        return LEFT + share * (self.width - LEFT - RIGHT)
+
+    def down(self, value: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """Pixels from the top."""
+        share: NDArray[np.float64] = (self.high - np.asarray(value)) / (self.high - self.low)
+        return TOP + share * (self.height - TOP - BOTTOM)
+
+    def opening(self, x_name: str, y_name: str) -> str:
+        """The beginning of an SVG, with the ticks."""
+        parts = [
+            f'<svg viewBox="0 0 {self.width} {self.height}" '
+            f'width="{self.width}" role="img" style="max-width: 100%; height: auto" '
+            f'aria-label="{escape(y_name)} over {escape(x_name)}">'
+        ]
+        for y in self.ys:
+            parts.append(
+                f'<line x1="{LEFT}" x2="{self.width - RIGHT}" y1="{self.down(y):.1f}" '
+                f'y2="{self.down(y):.1f}" stroke="#8884"/><text x="{LEFT - 6}" '
+                f'y="{self.down(y) + 4:.1f}" text-anchor="end">{tick_label(y)}</text>'
+            )
+        parts += [
+            f'<text x="{self.across(x):.1f}" y="{self.height - BOTTOM + 18}" '
+            f'text-anchor="middle">{tick_label(x)}</text>'
+            for x in self.xs
+            if self.first <= x <= self.last
+        ]
+        return "".join(parts)
+
+    def ending(self, x_name: str, y_name: str) -> str:
+        """What the axes are, and the end of the SVG."""
+        return (
+            f'<text x="{(LEFT + self.width) / 2:.0f}" y="{self.height - 6}" text-anchor="middle">'
+            f"{escape(x_name)} ({escape(y_name)} upwards)</text></svg>"
+        )
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:

@@ -10,7 +10,7 @@ Shapes: B batch, K styles, D width of a style, H and W pixels, I input channels 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Literal
 
@@ -201,29 +201,3 @@ def patch_starts(size: int, patch: int) -> list[int]:
     if size < patch:
         raise GridError(f"{size} pixels in patches of {patch}: expected at least one patch")
     return [min(start, size - patch) for start in range(0, size, patch)]
-
-
-def with_scale_branch(pretrained: StyleGAN3, config: AnyResConfig) -> AnyRes:
-    """A generator that goes on from the first phase of training (section 3.2).
-
-    Args:
-        pretrained: a StyleGAN3, or an any-resolution network of the same plane (section 6), trained
-            at one scale.
-        config: of the result; all that it shares with `pretrained` must agree.
-    Returns:
-        a network on the same device, with the same weights and a fresh scale branch.
-    Raises:
-        ConfigError: naming the first setting that differs.
-    """
-    theirs = asdict(pretrained.config)
-    for name in (field.name for field in fields(StyleGAN3Config)):
-        if getattr(config, name) != theirs[name]:
-            raise ConfigError(
-                f"{name} {getattr(config, name)}: the pretrained network has {theirs[name]}"
-            )
-    if config.turn != pretrained.input.turn:
-        raise ConfigError(f"turn {config.turn}: the pretrained network has {pretrained.input.turn}")
-    generator = AnyRes(config).to(pretrained.device)
-    shared = {n: t for n, t in pretrained.state_dict().items() if not n.startswith("scale.")}
-    generator.load_state_dict(generator.state_dict() | shared)
-    return generator.train(pretrained.training)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from typing import Protocol
+from collections.abc import Callable, Hashable
+from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -23,6 +24,8 @@ COLUMNS_KEPT = 2**24
 """Bytes of column lines kept for one picture: 2,340 columns of the 512 preset. Big pictures are
 filled in bands of 2,048 columns; lines that do not fit are computed again for every stripe of 512
 rows, which there takes as long as the pixels of 480 rows."""
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 class LineSource(Protocol):
@@ -60,6 +63,36 @@ def picture_lines(generator: LineSource, styles: Tensor, coords: Tensor, *, axis
     return result
 
 
+class _Recent(Generic[Key]):
+    """Lines by key, as far as they fit: those not used for longest go first.
+
+    Args:
+        keep: bytes; lines that are made without a word on what they need come on top.
+    """
+
+    def __init__(self, keep: int) -> None:
+        self._keep = keep
+        self._kept: dict[Key, Tensor] = {}  # used last, last
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the lines that are kept."""
+        return sum(lines.nbytes for lines in self._kept.values())
+
+    def lines(self, key: Key, make: Callable[[], Tensor], *, needed: int = 0) -> Tensor:
+        """The lines of a key: kept, or made once there is room for `needed` bytes more."""
+        if key in self._kept:
+            self._kept[key] = self._kept.pop(key)
+            return self._kept[key]
+        while self._kept and self.nbytes + needed > self._keep:
+            self._kept.pop(next(iter(self._kept)))
+        self._kept[key] = make()
+        return self._kept[key]
+
+    def clear(self) -> None:
+        self._kept.clear()
+
+
 class KeptLines:
     """Lines of one axis of a picture, computed part by part and kept as far as they fit.
 
@@ -81,21 +114,16 @@ class KeptLines:
         keep: int = COLUMNS_KEPT,
     ) -> None:
         self._generator, self._styles, self._coords, self._axis = generator, styles, coords, axis
-        self._keep = keep
-        self._kept: dict[tuple[int, int], Tensor] = {}  # used last, last
+        self._recent = _Recent[tuple[int, int]](keep)
 
     def __call__(self, part: slice) -> Tensor:
         """(B, L, N, S, D) lines of coordinates part.start .. part.stop - 1."""
-        key = (part.start, part.stop)
-        if key in self._kept:
-            self._kept[key] = self._kept.pop(key)
-            return self._kept[key]
-        while self._kept and sum(lines.nbytes for lines in self._kept.values()) > self._keep:
-            self._kept.pop(next(iter(self._kept)))
-        self._kept[key] = picture_lines(
-            self._generator, self._styles, self._coords[part], axis=self._axis
-        )
-        return self._kept[key]
+
+        def make() -> Tensor:
+            coords = self._coords[part]
+            return picture_lines(self._generator, self._styles, coords, axis=self._axis)
+
+        return self._recent.lines((part.start, part.stop), make)
 
 
 def prepared_lines(prepared: Prepared, coords: Tensor, axis: Axis) -> Tensor:
@@ -134,35 +162,29 @@ class LineStore:
     """
 
     def __init__(self, prepared: Prepared, *, keep: int = LINES_KEPT) -> None:
-        self._prepared, self._keep = prepared, keep
+        self._prepared = prepared
         channels = prepared.num_levels * prepared.line_channels
         self._line_bytes = channels * prepared.thickness * prepared.dtype.itemsize
-        self._kept: dict[tuple[Axis, bytes], Tensor] = {}  # used last, last
+        self._recent = _Recent[tuple[Axis, bytes]](keep)
         self._lock = threading.Lock()
 
     @property
     def nbytes(self) -> int:
         """Bytes of the lines that are kept."""
         with self._lock:
-            return self._held()
+            return self._recent.nbytes
 
     def lines(self, coords: Tensor, axis: Axis) -> Tensor:
         """(L, N, S, D) lines of plane coordinates (S,): not to be changed."""
         key = axis, coords.numpy(force=True).tobytes()
         with self._lock:
-            if key in self._kept:
-                self._kept[key] = self._kept.pop(key)
-                return self._kept[key]
-            needed = self._line_bytes * len(coords)
-            while self._kept and self._held() + needed > self._keep:
-                self._kept.pop(next(iter(self._kept)))
-            self._kept[key] = prepared_lines(self._prepared, coords, axis)
-            return self._kept[key]
+            return self._recent.lines(
+                key,
+                lambda: prepared_lines(self._prepared, coords, axis),
+                needed=self._line_bytes * len(coords),
+            )
 
     def clear(self) -> None:
         """Keep nothing."""
         with self._lock:
-            self._kept.clear()
-
-    def _held(self) -> int:
-        return sum(lines.nbytes for lines in self._kept.values())
+            self._recent.clear()

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
+from threading import Barrier
 from typing import TypeVar
 
 import torch
@@ -37,7 +38,6 @@ def map_in_order(
     if workers == 1:
         yield from map(job, items)
         return
-    threads = torch.get_num_threads()
     pool = _pool(os.getpid(), workers)
     pending: deque[Future[Result]] = deque()
     try:
@@ -51,10 +51,23 @@ def map_in_order(
         for future in pending:
             future.cancel()
         wait(pending)
-        torch.set_num_threads(threads)  # the workers' choice also becomes that of threads to come
 
 
 @cache
 def _pool(process: int, workers: int) -> ThreadPoolExecutor:
-    """The threads of a process, kept for the next jobs: each new one would touch fresh memory."""
-    return ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+    """The threads of a process, kept for the next jobs: each new one would touch fresh memory.
+
+    All begin here, for a thread's choice is that of threads to come as well, and is put back.
+    """
+    threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(workers, initializer=_use_one_core)
+    begun = Barrier(workers)  # none is idle before all are there
+    wait([pool.submit(begun.wait) for _ in range(workers)])
+    torch.set_num_threads(threads)
+    return pool
+
+
+def _use_one_core() -> None:
+    """Let this thread run torch by itself."""
+    torch.set_num_threads(1)
+    torch.get_num_threads()  # the first question, not the choice, fixes the number of a thread

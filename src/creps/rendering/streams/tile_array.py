@@ -47,11 +47,6 @@ class TileArray:
             if index in share and not self._file(tile.top // edge, tile.left // edge).is_file():
                 yield tile
 
-    @property
-    def complete(self) -> bool:
-        """Whether every chunk has its pixels."""
-        return next(self.missing(), None) is None
-
     def write(self, tile: Tile, pixels: Picture) -> None:
         """Store the pixels of one chunk; they are on the disk when this returns.
 

@@ -268,14 +268,3 @@ class _Lines:
         if start < stop:
             lines[..., start - samples.start : stop - samples.start, :] = inside
         return lines
-
-
-def field_drawer(generator: Generator, field: StyleField, canvas: Canvas) -> Draw:
-    """Draws the tiles of a field's picture; all its lines are computed here, once.
-
-    Args, raises: as `FieldDrawer`.
-    Returns:
-        a function of a tile: (1, C, tile.height, tile.width) pictures, nominal range [-1, 1]. Tiles
-        may be drawn in any order, also at once.
-    """
-    return FieldDrawer(generator, field, canvas).painter()

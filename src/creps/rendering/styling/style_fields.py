@@ -104,14 +104,6 @@ def panorama(styles: Tensor, *, overlap: float = 0.5, closed: bool = False) -> S
     return StyleField(styles[[x % count for x in places]], weights, tuple(frames))
 
 
-def is_periodic(generator: Generator, *, tolerance: float = 1e-6) -> bool:
-    """Whether a model's pictures repeat along x, so that they wrap without a seam.
-
-    See `wrap_period`, which says after how much.
-    """
-    return wrap_period(generator, tolerance=tolerance) > 0
-
-
 def wrap_period(generator: Generator, *, tolerance: float = 1e-6) -> float:
     """Plane units along x after which a model's pictures repeat; 0 if they do not.
 

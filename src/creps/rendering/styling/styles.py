@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -199,8 +199,25 @@ class Walk:
         return interpolate_w(ends[0], ends[-1], t)
 
 
+_Base = TypeVar("_Base", Walk, StyleFile)
+
+
 @dataclass(frozen=True)
-class Recipe:
+class _Mixture(Generic[_Base]):
+    """Some styles, with layers replaced by those of walks."""
+
+    base: _Base
+    mixes: tuple[tuple[Walk, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        for _, layers in self.mixes:
+            parse_layers(layers)
+
+    def __str__(self) -> str:
+        return "+".join([str(self.base), *(f"{walk}:{layers}" for walk, layers in self.mixes)])
+
+
+class Recipe(_Mixture[Walk]):
     """A walk's styles, with layers replaced by those of other walks; `str` gives its text form.
 
     Args:
@@ -210,33 +227,12 @@ class Recipe:
         UsageError: for malformed layers.
     """
 
-    base: Walk
-    mixes: tuple[tuple[Walk, str], ...] = ()
 
-    def __post_init__(self) -> None:
-        for _, layers in self.mixes:
-            parse_layers(layers)
-
-    def __str__(self) -> str:
-        return "+".join([str(self.base), *(f"{walk}:{layers}" for walk, layers in self.mixes)])
-
-
-@dataclass(frozen=True)
-class FileRecipe:
+class FileRecipe(_Mixture[StyleFile]):
     """A recipe whose layers come from a file of styles at first; otherwise as `Recipe`.
 
     It is no `Recipe`, so that what takes words from strangers (addresses) opens no files.
     """
-
-    base: StyleFile
-    mixes: tuple[tuple[Walk, str], ...] = ()
-
-    def __post_init__(self) -> None:
-        for _, layers in self.mixes:
-            parse_layers(layers)
-
-    def __str__(self) -> str:
-        return "+".join([str(self.base), *(f"{walk}:{layers}" for walk, layers in self.mixes)])
 
 
 def parse_styles(text: str) -> Recipe:

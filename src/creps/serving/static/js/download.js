@@ -1,6 +1,6 @@
 // The current view as a file: small ones directly, large ones as a job of the server.
 import { button, find, input, make, part, say, select } from "./dom.js";
-import { viewAddress } from "./server.js";
+import { askForFile, viewAddress } from "./server.js";
 
 /** @typedef {import("./server.js").Limits} Limits */
 /** @typedef {{id: string, view: import("./link.js").View, frame: {height: number, width: number}}} Shot */
@@ -102,8 +102,7 @@ export function downloadDialog({ limits, jobs, shot, tray }) {
     const { view, id } = taken;
     const format = select("format").value;
     if (wish.direct) {
-      say("The picture is being drawn; your browser saves it.");
-      save(viewAddress(id, { ...asked(wish, view), format, download: 1 }));
+      void save(viewAddress(id, { ...asked(wish, view), format, download: 1 }));
     } else {
       const { window, height, width } = wish;
       void tray.begin({
@@ -120,10 +119,7 @@ export function downloadDialog({ limits, jobs, shot, tray }) {
   return () => {
     taken = shot();
     if (!input("longest").value) input("longest").value = "2048";
-    part("download-preview").setAttribute(
-      "src",
-      viewAddress(taken.id, { ...asked(sized(taken, 320), taken.view), format: "jpg" }),
-    );
+    preview(viewAddress(taken.id, { ...asked(sized(taken, 320), taken.view), format: "jpg" }));
     update();
     dialog.returnValue = "";
     dialog.showModal();
@@ -150,10 +146,41 @@ function asked({ window, height, width }, view) {
  */
 const plain = (value) => String(Number(value.toFixed(16)));
 
-/** @param {string} address of a file that the server sends as an attachment */
-function save(address) {
-  const link = make("a", { href: address, download: "" });
-  document.body.append(link);
-  link.click();
-  link.remove();
+/**
+ * Show a small picture of the view, or say why there is none.
+ * @param {string} address
+ */
+function preview(address) {
+  const image = find("#download-preview", HTMLImageElement);
+  const line = part("download-trouble");
+  const show = (/** @type {string} */ words) => {
+    image.hidden = words !== "";
+    line.textContent = words;
+  };
+  image.onload = () => show("");
+  image.onerror = () => {
+    show("No preview now.");
+    askForFile(address).catch((error) => show(`No preview: ${error.message}`));
+  };
+  image.removeAttribute("src");
+  show("Drawing a preview");
+  image.src = address;
+}
+
+/**
+ * Fetch a picture and hand it to the browser as a file; what goes wrong is told here, in words.
+ * @param {string} address
+ */
+async function save(address) {
+  say("The picture is being drawn; your browser saves it.");
+  try {
+    const { picture, name } = await askForFile(address);
+    const link = make("a", { href: URL.createObjectURL(picture), download: name });
+    document.body.append(link);
+    link.click();
+    link.remove();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // once the browser has read it
+  } catch (error) {
+    say(`Not saved. ${error instanceof Error ? error.message : error}`);
+  }
 }

@@ -1,5 +1,6 @@
 // Keys; they work while no field is being filled in and no dialog is open.
 import { find, make, part } from "./dom.js";
+import { alone } from "./stage.js";
 
 /** @typedef {{keys: string[], shown: string[], says: string, does: (event: KeyboardEvent) => void}} Key */
 
@@ -77,7 +78,7 @@ export function standardKeys({ stage, full, seed }) {
       keys: ["h"],
       shown: ["H"],
       says: "the picture alone",
-      does: () => document.documentElement.classList.toggle("alone"),
+      does: () => alone(),
     },
     { keys: ["?"], shown: ["?"], says: "this list", does: press("help") },
   ]);

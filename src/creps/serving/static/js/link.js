@@ -20,12 +20,12 @@
 export const WHOLE = Object.freeze({ y: 0.5, x: 0.5, span: 1, turn: 0, mirror: false });
 
 /**
- * A number with the digits that a pixel of the view needs.
+ * A number with the digits that a hundredth of a pixel of the view needs.
  * @param {number} value
  * @param {number} span
  */
 function digits(value, span) {
-  return String(Number(value.toFixed(Math.min(Math.max(Math.ceil(-Math.log10(span)) + 4, 4), 18))));
+  return String(Number(value.toFixed(Math.min(Math.max(Math.ceil(-Math.log10(span)) + 6, 6), 18))));
 }
 
 /**
@@ -41,12 +41,12 @@ export function writeLink(id, view, comparison) {
       `span=${Number(view.span.toPrecision(6))}`,
     );
   }
-  const turn = Number(view.turn.toFixed(2)) % 360;
+  const turn = Number(view.turn.toFixed(3)) % 360;
   if (turn) words.push(`turn=${turn}`);
   if (view.mirror) words.push("mirror=1");
   if (comparison) {
     words.push(`with=${comparison.rival.replace(" ", ":")}`, `layout=${comparison.layout}`);
-    if (comparison.layout === "curtain") words.push(`split=${comparison.split.toFixed(2)}`);
+    if (comparison.layout === "curtain") words.push(`split=${Number(comparison.split.toFixed(4))}`);
   }
   return `#${words.join("&")}`;
 }

@@ -10,6 +10,7 @@ import { Tray } from "./tray.js";
 import { Viewer } from "./viewer.js";
 
 const RETRY = 2000; // ms
+const SHORT = 400; // ms without a word
 
 themeSwitch();
 void start();
@@ -17,13 +18,19 @@ void start();
 /** Wait for the server, then build the page. */
 async function start() {
   const wait = part("wait");
+  const late = setTimeout(() => {
+    wait.textContent = "Looking for pictures";
+    wait.hidden = false;
+  }, SHORT);
   for (;;) {
     try {
       const offered = await offer();
+      clearTimeout(late);
       wait.hidden = true;
       build(offered);
       return;
     } catch (error) {
+      clearTimeout(late);
       wait.hidden = false;
       wait.textContent = error instanceof Error ? error.message : String(error);
       if (!(error instanceof ServerError)) throw error;
@@ -40,7 +47,7 @@ function build({ models, limits, jobs }) {
   const levels = deepest(limits.plane_levels);
   const stage = new Stage({ queue, deepest: levels });
   const viewer = new Viewer({ models, stage, deepest: levels });
-  troubles(queue);
+  troubles(queue, stage.main.sketched);
   viewTools(stage);
   standardKeys({ stage, full: fullScreen, seed: (step) => viewer.go(step) });
   button("surprise").addEventListener("click", () => viewer.surprise());
@@ -71,14 +78,24 @@ async function copy(text) {
   }
 }
 
-/** @param {TileQueue} queue */
-function troubles(queue) {
-  const wait = part("wait");
-  let last = /** @type {string | null} */ (null);
-  queue.ontrouble = (trouble) => {
-    if (trouble === last) return;
-    last = trouble;
-    wait.hidden = trouble === null;
-    wait.textContent = trouble ?? "";
+/**
+ * One line above the picture: what is the matter, or that the first picture is on its way.
+ * @param {TileQueue} queue
+ * @param {Promise<void>} sketched
+ */
+function troubles(queue, sketched) {
+  const line = part("wait");
+  let drawing = true;
+  const show = () => {
+    const text = queue.trouble ?? (drawing ? "Drawing the picture" : "");
+    line.textContent = text;
+    line.hidden = text === "";
   };
+  queue.ontrouble = show;
+  const late = setTimeout(show, SHORT);
+  void sketched.then(() => {
+    clearTimeout(late);
+    drawing = false;
+    show();
+  });
 }

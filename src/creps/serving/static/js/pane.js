@@ -1,10 +1,15 @@
 // One view of the plane: an OpenSeadragon viewer that changes pictures without a flash.
 import { calm } from "./dom.js";
+import { twoFingers } from "./fingers.js";
 import { REACH, TILE, planeSource } from "./tiles.js";
 
 /** @typedef {import("./link.js").View} View */
 
-/** Screen pixels a side that a tile pixel covers at least (and less than twice as many): first, finally. */
+/**
+ * Screen pixels a side that a tile pixel covers at least (and less than twice as many). A picture begins as a
+ * sketch of a few tiles, so that something is there at once and sliders feel light, then it is rough, then fine.
+ */
+const SKETCH = 3;
 const ROUGH = 1.5;
 const FINE = 0.7;
 /** Views are narrower by this: tiles that only touch the border of the whole picture are not asked for. */
@@ -50,7 +55,11 @@ export class Pane {
       "ArrowUp ArrowDown ArrowLeft ArrowRight + - 0 R",
     );
     this.label(name);
-    /** @type {Promise<void>} kept when there is a first picture */
+    /** @type {Promise<void>} kept when there is a first picture, if only a sketch */
+    this.sketched = new Promise((resolve) => {
+      this.sketch = resolve;
+    });
+    /** @type {Promise<void>} kept when the first picture is more than a sketch */
     this.painted = new Promise((resolve) => {
       this.paint = resolve;
     });
@@ -68,6 +77,7 @@ export class Pane {
     for (const event of /** @type {const} */ (["viewport-change", "animation-finish"])) {
       this.viewer.addHandler(event, () => this.moved());
     }
+    twoFingers(this.viewer);
     this.viewer.addHandler("rotate", () => this.moved());
     this.viewer.addHandler("flip", () => this.moved());
   }
@@ -82,18 +92,21 @@ export class Pane {
   }
 
   /**
-   * Show a picture: roughly at once, finely as soon as nothing changes any more.
+   * Show a picture: a sketch at once, finely as soon as nothing changes any more.
    * @param {string} id
    */
   show(id) {
     if (id === this.wish) return;
     this.wish = id;
     clearTimeout(this.steady);
-    this.steady = window.setTimeout(() => this.refine(), STEADY);
+    this.steady = window.setTimeout(() => {
+      this.steady = 0;
+      this.refine();
+    }, STEADY);
     if (!this.busy) this.change();
   }
 
-  /** Bring the newest wish on top; the picture below goes when the new one is complete. */
+  /** Bring the newest wish on top; the picture below goes when the new one is there. */
   change() {
     const id = this.wish;
     if (id === null) return;
@@ -108,17 +121,23 @@ export class Pane {
         let done = false;
         const settle = () => {
           if (done) return;
+          // Without an answer the old picture is better than none.
+          if (this.queue.trouble && !item.getFullyLoaded()) {
+            limit = setTimeout(settle, LONGEST_WAIT);
+            return;
+          }
           done = true;
           clearTimeout(limit);
           this.dropBelow(item);
           this.busy = false;
-          this.paint?.();
+          this.sketch?.();
           if (this.wish !== id) this.change();
-          else if (!this.steady) this.refine();
+          else this.refine();
         };
-        const limit = setTimeout(settle, LONGEST_WAIT);
+        let limit = setTimeout(settle, LONGEST_WAIT);
         item.addHandler("fully-loaded-change", (/** @type {any} */ event) => {
-          if (event.fullyLoaded) settle();
+          if (event.fullyLoaded && done) this.refine();
+          else if (event.fullyLoaded) settle();
           this.tell();
         });
       },
@@ -141,14 +160,19 @@ export class Pane {
     this.prune();
   }
 
+  /** One step finer: from a sketch to rough as soon as it is there, and to fine when nothing changes. */
   refine() {
-    this.steady = 0;
     const { world } = this.viewer;
     const item = world.getItemCount() ? world.getItemAt(world.getItemCount() - 1) : null;
     if (!item || this.busy) return;
-    item.minPixelRatio = FINE;
+    if (item.minPixelRatio === SKETCH) item.minPixelRatio = ROUGH;
+    else if (item.minPixelRatio === ROUGH && !this.steady && item.getFullyLoaded()) {
+      this.paint?.();
+      item.minPixelRatio = FINE;
+    } else return this.tell();
     item.update(true);
     this.viewer.forceRedraw();
+    if (item.getFullyLoaded()) this.refine(); // a small or far view: the same tiles serve
   }
 
   /** @returns {View} where the picture is going, or with `now` where it is */
@@ -269,7 +293,7 @@ const SETTINGS = {
   preserveViewport: true,
   autoResize: false,
   immediateRender: true,
-  minPixelRatio: ROUGH, // how a picture begins; `refine` changes it
+  minPixelRatio: SKETCH, // how a picture begins; `refine` changes it
   maxTilesPerFrame: 64,
   imageLoaderLimit: 0,
   timeout: 2 ** 30,
@@ -281,6 +305,6 @@ const SETTINGS = {
   minZoomImageRatio: 0,
   maxZoomPixelRatio: 4,
   gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true, flickEnabled: true },
-  gestureSettingsTouch: { pinchRotate: true, clickToZoom: false, dblClickToZoom: true },
+  gestureSettingsTouch: { clickToZoom: false, dblClickToZoom: true },
   gestureSettingsPen: { clickToZoom: false, dblClickToZoom: true },
 };

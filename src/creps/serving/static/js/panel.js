@@ -126,8 +126,11 @@ export function panel({ state, model, change, painted }) {
  * @param {string} address
  */
 function patiently(image, address, chances = 5) {
+  image.onload = () => image.classList.remove("missing");
   image.onerror = () => {
-    if (chances > 0) setTimeout(() => patiently(image, address, chances - 1), 2000);
+    image.classList.add("missing"); // an empty place, not a sign of damage
+    const later = () => image.getAttribute("src") === address;
+    if (chances > 0) setTimeout(() => later() && patiently(image, address, chances - 1), 2000);
   };
   image.src = address;
 }

@@ -45,22 +45,56 @@ export class ServerError extends Error {
 }
 
 /**
- * Ask for JSON.
+ * An answer that is a success.
  * @param {string} path relative to the page
  * @param {RequestInit} [options]
- * @returns {Promise<any>}
+ * @returns {Promise<Response>}
  * @throws {ServerError}
  */
-export async function ask(path, options) {
+async function answer(path, options) {
   let response;
   try {
     response = await fetch(path, options);
   } catch {
     throw new ServerError(0, "The server does not answer.");
   }
-  const answer = await response.json().catch(() => ({}));
-  if (response.ok) return answer;
-  throw new ServerError(response.status, answer.error ?? `The server answered ${response.status}.`);
+  if (response.ok) return response;
+  const { error = `The server answered ${response.status}.` } = await response
+    .json()
+    .catch(() => ({}));
+  throw new ServerError(response.status, asSentence(error));
+}
+
+/**
+ * The server's words as a sentence of the page.
+ * @param {string} words
+ */
+export const asSentence = (words) =>
+  `${words[0].toUpperCase()}${words.slice(1)}${/[.!?]$/.test(words) ? "" : "."}`;
+
+/**
+ * Ask for JSON.
+ * @param {string} path
+ * @param {RequestInit} [options]
+ * @returns {Promise<any>}
+ * @throws {ServerError}
+ */
+export const ask = async (path, options) => (await answer(path, options)).json();
+
+/**
+ * Ask for a picture as a file.
+ * @param {string} path
+ * @returns {Promise<{picture: Blob, name: string}>} `name`: what the server calls it
+ * @throws {ServerError}
+ */
+export async function askForFile(path) {
+  const response = await answer(path);
+  const name = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "");
+  try {
+    return { picture: await response.blob(), name: name?.[1] ?? "" };
+  } catch {
+    throw new ServerError(0, "The server does not answer.");
+  }
 }
 
 /** @returns {Promise<Offer>} */

@@ -200,19 +200,26 @@ export function viewTools(stage) {
   button("mirror").addEventListener("click", () => stage.mirror());
   const full = button("full");
   full.addEventListener("click", () => fullScreen());
-  document.addEventListener("fullscreenchange", () => {
-    const on = document.fullscreenElement !== null;
-    document.documentElement.classList.toggle("alone", on);
-    full.setAttribute("aria-pressed", String(on));
-  });
+  document.addEventListener("fullscreenchange", () => alone(document.fullscreenElement !== null));
   stage.listeners.push(() =>
     button("mirror").setAttribute("aria-pressed", String(stage.view().mirror)),
   );
 }
 
+/**
+ * The picture alone, or with everything around it.
+ * @param {boolean} [on] without it: the other way than now
+ */
+export function alone(on) {
+  const now = document.documentElement.classList.toggle("alone", on);
+  button("full").setAttribute("aria-pressed", String(now));
+}
+
 /** The picture alone, on the whole screen; where there is no full screen, in the whole window. */
 export function fullScreen() {
   if (document.fullscreenElement) void document.exitFullscreen();
-  else if (document.fullscreenEnabled) void document.documentElement.requestFullscreen();
-  else document.documentElement.classList.toggle("alone");
+  else if (document.documentElement.classList.contains("alone")) alone(false);
+  else if (document.fullscreenEnabled)
+    document.documentElement.requestFullscreen().catch(() => alone(true));
+  else alone(true);
 }

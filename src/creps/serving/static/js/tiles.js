@@ -2,7 +2,7 @@
 //
 // The world is the part of the plane from -16 to 16 on both axes, laid down so that OpenSeadragon's
 // coordinates are plane units. Its level 0 is one tile of 32 units, so plane level L is level L + 5.
-import { segment } from "./server.js";
+import { asSentence, segment } from "./server.js";
 
 export const TILE = 256;
 export const REACH = 16;
@@ -49,6 +49,8 @@ export class TileQueue {
     this.sent = new Set();
     /** @type {(trouble: string | null) => void} told when the server is in trouble, and when it is over */
     this.ontrouble = () => {};
+    /** @type {string | null} */
+    this.trouble = null;
     this.rest = 0; // when the server is busy: not before this time
   }
 
@@ -101,7 +103,7 @@ export class TileQueue {
       if (response.ok) {
         const blob = await response.blob();
         if (!this.sent.delete(tile)) return;
-        this.ontrouble(null);
+        this.tell(null);
         tile.job.finish(blob, null, "rasterBlob");
       } else if (response.status === 503 || response.status >= 500) {
         const seconds = Number(response.headers.get("Retry-After")) || 1;
@@ -112,7 +114,7 @@ export class TileQueue {
           .catch(() => ({}));
         if (this.sent.delete(tile)) tile.job.fail(error);
         // 400: this far out or this deep there is nothing to be had; the rest of the picture is fine.
-        if (response.status !== 400) this.ontrouble(error);
+        if (response.status !== 400) this.tell(asSentence(error));
       }
     } catch {
       if (!tile.sent?.signal.aborted)
@@ -131,7 +133,14 @@ export class TileQueue {
     tile.sent = null;
     this.waiting.push(tile);
     this.rest = performance.now() + pause;
-    this.ontrouble(why);
+    this.tell(why);
+  }
+
+  /** @param {string | null} trouble */
+  tell(trouble) {
+    if (trouble === this.trouble) return;
+    this.trouble = trouble;
+    this.ontrouble(trouble);
   }
 }
 

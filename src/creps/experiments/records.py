@@ -1,0 +1,181 @@
+"""What experiments found, as files: JSON with pictures beside it, and a page of all of them."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from creps.errors import DataError
+from creps.experiments.experiment import PAPERS, Cell, Experiment, Figure, Findings, Table
+from creps.experiments.workshop import Workshop
+from creps.files import write_atomically
+
+QUALITY = 90
+"""Of WebP pictures: they are looked at, not measured."""
+
+
+def write_result(
+    folder: Path,
+    experiment: Experiment,
+    findings: Findings,
+    *,
+    workshop: Workshop,
+    minutes: float,
+) -> Path:
+    """Write what was found, and all it takes to find it again, to FOLDER/NAME.json.
+
+    Its pictures lie beside it: NAME-FIGURE.webp, or .svg.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = [
+        {"file": _write_figure(folder, experiment.name, figure), "caption": figure.caption}
+        for figure in findings.figures
+    ]
+    record = {
+        "format": "creps experiment",
+        "version": 1,
+        "name": experiment.name,
+        "command": f"creps reproduce {experiment.name} --budget {workshop.budget.name}",
+        "creps": version("creps"),
+        "machine": machine(),
+        "minutes": round(minutes, 1),
+        "pictures": workshop.budget.pictures,
+        "extractor": workshop.budget.extractor,
+        "commands": workshop.commands,
+        "reused": workshop.reused,
+        "tables": [asdict(table) for table in findings.tables],
+        "figures": figures,
+        "remarks": list(findings.remarks),
+    }
+    path = folder / f"{experiment.name}.json"
+    text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
+    write_atomically(path, text.encode() + b"\n")
+    return path
+
+
+def machine() -> str:
+    """What it was made on."""
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    return f"{platform.machine()}, {os.cpu_count()} cores, {device}, torch {torch.__version__}"
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """A record of `write_result`.
+
+    Raises:
+        DataError: if it is none.
+    """
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if record["format"] != "creps experiment" or record["version"] != 1:
+            raise KeyError
+    except (ValueError, KeyError, TypeError):
+        raise DataError(f"{path}: not a result of creps reproduce") from None
+    return record
+
+
+def tables_of(record: dict[str, Any]) -> list[Table]:
+    """The tables of a record."""
+    return [
+        Table(
+            columns=tuple(table["columns"]),
+            rows={label: tuple(cells) for label, cells in table["rows"].items()},
+            caption=table["caption"],
+        )
+        for table in record["tables"]
+    ]
+
+
+def cell_text(cell: Cell) -> str:
+    """A number with what digits it is worth, a word, or a dash."""
+    if cell is None:
+        return "–"
+    if isinstance(cell, str):
+        return cell
+    if cell == int(cell) and abs(cell) < 1e6:
+        return f"{cell:,.0f}"
+    digits = 3 if abs(cell) < 1 else 2 if abs(cell) < 100 else 1
+    return f"{cell:,.{digits}f}"
+
+
+def section(experiment: Experiment, record: dict[str, Any], *, pictures: str) -> str:
+    """One experiment in Markdown: the paper's numbers, ours, and what differs.
+
+    Args:
+        experiment: what it is.
+        record: what was found.
+        pictures: where its pictures lie, as links have it.
+    """
+    parts = [
+        f"### {PAPERS[experiment.paper].partition(' (')[0]}, {experiment.place}: "
+        f"{experiment.title}",
+        f"{experiment.claim}",
+        f"```bash\n{record['command']}\n```",
+    ]
+    if experiment.published is not None:
+        parts += ["The paper:", _markdown(experiment.published)]
+    if record["tables"]:
+        parts.append(f"Here, {record['minutes']:g} minutes on {record['machine']}:")
+        for table in tables_of(record):
+            parts += [table.caption] * bool(table.caption) + [_markdown(table)]
+    for figure in record["figures"]:
+        parts.append(f"![{figure['caption']}]({pictures}/{figure['file']})")
+        parts.append(f"*{figure['caption']}*")
+    parts += record["remarks"]
+    if experiment.differences:
+        parts.append("What differs from the paper: " + "; ".join(experiment.differences) + ".")
+    return "\n\n".join(parts) + "\n"
+
+
+def page(experiments: Sequence[Experiment], folder: Path, *, pictures: str) -> str:
+    """All experiments with results in a folder in Markdown, by paper."""
+    parts = []
+    for paper, title in PAPERS.items():
+        found = [
+            section(each, read_result(path), pictures=pictures)
+            for each in experiments
+            if each.paper == paper and (path := folder / f"{each.name}.json").exists()
+        ]
+        if found:
+            parts += [f"## {title}\n", *found]
+    return "\n".join(parts)
+
+
+def _markdown(table: Table) -> str:
+    """A table in Markdown."""
+    lines = ["| | " + " | ".join(table.columns) + " |", "|---|" + "---:|" * len(table.columns)]
+    for label, cells in table.rows.items():
+        lines.append(f"| {label} | " + " | ".join(cell_text(cell) for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def standalone(svg: str) -> str:
+    """An SVG as it is inside a page, as a file that shows the same on any ground."""
+    begin, end, rest = svg.partition(">")
+    opening = begin.replace(
+        "<svg", '<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="12"', 1
+    )
+    return f'{opening}{end}<rect width="100%" height="100%" fill="white"/>{rest}'
+
+
+def _write_figure(folder: Path, name: str, figure: Figure) -> str:
+    """Write a figure and return its file's name."""
+    if isinstance(figure.picture, str):
+        file = f"{name}-{figure.name}.svg"
+        write_atomically(folder / file, standalone(figure.picture).encode() + b"\n")
+        return file
+    file = f"{name}-{figure.name}.webp"
+    buffer = io.BytesIO()
+    Image.fromarray(figure.picture).save(buffer, "WEBP", quality=QUALITY)
+    write_atomically(folder / file, buffer.getvalue())
+    return file

@@ -1,0 +1,220 @@
+"""Where experiments work: a folder of data sets, trained models and features that they share.
+
+FOLDER/data/NAME.zip     pictures that were made
+FOLDER/models/NAME/      runs of `creps train`, interrupted ones go on
+FOLDER/features/         what was worked out of pictures
+FOLDER/results/          what was found: NAME.json with its pictures
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from creps.errors import CrepsError, UsageError
+from creps.experiments.budgets import Budget
+from creps.experiments.ingredients import Dataset, Model
+from creps.metrics.evaluation.collecting import Columns, Progress, Work, collect
+from creps.metrics.evaluation.evaluate import evaluate
+from creps.metrics.evaluation.models import ModelRef, model_ref
+from creps.metrics.evaluation.protocol import Protocol
+from creps.metrics.evaluation.realities import open_reality
+from creps.metrics.extractors.by_name import ExtractorSpec, extractor_spec
+from creps.training.run import is_finished
+
+Runner = Callable[[Sequence[str]], int]
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run `creps ARGUMENTS` in a process of its own, its progress on this terminal."""
+    return subprocess.run([sys.executable, "-m", "creps", *arguments], check=False).returncode
+
+
+class Workshop:
+    """Makes what experiments ask for, once.
+
+    Attributes:
+        folder: where everything lies.
+        budget: how much is spent.
+        commands: what was run, as one would type it.
+        reused: names of models and data that were there already.
+        workers, progress: for what measures, as `evaluate` takes them.
+        say: takes lines that tell what is done now.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        budget: Budget,
+        *,
+        data: Mapping[str, Path] | None = None,
+        weights: Path | None = None,
+        workers: int = 1,
+        say: Callable[[str], None] = print,
+        progress: Progress | None = None,
+        run: Runner = run_command,
+    ) -> None:
+        """Open a workshop.
+
+        Args:
+            folder: made if it is not there; budgets get subfolders of their own.
+            budget: how much is spent.
+            data: own pictures in place of those that would be made, by name.
+            weights: of the extractor, where it needs a file.
+            workers: processes that measure; see `evaluate`.
+            say: takes lines that tell what is done now.
+            progress: takes (done, total) while measuring.
+            run: runs a `creps` command and returns its exit code.
+        """
+        self.folder = folder / budget.name
+        self.budget = budget
+        self.commands: list[str] = []
+        self.reused: list[str] = []
+        self._data, self._weights, self.workers = dict(data or {}), weights, workers
+        self.say, self.progress, self._run = say, progress, run
+
+    @property
+    def paper(self) -> bool:
+        """Whether the paper's networks and data are asked for."""
+        return self.budget.name == "paper"
+
+    def data(self, dataset: Dataset) -> Path:
+        """The path of its pictures, which are made if need be.
+
+        Raises:
+            UsageError: at the paper's budget, if they were not given.
+        """
+        if dataset.name in self._data:
+            return self._data[dataset.name]
+        if self.paper:
+            raise UsageError(
+                f"the paper's budget needs --data {dataset.name}=PATH: {dataset.paper}"
+            )
+        path = self.folder / "data" / f"{dataset.name}.zip"
+        if path.exists():
+            self._reuse(dataset.name)
+            return path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.say(f"making the pictures {dataset.name}")
+        if dataset.derive is not None:
+            dataset.derive(self, path)
+        else:
+            count = self.budget.capped(dataset.count)
+            self.command("data", *dataset.command, "--count", str(count), "--out", str(path))
+        return path
+
+    def model(self, model: Model) -> str:
+        """A trained model as `creps.load` takes it: a folder or packaged name; trained if need be.
+
+        Raises:
+            CrepsError: if its training fails or is stopped; it goes on the next time.
+        """
+        run = self.folder / "models" / model.name
+        training = model.paper if self.paper else model.small
+        if isinstance(training, str):
+            return training
+        if is_finished(run):
+            self._reuse(model.name)
+            return str(run / "model")
+        start = None if model.start is None else Path(self.model(model.start)).parent
+        data = self.data(model.data)
+        words = ["train", "--preset", training.preset, "--data", str(data), "--out", str(run)]
+        if training.images is not None:
+            words += ["--images", str(self.budget.capped(training.images))]
+        if start is not None:
+            words += ["--from", str(start)]
+        for setting in training.settings:
+            words += ["--set", setting]
+        self.say(f"training {model.name}")
+        self.command(*words)
+        if not is_finished(run):
+            raise CrepsError(f"training {model.name} was stopped: the same command goes on")
+        return str(run / "model")
+
+    def ref(self, model: Model) -> ModelRef:
+        """A trained model as `draw` and the measures take it."""
+        return model_ref(self.model(model))
+
+    def measured(
+        self, model: Model | str, data: Dataset | str | None, protocol: Protocol
+    ) -> dict[str, float]:
+        """Numbers of `evaluate` by name, such as "fd_effnet@32".
+
+        Args:
+            model: to be trained, or a path or packaged name.
+            data: to be made, a word of `open_reality`, or None.
+            protocol: its `n` and `probes` are the budget's to give: see `protocol`.
+        """
+        path = self.model(model) if isinstance(model, Model) else model
+        real = None
+        if data is not None:
+            real = open_reality(str(self.data(data)) if isinstance(data, Dataset) else data)
+        self.say(f"measuring {model.name if isinstance(model, Model) else model}")
+        found = evaluate(
+            model_ref(path),
+            real,
+            protocol,
+            extractor=self.extractor(),
+            cache=self.features,
+            workers=self.workers,
+            progress=self.progress,
+        )
+        return {value.name: value.value for value in found.values}
+
+    def columns(self, works: Mapping[str, Work], counts: Mapping[str, int]) -> dict[str, Columns]:
+        """What works find, picture by picture, kept beside the features; see `collect`.
+
+        Args:
+            works: by name.
+            counts: items of each.
+        """
+        return collect(
+            works, counts, folder=self.features, workers=self.workers, progress=self.progress
+        )
+
+    def protocol(
+        self, *measures: str, sizes: Sequence[int] = (), truncation: float = 1.0
+    ) -> Protocol:
+        """A protocol with the budget's number of pictures and probes.
+
+        Args:
+            measures: as `Protocol` names them.
+            sizes: of square pictures; the model's own by default.
+            truncation: of samples.
+        """
+        return Protocol(
+            measures=measures,
+            n=self.budget.pictures,
+            probes=self.budget.probes,
+            sizes=tuple((size, size) for size in sizes) or None,
+            truncation=truncation,
+        )
+
+    def extractor(self) -> ExtractorSpec:
+        """The budget's features."""
+        return extractor_spec(self.budget.extractor, weights=self._weights)
+
+    @property
+    def features(self) -> Path:
+        """Folder where features are kept."""
+        return self.folder / "features"
+
+    def command(self, *arguments: str) -> None:
+        """Run a `creps` command and note it.
+
+        Raises:
+            CrepsError: if it fails; its own message was shown.
+            KeyboardInterrupt: if it was interrupted.
+        """
+        code = self._run(arguments)
+        shown = shlex.join(["creps", *arguments]).replace(f"{self.folder}/", "")
+        if code != 0:
+            raise CrepsError(f"`{shown}` ended with exit code {code}: mend that and go on")
+        self.commands.append(shown)
+
+    def _reuse(self, name: str) -> None:
+        if name not in self.reused:
+            self.reused.append(name)

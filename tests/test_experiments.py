@@ -1,0 +1,272 @@
+"""The frame of `creps reproduce`: what is made once, what is refused, what is kept."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from creps.cli import app
+from creps.config import to_dict
+from creps.errors import CrepsError, DataError, UsageError
+from creps.experiments.budgets import BUDGETS, budget_named
+from creps.experiments.catalogue import EXPERIMENTS, experiments_named
+from creps.experiments.experiment import PAPERS, Experiment, Figure, Findings, Table
+from creps.experiments.ingredients import Dataset, Model, Training
+from creps.experiments.records import cell_text, page, read_result, tables_of, write_result
+from creps.experiments.standard_models import mixed_portraits
+from creps.experiments.workshop import Workshop
+from creps.training.presets import preset
+from creps.training.run import is_finished
+
+RUN = CliRunner()
+ROOT = Path(__file__).resolve().parent.parent
+FACES = Dataset(name="faces", paper="FFHQ", command=("portraits", "--size", "32"), count=100)
+MODEL = Model(
+    name="tiny",
+    data=FACES,
+    small=Training(preset="smoke", images=320, settings=("batch=8",)),
+    paper=Training(preset="paper-512"),
+)
+NEXT = Model(
+    name="next",
+    data=FACES,
+    small=Training(preset="small-32-zoom"),
+    paper=Training(preset="paper-512"),
+    start=MODEL,
+)
+
+
+class Bench:
+    """Runs no command, but leaves behind what it would."""
+
+    def __init__(self, *, code: int = 0, done: float = 1.0) -> None:
+        self.calls: list[list[str]] = []
+        self.code, self.done = code, done
+
+    def __call__(self, arguments: Sequence[str]) -> int:
+        self.calls.append(list(arguments))
+        out = Path(arguments[arguments.index("--out") + 1])
+        if arguments[0] == "data":
+            out.write_bytes(b"")
+        elif self.code == 0:
+            config = preset(arguments[arguments.index("--preset") + 1])
+            (out / "snapshots").mkdir(parents=True)
+            (out / "config.json").write_text(json.dumps({"train": to_dict(config)}))
+            step = round(config.steps * self.done)
+            (out / f"snapshots/step-{step:09d}.safetensors").touch()
+        return self.code
+
+
+def shop(folder: Path, bench: Bench, *, budget: str = "small", **given: Path) -> Workshop:
+    return Workshop(folder, budget_named(budget), data=given, run=bench, say=lambda line: None)
+
+
+def test_a_model_is_trained_once_from_pictures_that_are_made_once(tmp_path: Path) -> None:
+    bench = Bench()
+    first = shop(tmp_path, bench)
+    assert first.model(MODEL) == str(tmp_path / "small/models/tiny/model")
+    pictures, run = str(tmp_path / "small/data/faces.zip"), str(tmp_path / "small/models/tiny")
+    assert [" ".join(call) for call in bench.calls] == [
+        f"data portraits --size 32 --count 100 --out {pictures}",
+        f"train --preset smoke --data {pictures} --out {run} --images 320 --set batch=8",
+    ]
+    assert first.commands[0] == "creps data portraits --size 32 --count 100 --out data/faces.zip"
+    second = shop(tmp_path, bench)
+    second.model(MODEL)
+    assert len(bench.calls) == 2
+    assert second.reused == ["tiny"]
+
+
+def test_a_model_that_goes_on_from_another_trains_that_first(tmp_path: Path) -> None:
+    bench = Bench()
+    shop(tmp_path, bench).model(NEXT)
+    trained = [call for call in bench.calls if call[0] == "train"]
+    assert [call[call.index("--preset") + 1] for call in trained] == ["smoke", "small-32-zoom"]
+    assert trained[1][trained[1].index("--from") + 1] == str(tmp_path / "small/models/tiny")
+
+
+def test_a_stopped_training_is_an_error_and_goes_on_the_next_time(tmp_path: Path) -> None:
+    with pytest.raises(CrepsError, match="training tiny was stopped: the same command goes on"):
+        shop(tmp_path, Bench(done=0.5)).model(MODEL)
+    assert not is_finished(tmp_path / "small/models/tiny")
+
+
+def test_a_failed_command_is_named(tmp_path: Path) -> None:
+    bench = Bench(code=2)
+    with pytest.raises(CrepsError, match=r"`creps data portraits .*` ended with exit code 2"):
+        shop(tmp_path, bench).data(FACES)
+
+
+def test_the_trial_budget_caps_everything(tmp_path: Path) -> None:
+    bench = Bench()
+    shop(tmp_path, bench, budget="trial").model(MODEL)
+    assert bench.calls[0][bench.calls[0].index("--count") + 1] == "64"
+    assert bench.calls[1][bench.calls[1].index("--images") + 1] == "64"
+
+
+def test_the_papers_budget_asks_for_the_papers_pictures(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"needs --data faces=PATH: FFHQ"):
+        shop(tmp_path, Bench(), budget="paper").model(MODEL)
+    bench = Bench()
+    shop(tmp_path, bench, budget="paper", faces=Path("/ffhq")).model(MODEL)
+    assert bench.calls[0][:5] == ["train", "--preset", "paper-512", "--data", "/ffhq"]
+
+
+def test_a_packaged_model_is_taken_as_it_is(tmp_path: Path) -> None:
+    packaged = Model(name="x", data=FACES, small="portraits", paper=Training(preset="paper-512"))
+    bench = Bench()
+    assert shop(tmp_path, bench).model(packaged) == "portraits"
+    assert bench.calls == []
+
+
+def test_a_run_without_snapshots_is_not_finished(tmp_path: Path) -> None:
+    assert not is_finished(tmp_path)
+
+
+def test_mixed_portraits_are_of_mixed_sizes(tmp_path: Path) -> None:
+    from creps.data.sources import open_images
+
+    out = tmp_path / "mixed.zip"
+    mixed_portraits(shop(tmp_path, Bench()), out, low=3, high=4)
+    sizes = [open_images(out).image(index).shape[0] for index in range(7)]
+    assert sizes[:3] == [32, 32, 32]
+    assert all(64 <= size <= 128 for size in sizes[3:])
+    assert len(set(sizes)) > 2
+
+
+EXPERIMENT = Experiment(
+    paper="creps",
+    place="Table 99",
+    title="a test",
+    claim="It works.",
+    minutes=1,
+    differences=("everything",),
+    published=Table(columns=("FID",), rows={"CREPS": (4.43,)}),
+    run=lambda shop: Findings(
+        tables=(Table(columns=("FD",), rows={"CREPS": (12.5,), "none": (None,)}),),
+        figures=(
+            Figure(name="gray", caption="Gray.", picture=np.full((8, 12, 3), 99, np.uint8)),
+            Figure(name="curve", caption="A curve.", picture="<svg></svg>"),
+        ),
+        remarks=("A remark.",),
+    ),
+)
+
+
+def test_what_is_found_is_written_and_read_back(tmp_path: Path) -> None:
+    work = shop(tmp_path, Bench())
+    findings = EXPERIMENT.run(work)
+    path = write_result(tmp_path, EXPERIMENT, findings, workshop=work, minutes=1.26)
+    record = read_result(path)
+    assert tables_of(record) == list(findings.tables)
+    assert (record["minutes"], record["command"]) == (
+        1.3,
+        "creps reproduce creps-table-99 --budget small",
+    )
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "creps-table-99-curve.svg",
+        "creps-table-99-gray.webp",
+        "creps-table-99.json",
+    ]
+    text = page([EXPERIMENT], tmp_path, pictures="images")
+    for words in ("| CREPS | 4.43 |", "| CREPS | 12.50 |", "images/creps-table-99-gray.webp"):
+        assert words in text
+
+
+def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text("[1]")
+    with pytest.raises(DataError, match="not a result of creps reproduce"):
+        read_result(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        (None, "–"),
+        ("OOM", "OOM"),
+        (4.43, "4.43"),
+        (0.0512, "0.051"),
+        (123.45, "123.5"),
+        (70e3, "70,000"),
+    ],
+)
+def test_cells_show_the_digits_they_are_worth(cell: float | str | None, text: str) -> None:
+    assert cell_text(cell) == text
+
+
+def test_a_table_of_uneven_rows_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="2 cells, 1 columns"):
+        Table(columns=("a",), rows={"x": (1.0, 2.0)})
+
+
+def test_experiments_are_complete_and_named_apart() -> None:
+    assert len({each.name for each in EXPERIMENTS}) == len(EXPERIMENTS) > 30
+    for each in EXPERIMENTS:
+        assert each.paper in PAPERS
+        assert each.title
+        assert each.claim.endswith(".")
+        assert each.minutes > 0
+        assert each.published is not None or each.place.startswith("Figure"), each.name
+
+
+def test_experiments_are_found_by_name_paper_and_all() -> None:
+    assert [each.name for each in experiments_named("creps-table-2")] == ["creps-table-2"]
+    assert {each.paper for each in experiments_named("cips")} == {"cips"}
+    assert experiments_named("all") == list(EXPERIMENTS)
+    with pytest.raises(UsageError, match="creps-table-2"):
+        experiments_named("creps-tabel-2")
+
+
+def test_budgets_are_found_by_name() -> None:
+    assert budget_named("trial") is BUDGETS["trial"]
+    with pytest.raises(UsageError, match="unknown budget 'smal'"):
+        budget_named("smal")
+
+
+def test_the_command_lists_and_makes_experiments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = RUN.invoke(app, ["reproduce", "list"])
+    assert "creps-table-2" in listed.output
+    monkeypatch.setattr("creps.experiments.catalogue.EXPERIMENTS", (EXPERIMENT,))
+    made = RUN.invoke(app, ["reproduce", "creps-table-99", "--out", str(tmp_path)])
+    assert made.exit_code == 0, made.output
+    for words in ("4.43", "12.50", "A remark.", "and its pictures"):
+        assert words in made.output
+    assert (tmp_path / "small/results/creps-table-99-gray.webp").exists()
+
+
+@pytest.mark.parametrize("words", ["faces", "faces=", "=x", "faces=/does/not/exist"])
+def test_pictures_that_are_not_named_are_refused(words: str, tmp_path: Path) -> None:
+    made = RUN.invoke(
+        app, ["reproduce", "creps-table-2", "--data", words, "--out", str(tmp_path / "out")]
+    )
+    assert isinstance(made.exception, UsageError)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_page_shows_the_committed_results() -> None:
+    spec = importlib.util.spec_from_file_location("reproducing", ROOT / "docs/reproducing.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    assert script.PAGE.read_text(encoding="utf-8") == script.text(), "python docs/reproducing.py"
+
+
+def test_the_committed_results_are_of_the_small_budget_and_complete() -> None:
+    names = {each.name for each in EXPERIMENTS}
+    records = [read_result(path) for path in sorted((ROOT / "docs/reproduced").glob("*.json"))]
+    assert records
+    for record in records:
+        assert record["name"] in names
+        assert record["command"] == f"creps reproduce {record['name']} --budget small"
+        assert record["tables"] or record["figures"]
+        for figure in record["figures"]:
+            assert (ROOT / "docs/reproduced" / figure["file"]).exists()

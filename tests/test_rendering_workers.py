@@ -1,0 +1,104 @@
+"""Jobs side by side: in order, on threads that are kept and leave torch as it was."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from creps.errors import GridError
+from creps.rendering.drawing.workers import map_in_order
+
+
+@pytest.fixture
+def two_cores() -> Iterator[None]:
+    """More threads than a worker may use."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def on_each_of(workers: int) -> set[tuple[int, int]]:
+    """(identifier, torch's threads) of every worker: each takes a job and waits for the others."""
+    together = threading.Barrier(workers)
+
+    def job(_: int) -> tuple[int, int]:
+        together.wait(timeout=30)
+        return threading.get_ident(), torch.get_num_threads()
+
+    return set(map_in_order(job, range(workers), workers=workers))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_jobs_side_by_side_keep_their_order(workers) -> None:
+    assert list(map_in_order(lambda n: n * n, range(50), workers=workers)) == [
+        n * n for n in range(50)
+    ]
+
+
+def test_a_job_that_fails_says_so_and_leaves_torch_as_it_was() -> None:
+    before = torch.get_num_threads()
+
+    def job(number: int) -> int:
+        if number == 7:
+            raise GridError("seven")
+        return number
+
+    results = map_in_order(job, range(50), workers=2)
+    with pytest.raises(GridError, match="seven"):
+        list(results)
+    assert torch.get_num_threads() == before
+
+
+def test_results_do_not_pile_up() -> None:
+    started: list[int] = []
+
+    def job(number: int) -> int:
+        started.append(number)
+        return number
+
+    results = map_in_order(job, range(1000), workers=2)
+    next(results)
+    results.close()
+    assert len(started) <= 6
+
+
+def test_threads_are_kept_and_run_torch_on_one_core(two_cores) -> None:
+    list(map_in_order(abs, range(9), workers=3))  # does not ask torch for anything
+    first, second = on_each_of(3), on_each_of(3)
+    assert first == second
+    assert len(first) == 3
+    assert {threads for _, threads in first} == {1}
+    assert threading.get_ident() not in {thread for thread, _ in first}
+    assert torch.get_num_threads() == 2
+
+
+def test_threads_to_come_are_not_held_to_one_core(two_cores) -> None:
+    list(map_in_order(abs, range(9), workers=5))
+    seen: list[int] = []
+    other = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+    other.start()
+    other.join()
+    assert seen == [2]
+
+
+def test_an_abandoned_iterator_leaves_nothing_running() -> None:
+    begun: list[int] = []
+    ended: list[int] = []
+
+    def job(number: int) -> int:
+        begun.append(number)
+        time.sleep(0.02)
+        ended.append(number)
+        return number
+
+    results = map_in_order(job, range(1000), workers=2)
+    assert next(results) == 0
+    results.close()
+    assert sorted(begun) == sorted(ended)
+    on_each_of(2)  # both threads are free, and nothing was left in their queue
+    assert len(begun) == len(ended) <= 6
