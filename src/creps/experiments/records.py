@@ -53,7 +53,7 @@ def write_result(
         "extractor": workshop.budget.extractor,
         "commands": workshop.commands,
         "reused": workshop.reused,
-        "tables": [asdict(table) for table in findings.tables],
+        "tables": [_rounded(table) for table in findings.tables],
         "figures": figures,
         "remarks": list(findings.remarks),
     }
@@ -149,6 +149,15 @@ def page(experiments: Sequence[Experiment], folder: Path, *, pictures: str) -> s
         if found:
             parts += [f"## {title}\n", *found]
     return "\n".join(parts)
+
+
+def _rounded(table: Table) -> dict[str, Any]:
+    """A table as JSON, its numbers to six digits."""
+    rows = {
+        label: [float(f"{cell:.6g}") if isinstance(cell, float) else cell for cell in cells]
+        for label, cells in table.rows.items()
+    }
+    return asdict(table) | {"rows": rows}
 
 
 def _markdown(table: Table) -> str:
