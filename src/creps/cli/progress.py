@@ -30,14 +30,18 @@ class Report:
         self._what = what
         self._task = bar.add_task(what, total=None, rate="")
         self._first: float | None = None
+        self._done = 0.0
         self._started = self._told = time.perf_counter()
 
     def __call__(self, done: float, total: float) -> None:
-        """Note that so much of all is there; the first call may tell of earlier work."""
-        self.share = done / max(total, 1)
+        """Note that so much of all is there; the first call may tell of earlier work.
+
+        Where less is done than before, other work has begun.
+        """
         now = time.perf_counter()
-        if self._first is None:
+        if self._first is None or done < self._done:
             self._first, self._started = done, now
+        self._done, self.share = done, done / max(total, 1)
         pace = (done - self._first) / max(now - self._started, 1e-9)
         rate = ""
         if self._unit is not None and pace:
