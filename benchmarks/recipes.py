@@ -30,7 +30,7 @@ from creps.coordinates import Canvas
 from creps.data.sources import open_images, square
 from creps.metrics.extractors.features import EffnetLite0, effnet, extract
 from creps.metrics.measures.distances import frechet_distance
-from creps.metrics.reports.charts import line_chart
+from creps.metrics.reports.charts import line_chart, standalone
 from creps.rendering.latents import latents
 
 RECIPES = {
@@ -94,8 +94,7 @@ def plot(lines: list[dict[str, float | str]], out: Path) -> None:
     if len(images) > 1 and curves:
         x = np.array(images, dtype=np.float64)
         svg = line_chart(x, curves, x_name="images seen", y_name="fd_effnet (N = 2,000), 64 px")
-        namespaced = svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
-        out.write_text(namespaced + "\n", encoding="utf-8")
+        out.write_text(standalone(svg) + "\n", encoding="utf-8")
 
 
 def main(

@@ -24,14 +24,13 @@ from creps.experiments.anyres_paper.tables_10_to_13_variations import base_diffe
 from creps.experiments.budgets import Budget
 from creps.experiments.experiment import Findings, Table
 from creps.experiments.ingredients import Dataset, Model, Training
-from creps.experiments.records import standalone
 from creps.experiments.standard_models import ANYRES, ANYRES_BASE, MIXED
 from creps.experiments.workshop import Workshop
 from creps.metrics.evaluation.collecting import Columns, Work
 from creps.metrics.evaluation.models import ModelRef, hold
 from creps.metrics.evaluation.pictures import ModelPictures
 from creps.metrics.evaluation.realities import open_reality
-from creps.metrics.reports.charts import scatter_chart
+from creps.metrics.reports.charts import scatter_chart, standalone
 from creps.networks.base import Generator, build_generator
 from creps.training.presets import preset
 from smooth_model import SmoothModel

@@ -19,6 +19,7 @@ from creps.errors import DataError
 from creps.experiments.experiment import PAPERS, Cell, Experiment, Figure, Findings, Table
 from creps.experiments.workshop import Workshop
 from creps.files import write_atomically
+from creps.metrics.reports.charts import standalone
 
 QUALITY = 90
 """Of WebP pictures: they are looked at, not measured."""
@@ -166,15 +167,6 @@ def _markdown(table: Table) -> str:
     for label, cells in table.rows.items():
         lines.append(f"| {label} | " + " | ".join(cell_text(cell) for cell in cells) + " |")
     return "\n".join(lines)
-
-
-def standalone(svg: str) -> str:
-    """An SVG as it is inside a page, as a file that shows the same on any ground."""
-    begin, end, rest = svg.partition(">")
-    opening = begin.replace(
-        "<svg", '<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="12"', 1
-    )
-    return f'{opening}{end}<rect width="100%" height="100%" fill="white"/>{rest}'
 
 
 def _write_figure(folder: Path, name: str, figure: Figure) -> str:

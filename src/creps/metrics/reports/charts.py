@@ -127,6 +127,15 @@ class _Plot:
         )
 
 
+def standalone(svg: str) -> str:
+    """An SVG as it is inside a page, as a file that shows the same on any ground."""
+    begin, end, rest = svg.partition(">")
+    opening = begin.replace(
+        "<svg", '<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="12"', 1
+    )
+    return f'{opening}{end}<rect width="100%" height="100%" fill="white"/>{rest}'
+
+
 def ticks(low: float, high: float, most: int) -> list[float]:
     """Round numbers from about `low` to about `high`: within, where two or more are.
 
