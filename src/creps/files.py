@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OSError: with the name of `path`, also where the temporary name was the one that failed.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = _aside(path)
     try:
         yield temporary
         os.replace(temporary, path)
@@ -35,7 +36,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 def write_directory(path: Path, contents: Mapping[str, bytes]) -> None:
     """Make a directory with all of its files, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = _aside(path)
     try:
         temporary.mkdir(exist_ok=True)
         for name, content in contents.items():
@@ -43,6 +44,11 @@ def write_directory(path: Path, contents: Mapping[str, bytes]) -> None:
         temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _aside(path: Path) -> Path:
+    """A name of its own: threads and machines with a common disk may write one file at once."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
 
 
 def _write_synced(path: Path, content: bytes) -> None:
