@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import signal
+import sys
+import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +25,7 @@ from creps.experiments.experiment import PAPERS, Experiment, Figure, Findings, T
 from creps.experiments.ingredients import Dataset, Model, Training
 from creps.experiments.records import cell_text, page, read_result, tables_of, write_result
 from creps.experiments.standard_models import mixed_portraits
-from creps.experiments.workshop import Workshop
+from creps.experiments.workshop import Workshop, run_command
 from creps.training.presets import preset
 from creps.training.run import is_finished
 
@@ -101,6 +106,30 @@ def test_a_failed_command_is_named(tmp_path: Path) -> None:
     bench = Bench(code=2)
     with pytest.raises(CrepsError, match=r"`creps data portraits .*` ended with exit code 2"):
         shop(tmp_path, bench).data(FACES)
+
+
+def test_an_interruption_lets_the_command_save_its_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, started, saved = tmp_path / "program", tmp_path / "started", tmp_path / "saved"
+    program.write_text(
+        f"#!/bin/sh\ntrap 'touch {saved}; exit 0' TERM\ntouch {started}\n"
+        "while :; do sleep 0.05; done\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+
+    def interrupt() -> None:
+        while not started.exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        run_command(["train"])
+    thread.join()
+    assert saved.exists()
 
 
 def test_the_trial_budget_caps_everything(tmp_path: Path) -> None:

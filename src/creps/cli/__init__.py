@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import signal
 import sys
 from collections.abc import Callable
 from typing import Annotated, NoReturn, ParamSpec, TypeVar
@@ -102,6 +103,8 @@ app.add_typer(video_app, name="video")
 
 def main() -> None:
     """Run the command; a user's mistake is one line on stderr and exit code 2 or 1."""
+    # Ends like Ctrl-C: processes that were started end too, unfinished files are put away.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except CrepsError as error:

@@ -29,8 +29,18 @@ Runner = Callable[[Sequence[str]], int]
 
 
 def run_command(arguments: Sequence[str]) -> int:
-    """Run `creps ARGUMENTS` in a process of its own, its progress on this terminal."""
-    return subprocess.run([sys.executable, "-m", "creps", *arguments], check=False).returncode
+    """Run `creps ARGUMENTS` in a process of its own, its progress on this terminal.
+
+    An interruption is passed on once and waited for: a training saves its state before it ends.
+    """
+    command = [sys.executable, "-m", "creps", *arguments]
+    with subprocess.Popen(command, start_new_session=True) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            process.terminate()
+            process.wait()
+            raise
 
 
 class Workshop:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
 from collections.abc import AsyncIterator, Mapping
 
@@ -78,6 +79,8 @@ def run_app(
     app: Starlette, listener: socket.socket, *, settings: ServeSettings, verbose: bool = False
 ) -> None:
     """Answer until the process is told to end (SIGINT, SIGTERM)."""
+    # The server ends gracefully by itself; what it passes on then should end the process, quietly.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     uvicorn.Server(server_config(app, settings=settings, verbose=verbose)).run(sockets=[listener])
 
 
