@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -203,7 +204,9 @@ def test_what_is_found_is_written_and_read_back(tmp_path: Path) -> None:
         "creps-table-99-gray.webp",
         "creps-table-99.json",
     ]
-    text = page([EXPERIMENT], tmp_path, pictures="images")
+    other = replace(EXPERIMENT, place="Figure 98")
+    text = page([EXPERIMENT, other], tmp_path, pictures="images")
+    assert "Without a result here yet: `creps-fig-98`." in text
     for words in ("| CREPS | 4.43 |", "| CREPS | 12.50 |", "images/creps-table-99-gray.webp"):
         assert words in text
 

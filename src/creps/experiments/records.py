@@ -139,16 +139,22 @@ def section(experiment: Experiment, record: dict[str, Any], *, pictures: str) ->
 
 
 def page(experiments: Sequence[Experiment], folder: Path, *, pictures: str) -> str:
-    """All experiments with results in a folder in Markdown, by paper."""
+    """All experiments in Markdown, by paper: results that lie in a folder, and names of others."""
     parts = []
     for paper, title in PAPERS.items():
+        paths = [
+            (each, folder / f"{each.name}.json") for each in experiments if each.paper == paper
+        ]
         found = [
             section(each, read_result(path), pictures=pictures)
-            for each in experiments
-            if each.paper == paper and (path := folder / f"{each.name}.json").exists()
+            for each, path in paths
+            if path.exists()
         ]
-        if found:
+        missing = [f"`{each.name}`" for each, path in paths if not path.exists()]
+        if paths:
             parts += [f"## {title}\n", *found]
+        if missing:
+            parts.append(f"Without a result here yet: {', '.join(missing)}.\n")
     return "\n".join(parts)
 
 
