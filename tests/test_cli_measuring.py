@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,12 @@ def _stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def run(*arguments: object):
     return RUN.invoke(app, [str(each) for each in arguments], env={"COLUMNS": "120"})
+
+
+def test_numbers_are_shown_where_there_is_little_room(models, data) -> None:
+    words = ["evaluate", models[0], "--data", data, "--metrics", "fd", "--n", "8", "--workers", "0"]
+    shown = RUN.invoke(app, words, env={"COLUMNS": "50"})
+    assert re.search(r"fd_means@32 +\d", shown.output), shown.output
 
 
 def test_evaluate_prints_a_table_and_writes_the_record(models, data, tmp_path: Path) -> None:

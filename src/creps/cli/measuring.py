@@ -368,10 +368,11 @@ def _table(model: str, found: Evaluation) -> Table:
         for value in found.values
     ]
     table = Table(title=Text(f"{model}, n = {protocol['n']}, {extractor}"), box=None)
-    for k, name in enumerate(("metric", "value", "")):  # numbers are never cut off, words are
-        width = max(len(row[k]) for row in rows)
-        table.add_column(name, justify="right" if k == 1 else "left", min_width=width)
-    table.add_column("meaning", no_wrap=True, overflow="ellipsis", style="dim")
-    for row in rows:
-        table.add_row(*map(Text, row))
+    # Where there is little room, words are cut off, numbers never are.
+    for k, name in enumerate(("metric", "value", "")):
+        table.add_column(name, justify="right" if k == 1 else "left", no_wrap=True)
+    table.add_column("meaning", style="dim")
+    for *numbers, about in rows:
+        meaning = Text(about, no_wrap=True, overflow="ellipsis")
+        table.add_row(*map(Text, numbers), meaning)
     return table
