@@ -211,6 +211,12 @@ def test_what_is_found_is_written_and_read_back(tmp_path: Path) -> None:
         assert words in text
 
 
+def test_a_number_that_is_none_does_not_cost_the_result(tmp_path: Path) -> None:
+    found = Findings(tables=(Table(columns=("FD",), rows={"broken": (float("nan"),)}),))
+    path = write_result(tmp_path, EXPERIMENT, found, workshop=shop(tmp_path, Bench()), minutes=1)
+    assert tables_of(read_result(path))[0].rows == {"broken": (None,)}
+
+
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("[1]")
     with pytest.raises(DataError, match="not a result of creps reproduce"):

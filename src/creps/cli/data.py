@@ -242,15 +242,12 @@ def _written(out: Path, what: str, drawn: bool) -> str:
 @contextmanager
 def _bar(what: str, total: int | None) -> Iterator[Callable[..., None]]:
     """A progress bar on stderr that vanishes at the end; yields what takes done and total."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
+    from creps.cli.progress import vanishing_bar
+
     columns = (what, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    # Elsewhere than on a terminal, rich would leave an empty line behind.
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
+    with vanishing_bar(*columns) as bar:
         task = bar.add_task("", total=total)
 
         def show(done: int, total: int | None = total) -> None:

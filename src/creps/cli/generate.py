@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from creps import __version__
@@ -31,6 +30,7 @@ from creps.cli.options import (
     Zoom,
 )
 from creps.cli.parsing import parse_seeds, parse_supersample
+from creps.cli.progress import vanishing_bar
 from creps.cli.viewing import View
 
 if TYPE_CHECKING:
@@ -143,15 +143,11 @@ def settings_of(
 
 def progress_bar(what: str) -> Progress:
     """The bar of a render, on stderr, gone when it is done; nothing where that is no terminal."""
-    console = Console(stderr=True)
-    return Progress(
+    return vanishing_bar(
         TextColumn(what),
         BarColumn(),
         TextColumn("{task.percentage:3.0f} %  {task.description}"),
         TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,  # rich would leave an empty line behind
     )
 
 

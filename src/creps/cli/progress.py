@@ -8,7 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """How systems say that a disk, or one's share of it, is full."""
@@ -63,6 +69,15 @@ class Report:
         self._bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
+def vanishing_bar(*columns: str | ProgressColumn) -> Progress:
+    """A bar on stderr, gone when it is done; nothing where that is no terminal.
+
+    There, rich would leave an empty line behind.
+    """
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
 @contextmanager
 def report(what: str, *, unit: str | None = "MP", per_unit: float = 1e6) -> Iterator[Report]:
     """Show on stderr how far the work of the block is; nothing of it stays.
@@ -74,15 +89,10 @@ def report(what: str, *, unit: str | None = "MP", per_unit: float = 1e6) -> Iter
     Yields:
         a function of (done, total).
     """
-    console = Console(stderr=True)
-    columns = (
+    with vanishing_bar(
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.percentage:3.0f} %  {task.fields[rate]}"),
         TimeRemainingColumn(),
-    )
-    # Elsewhere than on a terminal, rich would leave an empty line behind.
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bar:
         yield Report(bar, what, unit=unit, per_unit=per_unit)

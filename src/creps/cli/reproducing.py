@@ -77,8 +77,9 @@ def _make(
     workers: int,
 ) -> None:
     """Run one experiment, print and keep what it finds."""
-    from creps.experiments.records import machine, write_result
+    from creps.experiments.records import write_result
     from creps.experiments.workshop import Workshop
+    from creps.metrics.evaluation.evaluate import machine
 
     console.rule(f"{experiment.name}: {experiment.title}")
     if budget.name == "small":

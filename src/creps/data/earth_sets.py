@@ -6,7 +6,6 @@ map (of the cylinder, for slices), in the order of the pictures.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -16,10 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-
 from creps.data.earth import MAPS, EarthPicture, slice_of_cylinder, terrain
-from creps.data.set_files import cores, in_order, picture_name, ranges, refuse_other, write_set
+from creps.data.set_files import cores, in_order, picture_name, png, ranges, refuse_other, write_set
 from creps.data.sources import ImageSource
 from creps.errors import ConfigError, DataError, GridError, MissingExtraError, nearest
 
@@ -136,14 +133,12 @@ def _draw_slices(chunk: tuple[int, int], **settings: Any) -> list[tuple[bytes, E
 
 
 def _png(picture: EarthPicture) -> tuple[bytes, EarthPicture]:
-    buffer = io.BytesIO()
-    Image.fromarray(picture.pixels).save(buffer, "png")
-    return buffer.getvalue(), EarthPicture(picture.pixels[:0], picture.window)
+    return png(picture.pixels), EarthPicture(picture.pixels[:0], picture.window)
 
 
 def _files(drawn: Iterator[tuple[bytes, EarthPicture]]) -> Iterator[tuple[str, bytes]]:
     places = []
-    for index, (png, picture) in enumerate(drawn):
+    for index, (content, picture) in enumerate(drawn):
         name = picture_name(index)
         places.append(
             {
@@ -153,7 +148,7 @@ def _files(drawn: Iterator[tuple[bytes, EarthPicture]]) -> Iterator[tuple[str, b
                 "window": list(picture.window),
             }
         )
-        yield name, png
+        yield name, content
     yield PLACES_NAME, json.dumps(places, indent=0).encode() + b"\n"
 
 

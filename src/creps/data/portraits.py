@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Callable
 from contextlib import closing
@@ -11,12 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from creps.data.portraiture.art import ART_VERSION
 from creps.data.portraiture.drawing import LONGEST_SIDE, portrait
 from creps.data.portraiture.styles import DEFAULT_STYLE, STYLES, portrait_style, portrait_svg
-from creps.data.set_files import cores, in_order, named, ranges, refuse_other, write_set
+from creps.data.set_files import cores, in_order, named, png, ranges, refuse_other, write_set
 from creps.errors import GridError, MissingExtraError
 
 __all__ = [
@@ -92,12 +89,7 @@ def write_portraits(
 
 
 def _draw_chunk(chunk: tuple[int, int], *, size: int, seed: int, style: str) -> list[bytes]:
-    pngs = []
-    for index in range(*chunk):
-        buffer = io.BytesIO()
-        Image.fromarray(portrait(index, size, seed=seed, style=style)).save(buffer, "png")
-        pngs.append(buffer.getvalue())
-    return pngs
+    return [png(portrait(index, size, seed=seed, style=style)) for index in range(*chunk)]
 
 
 def _settings(count: int, size: int, seed: int, style: str) -> dict[str, Any]:

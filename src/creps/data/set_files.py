@@ -7,6 +7,7 @@ bytes depend on the settings alone, not on the number of processes or the time o
 
 from __future__ import annotations
 
+import io
 import json
 import multiprocessing
 import os
@@ -18,6 +19,10 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from creps.data.sources import ATTRIBUTION_NAME
 from creps.errors import DataError
@@ -32,6 +37,13 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # of every ZIP entry, so that bytes do not depen
 def picture_name(index: int) -> str:
     """Where the picture of an index lies in its set."""
     return f"{index // 1000:05d}/img{index:08d}.png"
+
+
+def png(picture: NDArray[np.uint8]) -> bytes:
+    """A picture (H, W, C) as the content of a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "png")
+    return buffer.getvalue()
 
 
 def write_set(

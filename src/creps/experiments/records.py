@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import platform
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image
 
 from creps.errors import DataError
 from creps.experiments.experiment import PAPERS, Cell, Experiment, Figure, Findings, Table
 from creps.experiments.workshop import Workshop
 from creps.files import write_atomically
+from creps.metrics.evaluation.evaluate import finite, machine, write_record
 from creps.metrics.reports.charts import standalone
 
 QUALITY = 90
@@ -59,15 +57,8 @@ def write_result(
         "remarks": list(findings.remarks),
     }
     path = folder / f"{experiment.name}.json"
-    text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
-    write_atomically(path, text.encode() + b"\n")
+    write_record(path, record)
     return path
-
-
-def machine() -> str:
-    """What it was made on."""
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    return f"{platform.machine()}, {os.cpu_count()} cores, {device}, torch {torch.__version__}"
 
 
 def read_result(path: Path) -> dict[str, Any]:
@@ -159,9 +150,9 @@ def page(experiments: Sequence[Experiment], folder: Path, *, pictures: str) -> s
 
 
 def _rounded(table: Table) -> dict[str, Any]:
-    """A table as JSON, its numbers to six digits."""
+    """A table as JSON, its numbers to six digits; None for those that are not finite."""
     rows = {
-        label: [float(f"{cell:.6g}") if isinstance(cell, float) else cell for cell in cells]
+        label: [finite(float(f"{cell:.6g}")) if isinstance(cell, float) else cell for cell in cells]
         for label, cells in table.rows.items()
     }
     return asdict(table) | {"rows": rows}

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from creps.data.portraiture.drawing import portrait
 from creps.data.portraiture.styles import portrait_style
-from creps.data.set_files import named, write_set
+from creps.data.set_files import named, png, write_set
 from creps.experiments.ingredients import Dataset, Model, Training
 from creps.experiments.workshop import Workshop
 
@@ -33,9 +31,7 @@ def mixed_portraits(shop: Workshop, out: Path, *, high: int = HIGH, low: int = L
 
     def pngs() -> Iterator[bytes]:
         for index, size in enumerate(sizes):
-            buffer = io.BytesIO()
-            Image.fromarray(portrait(index, int(size))).save(buffer, "PNG")
-            yield buffer.getvalue()
+            yield png(portrait(index, int(size)))
 
     write_set(
         out,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -13,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from creps.data.framing import fit
-from creps.data.set_files import named, write_set
+from creps.data.set_files import named, png, write_set
 from creps.data.sources import open_images
 from creps.experiments.cips_paper.models import EARTH_SLICES
 from creps.experiments.ingredients import Dataset, Model, Training
@@ -75,9 +74,7 @@ def changed(
             if picture is not None and min(picture.shape[:2]) > BASE:
                 picture = change(picture)
             if picture is not None:
-                buffer = io.BytesIO()
-                Image.fromarray(picture).save(buffer, "PNG")
-                yield buffer.getvalue()
+                yield png(picture)
 
     write_set(
         out,

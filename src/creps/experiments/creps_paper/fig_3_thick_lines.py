@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from creps.data.framing import like, square
 from creps.data.reading.names import is_image_name
 from creps.data.reading.single import read_picture
-from creps.data.set_files import named, write_set
+from creps.data.set_files import named, png, write_set
 from creps.data.sources import open_images
 from creps.errors import UsageError
 from creps.experiments.experiment import Cell, Experiment, Figure, Findings, Table
@@ -51,11 +49,9 @@ def astronaut(shop: Workshop, out: Path) -> None:
             "creps-fig-3 takes its photograph from scikit-image: pip install scikit-image, or "
             "give your own with --data photo=FILE"
         ) from None
-    buffer = io.BytesIO()
-    Image.fromarray(data.astronaut()).save(buffer, "PNG")
     write_set(
         out,
-        named(iter([buffer.getvalue()])),
+        named(iter([png(data.astronaut())])),
         settings={"photograph": "skimage.data.astronaut"},
         settings_name="photo.json",
         attribution=CREDIT,

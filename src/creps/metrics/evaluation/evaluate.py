@@ -83,7 +83,7 @@ def evaluate(
         "format": "creps evaluation",
         "version": 1,
         "creps": version("creps"),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
+        "machine": machine(),
         "model": {"path": model.path, "weights_sha256": model.sha256},
         "data": None if real is None else real.identity(),
         "extractor": extractor.identity(),
@@ -92,10 +92,16 @@ def evaluate(
         "patches": [_without_data(asdict(patches)) for patches in made.patches],
         "notes": made.notes,
         "seconds": round(time.perf_counter() - started, 1),
-        "values": {value.name: _number(value.value) for value in values},
-        "spreads": {v.name: _number(v.spread) for v in values if v.spread is not None},
+        "values": {value.name: finite(value.value) for value in values},
+        "spreads": {v.name: finite(v.spread) for v in values if v.spread is not None},
     }
     return Evaluation(values=values, notes=made.notes, record=record)
+
+
+def machine() -> str:
+    """What this is measured on: processor, cores, GPU and torch, for records."""
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    return f"{platform.machine()}, {os.cpu_count()} cores, {device}, torch {torch.__version__}"
 
 
 def write_record(path: Path, record: dict[str, Any]) -> None:
@@ -114,7 +120,7 @@ def write_record(path: Path, record: dict[str, Any]) -> None:
         write_atomically(path, text.encode() + b"\n")
 
 
-def _number(value: float) -> float | None:
+def finite(value: float) -> float | None:
     """What JSON can hold."""
     return value if math.isfinite(value) else None
 
