@@ -12,6 +12,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,19 @@ def test_imports_point_downwards(module: Path) -> None:
         assert other in FLOOR_OF or room == "cli", f"creps.{other} is not a room"
         assert FLOOR_OF.get(other, 0) < FLOOR_OF[room], f"{room} must not import {other}"
         assert (room, other) not in FORBIDDEN, f"{room} must not import {other}"
+
+
+def test_no_modules_import_each_other() -> None:
+    """Not even inside functions, or for type checkers alone."""
+    names = {dotted(module) for module in MODULES}
+    arrows = {
+        dotted(module): {
+            name if name in names else name.rpartition(".")[0] for name in imports(module)
+        }
+        & (names - {"creps"})
+        for module in MODULES
+    }
+    TopologicalSorter(arrows).prepare()  # raises CycleError, which names them
 
 
 def test_nobody_imports_the_command() -> None:

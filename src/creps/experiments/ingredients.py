@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from creps.experiments.workshop import Workshop
+from creps.experiments.budgets import Budget
+
+
+class Supplies(Protocol):
+    """What a data set may be made from: the part of a workshop that it sees."""
+
+    budget: Budget
+
+    def data(self, dataset: Dataset) -> Path:
+        """The path of another one's pictures."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +28,7 @@ class Dataset:
         command: of `creps data` that makes the small one, without --count and --out:
             ("portraits", "--size", "128"); or `derive` does.
         count: of its pictures.
-        derive: makes the small one from another one instead: called with the workshop and the
+        derive: makes the small one itself, or from another one: called with the workshop and the
             path to write.
         paper: what the paper has, for people: the paper's budget asks for it by `--data NAME=PATH`.
     """
@@ -29,7 +37,7 @@ class Dataset:
     paper: str
     command: tuple[str, ...] = ()
     count: int = 0
-    derive: Callable[[Workshop, Path], None] | None = None
+    derive: Callable[[Supplies, Path], None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

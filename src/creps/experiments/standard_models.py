@@ -10,8 +10,7 @@ import numpy as np
 from creps.data.portraiture.drawing import portrait
 from creps.data.portraiture.styles import portrait_style
 from creps.data.set_files import named, png, write_set
-from creps.experiments.ingredients import Dataset, Model, Training
-from creps.experiments.workshop import Workshop
+from creps.experiments.ingredients import Dataset, Model, Supplies, Training
 
 IMAGES = 8_000
 """Pictures shown to each small model."""
@@ -21,7 +20,7 @@ BASE = 32
 """Training size of the small models."""
 
 
-def mixed_portraits(shop: Workshop, out: Path, *, high: int = HIGH, low: int = LOW) -> None:
+def mixed_portraits(shop: Supplies, out: Path, *, high: int = HIGH, low: int = LOW) -> None:
     """Portraits of mixed native sizes: `low` of 32 px, `high` drawn at 64 to 128 px, as FFHQ6k is.
 
     FFHQ6k has pictures of 256 px and larger ones of 512 to 1,024 px (any-resolution paper, 4).

@@ -18,6 +18,9 @@ from creps.networks.prepared import Prepared
 
 Grid = AxisGrid | PointGrid
 
+Synthesize = Callable[[Tensor, AxisGrid], Tensor]
+"""Styles and a grid to pictures, as `Generator.synthesize` does."""
+
 
 class Generator(nn.Module, ABC):
     """A latent and a grid of plane coordinates to a picture.

@@ -1,4 +1,4 @@
-"""CREPS: column-row entangled pixel synthesis (CVPR 2023), read top to bottom.
+"""CREPS: column-row entangled pixel synthesis (CVPR 2023), made of `creps_layers`.
 
 Latent -> styles; row and column coordinates -> Fourier features -> modulated layers that emit thick
 row and column lines at every level (section 3.3); lines -> 2-D maps by dot products over the
@@ -25,13 +25,18 @@ from creps.coordinates import AxisGrid, PointGrid, Sampling
 from creps.errors import ConfigError, GridError, UsageError
 from creps.networks.base import Generator, Grid, register_family
 from creps.networks.blending import blended_map, blended_modulation
+from creps.networks.creps_inference import prepare
+from creps.networks.creps_layers import (
+    LINE_SCALE,
+    Decoder,
+    FourierInput,
+    LineBlock,
+    RefinementBlock,
+)
 from creps.networks.layers import EqualizedLinear, MappingNetwork, ModulatedLinear
 from creps.networks.prepared import Axis, Prepared
 
 Composition = Literal["layerwise", "sum", "once", "dense"]
-
-LINE_SCALE = math.sqrt(0.5)
-"""Lines are scaled by this before they meet, so a composed map is half the raw dot product."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,107 +130,6 @@ class FeatureMaps:
     composed: list[Tensor]
     fused: list[Tensor]
     final: Tensor
-
-
-class FourierInput(nn.Module):
-    """Coordinates to styled Fourier features (Fig. 2a); rows and columns share the frequencies.
-
-    Args:
-        channels: C, even: half sines, half cosines.
-        thickness: D frequencies per channel; 0 builds the dense 2-D input of CREPS-NB.
-        bandwidth: standard deviation of the frequencies, cycles per plane.
-        w_dim: width of the style vector.
-    """
-
-    frequencies: Tensor
-
-    def __init__(self, channels: int, *, thickness: int, bandwidth: float, w_dim: int) -> None:
-        super().__init__()
-        self.channels, self.thickness = channels, thickness
-        columns = 2 * thickness if thickness else 1
-        per_channel = thickness or 2  # D frequencies, or one (y, x) pair
-        frequencies = torch.randn(channels // 2, per_channel) * bandwidth
-        self.register_buffer("frequencies", frequencies)
-        self.weight = nn.Parameter(torch.randn(channels, columns))
-        self.affine = EqualizedLinear(w_dim, channels * columns, bias_init=1.0)
-
-    def lines(self, w: Tensor, coords: Tensor, axis: Axis) -> Tensor:
-        """Style vectors (B, w_dim) and coordinates (S,) to line features (B, C, S * D)."""
-        turns = coords.double()[:, None] * self._frequencies(coords)[:, None, :]  # (C/2, S, D)
-        half = slice(None, self.thickness) if axis == "rows" else slice(self.thickness, None)
-        return self._styled(w, turns, half).flatten(2)
-
-    def dense(self, w: Tensor, points: Tensor) -> Tensor:
-        """Style vectors (B, w_dim) and points (P, 2) to features (B, C, P)."""
-        turns = self._frequencies(points) @ points.double().T  # (C/2, P)
-        return self._styled(w, turns[:, :, None], slice(None)).flatten(2)
-
-    def _frequencies(self, coords: Tensor) -> Tensor:
-        """Frequencies beside the coordinates, in float64: zooms need the phase to many digits."""
-        return self.frequencies.to(coords.device, torch.float64)
-
-    def _styled(self, w: Tensor, turns: Tensor, columns: slice) -> Tensor:
-        """(B, C, S, columns): sine and cosine of `turns` (C/2, S, columns), scaled by style."""
-        phase = (turns - turns.round()).to(self.weight.device, self.weight.dtype) * (2 * math.pi)
-        waves = torch.cat([phase.sin(), phase.cos()])
-        style = self.affine(w).unflatten(1, self.weight.shape) * self.weight  # (B, C, all columns)
-        return waves * (style[:, :, None, columns] / math.sqrt(self.channels))
-
-
-class LineBlock(nn.Module):
-    """A synthesis block of 1x1 modulated layers and the layer "ToRes" that emits its lines.
-
-    Args:
-        widths: channels before, between and after the layers.
-        emits: channels of the emitted lines; 0 emits nothing.
-        w_dim: width of a style vector.
-        clamp: as `ModulatedLinear`.
-    """
-
-    def __init__(self, widths: tuple[int, ...], emits: int, *, w_dim: int, clamp: float) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(
-            ModulatedLinear(i, o, w_dim, clamp=clamp) for i, o in pairwise(widths)
-        )
-        self.emit = (
-            ModulatedLinear(widths[-1], emits, w_dim, demodulate=False, clamp=clamp)
-            if emits
-            else None
-        )
-
-
-class Decoder(nn.Sequential):
-    """The narrow per-pixel network between levels (section 3.4); its last layer is active too."""
-
-    def __init__(self, channels: int, hidden: tuple[int, ...]) -> None:
-        widths = (channels, *hidden, channels)
-        super().__init__(*(EqualizedLinear(i, o, activation=True) for i, o in pairwise(widths)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, N, P) to (B, N, P)."""
-        for layer in cast("Iterable[EqualizedLinear]", self):
-            x = layer.per_position(x)
-        return x
-
-
-class RefinementBlock(nn.Module):
-    """Two modulated layers on 2-D features and the colour they add (supplement, Table 5)."""
-
-    def __init__(
-        self, widths: tuple[int, int], img_channels: int, *, w_dim: int, clamp: float
-    ) -> None:
-        super().__init__()
-        inputs, width = widths
-        self.layers = nn.ModuleList(
-            ModulatedLinear(i, width, w_dim, clamp=clamp) for i in (inputs, width)
-        )
-        self.to_rgb = ModulatedLinear(width, img_channels, w_dim, demodulate=False, clamp=clamp)
-
-    def forward(self, x: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (B, I, P) to features (B, width, P) and the colour they add (B, C, P)."""
-        for layer in self.layers:
-            x = layer(x, w)
-        return x, self.to_rgb(x, w)
 
 
 @register_family("creps", CrepsConfig)
@@ -343,8 +247,6 @@ class Creps(Generator):
         device: torch.device | None = None,
         dtype: torch.dtype | None = None,
     ) -> Prepared | None:
-        from creps.networks.creps_inference import prepare  # which builds on this module
-
         return prepare(self, styles, device=device, dtype=dtype) if self.separable else None
 
     def synthesize(self, styles: Tensor, grid: Grid) -> Tensor:

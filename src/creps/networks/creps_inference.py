@@ -17,14 +17,20 @@ import math
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from creps.errors import GridError, UsageError
-from creps.networks.creps import LINE_SCALE, Creps, Decoder, LineBlock, RefinementBlock
+from creps.networks.creps_layers import (
+    LINE_SCALE,
+    Decoder,
+    FourierInput,
+    LineBlock,
+    RefinementBlock,
+)
 from creps.networks.layers import EPSILON, GAIN, SLOPE, EqualizedLinear, ModulatedLinear
 from creps.networks.prepared import AddMap, Axis, coordinate_device
 
@@ -37,8 +43,28 @@ ACCELERATOR_POSITIONS = 2**17
 """Either, on an accelerator: enough to fill it, a few hundred MiB of features."""
 
 
+class Foldable(Protocol):
+    """What of a `creps.Creps` is folded."""
+
+    config: Any
+    num_styles: int
+    input: FourierInput
+    blocks: nn.ModuleList
+    decoders: nn.ModuleList
+    to_rgb: EqualizedLinear
+    refinement: nn.ModuleList
+
+    @property
+    def separable(self) -> bool:
+        """Whether it has lines."""
+
+    @property
+    def num_levels(self) -> int:
+        """How many levels of lines are composed."""
+
+
 def prepare(
-    generator: Creps,
+    generator: Foldable,
     styles: Tensor,
     *,
     device: torch.device | None = None,
@@ -85,7 +111,7 @@ class PreparedCreps:
 
     @torch.inference_mode()
     def __init__(
-        self, generator: Creps, styles: Tensor, *, device: torch.device, dtype: torch.dtype
+        self, generator: Foldable, styles: Tensor, *, device: torch.device, dtype: torch.dtype
     ) -> None:
         config = generator.config
         self.num_levels, self.img_channels = generator.num_levels, config.img_channels
@@ -101,7 +127,7 @@ class PreparedCreps:
         styles = styles.to(generator.to_rgb.weight)
         frequencies = generator.input.frequencies.to(coordinate_device(device))
         self._frequencies = frequencies.double()  # (C4 / 2, D)
-        self._input_style = _input_style(generator, styles[0]).to(device, dtype)  # (C4, 2D)
+        self._input_style = _input_style(generator.input, styles[0]).to(device, dtype)  # (C4, 2D)
         self._blocks = [
             _folded_block(block, j, styles).to(device, dtype)
             for j, block in enumerate(cast("Iterable[LineBlock]", generator.blocks))
@@ -393,9 +419,8 @@ def _folded_block(block: LineBlock, index: int, styles: Tensor) -> _FoldedBlock:
     return _FoldedBlock(layers, emit)
 
 
-def _input_style(generator: Creps, w: Tensor) -> Tensor:
+def _input_style(source: FourierInput, w: Tensor) -> Tensor:
     """What each Fourier feature is multiplied by: (C4, 2D), rows' columns first."""
-    source = generator.input
     style = _affine(source.affine, w).view_as(source.weight)
     return style * source.weight / math.sqrt(source.channels)
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from creps.errors import ConfigError, UsageError
-from creps.networks.creps import Decoder
+from creps.networks.creps_layers import Decoder
 from creps.networks.layers import EqualizedLinear
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from creps.coordinates import AxisGrid
 from creps.data.patches import Batch
-from creps.networks.base import Grid
+from creps.networks.base import Grid, Synthesize
 from creps.training.config import Precision, TrainConfig
 from creps.training.schemes.cross_frame import straddling
 from creps.training.state import TrainState
@@ -26,8 +26,6 @@ FLOAT16_LOSS_SCALE = 1024.0
 """Losses are multiplied by it before they go back through float16, whose smallest numbers are too
 large for the gradients of single pixels. A power of two: dividing it out again changes no digit."""
 
-Synthesize = Callable[[Tensor, AxisGrid], Tensor]
-"""Styles and a grid to pictures."""
 Notice = Callable[[str], None]
 """Told a line for people."""
 

@@ -15,7 +15,7 @@ from creps.data.framing import fit
 from creps.data.set_files import named, png, write_set
 from creps.data.sources import open_images
 from creps.experiments.cips_paper.models import EARTH_SLICES
-from creps.experiments.ingredients import Dataset, Model, Training
+from creps.experiments.ingredients import Dataset, Model, Supplies, Training
 from creps.experiments.standard_models import (
     ANYRES,
     BASE,
@@ -25,7 +25,6 @@ from creps.experiments.standard_models import (
     PORTRAITS,
     mixed_portraits,
 )
-from creps.experiments.workshop import Workshop
 from creps.rendering.renderer import Picture
 
 NEARLY_LARGEST = 118
@@ -63,7 +62,7 @@ def variant(
 
 
 def changed(
-    shop: Workshop, out: Path, *, change: Callable[[Picture], Picture | None], about: str
+    shop: Supplies, out: Path, *, change: Callable[[Picture], Picture | None], about: str
 ) -> None:
     """The mixed set with its larger pictures changed, or left out."""
     source = open_images(shop.data(MIXED))

@@ -14,7 +14,7 @@ from creps.data.set_files import named, png, write_set
 from creps.data.sources import open_images
 from creps.errors import UsageError
 from creps.experiments.experiment import Cell, Experiment, Figure, Findings, Table
-from creps.experiments.ingredients import Dataset
+from creps.experiments.ingredients import Dataset, Supplies
 from creps.experiments.workshop import Workshop
 from creps.rendering.sheets import Panel, captioned_sheet
 from creps.training.fitting import Fit, FitSettings, fit_picture, least_error
@@ -36,7 +36,7 @@ PUBLISHED = Table(
 """Section 3.3; the figure's own errors stand in the picture alone."""
 
 
-def astronaut(shop: Workshop, out: Path) -> None:
+def astronaut(shop: Supplies, out: Path) -> None:
     """Write the photograph that scikit-image brings along as a set of one picture.
 
     Raises:

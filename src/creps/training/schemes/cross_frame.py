@@ -8,7 +8,6 @@ painted apart, so that their border has to look like any other place.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -16,11 +15,9 @@ from torch import Tensor
 from creps.coordinates import AxisGrid, Canvas
 from creps.data.patches import Batch
 from creps.errors import GridError
+from creps.networks.base import Synthesize
 from creps.training.config import TrainConfig
 from creps.training.state import step_random
-
-if TYPE_CHECKING:
-    from creps.training.passes import Synthesize
 
 
 def turned(config: TrainConfig, batch: Batch, step: int) -> Batch:
