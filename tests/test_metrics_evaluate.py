@@ -88,6 +88,21 @@ def test_the_record_holds_what_it_takes_to_repeat_it(data, extractor, cache) -> 
     assert record["patches"][0]["largest"] == 64
 
 
+def test_small_patches_suit_small_pictures(data, extractor, cache) -> None:
+    small = Protocol(n=20, measures=("patches",), patch_side=8, patch_sizes=((8, 12), (40, 40)))
+    found = run(small, data, extractor, cache=cache)
+    assert [patches["side"] for patches in found.record["patches"]] == [8, 8]
+    assert "patches: of 8 px, brought to the 16 px that means sees" in found.notes
+    large = Protocol(n=20, measures=("patches",), patch_side=16, patch_sizes=((40, 40),))
+    seen = values(run(large, data, extractor, cache=cache))
+    assert values(found)["patch_fd_means@40"] != seen["patch_fd_means@40"]
+
+
+def test_patches_of_too_small_pictures_are_refused(data, extractor, cache) -> None:
+    with pytest.raises(DataError, match="--patch-side"):
+        run(Protocol(n=20, measures=("patches",), patch_side=64), data, extractor, cache=cache)
+
+
 def test_a_second_run_gives_the_same_numbers_from_the_cache(data, extractor, cache) -> None:
     protocol = Protocol(n=20, probes=2, measures=("fd", "kid", "prd", "consistency"))
     first = run(protocol, data, extractor, cache=cache)

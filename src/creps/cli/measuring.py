@@ -60,6 +60,15 @@ PatchSizes = Annotated[
         rich_help_panel=PROTOCOL,
     ),
 ]
+PatchSide = Annotated[
+    int | None,
+    typer.Option(
+        min=8,
+        help="Pixels a side of patches; smaller ones suit small pictures.",
+        show_default="what the extractor sees",
+        rich_help_panel=PROTOCOL,
+    ),
+]
 Probes = Annotated[
     int,
     typer.Option(help="Seeds of consistency, lattice and equivariance.", rich_help_panel=PROTOCOL),
@@ -106,6 +115,7 @@ def evaluate(
     n: Count = 2000,
     size: Sizes = None,
     patch_sizes: PatchSizes = None,
+    patch_side: PatchSide = None,
     probes: Probes = 50,
     extractor: Extractor = "effnet",
     weights: Weights = None,
@@ -138,6 +148,7 @@ def evaluate(
         n=n,
         size=size,
         patch_sizes=patch_sizes,
+        patch_side=patch_side,
         probes=probes,
         seed=seed,
         truncation=truncation,
@@ -166,6 +177,7 @@ def compare(
     n: Count = 2000,
     size: Sizes = None,
     patch_sizes: PatchSizes = None,
+    patch_side: PatchSide = None,
     probes: Probes = 50,
     extractor: Extractor = "effnet",
     weights: Weights = None,
@@ -198,6 +210,7 @@ def compare(
         n=n,
         size=size,
         patch_sizes=patch_sizes,
+        patch_side=patch_side,
         probes=probes,
         seed=seed,
         truncation=truncation,
@@ -275,6 +288,7 @@ def _protocol(
     n: int,
     size: str | None,
     patch_sizes: str | None,
+    patch_side: int | None,
     probes: int,
     seed: int,
     truncation: float,
@@ -289,6 +303,7 @@ def _protocol(
         n=n,
         sizes=None if size is None else tuple(parse_size(word) for word in size.split(",")),
         patch_sizes=None if patch_sizes is None else _patch_sizes(patch_sizes),
+        patch_side=patch_side,
         probes=probes,
         seed=seed,
         truncation=truncation,

@@ -130,7 +130,7 @@ class PatchPlan:
 
     Attributes:
         real: which pictures there are, and how large they are.
-        side: pixels of a patch's sides, the extractor's own size.
+        side: pixels of a patch's sides.
         smallest, largest: shorter side of the whole pictures, drawn evenly between; the latter is
             the picture's own size where that is smaller. Equal: one fixed scale.
         frame: (height, width) whose proportions whole pictures have, the model's.

@@ -144,7 +144,8 @@ def _add_whole(made: Plan, task: Task) -> None:
 
 
 def _add_patches(made: Plan, task: Task) -> None:
-    side = task.extractor.load().side
+    seen = task.extractor.load().side
+    side = task.protocol.patch_side or seen
     for smallest, largest in task.protocol.patch_sizes or ((side, PATCH_SCALES * side),):
         where = PatchPlan(
             real=_real(task),
@@ -167,6 +168,9 @@ def _add_patches(made: Plan, task: Task) -> None:
         for kind, pictures in (("real", RealPatches(plan=where)), ("model", ours)):
             work = Features(pictures=pictures, extractor=task.extractor)
             made.add(f"{kind} patches {where.name}", work, task.protocol.n)
+    if side != seen:
+        name = task.extractor.name
+        made.notes.append(f"patches: of {side} px, brought to the {seen} px that {name} sees")
 
 
 def _add_consistency(made: Plan, task: Task) -> None:

@@ -55,6 +55,8 @@ class Protocol:
         patch_sizes: shorter side of the pictures that patches are parts of, (smallest, largest),
             one set of patches each; None: one from the patch's own size to four times it, or to
             the image's own size.
+        patch_side: pixels a side of patches; None: what the extractor sees. Smaller ones are
+            enlarged to that by the extractor: for pictures that are no larger than patches.
         probes: seeds of consistency, lattice and equivariance; four times as many of paths.
         seed: the first seed of samples, and of every draw.
         truncation, supersample: as for `render`; consistency is measured without and with "auto".
@@ -67,6 +69,7 @@ class Protocol:
     n: int = 2000
     sizes: tuple[Size, ...] | None = None
     patch_sizes: tuple[tuple[int, int], ...] | None = None
+    patch_side: int | None = None
     probes: int = 50
     seed: int = 0
     truncation: float = 1.0

@@ -215,6 +215,7 @@ def _large(
     if not len(numbers):
         raise DataError(
             f"no image of {images.path} is {smallest} px or larger, the largest has "
-            f"{sides.max()} px: these are never enlarged, ask for a smaller size"
+            f"{sides.max()} px: these are never enlarged, ask for a "
+            "smaller size (--patch-sizes) or smaller patches (--patch-side)"
         )
     return numbers, sides[numbers]
