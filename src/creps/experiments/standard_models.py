@@ -14,6 +14,8 @@ from creps.experiments.ingredients import Dataset, Model, Supplies, Training
 
 IMAGES = 8_000
 """Pictures shown to each small model."""
+BASE_IMAGES = 3 * IMAGES
+"""And to the any-resolution GAN in its first phase; before, the second has no details to add."""
 LOW, HIGH = 3_400, 600
 """Pictures of the mixed set at the training size, and larger ones (the paper: 70k and 6k)."""
 BASE = 32
@@ -105,14 +107,14 @@ SCALEPARTY = Model(
 ANYRES_BASE = Model(
     name="anyres-base",
     data=PORTRAITS,
-    small=Training(preset="anyres-smoke", images=IMAGES),
+    small=Training(preset="anyres-smoke", images=BASE_IMAGES),
     paper=Training(preset="anyres-paper-ffhq6k-256"),
 )
 """Phase 1 of the any-resolution GAN: whole pictures at the base size."""
 ANYRES = Model(
     name="anyres",
     data=MIXED,
-    small=Training(preset="anyres-smoke-patches", images=IMAGES // 4),
+    small=Training(preset="anyres-smoke-patches", images=IMAGES),
     paper=Training(preset="anyres-paper-ffhq6k-256-patches"),
     start=ANYRES_BASE,
 )

@@ -51,7 +51,7 @@ FIGURE_12 = Experiment(
     place="Figure 12",
     title="patch distances against whole ones",
     claim="Distances of patches are largely correlated with those of whole large pictures.",
-    minutes=60,
+    minutes=120,
     differences=(*SMALL, "points are models that differ, not one model as it learns"),
     run=run,
 )

@@ -90,7 +90,7 @@ FIGURE_6 = Experiment(
     place="Figure 6",
     title="how far beyond training",
     claim="Beyond the scales of training textures deteriorate first, then edges.",
-    minutes=7,
+    minutes=16,
     differences=(
         "drawn faces, which have edges but hardly any texture",
         "a small any-resolution GAN, and the packaged CREPS for a model that was trained long",

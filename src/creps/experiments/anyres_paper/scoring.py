@@ -41,8 +41,8 @@ MEASURED = (
 SMALL = (
     "drawn portraits instead of FFHQ: 3,400 of 32 px and 600 of 64 to 128 px for training, 4,000 "
     "of 128 px as the truth",
-    "networks of 0.13 million parameters; 8,000 pictures shown in the first phase and 2,000 in the "
-    "second instead of 25 and 5 million",
+    "networks of 0.13 million parameters; 24,000 pictures shown in the first phase and 8,000 in "
+    "the second instead of 25 and 5 million",
     MEASURED,
 )
 """What differs from the paper in all of these tables."""

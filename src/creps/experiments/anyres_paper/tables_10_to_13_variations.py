@@ -138,7 +138,7 @@ TABLE_10 = Experiment(
     title="kinds of teachers",
     claim="A teacher that compares reduced patches beats one that enlarges its own picture; "
     "knowing the scale helps large pictures; without a teacher patches are best, and wholes worst.",
-    minutes=22,
+    minutes=32,
     differences=(*SMALL, "the teacher's distance is the mean absolute difference, without LPIPS"),
     published=PUBLISHED_10,
     run=run_10,
@@ -149,7 +149,7 @@ TABLE_11 = Experiment(
     title="weight of the teacher",
     claim="A heavier teacher keeps pictures closer to the base size's; a lighter one gives better "
     "patches.",
-    minutes=22,
+    minutes=32,
     differences=(*SMALL, "the teacher's distance is the mean absolute difference, without LPIPS"),
     published=PUBLISHED_11,
     run=run_11,
@@ -159,7 +159,7 @@ TABLE_12 = Experiment(
     place="Table 12",
     title="scales of patches in training",
     claim="Patches of larger pictures make larger pictures better.",
-    minutes=18,
+    minutes=26,
     differences=(
         *SMALL,
         "the default (*) here is scales from p on, as section 3.2 has it",
@@ -173,7 +173,7 @@ TABLE_13 = Experiment(
     title="discriminators",
     claim="One discriminator that is not told the scale, and sees whole pictures as well as "
     "patches, is best at most sizes.",
-    minutes=22,
+    minutes=32,
     differences=(*SMALL, "where the scale enters the discriminator is our reading"),
     published=PUBLISHED_13,
     run=run_13,

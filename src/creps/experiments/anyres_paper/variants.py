@@ -32,7 +32,7 @@ NEARLY_LARGEST = 118
 ones, as many as FFHQ6k has at 1,024 px."""
 BRIEF = 2_000
 """Pictures shown to each oracle."""
-SLICES = 3_200
+SLICES = 12_800
 """Slices shown to the panorama."""
 
 

@@ -75,10 +75,10 @@ FIGURE_1 = Experiment(
     title="the same details at every size",
     claim="An any-resolution GAN draws other details where it draws larger; CREPS draws the same "
     "ones, only sharper.",
-    minutes=20,
+    minutes=30,
     differences=(
         "drawn portraits instead of photographs",
-        "small networks of 32 px, trained equally long, the any-resolution GAN in its two phases",
+        "small networks of 32 px, the any-resolution GAN trained longer, in its two phases",
         "ScaleParty is in Figure 5",
     ),
     run=run,
