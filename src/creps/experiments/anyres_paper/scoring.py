@@ -186,8 +186,9 @@ def remarks(
     names = {label: (stand_ins or {}).get(label, label) for label in found.rows}
     lines = []
     for theirs, ours in zip(published.columns, found.columns, strict=True):
-        here = {names[label]: cell for label, cell in column(found, ours).items()}
-        line = order_remark(ours, column(published, theirs), here)
+        papers = column(published, theirs)
+        like = {label: papers[name] for label, name in names.items() if name in papers}
+        line = order_remark(ours, like, column(found, ours))
         best, expected = best_row(found, ours), best_row(published, theirs)
         same = "as in the paper" if names[best] == expected else f"the paper's: {expected}"
         lines.append(f"{line} Lowest: {best} ({same}).")
