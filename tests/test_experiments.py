@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -86,7 +87,8 @@ def test_a_model_is_trained_once_from_pictures_that_are_made_once(tmp_path: Path
     second = shop(tmp_path, bench)
     second.model(MODEL)
     assert len(bench.calls) == 2
-    assert second.reused == ["tiny"]
+    assert set(second.reused) == {"tiny", "faces"}
+    assert second.commands == first.commands  # all that it takes, also where nothing is run
 
 
 def test_a_model_that_goes_on_from_another_trains_that_first(tmp_path: Path) -> None:
@@ -95,6 +97,18 @@ def test_a_model_that_goes_on_from_another_trains_that_first(tmp_path: Path) -> 
     trained = [call for call in bench.calls if call[0] == "train"]
     assert [call[call.index("--preset") + 1] for call in trained] == ["smoke", "small-32-zoom"]
     assert trained[1][trained[1].index("--from") + 1] == str(tmp_path / "small/models/tiny")
+
+
+def test_a_finished_model_needs_nothing_that_it_was_made_from(tmp_path: Path) -> None:
+    bench = Bench()
+    shop(tmp_path, bench).model(NEXT)
+    made = len(bench.calls)
+    (tmp_path / "small/data/faces.zip").unlink()
+    shutil.rmtree(tmp_path / "small/models/tiny")
+    again = shop(tmp_path, bench)
+    assert again.model(NEXT) == str(tmp_path / "small/models/next/model")
+    assert len(bench.calls) == made
+    assert again.reused == ["next"]
 
 
 def test_a_stopped_training_is_an_error_and_goes_on_the_next_time(tmp_path: Path) -> None:

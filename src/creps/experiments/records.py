@@ -117,7 +117,7 @@ def section(experiment: Experiment, record: dict[str, Any], *, pictures: str) ->
     if experiment.published is not None:
         parts += ["The paper:", _markdown(experiment.published)]
     if record["tables"]:
-        parts.append(f"Here, {record['minutes']:g} minutes on {record['machine']}:")
+        parts.append(f"Here, in about {experiment.minutes:g} minutes, on {record['machine']}:")
         for table in tables_of(record):
             parts += [table.caption] * bool(table.caption) + [_markdown(table)]
     for figure in record["figures"]:

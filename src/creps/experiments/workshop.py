@@ -49,8 +49,8 @@ class Workshop:
     Attributes:
         folder: where everything lies.
         budget: how much is spent.
-        commands: what was run, as one would type it.
-        reused: names of models and data that were there already.
+        commands: what makes the data and the models that were asked for, as one would type it.
+        reused: names of those that were there already.
         workers, progress: for what measures, as `evaluate` takes them.
         say: takes lines that tell what is done now.
     """
@@ -103,17 +103,19 @@ class Workshop:
             raise UsageError(
                 f"the paper's budget needs --data {dataset.name}=PATH: {dataset.paper}"
             )
-        path = self.folder / "data" / f"{dataset.name}.zip"
-        if path.exists():
+        path = self._place(dataset)
+        there = path.exists()
+        if there:
             self._reuse(dataset.name)
-            return path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.say(f"making the pictures {dataset.name}")
-        if dataset.derive is not None:
-            dataset.derive(self, path)
         else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.say(f"making the pictures {dataset.name}")
+        if dataset.derive is None:
             count = self.budget.capped(dataset.count)
-            self.command("data", *dataset.command, "--count", str(count), "--out", str(path))
+            words = "data", *dataset.command, "--count", str(count), "--out", str(path)
+            self.command(*words, done=there)
+        elif not there:
+            dataset.derive(self, path)
         return path
 
     def model(self, model: Model) -> str:
@@ -122,24 +124,29 @@ class Workshop:
         Raises:
             CrepsError: if its training fails or is stopped; it goes on the next time.
         """
-        run = self.folder / "models" / model.name
+        run = self._run_of(model)
         training = model.paper if self.paper else model.small
         if isinstance(training, str):
             return training
-        if is_finished(run):
-            self._reuse(model.name)
-            return str(run / "model")
-        start = None if model.start is None else Path(self.model(model.start)).parent
-        data = self.data(model.data)
+        there = is_finished(run)
+        data = self._place(model.data)
+        # What a finished model was made from is noted, but not made again if it is gone.
+        if not there or data.exists():
+            self.data(model.data)
+        if model.start is not None and (not there or is_finished(self._run_of(model.start))):
+            self.model(model.start)
         words = ["train", "--preset", training.preset, "--data", str(data), "--out", str(run)]
         if training.images is not None:
             words += ["--images", str(self.budget.capped(training.images))]
-        if start is not None:
-            words += ["--from", str(start)]
+        if model.start is not None:
+            words += ["--from", str(self._run_of(model.start))]
         for setting in training.settings:
             words += ["--set", setting]
-        self.say(f"training {model.name}")
-        self.command(*words)
+        if there:
+            self._reuse(model.name)
+        else:
+            self.say(f"training {model.name}")
+        self.command(*words, done=there)
         if not is_finished(run):
             raise CrepsError(f"training {model.name} was stopped: the same command goes on")
         return str(run / "model")
@@ -212,18 +219,27 @@ class Workshop:
         """Folder where features are kept."""
         return self.folder / "features"
 
-    def command(self, *arguments: str) -> None:
-        """Run a `creps` command and note it.
+    def command(self, *arguments: str, done: bool = False) -> None:
+        """Run a `creps` command, unless it was done before, and note it.
 
         Raises:
             CrepsError: if it fails; its own message was shown.
             KeyboardInterrupt: if it was interrupted.
         """
-        code = self._run(arguments)
+        code = 0 if done else self._run(arguments)
         shown = shlex.join(["creps", *arguments]).replace(f"{self.folder}/", "")
         if code != 0:
             raise CrepsError(f"`{shown}` ended with exit code {code}: mend that and go on")
-        self.commands.append(shown)
+        if shown not in self.commands:
+            self.commands.append(shown)
+
+    def _place(self, dataset: Dataset) -> Path:
+        """Where its pictures are, or will be."""
+        return self._data.get(dataset.name, self.folder / "data" / f"{dataset.name}.zip")
+
+    def _run_of(self, model: Model) -> Path:
+        """Where it is, or will be, trained."""
+        return self.folder / "models" / model.name
 
     def _reuse(self, name: str) -> None:
         if name not in self.reused:
