@@ -30,7 +30,7 @@ from creps.rendering.renderer import Picture
 NEARLY_LARGEST = 118
 """Pixels from which a picture of the mixed set counts as one of its largest: a sixth of the larger
 ones, as many as FFHQ6k has at 1,024 px."""
-BRIEF = 2_000
+BRIEF = 8_000
 """Pictures shown to each oracle."""
 SLICES = 12_800
 """Slices shown to the panorama."""
