@@ -63,7 +63,10 @@ class Bench:
             out.write_bytes(b"")
         elif self.code == 0:
             config = preset(arguments[arguments.index("--preset") + 1])
-            (out / "snapshots").mkdir(parents=True)
+            if "--images" in arguments:
+                images = int(arguments[arguments.index("--images") + 1])
+                config = replace(config, images=images)
+            (out / "snapshots").mkdir(parents=True, exist_ok=True)
             (out / "config.json").write_text(json.dumps({"train": to_dict(config)}))
             step = round(config.steps * self.done)
             (out / f"snapshots/step-{step:09d}.safetensors").touch()
@@ -97,6 +100,17 @@ def test_a_model_that_goes_on_from_another_trains_that_first(tmp_path: Path) -> 
     trained = [call for call in bench.calls if call[0] == "train"]
     assert [call[call.index("--preset") + 1] for call in trained] == ["smoke", "small-32-zoom"]
     assert trained[1][trained[1].index("--from") + 1] == str(tmp_path / "small/models/tiny")
+
+
+def test_a_model_that_is_to_be_trained_longer_now_goes_on(tmp_path: Path) -> None:
+    bench = Bench()
+    shop(tmp_path, bench).model(MODEL)
+    assert isinstance(MODEL.small, Training)
+    longer = replace(MODEL, small=replace(MODEL.small, images=640))
+    again = shop(tmp_path, bench)
+    again.model(longer)
+    assert "--images 640" in " ".join(bench.calls[-1])
+    assert again.reused == ["faces"]
 
 
 def test_a_finished_model_needs_nothing_that_it_was_made_from(tmp_path: Path) -> None:

@@ -101,6 +101,8 @@ def test_small_patches_suit_small_pictures(data, extractor, cache) -> None:
 def test_patches_of_too_small_pictures_are_refused(data, extractor, cache) -> None:
     with pytest.raises(DataError, match="--patch-side"):
         run(Protocol(n=20, measures=("patches",), patch_side=64), data, extractor, cache=cache)
+    with pytest.raises(UsageError, match="patches of 0 px"):
+        run(Protocol(n=20, measures=("patches",), patch_side=0), data, extractor, cache=cache)
 
 
 def test_a_second_run_gives_the_same_numbers_from_the_cache(data, extractor, cache) -> None:

@@ -16,7 +16,7 @@ from creps.errors import DataError
 from creps.experiments.experiment import PAPERS, Cell, Experiment, Figure, Findings, Table
 from creps.experiments.workshop import Workshop
 from creps.files import write_atomically
-from creps.metrics.evaluation.evaluate import finite, machine, write_record
+from creps.metrics.evaluation.evaluate import finite_or_none, machine, write_record
 from creps.metrics.reports.charts import standalone
 
 QUALITY = 90
@@ -33,7 +33,8 @@ def write_result(
 ) -> Path:
     """Write what was found, and all it takes to find it again, to FOLDER/NAME.json.
 
-    Its pictures lie beside it: NAME-FIGURE.webp, or .svg.
+    Its pictures lie beside it: NAME-FIGURE.webp, or .svg. Minutes are those of this run: what it
+    reused, by name, took none.
     """
     folder.mkdir(parents=True, exist_ok=True)
     figures = [
@@ -152,7 +153,10 @@ def page(experiments: Sequence[Experiment], folder: Path, *, pictures: str) -> s
 def _rounded(table: Table) -> dict[str, Any]:
     """A table as JSON, its numbers to six digits; None for those that are not finite."""
     rows = {
-        label: [finite(float(f"{cell:.6g}")) if isinstance(cell, float) else cell for cell in cells]
+        label: [
+            finite_or_none(float(f"{cell:.6g}")) if isinstance(cell, float) else cell
+            for cell in cells
+        ]
         for label, cells in table.rows.items()
     }
     return asdict(table) | {"rows": rows}

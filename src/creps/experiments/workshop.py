@@ -16,7 +16,7 @@ from pathlib import Path
 
 from creps.errors import CrepsError, UsageError
 from creps.experiments.budgets import Budget
-from creps.experiments.ingredients import Dataset, Model
+from creps.experiments.ingredients import Dataset, Model, Training
 from creps.metrics.evaluation.collecting import Columns, Progress, Work, collect
 from creps.metrics.evaluation.evaluate import evaluate
 from creps.metrics.evaluation.models import ModelRef, model_ref
@@ -104,17 +104,16 @@ class Workshop:
                 f"the paper's budget needs --data {dataset.name}=PATH: {dataset.paper}"
             )
         path = self._place(dataset)
-        there = path.exists()
-        if there:
-            self._reuse(dataset.name)
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self.say(f"making the pictures {dataset.name}")
+        count = str(self.budget.capped(dataset.count))
+        words = ("data", *dataset.command, "--count", count, "--out", str(path))
+        if path.exists():
+            self._reuse(dataset.name, () if dataset.derive else words)
+            return path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.say(f"making the pictures {dataset.name}")
         if dataset.derive is None:
-            count = self.budget.capped(dataset.count)
-            words = "data", *dataset.command, "--count", str(count), "--out", str(path)
-            self.command(*words, done=there)
-        elif not there:
+            self.command(*words)
+        else:
             dataset.derive(self, path)
         return path
 
@@ -124,30 +123,29 @@ class Workshop:
         Raises:
             CrepsError: if its training fails or is stopped; it goes on the next time.
         """
-        run = self._run_of(model)
         training = model.paper if self.paper else model.small
         if isinstance(training, str):
             return training
-        there = is_finished(run)
+        run, images, there = self._run_of(model), self._images(training), self._is_made(model)
         data = self._place(model.data)
         # What a finished model was made from is noted, but not made again if it is gone.
         if not there or data.exists():
             self.data(model.data)
-        if model.start is not None and (not there or is_finished(self._run_of(model.start))):
+        if model.start is not None and (not there or self._is_made(model.start)):
             self.model(model.start)
         words = ["train", "--preset", training.preset, "--data", str(data), "--out", str(run)]
-        if training.images is not None:
-            words += ["--images", str(self.budget.capped(training.images))]
+        if images is not None:
+            words += ["--images", str(images)]
         if model.start is not None:
             words += ["--from", str(self._run_of(model.start))]
         for setting in training.settings:
             words += ["--set", setting]
         if there:
-            self._reuse(model.name)
-        else:
-            self.say(f"training {model.name}")
-        self.command(*words, done=there)
-        if not is_finished(run):
+            self._reuse(model.name, words)
+            return str(run / "model")
+        self.say(f"training {model.name}")
+        self.command(*words)
+        if not self._is_made(model):
             raise CrepsError(f"training {model.name} was stopped: the same command goes on")
         return str(run / "model")
 
@@ -219,18 +217,25 @@ class Workshop:
         """Folder where features are kept."""
         return self.folder / "features"
 
-    def command(self, *arguments: str, done: bool = False) -> None:
-        """Run a `creps` command, unless it was done before, and note it.
+    def command(self, *arguments: str) -> None:
+        """Run a `creps` command and note it.
 
         Raises:
             CrepsError: if it fails; its own message was shown.
             KeyboardInterrupt: if it was interrupted.
         """
-        code = 0 if done else self._run(arguments)
-        shown = shlex.join(["creps", *arguments]).replace(f"{self.folder}/", "")
+        code = self._run(arguments)
         if code != 0:
+            shown = self._shown(arguments)
             raise CrepsError(f"`{shown}` ended with exit code {code}: mend that and go on")
-        if shown not in self.commands:
+        self._note(arguments)
+
+    def _shown(self, arguments: Sequence[str]) -> str:
+        """A command as one would type it in the folder."""
+        return shlex.join(["creps", *arguments]).replace(f"{self.folder}/", "")
+
+    def _note(self, arguments: Sequence[str]) -> None:
+        if (shown := self._shown(arguments)) not in self.commands:
             self.commands.append(shown)
 
     def _place(self, dataset: Dataset) -> Path:
@@ -241,6 +246,20 @@ class Workshop:
         """Where it is, or will be, trained."""
         return self.folder / "models" / model.name
 
-    def _reuse(self, name: str) -> None:
+    def _images(self, training: Training) -> int | None:
+        """How many pictures it shows; None: as its preset has it."""
+        return None if training.images is None else self.budget.capped(training.images)
+
+    def _is_made(self, model: Model) -> bool:
+        """Whether it is trained, for as long as it is now; a run that was shorter goes on."""
+        training = model.paper if self.paper else model.small
+        if isinstance(training, str):
+            return True
+        return is_finished(self._run_of(model), images=self._images(training))
+
+    def _reuse(self, name: str, arguments: Sequence[str]) -> None:
+        """Note what is there already, and the command that made it, if one did."""
         if name not in self.reused:
             self.reused.append(name)
+        if arguments:
+            self._note(arguments)

@@ -124,13 +124,20 @@ def open_run(
     return Run(folder, config, pictures, state, seen)
 
 
-def is_finished(folder: Path) -> bool:
-    """Whether a run is there and has done all its steps."""
+def is_finished(folder: Path, *, images: int | None = None) -> bool:
+    """Whether a run is there and has done all its steps.
+
+    Args:
+        folder: of the run.
+        images: pictures that it should have been told to show; None: any number.
+    """
     settings = folder / "config.json"
     kept = snapshots(folder / "snapshots")
     if not kept or not settings.exists():
         return False
     config = from_dict(TrainConfig, json.loads(settings.read_text(encoding="utf-8"))["train"])
+    if images not in (None, config.images):
+        return False
     return int(kept[-1].stem.removeprefix("step-")) >= config.steps
 
 

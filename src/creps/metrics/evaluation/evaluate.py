@@ -92,8 +92,8 @@ def evaluate(
         "patches": [_without_data(asdict(patches)) for patches in made.patches],
         "notes": made.notes,
         "seconds": round(time.perf_counter() - started, 1),
-        "values": {value.name: finite(value.value) for value in values},
-        "spreads": {v.name: finite(v.spread) for v in values if v.spread is not None},
+        "values": {value.name: finite_or_none(value.value) for value in values},
+        "spreads": {v.name: finite_or_none(v.spread) for v in values if v.spread is not None},
     }
     return Evaluation(values=values, notes=made.notes, record=record)
 
@@ -120,8 +120,8 @@ def write_record(path: Path, record: dict[str, Any]) -> None:
         write_atomically(path, text.encode() + b"\n")
 
 
-def finite(value: float) -> float | None:
-    """What JSON can hold."""
+def finite_or_none(value: float) -> float | None:
+    """A number as JSON can hold it: None where it is not finite."""
     return value if math.isfinite(value) else None
 
 

@@ -145,7 +145,8 @@ def _add_whole(made: Plan, task: Task) -> None:
 
 def _add_patches(made: Plan, task: Task) -> None:
     seen = task.extractor.load().side
-    side = task.protocol.patch_side or seen
+    asked = task.protocol.patch_side
+    side = seen if asked is None else asked
     for smallest, largest in task.protocol.patch_sizes or ((side, PATCH_SCALES * side),):
         where = PatchPlan(
             real=_real(task),

@@ -56,7 +56,7 @@ class Protocol:
             one set of patches each; None: one from the patch's own size to four times it, or to
             the image's own size.
         patch_side: pixels a side of patches; None: what the extractor sees. Smaller ones are
-            enlarged to that by the extractor: for pictures that are no larger than patches.
+            enlarged to that by the extractor: for sets of pictures that are smaller than it.
         probes: seeds of consistency, lattice and equivariance; four times as many of paths.
         seed: the first seed of samples, and of every draw.
         truncation, supersample: as for `render`; consistency is measured without and with "auto".
