@@ -32,7 +32,6 @@ FLOORS = (
     {"checkpoints", "rendering"},
     {"metrics", "serving"},
     {"training"},
-    {"experiments"},
     {"cli"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
@@ -143,6 +142,12 @@ def test_nobody_imports_the_command() -> None:
     assert [dotted(m) for m in MODULES if room_of(m) != "cli" and "cli" in rooms_imported(m)] == []
 
 
+def test_the_package_knows_nothing_of_what_stands_beside_it() -> None:
+    beside = {"reproduce", "benchmarks", "tests", "docs"}
+    for module in MODULES:
+        assert not {name.split(".")[0] for name in imports(module)} & beside, dotted(module)
+
+
 def test_networks_know_no_files() -> None:
     for module in (SOURCE / "networks").rglob("*.py"):
         used = {name.split(".")[0] for name in imports(module)}
@@ -226,7 +231,7 @@ def test_no_public_function_takes_any_keyword() -> None:
 def project_files() -> Iterator[Path]:
     """What belongs to the project: the files of its folders and of the root."""
     yield from (p for p in ROOT.iterdir() if p.is_file() and p.name != ".git")
-    for folder in (".ci", "src", "tests", "docs", "examples", "benchmarks"):
+    for folder in (".ci", "src", "tests", "docs", "examples", "benchmarks", "reproduce"):
         for path in (ROOT / folder).rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
                 yield path

@@ -18,7 +18,6 @@ from creps.cli.generate import generate
 from creps.cli.measuring import compare, diagnose, evaluate
 from creps.cli.models import convert, export, info
 from creps.cli.render import render
-from creps.cli.reproducing import reproduce
 from creps.cli.runs import COMMANDS as RUN_COMMANDS
 from creps.cli.train import train
 from creps.cli.video import COMMANDS as VIDEO_COMMANDS
@@ -81,7 +80,6 @@ for command in (
     evaluate,
     compare,
     diagnose,
-    reproduce,
     project,
     fit,
 ):

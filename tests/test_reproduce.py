@@ -1,0 +1,331 @@
+"""The frame of `python -m reproduce`: what is made once, what is refused, what is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from creps.config import to_dict
+from creps.errors import CrepsError, DataError, UsageError
+from creps.training.presets import preset
+from creps.training.run import is_finished
+from reproduce.__main__ import app
+from reproduce.budgets import BUDGETS, budget_named
+from reproduce.catalogue import EXPERIMENTS, experiments_named
+from reproduce.experiment import PAPERS, Experiment, Figure, Findings, Table
+from reproduce.ingredients import Dataset, Model, Training
+from reproduce.records import cell_text, page, read_result, tables_of, write_result
+from reproduce.standard_models import mixed_portraits
+from reproduce.workshop import Workshop, run_command
+from reproduce.write_page import PAGE, text
+
+RUN = CliRunner()
+ROOT = Path(__file__).resolve().parent.parent
+FACES = Dataset(name="faces", paper="FFHQ", command=("portraits", "--size", "32"), count=100)
+MODEL = Model(
+    name="tiny",
+    data=FACES,
+    small=Training(preset="smoke", images=320, settings=("batch=8",)),
+    paper=Training(preset="paper-512"),
+)
+NEXT = Model(
+    name="next",
+    data=FACES,
+    small=Training(preset="small-32-zoom"),
+    paper=Training(preset="paper-512"),
+    start=MODEL,
+)
+
+
+class Bench:
+    """Runs no command, but leaves behind what it would."""
+
+    def __init__(self, *, code: int = 0, done: float = 1.0) -> None:
+        self.calls: list[list[str]] = []
+        self.code, self.done = code, done
+
+    def __call__(self, arguments: Sequence[str]) -> int:
+        self.calls.append(list(arguments))
+        out = Path(arguments[arguments.index("--out") + 1])
+        if arguments[0] == "data":
+            out.write_bytes(b"")
+        elif self.code == 0:
+            config = preset(arguments[arguments.index("--preset") + 1])
+            if "--images" in arguments:
+                images = int(arguments[arguments.index("--images") + 1])
+                config = replace(config, images=images)
+            (out / "snapshots").mkdir(parents=True, exist_ok=True)
+            (out / "config.json").write_text(json.dumps({"train": to_dict(config)}))
+            step = round(config.steps * self.done)
+            (out / f"snapshots/step-{step:09d}.safetensors").touch()
+        return self.code
+
+
+def shop(folder: Path, bench: Bench, *, budget: str = "small", **given: Path) -> Workshop:
+    return Workshop(folder, budget_named(budget), data=given, run=bench, say=lambda line: None)
+
+
+def test_a_model_is_trained_once_from_pictures_that_are_made_once(tmp_path: Path) -> None:
+    bench = Bench()
+    first = shop(tmp_path, bench)
+    assert first.model(MODEL) == str(tmp_path / "small/models/tiny/model")
+    pictures, run = str(tmp_path / "small/data/faces.zip"), str(tmp_path / "small/models/tiny")
+    assert [" ".join(call) for call in bench.calls] == [
+        f"data portraits --size 32 --count 100 --out {pictures}",
+        f"train --preset smoke --data {pictures} --out {run} --images 320 --set batch=8",
+    ]
+    assert first.commands[0] == "creps data portraits --size 32 --count 100 --out data/faces.zip"
+    second = shop(tmp_path, bench)
+    second.model(MODEL)
+    assert len(bench.calls) == 2
+    assert set(second.reused) == {"tiny", "faces"}
+    assert second.commands == first.commands  # all that it takes, also where nothing is run
+
+
+def test_a_model_that_goes_on_from_another_trains_that_first(tmp_path: Path) -> None:
+    bench = Bench()
+    shop(tmp_path, bench).model(NEXT)
+    trained = [call for call in bench.calls if call[0] == "train"]
+    assert [call[call.index("--preset") + 1] for call in trained] == ["smoke", "small-32-zoom"]
+    assert trained[1][trained[1].index("--from") + 1] == str(tmp_path / "small/models/tiny")
+
+
+def test_a_model_that_is_to_be_trained_longer_now_goes_on(tmp_path: Path) -> None:
+    bench = Bench()
+    shop(tmp_path, bench).model(MODEL)
+    assert isinstance(MODEL.small, Training)
+    longer = replace(MODEL, small=replace(MODEL.small, images=640))
+    again = shop(tmp_path, bench)
+    again.model(longer)
+    assert "--images 640" in " ".join(bench.calls[-1])
+    assert again.reused == ["faces"]
+
+
+def test_a_finished_model_needs_nothing_that_it_was_made_from(tmp_path: Path) -> None:
+    bench = Bench()
+    shop(tmp_path, bench).model(NEXT)
+    made = len(bench.calls)
+    (tmp_path / "small/data/faces.zip").unlink()
+    shutil.rmtree(tmp_path / "small/models/tiny")
+    again = shop(tmp_path, bench)
+    assert again.model(NEXT) == str(tmp_path / "small/models/next/model")
+    assert len(bench.calls) == made
+    assert again.reused == ["next"]
+
+
+def test_a_stopped_training_is_an_error_and_goes_on_the_next_time(tmp_path: Path) -> None:
+    with pytest.raises(CrepsError, match="training tiny was stopped: the same command goes on"):
+        shop(tmp_path, Bench(done=0.5)).model(MODEL)
+    assert not is_finished(tmp_path / "small/models/tiny")
+
+
+def test_a_failed_command_is_named(tmp_path: Path) -> None:
+    bench = Bench(code=2)
+    with pytest.raises(CrepsError, match=r"`creps data portraits .*` ended with exit code 2"):
+        shop(tmp_path, bench).data(FACES)
+
+
+def test_an_interruption_lets_the_command_save_its_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, started, saved = tmp_path / "program", tmp_path / "started", tmp_path / "saved"
+    program.write_text(
+        f"#!/bin/sh\ntrap 'touch {saved}; exit 0' TERM\ntouch {started}\n"
+        "while :; do sleep 0.05; done\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+
+    def interrupt() -> None:
+        while not started.exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        run_command(["train"])
+    thread.join()
+    assert saved.exists()
+
+
+def test_the_trial_budget_caps_everything(tmp_path: Path) -> None:
+    bench = Bench()
+    shop(tmp_path, bench, budget="trial").model(MODEL)
+    assert bench.calls[0][bench.calls[0].index("--count") + 1] == "64"
+    assert bench.calls[1][bench.calls[1].index("--images") + 1] == "64"
+
+
+def test_the_papers_budget_asks_for_the_papers_pictures(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"needs --data faces=PATH: FFHQ"):
+        shop(tmp_path, Bench(), budget="paper").model(MODEL)
+    bench = Bench()
+    shop(tmp_path, bench, budget="paper", faces=Path("/ffhq")).model(MODEL)
+    assert bench.calls[0][:5] == ["train", "--preset", "paper-512", "--data", "/ffhq"]
+
+
+def test_a_packaged_model_is_taken_as_it_is(tmp_path: Path) -> None:
+    packaged = Model(name="x", data=FACES, small="portraits", paper=Training(preset="paper-512"))
+    bench = Bench()
+    assert shop(tmp_path, bench).model(packaged) == "portraits"
+    assert bench.calls == []
+
+
+def test_a_run_without_snapshots_is_not_finished(tmp_path: Path) -> None:
+    assert not is_finished(tmp_path)
+
+
+def test_mixed_portraits_are_of_mixed_sizes(tmp_path: Path) -> None:
+    from creps.data.sources import open_images
+
+    out = tmp_path / "mixed.zip"
+    mixed_portraits(shop(tmp_path, Bench()), out, low=3, high=4)
+    sizes = [open_images(out).image(index).shape[0] for index in range(7)]
+    assert sizes[:3] == [32, 32, 32]
+    assert all(64 <= size <= 128 for size in sizes[3:])
+    assert len(set(sizes)) > 2
+
+
+EXPERIMENT = Experiment(
+    paper="creps",
+    place="Table 99",
+    title="a test",
+    claim="It works.",
+    minutes=1,
+    differences=("everything",),
+    published=Table(columns=("FID",), rows={"CREPS": (4.43,)}),
+    run=lambda shop: Findings(
+        tables=(Table(columns=("FD",), rows={"CREPS": (12.5,), "none": (None,)}),),
+        figures=(
+            Figure(name="gray", caption="Gray.", picture=np.full((8, 12, 3), 99, np.uint8)),
+            Figure(name="curve", caption="A curve.", picture="<svg></svg>"),
+        ),
+        remarks=("A remark.",),
+    ),
+)
+
+
+def test_what_is_found_is_written_and_read_back(tmp_path: Path) -> None:
+    work = shop(tmp_path, Bench())
+    findings = EXPERIMENT.run(work)
+    path = write_result(tmp_path, EXPERIMENT, findings, workshop=work, minutes=1.26)
+    record = read_result(path)
+    assert tables_of(record) == list(findings.tables)
+    assert (record["minutes"], record["command"]) == (
+        1.3,
+        "python -m reproduce creps-table-99 --budget small",
+    )
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "creps-table-99-curve.svg",
+        "creps-table-99-gray.webp",
+        "creps-table-99.json",
+    ]
+    other = replace(EXPERIMENT, place="Figure 98")
+    text = page([EXPERIMENT, other], tmp_path, pictures="images")
+    assert "Without a result here yet: `creps-fig-98`." in text
+    for words in ("| CREPS | 4.43 |", "| CREPS | 12.50 |", "images/creps-table-99-gray.webp"):
+        assert words in text
+
+
+def test_a_number_that_is_none_does_not_cost_the_result(tmp_path: Path) -> None:
+    found = Findings(tables=(Table(columns=("FD",), rows={"broken": (float("nan"),)}),))
+    path = write_result(tmp_path, EXPERIMENT, found, workshop=shop(tmp_path, Bench()), minutes=1)
+    assert tables_of(read_result(path))[0].rows == {"broken": (None,)}
+
+
+def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text("[1]")
+    with pytest.raises(DataError, match="not a result of python -m reproduce"):
+        read_result(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        (None, "–"),
+        ("OOM", "OOM"),
+        (4.43, "4.43"),
+        (0.0512, "0.051"),
+        (123.45, "123.5"),
+        (70e3, "70,000"),
+    ],
+)
+def test_cells_show_the_digits_they_are_worth(cell: float | str | None, text: str) -> None:
+    assert cell_text(cell) == text
+
+
+def test_a_table_of_uneven_rows_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="2 cells, 1 columns"):
+        Table(columns=("a",), rows={"x": (1.0, 2.0)})
+
+
+def test_experiments_are_complete_and_named_apart() -> None:
+    assert len({each.name for each in EXPERIMENTS}) == len(EXPERIMENTS) > 30
+    for each in EXPERIMENTS:
+        assert each.paper in PAPERS
+        assert each.title
+        assert each.claim.endswith(".")
+        assert each.minutes > 0
+        assert each.published is not None or each.place.startswith("Figure"), each.name
+
+
+def test_experiments_are_found_by_name_paper_and_all() -> None:
+    assert [each.name for each in experiments_named("creps-table-2")] == ["creps-table-2"]
+    assert {each.paper for each in experiments_named("cips")} == {"cips"}
+    assert experiments_named("all") == list(EXPERIMENTS)
+    with pytest.raises(UsageError, match="creps-table-2"):
+        experiments_named("creps-tabel-2")
+
+
+def test_budgets_are_found_by_name() -> None:
+    assert budget_named("trial") is BUDGETS["trial"]
+    with pytest.raises(UsageError, match="unknown budget 'smal'"):
+        budget_named("smal")
+
+
+def test_the_command_lists_and_makes_experiments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = RUN.invoke(app, ["list"])
+    assert "creps-table-2" in listed.output
+    monkeypatch.setattr("reproduce.catalogue.EXPERIMENTS", (EXPERIMENT,))
+    made = RUN.invoke(app, ["creps-table-99", "--out", str(tmp_path)])
+    assert made.exit_code == 0, made.output
+    for words in ("4.43", "12.50", "A remark.", "and its pictures"):
+        assert words in made.output
+    assert (tmp_path / "small/results/creps-table-99-gray.webp").exists()
+
+
+@pytest.mark.parametrize("words", ["faces", "faces=", "=x", "faces=/does/not/exist"])
+def test_pictures_that_are_not_named_are_refused(words: str, tmp_path: Path) -> None:
+    made = RUN.invoke(app, ["creps-table-2", "--data", words, "--out", str(tmp_path / "out")])
+    assert isinstance(made.exception, UsageError)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_page_shows_the_committed_results() -> None:
+    assert PAGE.read_text(encoding="utf-8") == text(), "python -m reproduce.write_page"
+
+
+def test_the_committed_results_are_of_the_small_budget_and_complete() -> None:
+    names = {each.name for each in EXPERIMENTS}
+    records = [read_result(path) for path in sorted((ROOT / "docs/reproduced").glob("*.json"))]
+    assert records
+    for record in records:
+        assert record["name"] in names
+        assert record["command"] == f"python -m reproduce {record['name']} --budget small"
+        assert record["tables"] or record["figures"]
+        for figure in record["figures"]:
+            assert (ROOT / "docs/reproduced" / figure["file"]).exists()
