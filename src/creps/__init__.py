@@ -12,8 +12,9 @@ rendered at 256 px or 16,384 px, zoomed or windowed, with the same details.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from creps._lazy import attach
 
 if TYPE_CHECKING:
     from creps.checkpoints.hub import from_pretrained, push_to_hub, save_pretrained
@@ -24,28 +25,29 @@ if TYPE_CHECKING:
     from creps.rendering.renderer import Renderer, render, render_tiles
     from creps.rendering.tiles import Tile
     from creps.serving.notebook import view
+else:  # `creps --help` does not wait for torch
+    __getattr__, __dir__ = attach(
+        __name__,
+        {
+            "AxisGrid": "creps.coordinates",
+            "Canvas": "creps.coordinates",
+            "CrepsError": "creps.errors",
+            "PointGrid": "creps.coordinates",
+            "Renderer": "creps.rendering.renderer",
+            "Tile": "creps.rendering.tiles",
+            "from_pretrained": "creps.checkpoints.hub",
+            "latents": "creps.rendering.latents",
+            "load": "creps.checkpoints.native",
+            "push_to_hub": "creps.checkpoints.hub",
+            "render": "creps.rendering.renderer",
+            "render_tiles": "creps.rendering.renderer",
+            "save": "creps.checkpoints.native",
+            "save_pretrained": "creps.checkpoints.hub",
+            "view": "creps.serving.notebook",
+        },
+    )
 
 __version__ = "0.1.0"
-
-_HOMES = {
-    "AxisGrid": "creps.coordinates",
-    "Canvas": "creps.coordinates",
-    "CrepsError": "creps.errors",
-    "PointGrid": "creps.coordinates",
-    "Renderer": "creps.rendering.renderer",
-    "Tile": "creps.rendering.tiles",
-    "from_pretrained": "creps.checkpoints.hub",
-    "latents": "creps.rendering.latents",
-    "load": "creps.checkpoints.native",
-    "push_to_hub": "creps.checkpoints.hub",
-    "render": "creps.rendering.renderer",
-    "render_tiles": "creps.rendering.renderer",
-    "save": "creps.checkpoints.native",
-    "save_pretrained": "creps.checkpoints.hub",
-    "view": "creps.serving.notebook",
-}
-"""Public names and the modules they live in; a name's module is imported when it is first used,
-so that `creps --help` does not wait for torch."""
 
 __all__ = [
     "AxisGrid",
@@ -64,15 +66,3 @@ __all__ = [
     "save_pretrained",
     "view",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'creps' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*__all__, "__version__"])
