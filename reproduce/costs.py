@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from creps.metrics.measures.costs import Cost, Drawing, drawing_cost
+from benchmarks.costs import Cost, Drawing, drawing_cost
 from creps.networks.base import build_generator
 from reproduce.experiment import Cell
 from reproduce.workshop import Workshop

@@ -1,4 +1,4 @@
-"""`creps project` and `creps fit`: what they write, and what they refuse."""
+"""`creps project`: what it writes, and what it refuses."""
 
 from __future__ import annotations
 
@@ -113,39 +113,6 @@ def test_misuse_of_project_leaves_nothing(model, face, tmp_path, words, error, t
     assert not out.exists()
 
 
-def test_fit_writes_a_picture_for_each_thickness(tmp_path: Path) -> None:
-    photo, out = tmp_path / "photo.png", tmp_path / "fitted"
-    y, x = np.mgrid[0:60, 0:100]
-    colours = np.stack([128 + 100 * np.sin(y * x / 200 + k) for k in range(3)], 2)
-    Image.fromarray(colours.astype(np.uint8)).save(photo)
-    options = ("--thickness", "1,3", "--longest", 50, "--steps", 60)
-    said = run("fit", photo, "--out", out, *options)
-    document = json.loads((out / "results.json").read_text())
-    assert document["size"] == [30, 50]
-    thin, thick = document["fits"]
-    assert (thin["thickness"], thick["thickness"]) == (1, 3)
-    assert thick["mse"] < thin["mse"]
-    assert thin["share"] == pytest.approx(80 / 1500)
-    assert f"{thin['mse']:.5f}" in said
-    assert pixels(out / "thickness-3.png").shape == (30, 50, 3)
-    assert (out / "comparison.png").is_file()
-
-
-def test_fit_with_decoders(tmp_path: Path) -> None:
-    photo, out = tmp_path / "photo.png", tmp_path / "fitted"
-    Image.fromarray(np.full((12, 9, 3), 99, np.uint8)).save(photo)
-    run("fit", photo, "--out", out, "--composition", "decoders", "--thickness", 2, "--steps", 9)
-    document = json.loads((out / "results.json").read_text())
-    assert document["fits"][0]["least_mse"] is None
-    assert document["settings"]["composition"] == "decoders"
-
-
-@pytest.mark.parametrize("text", ["0", "x", "1,,2", "5000", "-1"])
-def test_a_thickness_is_a_number(tmp_path: Path, text: str) -> None:
-    with pytest.raises(UsageError, match="expected numbers from 1 to 4096"):
-        run("fit", tmp_path / "none.png", f"--thickness={text}")
-
-
 def test_pictures_that_cannot_be_read(tmp_path: Path, monkeypatch) -> None:
     words = tmp_path / "words.png"
     words.write_text("no picture")
@@ -165,5 +132,4 @@ def test_pictures_that_cannot_be_read(tmp_path: Path, monkeypatch) -> None:
 def test_nothing_is_drawn_from_the_global_generator(model, face, tmp_path: Path) -> None:
     state = torch.get_rng_state()
     run("project", "--model", model, "--image", face, "--out", tmp_path / "a", *SHORT)
-    run("fit", face, "--out", tmp_path / "b", "--steps", 3, "--composition", "decoders")
     assert torch.equal(torch.get_rng_state(), state)

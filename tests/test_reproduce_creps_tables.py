@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.costs import Cost, Drawing
 from creps.config import replace
 from creps.metrics.evaluation.collecting import Columns, Work
 from creps.metrics.evaluation.models import ModelRef, hold
 from creps.metrics.evaluation.protocol import Protocol
 from creps.metrics.evaluation.works import Consistency
-from creps.metrics.measures.costs import Cost, Drawing
 from creps.networks.base import build_generator
 from creps.networks.creps import CrepsConfig
 from creps.training.presets import PRESETS

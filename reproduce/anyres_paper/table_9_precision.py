@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from creps.metrics.evaluation.collecting import Columns
-from creps.metrics.measures.clusters import ClusterScores, cluster_scores
 from creps.metrics.measures.distances import frechet_distance
+from reproduce.anyres_paper.clusters import ClusterScores, cluster_scores
 from reproduce.anyres_paper.scoring import (
     REAL,
     SIZES,

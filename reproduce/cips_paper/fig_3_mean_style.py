@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from creps.metrics.measures.encodings import mean_frequency
 from creps.metrics.measures.spectra import power_spectrum
 from creps.rendering.renderer import render
 from creps.rendering.sheets import Panel, captioned_sheet
 from reproduce.cips_paper.drawing import shown_side
+from reproduce.cips_paper.encodings import mean_frequency
 from reproduce.cips_paper.models import BASE, NO_EMBEDDING
 from reproduce.experiment import Cell, Experiment, Figure, Findings, Table
 from reproduce.workshop import Workshop

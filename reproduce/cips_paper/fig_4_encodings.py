@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 
 from creps.metrics.evaluation.models import ModelRef
-from creps.metrics.measures.encodings import main_components, mean_frequency, mean_spectrum
 from creps.metrics.measures.spectra import whole_plane
 from creps.metrics.reports.pages import shaded
 from creps.rendering.renderer import Picture
 from creps.rendering.requests import RenderRequest
 from creps.rendering.sheets import Panel, captioned_sheet
+from reproduce.cips_paper.encodings import main_components, mean_frequency, mean_spectrum
 from reproduce.cips_paper.models import BASE, EARTH, cips_on
 from reproduce.experiment import Cell, Experiment, Figure, Findings, Table
 from reproduce.showing import panel_picture

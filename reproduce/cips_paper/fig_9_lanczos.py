@@ -5,10 +5,10 @@ from __future__ import annotations
 from creps.metrics.evaluation.models import ModelRef
 from creps.metrics.evaluation.pictures import ModelPictures
 from creps.metrics.evaluation.resampled import resampled
-from creps.metrics.measures.encodings import mean_frequency
 from creps.metrics.measures.spectra import power_spectrum
 from creps.rendering.renderer import Picture
 from creps.rendering.sheets import Panel, captioned_sheet
+from reproduce.cips_paper.encodings import mean_frequency
 from reproduce.cips_paper.models import BRIEFLY, shown
 from reproduce.experiment import Cell, Experiment, Figure, Findings, Table
 from reproduce.showing import panel_picture

@@ -14,7 +14,7 @@ from creps.data.set_files import named, png, write_set
 from creps.data.sources import open_images
 from creps.errors import UsageError
 from creps.rendering.sheets import Panel, captioned_sheet
-from creps.training.fitting import Fit, FitSettings, fit_picture, least_error
+from reproduce.creps_paper.thick_lines import Fit, FitSettings, fit_picture, least_error
 from reproduce.experiment import Cell, Experiment, Figure, Findings, Table
 from reproduce.ingredients import Dataset, Supplies
 from reproduce.workshop import Workshop

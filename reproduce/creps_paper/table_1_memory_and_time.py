@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
-from creps.metrics.measures.costs import MOST_OF_MEMORY, Drawing
+from benchmarks.costs import MOST_OF_MEMORY, Drawing
 from creps.networks.cips_config import CIPS_PRESETS
 from creps.networks.convolutional.stylegan2 import STYLEGAN2_PRESETS
 from creps.networks.creps import CREPS_PRESETS

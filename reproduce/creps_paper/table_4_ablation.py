@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
-from creps.metrics.measures.costs import Drawing
+from benchmarks.costs import Drawing
 from creps.networks.cips_config import CIPS_PRESETS
 from creps.training.presets import PRESETS
 from reproduce.costs import cost_cells, costs, device, drawn_size

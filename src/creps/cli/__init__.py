@@ -13,7 +13,7 @@ import typer
 from creps import __version__
 from creps.cli.data import COMMANDS as DATA_COMMANDS
 from creps.cli.demo import demo
-from creps.cli.fitting import fit, project
+from creps.cli.fitting import project
 from creps.cli.generate import generate
 from creps.cli.measuring import compare, diagnose, evaluate
 from creps.cli.models import convert, export, info
@@ -81,7 +81,6 @@ for command in (
     compare,
     diagnose,
     project,
-    fit,
 ):
     app.command()(_interruptible(command))
 for web_command in (serve, export_site):

@@ -34,7 +34,7 @@ Data = Annotated[
 Metrics = Annotated[
     str,
     typer.Option(
-        help="all, or some of fd,kid,pr,prd,neighbours,attributes,spectrum,patches,consistency,"
+        help="all, or some of fd,kid,pr,neighbours,spectrum,patches,consistency,"
         "lattice,equivariance,path.",
         rich_help_panel=PROTOCOL,
     ),

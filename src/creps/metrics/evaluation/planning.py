@@ -244,17 +244,11 @@ def _add_path(made: Plan, task: Task) -> None:
         )
 
 
-def _add_attributes(made: Plan, task: Task) -> None:
-    if not isinstance(task.real, Portraits) or task.real.style != "toon-head":
-        raise UsageError("attributes are known of drawn portraits alone: --data portraits")
-
-
 def _add_nothing(made: Plan, task: Task) -> None:
     """For what is measured on sets that others share."""
 
 
 _ADD: dict[str, Callable[[Plan, Task], None]] = {
-    "attributes": _add_attributes,
     "patches": _add_patches,
     "consistency": _add_consistency,
     "lattice": _add_lattice,

@@ -28,9 +28,7 @@ MEASURES = {
     "fd": Measure(2, "Frechet distance of features to real pictures"),
     "kid": Measure(2, "kernel distance of features to real pictures"),
     "pr": Measure(4, "precision, recall, density, coverage by 3 nearest neighbours"),
-    "prd": Measure(20, "precision and recall by 20 clusters (F_1/8, F_8)"),
     "neighbours": Measure(2, "distance to the nearest real picture, beside that among real ones"),
-    "attributes": Measure(2, "portraits: hair, eyes, clothes as frequent as they are?"),
     "spectrum": Measure(1, "power spectrum beside that of real pictures"),
     "patches": Measure(4, "fd, kid, pr of patches at random scales and places"),
     "consistency": Measure(0, "a picture beside itself at twice the size, reduced"),
@@ -40,7 +38,7 @@ MEASURES = {
 }
 """All there are, in the order they are shown in."""
 
-OF_WHOLE = ("fd", "kid", "pr", "prd", "neighbours", "attributes", "spectrum")
+OF_WHOLE = ("fd", "kid", "pr", "neighbours", "spectrum")
 """Those that compare whole pictures of each size."""
 
 
@@ -126,4 +124,4 @@ def parse_measures(text: str) -> tuple[str, ...] | None:
     names: Sequence[str] = [word.strip() for word in text.split(",") if word.strip()]
     if list(names) == ["all"]:
         return None
-    return Protocol(measures=tuple(dict.fromkeys(names)), n=MEASURES["prd"].minimum).measures
+    return Protocol(measures=tuple(dict.fromkeys(names)), n=MEASURES["patches"].minimum).measures

@@ -10,8 +10,6 @@ import numpy as np
 from creps.metrics.evaluation.collecting import SUM, Columns
 from creps.metrics.evaluation.planning import Plan, consistency_name, size_name
 from creps.metrics.evaluation.protocol import Protocol
-from creps.metrics.measures.attributes import attribute_coverage, portrait_attributes
-from creps.metrics.measures.clusters import cluster_scores
 from creps.metrics.measures.distances import (
     frechet_distance,
     kernel_distance,
@@ -94,16 +92,6 @@ def _whole(
             "lower",
             "share of samples at less than half of that distance",
         )
-    if "attributes" in plan.measures:
-        known = portrait_attributes(len(y))
-        found = attribute_coverage(x, y, known)
-        yield Value(
-            f"attributes{end}",
-            found.coverage,
-            "higher",
-            "overlap of the shares of hair, "
-            f"eyes, clothes, ...; nearest neighbours get {found.accuracy:.0%} right",
-        )
     if "spectrum" in plan.measures and f"{SUM}radial" in model:
         ours, theirs = (part[f"{SUM}radial"] / len(part["features"]) for part in (model, real))
         apart = spectrum_difference(ours, theirs)
@@ -124,7 +112,7 @@ def _whole(
 def _distances(
     measures: list[str], *, columns: tuple[Columns, Columns], seed: int, end: str, start: str = ""
 ) -> Iterator[Value]:
-    """fd, kid, pr and prd of two sets, as far as they are wanted."""
+    """fd, kid and pr of two sets, as far as they are wanted."""
     x, y = (part["features"] for part in columns)
     if "fd" in measures:
         yield Value(
@@ -167,13 +155,6 @@ def _distances(
         yield Value(
             f"{start}coverage{end}", found.coverage, "higher", "real pictures with a sample near"
         )
-    if "prd" in measures:
-        rng = np.random.default_rng(seed)
-        clusters = cluster_scores(x, y, generator=rng)
-        yield Value(
-            f"{start}prd_precision{end}", clusters.precision, "higher", "F_1/8 over 20 clusters"
-        )
-        yield Value(f"{start}prd_recall{end}", clusters.recall, "higher", "F_8 over 20 clusters")
 
 
 def _patches(
@@ -181,7 +162,7 @@ def _patches(
 ) -> Iterator[Value]:
     """Patches of the model against real ones at the same places."""
     yield from _distances(
-        ["fd", "kid", "pr", "prd"] if protocol.n >= 20 else ["fd", "kid", "pr"],
+        ["fd", "kid", "pr"],
         columns=(columns[f"model patches {name}"], columns[f"real patches {name}"]),
         seed=protocol.seed,
         end=f"_{extractor}@{name}",

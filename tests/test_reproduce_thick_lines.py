@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from creps.errors import ConfigError, UsageError
-from creps.training import fitting
-from creps.training.fitting import FitSettings, fit_picture, least_error
+from reproduce.creps_paper import thick_lines
+from reproduce.creps_paper.thick_lines import FitSettings, fit_picture, least_error
 
 
 def smooth(height: int, width: int, rank: int) -> np.ndarray:
@@ -67,7 +67,7 @@ def test_decoders_reach_beyond_the_rank_of_their_lines() -> None:
 
 
 def test_blocks_of_a_large_picture_see_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitting, "BLOCK", 8)
+    monkeypatch.setattr(thick_lines, "BLOCK", 8)
     picture = np.full((30, 21, 1), 40.0, np.float32)
     picture[-12:] = 220
     settings = FitSettings(thickness=1, composition="decoders", levels=1, channels=2, steps=300)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from creps.metrics.measures import costs
-from creps.metrics.measures.costs import Cost, Drawing, cost_here, drawing_cost
+from benchmarks import costs
+from benchmarks.costs import Cost, Drawing, cost_here, drawing_cost
 from creps.networks.creps import CrepsConfig
 
 CONFIG = CrepsConfig(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creps.errors import UsageError
-from creps.metrics.measures.clusters import cluster_scores, f_score, k_means, precision_recall_curve
+from reproduce.anyres_paper.clusters import cluster_scores, f_score, k_means, precision_recall_curve
 
 
 def groups(places: list[float], *, count: int = 40, seed: int = 0) -> np.ndarray:
