@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from patience import PATIENCE, wait_until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
@@ -28,9 +29,6 @@ FLAGS = (
     "--disable-sync",
     "--hide-scrollbars",
 )
-PATIENCE = 60.0
-"""Seconds until a page that does not come to rest is a failure."""
-
 AT_REST = """
     const panes = [...document.querySelectorAll('.pane:not([hidden])')];
     return panes.length > 0 && panes.every((each) => each.getAttribute('aria-busy') === 'false');
@@ -56,6 +54,8 @@ def browser(folder: Path) -> Iterator[Any]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
+    driver.set_page_load_timeout(PATIENCE)
+    driver.set_script_timeout(PATIENCE)
     try:
         behaviour = {"behavior": "allow", "downloadPath": str(downloads)}
         driver.execute_cdp_cmd("Browser.setDownloadBehavior", behaviour)
@@ -78,20 +78,11 @@ def show_on(
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
 
 
-def wait(met: Callable[[], Any], what: str) -> Any:
-    """The first true answer; an AssertionError says what did not happen."""
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        if answer := met():
-            return answer
-        time.sleep(0.05)
-    raise AssertionError(f"{what} did not happen within {PATIENCE:.0f} s")
-
-
 def rest(driver: Any) -> None:
     """Wait until every picture is complete and the address has followed."""
-    time.sleep(0.4)  # a change is told to the address after 0.3 s of quiet
-    wait(lambda: driver.execute_script(AT_REST), "a complete picture")
+    # The page changes its address after 0.3 s of quiet; a later timer of its own comes after that.
+    driver.execute_async_script("setTimeout(arguments[0], 400)")
+    wait_until(lambda: driver.execute_script(AT_REST), "a complete picture")
 
 
 def seen(driver: Any, pane: str = "main") -> np.ndarray:

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from browsing import CHROMIUM, DRIVER, rest, seen, show_on, wait
+from browsing import CHROMIUM, DRIVER, rest, seen, show_on
 from creps.rendering.renderer import render
 from creps.serving.sites import SiteSettings, write_site
+from patience import wait_until
 from tiny_creps import tiny_creps
 from visiting import (
     address,
@@ -206,7 +207,7 @@ def test_a_small_download_comes_at_once(page: Any, server: str, window: Any) -> 
     visit(page, server, "#tiny:7&at=0.4,0.4&span=0.5")
     downloads = Path(window.capabilities["chrome"]["userDataDir"]).parent / "downloads"
     ask_for(page, 500)
-    (file,) = wait(lambda: list(downloads.glob("*.png")), "a download")
+    (file,) = wait_until(lambda: list(downloads.glob("*.png")), "a download")
     shown = seen(page)
     with Image.open(file) as picture:
         height, width = picture.height, picture.width
@@ -219,15 +220,15 @@ def test_a_small_download_comes_at_once(page: Any, server: str, window: Any) -> 
 def test_a_large_download_is_a_job_that_outlives_a_reload(page: Any, server: str) -> None:
     visit(page, server)
     ask_for(page, 1200)
-    wait(lambda: page.find_elements("css selector", "#downloads article"), "a job")
+    wait_until(lambda: page.find_elements("css selector", "#downloads article"), "a job")
     page.refresh()
-    link = wait(
+    link = wait_until(
         lambda: page.find_elements("css selector", "#downloads a[download]"), "a finished job"
     )[0]
     with urlopen(link.get_attribute("href")) as answer:
         assert max(Image.open(BytesIO(answer.read())).size) == 1200
     click(page, "#downloads article button")
-    wait(lambda: not page.find_element("id", "downloads").is_displayed(), "an empty tray")
+    wait_until(lambda: not page.find_element("id", "downloads").is_displayed(), "an empty tray")
 
 
 def test_everything_has_a_name_and_keys_are_listed(page: Any, server: str) -> None:
@@ -296,17 +297,19 @@ def test_a_static_gallery(page: Any, tmp_path: Path) -> None:
         thread.start()
         try:
             page.get(f"http://127.0.0.1:{host.server_port}/")
-            pictures = wait(
+            pictures = wait_until(
                 lambda: page.find_elements("css selector", ".pictures button"), "a wall"
             )
             assert len(pictures) == 2
             pictures[1].click()
-            wait(lambda: page.find_element("id", "room-title").text == "seed 8", "a room")
-            wait(lambda: "training size" in page.find_element("id", "room-scale").text, "a picture")
+            wait_until(lambda: page.find_element("id", "room-title").text == "seed 8", "a room")
+            wait_until(
+                lambda: "training size" in page.find_element("id", "room-scale").text, "a picture"
+            )
             click(page, "#following")
-            wait(lambda: page.current_url.endswith("#seed=3"), "the next picture")
+            wait_until(lambda: page.current_url.endswith("#seed=3"), "the next picture")
             click(page, "#close")
-            wait(lambda: not page.find_element("id", "room").is_displayed(), "the wall again")
+            wait_until(lambda: not page.find_element("id", "room").is_displayed(), "the wall again")
         finally:
             host.shutdown()
             thread.join()

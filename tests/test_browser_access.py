@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from starlette.responses import JSONResponse
 
-from browsing import CHROMIUM, DRIVER, complaints, rest, seen, show_on, wait
+from browsing import CHROMIUM, DRIVER, complaints, rest, seen, show_on
 from creps.serving.app import build_app
 from creps.serving.settings import ServeSettings
+from patience import wait_until
 from served import on_loopback
 from tiny_creps import tiny_creps
 from visiting import address, assert_alike, click, drawn, press, visit
@@ -168,23 +169,23 @@ def test_full_screen_shows_the_picture_alone(page: Any, server: str) -> None:
     visit(page, server, "#tiny:7&at=0.4,0.4&span=0.5")
     small = seen(page).shape
     click(page, "#full")
-    wait(alone, "a full screen")
+    wait_until(alone, "a full screen")
     assert page.execute_script("return document.fullscreenElement !== null")
     assert pressed() == "true"
-    wait(lambda: seen(page).shape[1] > small[1], "a larger picture")
+    wait_until(lambda: seen(page).shape[1] > small[1], "a larger picture")
     assert centre(page) == pytest.approx((0.4, 0.4, 0.5), rel=1e-3)
     click(page, "#full")
-    wait(lambda: not alone(), "the panel again")
+    wait_until(lambda: not alone(), "the panel again")
     assert pressed() == "false"
     rest(page)
     page.execute_script(  # where a page may not have it, as on some phones
         "Element.prototype.requestFullscreen = () => Promise.reject(new TypeError('no'))"
     )
     press(page, "f")
-    wait(alone, "the picture in the whole window")
+    wait_until(alone, "the picture in the whole window")
     assert pressed() == "true"
     press(page, "f")
-    wait(lambda: not alone(), "the panel again")
+    wait_until(lambda: not alone(), "the panel again")
 
 
 STOPS = """
@@ -260,17 +261,17 @@ def test_all_is_done_with_keys_alone(page: Any, server: str) -> None:
     assert address(page)["with"] == "lanczos"
     focus("rival")
     keys(Keys.ARROW_DOWN)
-    wait(lambda: address(page)["with"] == "bicubic", "another rival")
+    wait_until(lambda: address(page)["with"] == "bicubic", "another rival")
     focus("compare-close")
     keys(Keys.ENTER)
     assert "with" not in address(page)
     keys("d")
     dialog = page.find_element("id", "download-dialog")
-    wait(dialog.is_displayed, "the dialog")
+    wait_until(dialog.is_displayed, "the dialog")
     inside = "return document.getElementById('download-dialog').contains(document.activeElement)"
     assert page.execute_script(inside)
     keys(Keys.ESCAPE)
-    wait(lambda: not dialog.is_displayed(), "no dialog")
+    wait_until(lambda: not dialog.is_displayed(), "no dialog")
 
 
 CONTRASTS = """
@@ -387,18 +388,22 @@ def test_a_server_that_is_gone_leaves_the_picture_and_is_found_again(page: Any) 
         visit(page, home)
         before = seen(page)
     click(page, "#gallery [data-seed='3']")
-    wait(lambda: "does not answer" in line_of(page), "a word of the matter")
+    wait_until(lambda: "does not answer" in line_of(page), "a word of the matter")
     page.execute_async_script("setTimeout(arguments[0], 4500)")  # beyond all patience of the page
     assert np.array_equal(seen(page), before)
     press(page, "d")
     trouble = page.find_element("id", "download-trouble")
-    wait(lambda: trouble.text == "No preview: The server does not answer.", "a word in the dialog")
+    wait_until(
+        lambda: trouble.text == "No preview: The server does not answer.", "a word in the dialog"
+    )
     click(page, "#download-go")
     toast = page.find_element("id", "toast")
-    wait(lambda: toast.text == "Not saved. The server does not answer.", "a word of the download")
+    wait_until(
+        lambda: toast.text == "Not saved. The server does not answer.", "a word of the download"
+    )
     assert all("ERR_CONNECTION" in each for each in complaints(page))
     with on_loopback(build_app(models, settings=settings), settings, port=port):
-        wait(lambda: line_of(page) == "", "no more trouble")
+        wait_until(lambda: line_of(page) == "", "no more trouble")
         rest(page)
         shown = seen(page)
         assert_alike(shown, drawn(home, "tiny:3", shown.shape))
@@ -422,7 +427,7 @@ def test_a_busy_server_is_waited_for(page: Any) -> None:
     with on_loopback(busy, settings) as port:
         page.get(f"http://127.0.0.1:{port}/")
         busy_line = "The server is busy; the picture follows."
-        wait(lambda: line_of(page) == busy_line, "a word of the matter")
+        wait_until(lambda: line_of(page) == busy_line, "a word of the matter")
         assert all("503" in each for each in complaints(page))
         open_door.set()
         rest(page)
@@ -448,9 +453,9 @@ def test_a_slow_server_is_said_to_draw(page: Any) -> None:
 
     with on_loopback(slow, settings) as port:
         page.get(f"http://127.0.0.1:{port}/")
-        wait(lambda: line_of(page) == "Looking for pictures", "a first word")
+        wait_until(lambda: line_of(page) == "Looking for pictures", "a first word")
         doors["/api/"].set()
-        wait(lambda: line_of(page) == "Drawing the picture", "a second word")
+        wait_until(lambda: line_of(page) == "Drawing the picture", "a second word")
         doors["/plane/"].set()
         rest(page)
         assert line_of(page) == ""

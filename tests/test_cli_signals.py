@@ -13,7 +13,7 @@ import creps.cli as cli
 def work():
     try:
         print("working", flush=True)
-        time.sleep(60)
+        time.sleep(3600)
     finally:
         print("tidied", flush=True)
 

@@ -249,7 +249,7 @@ shoot, frames = camera.render_shot, itertools.count()
 def hang(*arguments, **options):
     if next(frames) == 3:
         print("hangs", flush=True)
-        time.sleep(600)
+        time.sleep(3600)
     return shoot(*arguments, **options)
 camera.render_shot = hang
 app(sys.argv[1:])

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -18,9 +17,8 @@ import pytest
 from creps.checkpoints.native import save
 from creps.cli.web import export_site, model_name, serve
 from creps.errors import CrepsError
+from patience import PATIENCE
 from tiny_creps import tiny_creps
-
-PATIENCE = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +55,7 @@ def test_serve_answers_until_it_is_told_to_end(model: Path, tmp_path: Path) -> N
             assert answer.headers["content-type"] == "image/jpeg"
         assert list((tmp_path / "answers").rglob("*.answer"))
         process.send_signal(signal.SIGTERM)
-        ended = time.monotonic()
         process.wait(PATIENCE)
-        assert time.monotonic() - ended < 15
         assert process.stderr is not None
         assert process.stderr.read() == ""
     finally:

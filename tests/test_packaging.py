@@ -15,11 +15,11 @@ from urllib.request import urlopen
 import pytest
 
 from creps.serving.pages import MEDIA_TYPES, static_folder
+from patience import PATIENCE
 
 pytest.importorskip("hatchling", reason="builds the wheel; the extra dev has it")
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE = 240.0
 
 
 @pytest.fixture(scope="module")

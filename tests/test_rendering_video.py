@@ -181,7 +181,7 @@ from test_rendering_video import frame, write
 def make(index):
     print(index, flush=True)
     if index == 5:
-        time.sleep(60)
+        time.sleep(3600)
     return frame(index)
 write(Path(sys.argv[1]), make=make)
 """

@@ -11,6 +11,7 @@ import torch
 
 from creps.errors import GridError
 from creps.rendering.drawing.workers import map_in_order
+from patience import PATIENCE
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def on_each_of(workers: int) -> set[tuple[int, int]]:
     together = threading.Barrier(workers)
 
     def job(_: int) -> tuple[int, int]:
-        together.wait(timeout=30)
+        together.wait(timeout=PATIENCE)
         return threading.get_ident(), torch.get_num_threads()
 
     return set(map_in_order(job, range(workers), workers=workers))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -27,6 +26,7 @@ from creps.serving.identifiers import parse_identifier
 from creps.serving.iiif import FORMATS
 from creps.serving.pool import Pool
 from creps.serving.settings import Limits, ServeSettings
+from patience import PATIENCE, wait_until
 from served import in_memory, on_loopback
 from tiny_creps import tiny_creps
 
@@ -358,7 +358,7 @@ def slowed(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.
 
     def slow(*picture: Any, **words: Any) -> bytes:
         begun.release()
-        gate.wait(20)
+        gate.wait(PATIENCE)
         return encoded(*picture, **words)
 
     monkeypatch.setattr("creps.serving.studio.encoded", slow)
@@ -377,7 +377,7 @@ def test_too_much_at_once_is_sent_away_with_a_time(monkeypatch: pytest.MonkeyPat
         threads = [threading.Thread(target=ask, args=(k,)) for k in range(6)]
         for thread in threads[:2]:
             thread.start()
-            assert begun.acquire(timeout=20)
+            assert begun.acquire(timeout=PATIENCE)
         for thread in threads[2:]:
             thread.start()
         while sum(thread.is_alive() for thread in threads) > 3:  # two draw, one waits
@@ -407,17 +407,12 @@ def test_a_request_whose_client_has_left_is_not_begun(monkeypatch: pytest.Monkey
                 count: int = json.load(answer)["waiting"]
                 return count
 
-        def wait_for(count: int) -> None:
-            end = time.monotonic() + 20
-            while waiting() != count:
-                assert time.monotonic() < end
-
         with ask(1):
-            assert begun.acquire(timeout=20)
+            assert begun.acquire(timeout=PATIENCE)
             left = ask(2)
-            wait_for(1)
+            wait_until(lambda: waiting() == 1)
             left.close()
-            wait_for(0)
+            wait_until(lambda: waiting() == 0)
             gate.set()
 
 

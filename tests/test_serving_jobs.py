@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-import time
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -23,10 +22,10 @@ from creps.serving.jobs import JobDesk
 from creps.serving.pool import OverloadedError, Pool
 from creps.serving.settings import Limits, ServeSettings
 from creps.serving.shots import Shot
+from patience import PATIENCE, wait_until
 from served import in_memory
 from tiny_creps import tiny_creps
 
-PATIENCE = 30.0
 LIMITS = Limits(job_pixels=2 * 10**6, jobs=2)
 BODY = {"id": "tiny:3", "window": [0, 0, 0.5, 1], "height": 40, "width": 80, "format": "png"}
 
@@ -40,13 +39,12 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
 
 def finished(client: TestClient, number: str) -> dict:
     """The document of a job when it has ended."""
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        document = client.get(f"/api/jobs/{number}").json()
-        if document["state"] in ("done", "failed", "cancelled"):
-            return document
-        time.sleep(0.02)
-    raise TimeoutError(document)
+
+    def document() -> dict:
+        answer = client.get(f"/api/jobs/{number}").json()
+        return answer if answer["state"] in ("done", "failed", "cancelled") else {}
+
+    return wait_until(document, "the end of a job")
 
 
 def test_a_job_makes_the_file_of_a_view(client: TestClient) -> None:
@@ -156,13 +154,6 @@ class Desk:
         self.gate.set()
         self.desk.close()
         self.pool.close()
-
-
-def wait_until(holds) -> None:
-    end = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_jobs_wait_for_each_other_up_to_a_limit_and_can_be_called_off(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from creps.serving.pool import OverloadedError, Pool
+from patience import PATIENCE
 
-PATIENCE = 20.0
 """Seconds for what takes milliseconds: only a failure waits so long."""
 
 

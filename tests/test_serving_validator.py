@@ -28,7 +28,7 @@ import runpy, sys
 from iiif_validator import validator
 
 urlopen = validator.urlopen
-validator.urlopen = lambda request, timeout: urlopen(request, timeout=120)
+validator.urlopen = lambda request, timeout: urlopen(request, timeout=1800)
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """

@@ -25,6 +25,7 @@ from creps.training.run import open_run
 from creps.training.snapshots import restore_snapshot, save_snapshot, snapshots
 from creps.training.state import initial_state
 from creps.training.team import Team
+from patience import PATIENCE
 from training_pictures import TINY, draw_pictures, few_steps, largest_difference, tiny
 
 PARITY = 1e-5
@@ -79,7 +80,7 @@ def run_command(out: Path, data: Path, *changes: str, processes: int) -> None:
         )
         for rank in range(processes)
     ]
-    said = [process.communicate(timeout=120)[0] for process in started]
+    said = [process.communicate(timeout=PATIENCE)[0] for process in started]
     assert [process.returncode for process in started] == [0] * processes, said
 
 

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import torch
@@ -36,6 +35,7 @@ from creps.training.snapshots import save_snapshot, snapshots
 from creps.training.state import initial_state, step_random
 from creps.training.steps import update_average
 from creps.training.watching.journal import Journal, Log
+from patience import wait_until
 from training_pictures import TINY, draw_pictures, run_to, tiny
 
 
@@ -84,9 +84,7 @@ def test_a_killed_run_resumes_from_its_last_snapshot(tmp_path, pictures):
     process = subprocess.Popen(
         [*command, "--out", str(killed)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    deadline = time.monotonic() + 60
-    while not snapshots(killed / "snapshots") and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: snapshots(killed / "snapshots") or process.poll() is not None)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert snapshots(killed / "snapshots"), "killed before its first snapshot"

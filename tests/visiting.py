@@ -10,7 +10,8 @@ from urllib.request import urlopen
 import numpy as np
 from PIL import Image
 
-from browsing import rest, wait
+from browsing import rest
+from patience import wait_until
 
 
 def visit(page: Any, server: str, link: str = "") -> None:
@@ -46,7 +47,7 @@ def address(page: Any) -> dict[str, str]:
 
 def assert_says(page: Any, part: str, value: str) -> None:
     """The address follows within a while, however busy the machine is."""
-    wait(lambda: address(page).get(part) == value, f"an address with {part} {value}")
+    wait_until(lambda: address(page).get(part) == value, f"an address with {part} {value}")
 
 
 def drawn(server: str, picture: str, shape: tuple[int, ...], **view: float) -> np.ndarray:
