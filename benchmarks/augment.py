@@ -22,8 +22,8 @@ from torch import Tensor
 
 from creps import __version__
 from creps.networks.discriminator import Discriminator, DiscriminatorConfig
-from creps.training.augmentation import sampling as augment_sampling
-from creps.training.augmentation.augment import AugmentSettings, augment
+from creps.training.augment import _geometry as augment_sampling
+from creps.training.augment._ada import AugmentSettings, augment
 
 STRENGTHS = (0.2, 0.6, 1.0)
 REPEATS = 5

@@ -28,12 +28,12 @@ from torch import Tensor
 
 from creps import __version__
 from creps.coordinates import Canvas
+from creps.networks._creps_prepared import PreparedCreps, prepare
+from creps.networks.base import Axis
 from creps.networks.creps import CREPS_PRESETS, Creps
-from creps.networks.creps_inference import PreparedCreps, prepare
-from creps.networks.prepared import Axis
-from creps.rendering.drawing.points import Painter, TableStore
-from creps.rendering.drawing.workers import map_in_order
-from creps.rendering.tiles import Tile, plan
+from creps.rendering._points import Painter, TableStore
+from creps.rendering._tiles import Tile, plan
+from creps.rendering._workers import map_in_order
 
 MATRIX = 2048  # side of the reference product: 17 GFLOP, operands of 16 MiB
 REPEATS = 5  # of the reference product

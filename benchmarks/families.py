@@ -32,14 +32,14 @@ import creps
 from creps import __version__
 from creps.coordinates import AxisGrid, Canvas, PointGrid
 from creps.errors import GridError
+from creps.networks.anyres import ANYRES_PRESETS
 from creps.networks.base import Generator, build_generator, describe_generator
-from creps.networks.cips_config import CIPS_PRESETS
-from creps.networks.convolutional.anyres import ANYRES_PRESETS
-from creps.networks.convolutional.scaleparty import SCALEPARTY_PRESETS
-from creps.networks.convolutional.stylegan2 import STYLEGAN2_PRESETS
-from creps.networks.convolutional.stylegan3 import STYLEGAN3_PRESETS
+from creps.networks.cips import CIPS_PRESETS
 from creps.networks.creps import CREPS_PRESETS
-from creps.training.presets import preset
+from creps.networks.scaleparty import SCALEPARTY_PRESETS
+from creps.networks.stylegan2 import STYLEGAN2_PRESETS
+from creps.networks.stylegan3 import STYLEGAN3_PRESETS
+from creps.training._presets import preset
 
 SMALL = {
     "creps": "small-32",
@@ -116,7 +116,7 @@ def grids(generator: Generator) -> str:
 
 def agreement(model: str) -> tuple[str, float | None]:
     """Family of a trained model, and its mean PSNR at two sizes in decibels; None for one size."""
-    from creps.metrics.measures.consistency import scale_consistency
+    from creps.metrics._consistency import scale_consistency
 
     generator = creps.load(model)
     family = describe_generator(generator)[0]

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from creps.data.patches import Batch
-from creps.training.config import TrainConfig
-from creps.training.state import TrainState
+from creps.data._patches import Batch
+from creps.training._config import TrainConfig
+from creps.training._state import TrainState
 
 Weights = dict[str, Tensor]
 

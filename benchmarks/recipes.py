@@ -27,11 +27,11 @@ from rich.progress import track
 
 from creps.checkpoints.native import load
 from creps.coordinates import Canvas
-from creps.data.sources import open_images, square
-from creps.metrics.extractors.features import EffnetLite0, effnet, extract
-from creps.metrics.measures.distances import frechet_distance
-from creps.metrics.reports.charts import line_chart, standalone
-from creps.rendering.latents import latents
+from creps.data._sources import open_images, square
+from creps.metrics._charts import line_chart, standalone
+from creps.metrics._distances import frechet_distance
+from creps.metrics._extractors import EffnetLite0, effnet, extract
+from creps.rendering._latents import latents
 
 RECIPES = {
     "paper": [

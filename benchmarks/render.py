@@ -45,12 +45,12 @@ from creps import __version__
 from creps.errors import UsageError
 from creps.networks.base import build_generator
 from creps.networks.creps import CREPS_PRESETS, Creps, CrepsConfig
-from creps.rendering.drawing.drawer import Drawer
-from creps.rendering.renderer import Renderer, render
-from creps.rendering.requests import Device, Precision, checked_device, checked_dtype
-from creps.rendering.streams.streaming import DEFAULT_CHUNK
-from creps.rendering.streams.tile_array import BAND
-from creps.rendering.tiles import plan
+from creps.rendering._painter import Drawer
+from creps.rendering._renderer import Renderer, render
+from creps.rendering._tiles import plan
+from creps.rendering._view import Device, Precision, checked_device, checked_dtype
+from creps.rendering.output._save import DEFAULT_CHUNK
+from creps.rendering.output._store import BAND
 
 MATRIX = 2048  # side of the reference product: 17 GFLOP, operands of 16 MiB
 REPEATS = 5  # of the reference product; of the render below LARGE

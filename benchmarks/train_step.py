@@ -32,14 +32,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from creps import __version__
 from creps.config import replace
-from creps.data.patches import Batch
-from creps.training.config import TrainConfig
-from creps.training.engine import Engine
-from creps.training.feeding import load_training_batches, open_training_set
-from creps.training.passes import tune_device
-from creps.training.presets import preset as preset_named
-from creps.training.state import initial_state, step_random
-from creps.training.steps import (
+from creps.data._patches import Batch
+from creps.training._batches import load_training_batches, open_training_set
+from creps.training._config import TrainConfig
+from creps.training._engine import Engine
+from creps.training._precision import tune_device
+from creps.training._presets import preset as preset_named
+from creps.training._state import initial_state, step_random
+from creps.training._steps import (
     discriminator_step,
     generator_step,
     path_length_step,

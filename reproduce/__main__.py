@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from creps.cli.progress import report
+from creps.cli._progress import report
 from creps.errors import CrepsError, UsageError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _make(
     workers: int,
 ) -> None:
     """Run one experiment, print and keep what it finds."""
-    from creps.metrics.evaluation.evaluate import machine
+    from creps.metrics._evaluate import machine
     from reproduce.records import write_result
     from reproduce.workshop import Workshop
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from PIL import Image
 
+from creps._files import write_atomically
 from creps.errors import DataError
-from creps.files import write_atomically
-from creps.metrics.evaluation.evaluate import finite_or_none, machine, write_record
-from creps.metrics.reports.charts import standalone
+from creps.metrics._charts import standalone
+from creps.metrics._evaluate import finite_or_none, machine, write_record
 from reproduce.experiment import PAPERS, Cell, Experiment, Figure, Findings, Table
 from reproduce.workshop import Workshop
 

@@ -6,9 +6,9 @@ import numpy as np
 from PIL import Image
 
 from creps.coordinates import WHOLE_PLANE, Window
-from creps.metrics.evaluation.models import ModelRef
-from creps.rendering.drawing.drawer import Samples
-from creps.rendering.renderer import Picture, render
+from creps.metrics._models import ModelRef
+from creps.rendering._painter import Samples
+from creps.rendering._renderer import Picture, render
 from creps.rendering.warps import WarpLike
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from creps.data.portraiture.drawing import portrait
-from creps.data.portraiture.styles import portrait_style
-from creps.data.set_files import named, png, write_set
+from creps.data._set_files import named, png, write_set
+from creps.data.portraits._drawing import portrait
+from creps.data.portraits._styles import portrait_style
 from reproduce.ingredients import Dataset, Model, Supplies, Training
 
 IMAGES = 8_000

@@ -15,13 +15,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from creps.errors import CrepsError, UsageError
-from creps.metrics.evaluation.collecting import Columns, Progress, Work, collect
-from creps.metrics.evaluation.evaluate import evaluate
-from creps.metrics.evaluation.models import ModelRef, model_ref
-from creps.metrics.evaluation.protocol import Protocol
-from creps.metrics.evaluation.realities import open_reality
-from creps.metrics.extractors.by_name import ExtractorSpec, extractor_spec
-from creps.training.run import is_finished
+from creps.metrics._cache import Columns, Progress, Work, collect
+from creps.metrics._evaluate import evaluate
+from creps.metrics._extractor_names import ExtractorSpec, extractor_spec
+from creps.metrics._models import ModelRef, model_ref
+from creps.metrics._protocol import Protocol
+from creps.metrics._real_images import open_reality
+from creps.training._run import is_finished
 from reproduce.budgets import Budget
 from reproduce.ingredients import Dataset, Model, Training
 

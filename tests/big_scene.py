@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from creps.rendering.streams.streaming import SUFFIXES, Outcome, write_big
-from creps.rendering.tiles import Tile
+from creps.rendering._tiles import Tile
+from creps.rendering.output._save import SUFFIXES, Outcome, write_big
 
 Picture = NDArray[np.uint8]
 

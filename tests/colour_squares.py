@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from creps.coordinates import AxisGrid, Sampling
+from creps.networks._layers import MappingNetwork
 from creps.networks.base import Generator, Grid
-from creps.networks.layers import MappingNetwork
 
 SQUARES = 10
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from creps.metrics.extractors import by_name as extractors
-from creps.metrics.extractors.by_name import ExtractorSpec
+from creps.metrics import _extractor_names as extractors
+from creps.metrics._extractor_names import ExtractorSpec
 
 
 class Means:

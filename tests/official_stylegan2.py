@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from creps.networks.resampling import conv2d_resample, resample_filter, upsample2d
+from creps.networks._resampling import conv2d_resample, resample_filter, upsample2d
 
 TAPS = resample_filter()
 

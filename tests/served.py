@@ -12,8 +12,8 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from creps.networks.base import Generator
-from creps.serving.app import build_app, listening, server_config
-from creps.serving.settings import ServeSettings
+from creps.serving._app import build_app, listening, server_config
+from creps.serving._settings import ServeSettings
 
 
 @contextmanager

@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from browsing import CHROMIUM, DRIVER, rest, seen, show_on
-from creps.rendering.renderer import render
-from creps.serving.sites import SiteSettings, write_site
+from creps.rendering._renderer import render
+from creps.serving._sites import SiteSettings, write_site
 from patience import wait_until
 from tiny_creps import tiny_creps
 from visiting import (

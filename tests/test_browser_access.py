@@ -15,8 +15,8 @@ import pytest
 from starlette.responses import JSONResponse
 
 from browsing import CHROMIUM, DRIVER, complaints, rest, seen, show_on
-from creps.serving.app import build_app
-from creps.serving.settings import ServeSettings
+from creps.serving._app import build_app
+from creps.serving._settings import ServeSettings
 from patience import wait_until
 from served import on_loopback
 from tiny_creps import tiny_creps

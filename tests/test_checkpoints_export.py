@@ -22,12 +22,12 @@ from typer.testing import CliRunner
 from creps.checkpoints import export as exporting
 from creps.checkpoints.export import export_mapping, export_onnx
 from creps.checkpoints.native import load, save
-from creps.cli.models import export
+from creps.cli._models import export
 from creps.coordinates import Canvas
 from creps.errors import CheckpointError, MissingExtraError, UsageError
 from creps.networks.base import Generator, build_generator
-from creps.rendering.latents import latents
-from creps.rendering.renderer import to_uint8
+from creps.rendering._latents import latents
+from creps.rendering._renderer import to_uint8
 
 onnxruntime: Any = pytest.importorskip("onnxruntime")
 

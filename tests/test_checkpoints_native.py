@@ -14,7 +14,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from creps import files
+from creps import _files as files
 from creps.checkpoints import packaged
 from creps.checkpoints.native import load, save, summarize, write_tensors
 from creps.coordinates import AxisGrid

@@ -22,7 +22,7 @@ from creps.checkpoints.native import load, save
 from creps.checkpoints.official.cips import AVERAGED_LATENTS, LICENCE_NOTE, cips_from_state_dict
 from creps.checkpoints.official.conversion import convert
 from creps.checkpoints.torch_files import read_torch_file
-from creps.cli.models import convert as convert_command
+from creps.cli._models import convert as convert_command
 from creps.coordinates import AxisGrid, Canvas
 from creps.errors import CheckpointError
 from creps.networks.base import Generator

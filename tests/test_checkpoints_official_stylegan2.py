@@ -16,7 +16,7 @@ from creps.checkpoints.official.conversion import convert_pickle
 from creps.checkpoints.official.stylegan2 import stylegan2_from_state_dict
 from creps.coordinates import Canvas
 from creps.errors import CheckpointError
-from creps.networks.convolutional.stylegan2 import StyleGAN2
+from creps.networks.stylegan2 import StyleGAN2
 from golden_names import GOLDEN, golden, relative_error
 from official_pickles import EasyDict, dumps, generator_pickle, module_tree
 from official_stylegan2 import official_picture, official_tensors, official_w

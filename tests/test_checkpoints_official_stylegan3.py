@@ -17,9 +17,9 @@ from creps.checkpoints.official.conversion import convert_pickle
 from creps.checkpoints.official.stylegan3 import official_name, stylegan3_from_state_dict
 from creps.coordinates import Canvas
 from creps.errors import CheckpointError
+from creps.networks.anyres import AnyRes, AnyResConfig
 from creps.networks.base import Generator
-from creps.networks.convolutional.anyres import AnyRes, AnyResConfig
-from creps.networks.convolutional.stylegan3 import StyleGAN3, StyleGAN3Config
+from creps.networks.stylegan3 import StyleGAN3, StyleGAN3Config
 from golden_names import GOLDEN, golden, relative_error
 from official_pickles import EasyDict, dumps, generator_pickle, module_tree
 

@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 
 from creps.checkpoints.native import load, save
 from creps.cli import app
-from creps.data.reading.single import read_picture
+from creps.data._framing import read_picture
 from creps.errors import ConfigError, DataError, GridError, MissingExtraError, UsageError
-from creps.metrics.extractors import features
-from creps.rendering.renderer import render
-from creps.rendering.styling.stored import StyleFile
-from creps.rendering.writers import save_picture
+from creps.metrics import _extractors as features
+from creps.rendering._renderer import render
+from creps.rendering._styles import StyleFile
+from creps.rendering.output._images import save_picture
 from tiny_creps import tiny_creps
 
 SHORT = ("--steps", 20, "--starts", 2)

@@ -14,14 +14,14 @@ from typer.testing import CliRunner
 
 from creps.checkpoints.native import load, save
 from creps.cli import app
-from creps.cli.parsing import parse_seeds, parse_size, parse_window
+from creps.cli._options import parse_seeds, parse_size, parse_window
 from creps.errors import CheckpointError, GridError, LabelError, UsageError
 from creps.networks.base import build_generator
-from creps.rendering.renderer import render
-from creps.rendering.writers import read_settings
+from creps.rendering._renderer import render
+from creps.rendering.output._images import read_settings
 from test_rendering_renderer import TINY
 
-demo = sys.modules["creps.cli.demo"]  # the name creps.cli.demo is its function
+demo = sys.modules["creps.cli._demo"]  # the name creps.cli._demo is its function
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 
 from creps.checkpoints.native import save
 from creps.cli import app
-from creps.cli.measuring import _patch_sizes
+from creps.cli._evaluate import _patch_sizes
 from creps.errors import UsageError
-from creps.metrics.extractors import by_name as extractors
+from creps.metrics import _extractor_names as extractors
 from creps.networks.base import build_generator
 from metric_stubs import stub
 from smooth_model import CONFIG

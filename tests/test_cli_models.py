@@ -13,7 +13,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from creps.checkpoints.native import load, save
-from creps.cli.models import convert, info
+from creps.cli._models import convert, info
 from creps.errors import CheckpointError, UsageError
 from creps.networks.base import build_generator
 from golden_names import GOLDEN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from creps.cli import progress
+from creps.cli import _progress as progress
 
 
 @pytest.fixture

@@ -20,10 +20,11 @@ from creps.checkpoints.native import load, save
 from creps.cli import app
 from creps.errors import CheckpointError, CrepsError, GridError, LabelError, UsageError
 from creps.networks.base import build_generator
-from creps.rendering import renderer
-from creps.rendering.streams import streaming, writing
-from creps.rendering.styling.styles import styles_of
-from creps.rendering.writers import read_settings
+from creps.rendering import _renderer as renderer
+from creps.rendering._styles import styles_of
+from creps.rendering.output import _save as streaming
+from creps.rendering.output import _save as writing
+from creps.rendering.output._images import read_settings
 from test_rendering_renderer import TINY, differ
 
 SIZE = (70, 90)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from creps.cli import main
-from creps.cli.train import parse_duration
+from creps.cli._train import parse_duration
 from creps.errors import UsageError
 from training_pictures import TINY, draw_pictures
 

@@ -19,12 +19,12 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from creps.checkpoints.native import load, save
-from creps.cli.video import COMMANDS
+from creps.cli._video import COMMANDS
 from creps.errors import CheckpointError, CrepsError, GridError, UsageError
 from creps.networks.base import build_generator
-from creps.rendering.film.motion import Zoom, cruise
-from creps.rendering.renderer import render
-from creps.rendering.writers import read_settings
+from creps.rendering._renderer import render
+from creps.rendering.output._images import read_settings
+from creps.rendering.video._motion import Zoom, cruise
 
 app = typer.Typer()
 for command in COMMANDS:
@@ -219,7 +219,7 @@ def test_other_weights_of_the_same_name_are_another_film(model, tmp_path):
 def test_an_interruption_is_one_line_that_says_what_is_kept(model, tmp_path, monkeypatch):
     out = tmp_path / "clip.gif"
     command = ("pan", "--model", model, "--out", out, "--frames", 4, "--to", "0,0")
-    from creps.rendering.film import camera
+    from creps.rendering.video import _camera as camera
 
     shoot = camera.render_shot
     left = iter(range(2))

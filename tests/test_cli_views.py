@@ -13,17 +13,17 @@ from PIL import Image
 
 import creps
 from creps.checkpoints.native import load, save
-from creps.cli.generate import progress_bar
-from creps.cli.parsing import parse_dpi, parse_point, parse_size
-from creps.cli.progress import report
+from creps.cli._generate import progress_bar
+from creps.cli._options import parse_dpi, parse_point, parse_size
+from creps.cli._progress import report
 from creps.coordinates import Canvas
 from creps.errors import CrepsError, DataError, GridError, UsageError
 from creps.networks.base import build_generator
-from creps.rendering.foveated import foveated
-from creps.rendering.renderer import to_uint8
-from creps.rendering.streams import writing
-from creps.rendering.views import view_window
-from creps.rendering.writers import read_settings
+from creps.rendering._foveated import foveated
+from creps.rendering._renderer import to_uint8
+from creps.rendering._view import view_window
+from creps.rendering.output import _save as writing
+from creps.rendering.output._images import read_settings
 from test_cli_render import pixels, run
 from test_rendering_renderer import TINY, differ
 
@@ -325,7 +325,7 @@ def test_a_log_file_gets_no_empty_lines(capsys) -> None:
 
 
 def test_long_work_tells_a_log_file_how_far_it_is(capsys, monkeypatch) -> None:
-    monkeypatch.setattr("creps.cli.progress.LOG_EVERY", 0)
+    monkeypatch.setattr("creps.cli._progress.LOG_EVERY", 0)
     with report("rendering") as told:
         told(0, 4_000_000)
         told(1_000_000, 4_000_000)
@@ -333,7 +333,7 @@ def test_long_work_tells_a_log_file_how_far_it_is(capsys, monkeypatch) -> None:
 
 
 def test_work_without_a_unit_tells_no_pace(capsys, monkeypatch) -> None:
-    monkeypatch.setattr("creps.cli.progress.LOG_EVERY", 0)
+    monkeypatch.setattr("creps.cli._progress.LOG_EVERY", 0)
     for unit, facts in ((None, 2), ("steps", 3)):
         with report("measuring", unit=unit, per_unit=1) as told:
             told(0.0, 10.0)

@@ -15,7 +15,7 @@ from urllib.request import urlopen
 import pytest
 
 from creps.checkpoints.native import save
-from creps.cli.web import export_site, model_name, serve
+from creps.cli._serve import export_site, model_name, serve
 from creps.errors import CrepsError
 from patience import PATIENCE
 from tiny_creps import tiny_creps

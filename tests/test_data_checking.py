@@ -8,11 +8,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from creps.data.checks import checking
-from creps.data.checks.advice import advise, cpu_hours
-from creps.data.checks.checking import check
-from creps.data.checks.duplicates import look_of, same_pictures, similar_pictures
-from creps.data.checks.histogram import plot_bars, size_bars, text_bars
+from creps.data import _checking as checking
+from creps.data._checking import (
+    advise,
+    check,
+    cpu_hours,
+    look_of,
+    plot_bars,
+    same_pictures,
+    similar_pictures,
+    size_bars,
+    text_bars,
+)
 from creps.errors import DataError
 from image_files import noise, png, png_16
 

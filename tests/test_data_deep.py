@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from creps.data import open_images
-from creps.data.reading.pixels import decode, read_header
+from creps.data._pixels import decode, read_header
 from creps.errors import ConfigError
 from image_files import noise, png, png_16, tiff_16
 

@@ -10,8 +10,14 @@ from hypothesis import strategies as st
 
 from creps.coordinates import Canvas
 from creps.data import open_images
-from creps.data.native import NativePatches, Scales, draw_patches, load_patches, patch_batch
-from creps.data.patches import Batch, take_window
+from creps.data._native_patches import (
+    NativePatches,
+    Scales,
+    draw_patches,
+    load_patches,
+    patch_batch,
+)
+from creps.data._patches import Batch, take_window
 from creps.errors import DataError, GridError
 from image_files import noise, png
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creps.coordinates import Canvas
-from creps.data.patches import area_weights, shifted_window, shuffled_indices, take_window
+from creps.data._patches import area_weights, shifted_window, shuffled_indices, take_window
 from creps.errors import DataError, GridError
 
 windows = st.tuples(

@@ -10,7 +10,7 @@ pytest.importorskip("dicebear")
 pytest.importorskip("resvg_py")
 
 from creps.data import portrait, portrait_svg, write_portraits
-from creps.data.portraiture.styles import STYLES, portrait_style
+from creps.data.portraits._styles import STYLES, portrait_style
 from creps.errors import ConfigError, DataError
 
 REMIXES = sorted(set(STYLES) - {"toon-head"})

@@ -16,14 +16,10 @@ from PIL import Image
 pytest.importorskip("dicebear")
 pytest.importorskip("resvg_py")
 
-from creps.data import (
-    portrait,
-    portrait_svg,
-    portraits,
-    set_files,
-    write_portraits,
-)
-from creps.data.portraiture import drawing as portrait_drawing
+from creps.data import _set_files as set_files
+from creps.data import portrait, portrait_svg, write_portraits
+from creps.data.portraits import _drawing as portrait_drawing
+from creps.data.portraits import _set as portraits
 from creps.errors import DataError, GridError, MissingExtraError
 
 

@@ -6,9 +6,11 @@ import pickle
 import numpy as np
 import pytest
 
+from creps.data import _archives as index_cache
+from creps.data import _archives as stores
+from creps.data import _archives as tar_shards
 from creps.data import open_images
-from creps.data.reading import index_cache, stores, tar_shards
-from creps.data.reading.tar_shards import expand_braces
+from creps.data._archives import expand_braces
 from creps.errors import DataError, LabelError
 from image_files import noise, png, write_tar
 

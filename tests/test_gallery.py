@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from creps.cli import app, render
+from creps.cli import _render as render
+from creps.cli import app
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE = (DOCS / "gallery.md").read_text(encoding="utf-8")
@@ -51,7 +52,7 @@ def test_commands_are_understood(words, monkeypatch) -> None:
     """All is checked that can be without a model."""
     monkeypatch.chdir(DOCS)
     asked = []
-    monkeypatch.setattr("creps.cli.video.shoot", lambda order, scene: asked.append(order.film()))
+    monkeypatch.setattr("creps.cli._video.shoot", lambda order, scene: asked.append(order.film()))
     monkeypatch.setitem(render.__globals__, "write_job", lambda job: asked.append(job.request()))
     result = CliRunner().invoke(app, words)
     assert result.exception is None, result.exception

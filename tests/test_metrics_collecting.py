@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from creps.errors import CrepsError, DataError
-from creps.metrics.evaluation.collecting import collect, default_cache
+from creps.metrics._cache import collect, default_cache
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from creps.errors import UsageError
-from creps.metrics.measures.consistency import (
+from creps.metrics._consistency import (
     EIGHT_BIT_CEILING,
     box_reduce,
     psnr,
@@ -18,9 +18,9 @@ from creps.metrics.measures.consistency import (
     scale_consistency,
     scale_pairs,
 )
-from creps.metrics.measures.similarity import ssim
+from creps.metrics._similarity import ssim
 from creps.networks.base import Generator, Grid, build_generator
-from creps.rendering.renderer import render
+from creps.rendering._renderer import render
 
 
 @pytest.fixture(scope="module")

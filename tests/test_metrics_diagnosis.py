@@ -14,18 +14,18 @@ from torch import Tensor
 
 from creps.coordinates import AxisGrid
 from creps.errors import DataError, UsageError
-from creps.metrics.evaluation.models import hold
-from creps.metrics.evaluation.realities import Images, open_reality
-from creps.metrics.reports.charts import line_chart
-from creps.metrics.reports.comparison import write_comparison
-from creps.metrics.reports.diagnosis import (
+from creps.metrics._charts import line_chart
+from creps.metrics._comparison import write_comparison
+from creps.metrics._diagnosis import (
     ADVICE,
     MEANING,
     diagnose,
     spectra_picture,
     write_diagnosis,
 )
-from creps.metrics.reports.pages import figure, shaded, table
+from creps.metrics._models import hold
+from creps.metrics._pages import figure, shaded, table
+from creps.metrics._real_images import Images, open_reality
 from smooth_model import SmoothModel
 
 

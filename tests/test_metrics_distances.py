@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creps.errors import UsageError
-from creps.metrics.measures import distances
-from creps.metrics.measures.distances import (
+from creps.metrics import _distances as distances
+from creps.metrics._distances import (
     frechet_distance,
     kernel_distance,
     kernel_distance_subsets,

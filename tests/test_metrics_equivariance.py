@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from creps.errors import GridError, UsageError
-from creps.metrics.evaluation.models import ModelRef, hold, styles_between
-from creps.metrics.measures.equivariance import (
+from creps.metrics._equivariance import (
     equivariance_decibels,
     equivariance_error,
     lanczos_at,
 )
-from creps.metrics.measures.path_length import path_length, path_step
+from creps.metrics._models import ModelRef, hold, styles_between
+from creps.metrics._path_length import path_length, path_step
 from smooth_model import SmoothModel
 
 

@@ -11,12 +11,12 @@ from PIL import Image
 from torch import Tensor
 
 from creps.errors import DataError, GridError, UsageError
-from creps.metrics.evaluation.evaluate import Evaluation, evaluate, write_record
-from creps.metrics.evaluation.models import hold
-from creps.metrics.evaluation.protocol import MEASURES, Protocol, parse_measures
-from creps.metrics.evaluation.realities import open_reality
-from creps.metrics.extractors.by_name import ExtractorSpec
-from creps.metrics.reports.comparison import comparison_rows, short_names
+from creps.metrics._comparison import comparison_rows, short_names
+from creps.metrics._evaluate import Evaluation, evaluate, write_record
+from creps.metrics._extractor_names import ExtractorSpec
+from creps.metrics._models import hold
+from creps.metrics._protocol import MEASURES, Protocol, parse_measures
+from creps.metrics._real_images import open_reality
 from metric_stubs import Shallow, stub
 from smooth_model import SmoothModel
 
@@ -120,7 +120,7 @@ def test_seed_and_truncation_change_the_samples(data, extractor, cache) -> None:
 
 
 def test_a_model_is_as_good_as_its_own_pictures(extractor, tmp_path, cache) -> None:
-    from creps.rendering.renderer import render
+    from creps.rendering._renderer import render
 
     folder = tmp_path / "own"
     folder.mkdir()

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from creps.errors import CheckpointError, MissingExtraError, UsageError
-from creps.metrics.extractors.by_name import extractor_spec
-from creps.metrics.extractors.dinov2 import Block, VisionTransformer, dinov2
-from creps.metrics.extractors.inception import WEIGHTS_NAME, inception, inception_weights
+from creps.metrics._dinov2 import Block, VisionTransformer, dinov2
+from creps.metrics._extractor_names import extractor_spec
+from creps.metrics._inception import WEIGHTS_NAME, inception, inception_weights
 
 
 class StandIn(nn.Module):

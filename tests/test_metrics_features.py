@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from creps.errors import MissingExtraError, UsageError
-from creps.metrics.extractors.features import BATCH, EffnetLite0, FeatureExtractor, effnet, extract
+from creps.metrics._extractors import BATCH, EffnetLite0, FeatureExtractor, effnet, extract
 
 
 class Means:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creps.errors import UsageError
-from creps.metrics.measures.lattice import lattice_ratio
+from creps.metrics._grid_artifact import lattice_ratio
 
 
 def noise(height: int, width: int, *, slope: float, seed: int) -> np.ndarray:

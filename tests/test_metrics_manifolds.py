@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creps.errors import UsageError
-from creps.metrics.measures import manifolds
-from creps.metrics.measures.manifolds import (
+from creps.metrics import _manifolds as manifolds
+from creps.metrics._manifolds import (
     manifold_scores,
     nearest,
     neighbour_radii,

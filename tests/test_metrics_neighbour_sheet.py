@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from creps.errors import UsageError
-from creps.metrics.evaluation.models import ModelRef, hold
-from creps.metrics.evaluation.pictures import ModelPictures
-from creps.metrics.evaluation.realities import Images, Portraits, open_reality
-from creps.metrics.reports.neighbours import neighbour_sheet
+from creps.metrics._models import ModelRef, hold
+from creps.metrics._neighbor_sheet import neighbour_sheet
+from creps.metrics._pictures import ModelPictures
+from creps.metrics._real_images import Images, Portraits, open_reality
 from metric_stubs import stub
 from tiny_creps import tiny_creps
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from creps.errors import UsageError
-from creps.metrics.measures.neighbours import novelty
+from creps.metrics._neighbors import novelty
 
 
 def test_copies_are_told_from_new_pictures() -> None:

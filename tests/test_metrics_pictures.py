@@ -12,18 +12,18 @@ from PIL import Image
 
 from creps.coordinates import Canvas
 from creps.errors import DataError, UsageError
-from creps.metrics.evaluation.models import draw, hold, picture
-from creps.metrics.evaluation.pictures import (
+from creps.metrics._models import draw, hold, picture
+from creps.metrics._pictures import (
     ModelPatches,
     ModelPictures,
     PatchPlan,
     RealPatches,
     RealPictures,
 )
-from creps.metrics.evaluation.realities import Images, Portraits, open_reality
-from creps.metrics.evaluation.resampled import Filter, ResampledPatches, ResampledPictures
-from creps.rendering.renderer import render, to_uint8
-from creps.rendering.tiles import Tile
+from creps.metrics._real_images import Images, Portraits, open_reality
+from creps.metrics._resampled import Filter, ResampledPatches, ResampledPictures
+from creps.rendering._renderer import render, to_uint8
+from creps.rendering._tiles import Tile
 from smooth_model import SmoothModel
 
 

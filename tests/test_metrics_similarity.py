@@ -13,8 +13,8 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from creps.errors import UsageError
-from creps.metrics.extractors.features import effnet
-from creps.metrics.measures.similarity import perceptual_distance, psnr, ssim
+from creps.metrics._extractors import effnet
+from creps.metrics._similarity import perceptual_distance, psnr, ssim
 
 
 def pair(shape: tuple[int, ...], *, seed: int, noise: float = 20) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creps.errors import UsageError
-from creps.metrics.measures.spectra import (
+from creps.metrics._spectra import (
     power_spectrum,
     radial_spectrum,
     spectrum_difference,

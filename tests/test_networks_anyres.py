@@ -15,18 +15,17 @@ from torch import Tensor
 from creps.checkpoints.official.stylegan3 import stylegan3_from_state_dict
 from creps.coordinates import AxisGrid, Canvas, PointGrid
 from creps.errors import ConfigError, GridError
-from creps.networks.convolutional.anyres import (
+from creps.networks._alias_free import Placement, placement_of
+from creps.networks.anyres import (
     ANYRES_PRESETS,
     AnyRes,
     AnyResConfig,
     normalised_scale,
     patch_starts,
 )
-from creps.networks.convolutional.placements import Placement, placement_of
-from creps.networks.convolutional.stylegan3 import StyleGAN3, StyleGAN3Config
-from creps.rendering.styling.field_drawing import FieldDrawer
-from creps.rendering.styling.style_fields import StyleField
-from creps.rendering.styling.style_weights import Gradient
+from creps.networks.stylegan3 import StyleGAN3, StyleGAN3Config
+from creps.rendering._blend_painter import FieldDrawer
+from creps.rendering._blends import Gradient, StyleField
 from golden_names import GOLDEN, golden, relative_error
 
 TOLERANCE = 2e-5

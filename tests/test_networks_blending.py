@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from creps.coordinates import Canvas
-from creps.networks.blending import blended_map, blended_modulation
+from creps.networks._creps_layers import blended_map, blended_modulation
+from creps.networks._layers import ModulatedLinear
 from creps.networks.creps import Creps
-from creps.networks.layers import ModulatedLinear
 from tiny_creps import random_styles, tiny_creps
 
 

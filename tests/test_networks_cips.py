@@ -12,15 +12,19 @@ from torch import Tensor
 from creps.checkpoints.official.cips import cips_from_state_dict
 from creps.coordinates import AxisGrid, Canvas, PointGrid, Sampling
 from creps.errors import ConfigError, GridError, UsageError
-from creps.networks import cips
+from creps.networks import cips as cips
 from creps.networks.base import build_generator
-from creps.networks.cips import Cips, StyledLayer
-from creps.networks.cips_config import CIPS_PRESETS, CipsConfig
-from creps.networks.cips_inputs import FourierFeatures, PlaneEmbedding
-from creps.rendering.drawing.drawer import Drawer
-from creps.rendering.styling.field_drawing import FieldDrawer
-from creps.rendering.styling.style_fields import StyleField, panorama
-from creps.rendering.styling.style_weights import Gradient
+from creps.networks.cips import (
+    CIPS_PRESETS,
+    Cips,
+    CipsConfig,
+    FourierFeatures,
+    PlaneEmbedding,
+    StyledLayer,
+)
+from creps.rendering._blend_painter import FieldDrawer
+from creps.rendering._blends import Gradient, StyleField, panorama
+from creps.rendering._painter import Drawer
 from golden_names import golden, relative_error
 
 CONFIG: dict[str, Any] = {

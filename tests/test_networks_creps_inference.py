@@ -12,10 +12,10 @@ from torch import Tensor
 from creps.checkpoints.official.creps import creps_from_state_dict
 from creps.coordinates import AxisGrid, Canvas, PointGrid
 from creps.errors import GridError, UsageError
-from creps.networks import creps_inference
+from creps.networks import _creps_prepared as creps_inference
+from creps.networks._creps_prepared import PreparedCreps, prepare
+from creps.networks.base import coordinate_device
 from creps.networks.creps import Creps, CrepsConfig
-from creps.networks.creps_inference import PreparedCreps, prepare
-from creps.networks.prepared import coordinate_device
 from golden_names import golden, relative_error
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12, torch.bfloat16: 0.1}

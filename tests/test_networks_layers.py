@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from creps.errors import LabelError
-from creps.networks.layers import (
+from creps.networks._layers import (
     EqualizedLinear,
     MappingNetwork,
     ModulatedLinear,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from creps.networks.resampling import (
+from creps.networks._resampling import (
     Padding,
     conv2d_resample,
     downsample2d,

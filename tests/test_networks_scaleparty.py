@@ -10,7 +10,7 @@ from torch import Tensor
 
 from creps.coordinates import AxisGrid, Canvas, PointGrid
 from creps.errors import ConfigError, GridError, UsageError
-from creps.networks.convolutional.scaleparty import (
+from creps.networks.scaleparty import (
     SCALEPARTY_PRESETS,
     PositionEncoding,
     ScaleParty,

@@ -11,8 +11,7 @@ from torch import Tensor
 from creps.checkpoints.official.stylegan2 import stylegan2_from_state_dict
 from creps.coordinates import AxisGrid, Canvas, PointGrid, pixel_corners
 from creps.errors import ConfigError, GridError, UsageError
-from creps.networks.convolutional.modulated import ModulatedConv2d
-from creps.networks.convolutional.stylegan2 import STYLEGAN2_PRESETS, StyleGAN2, StyleGAN2Config
+from creps.networks.stylegan2 import STYLEGAN2_PRESETS, ModulatedConv2d, StyleGAN2, StyleGAN2Config
 from golden_names import golden, relative_error
 from official_stylegan2 import official_picture, official_tensors
 

@@ -13,10 +13,14 @@ from torch import Tensor
 from creps.checkpoints.official.stylegan3 import stylegan3_from_state_dict
 from creps.coordinates import AxisGrid, Canvas, PointGrid
 from creps.errors import ConfigError, GridError, UsageError
+from creps.networks._alias_free import (
+    Resampling,
+    filtered_leaky_relu,
+    low_pass_filter,
+    placement_of,
+)
 from creps.networks.base import build_generator, describe_generator
-from creps.networks.convolutional.alias_free import Resampling, filtered_leaky_relu, low_pass_filter
-from creps.networks.convolutional.placements import placement_of
-from creps.networks.convolutional.stylegan3 import STYLEGAN3_PRESETS, StyleGAN3, StyleGAN3Config
+from creps.networks.stylegan3 import STYLEGAN3_PRESETS, StyleGAN3, StyleGAN3Config
 from golden_names import golden, relative_error
 
 TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-11}

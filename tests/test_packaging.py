@@ -14,7 +14,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from creps.serving.pages import MEDIA_TYPES, static_folder
+from creps.serving._pages import MEDIA_TYPES, static_folder
 from patience import PATIENCE
 
 pytest.importorskip("hatchling", reason="builds the wheel; the extra dev has it")

@@ -12,15 +12,15 @@ from torch import Tensor
 
 from creps.coordinates import AxisGrid, Canvas
 from creps.errors import GridError
-from creps.metrics.measures.consistency import box_reduce
+from creps.metrics._consistency import box_reduce
 from creps.networks.creps import Creps
-from creps.rendering.drawing.antialias import (
+from creps.rendering._sampling import (
     antialiased,
     automatic_supersample,
     box_reduced,
     supersampled,
 )
-from creps.rendering.tiles import Tile, plan
+from creps.rendering._tiles import Tile, plan
 from tiny_creps import random_styles, tiny_creps
 
 WINDOW = (-0.3, 0.1, 1.2, 2.0)

@@ -11,12 +11,10 @@ from PIL import Image
 
 from creps.coordinates import Canvas
 from creps.errors import DataError, UsageError
-from creps.rendering.drawing.antialias import box_reduced
-from creps.rendering.styling.blends import BLENDS, parse_blend
-from creps.rendering.styling.field_drawing import FieldDrawer
-from creps.rendering.styling.style_fields import StyleField, panorama
-from creps.rendering.styling.style_weights import Gradient, Radial
-from creps.rendering.tiles import Tile
+from creps.rendering._blend_painter import FieldDrawer
+from creps.rendering._blends import BLENDS, Gradient, Radial, StyleField, panorama, parse_blend
+from creps.rendering._sampling import box_reduced
+from creps.rendering._tiles import Tile
 from tiny_creps import random_styles, tiny_creps
 
 POINTS = torch.rand(40, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)

@@ -8,10 +8,10 @@ import torch
 
 from creps.errors import GridError
 from creps.networks.base import Generator, build_generator
-from creps.rendering.film.camera import Blend, partly, render_shot, shot_warp
-from creps.rendering.film.motion import Shot
-from creps.rendering.latents import latents
-from creps.rendering.renderer import Picture, Renderer, render
+from creps.rendering._latents import latents
+from creps.rendering._renderer import Picture, Renderer, render
+from creps.rendering.video._camera import Blend, partly, render_shot, shot_warp
+from creps.rendering.video._motion import Shot
 from creps.rendering.warps import Chain, Identity, parse_warp
 
 WINDOW = (0.0, 0.25, 1.0, 0.75)
@@ -147,7 +147,7 @@ def test_supersampled_pixels_are_means(generator, styles, degrees):
 def test_the_picture_does_not_depend_on_tiles(generator, styles, monkeypatch):
     shot = Shot(WINDOW, degrees=30)
     whole = render_shot(Renderer(generator, styles=styles), shot, size=SIZE)
-    monkeypatch.setattr("creps.rendering.drawing.drawer.POINT_TILE", 7)
+    monkeypatch.setattr("creps.rendering._painter.POINT_TILE", 7)
     assert_alike(render_shot(Renderer(generator, styles=styles), shot, size=SIZE), whole)
 
 

@@ -13,10 +13,10 @@ from creps.coordinates import AxisGrid, Canvas
 from creps.errors import GridError, UsageError
 from creps.networks.base import Generator, Grid
 from creps.networks.creps import Creps
-from creps.rendering.drawing.drawer import Drawer
-from creps.rendering.drawing.points import ExactPoints, TablePoints
-from creps.rendering.drawing.subjects import Subject
-from creps.rendering.tiles import Tile, plan
+from creps.rendering._painter import Drawer
+from creps.rendering._points import ExactPoints, TablePoints
+from creps.rendering._prepared import Subject
+from creps.rendering._tiles import Tile, plan
 from creps.rendering.warps import Elastic, Rotate, warped_grid
 from golden_names import relative_error
 from tiny_creps import random_styles, tiny_creps

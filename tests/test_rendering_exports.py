@@ -19,10 +19,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from big_scene import Picture, average, scene, whole
-from creps.rendering.streams.exports import deep_zoom_tiles
-from creps.rendering.streams.png_stream import png_stream
-from creps.rendering.streams.streaming import write_big
-from creps.rendering.writers import read_settings
+from creps.rendering.output._formats import deep_zoom_tiles, png_stream
+from creps.rendering.output._images import read_settings
+from creps.rendering.output._save import write_big
 
 SETTINGS = {"seed": 7, "name": "Zoë \U0001f600 -- </a>", "credits": "drawn by a test"}
 
@@ -118,7 +117,7 @@ def test_png_stores_only_for_a_pipe_compress_nothing() -> None:
 def test_a_tiff_holds_the_pixels_and_their_averages(
     tmp_path: Path, size: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("creps.rendering.streams.exports.TIFF_TILE", 32)
+    monkeypatch.setattr("creps.rendering.output._formats.TIFF_TILE", 32)
     path, expected = written(tmp_path, ".tif", size), whole(*size)
     levels = 1 + max(0, math.ceil(math.log2(max(size[:2]) / 32)))
     with tifffile.TiffFile(path) as file:

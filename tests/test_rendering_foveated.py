@@ -13,7 +13,7 @@ from torch import Tensor
 from creps.coordinates import Canvas
 from creps.errors import GridError, UsageError
 from creps.networks.creps import Creps
-from creps.rendering.foveated import fill, foveated, sampling_pattern
+from creps.rendering._foveated import fill, foveated, sampling_pattern
 from tiny_creps import random_styles, tiny_creps
 
 CANVAS = Canvas(30, 50, (0.0, -0.3, 1.0, 1.4))

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from creps.coordinates import WHOLE_PLANE
 from creps.errors import GridError, UsageError
-from creps.rendering.film.motion import (
+from creps.rendering._view import refuse_beyond_precision
+from creps.rendering.video._motion import (
     EASINGS,
     MOST_FRAMES,
     Distort,
@@ -27,7 +28,6 @@ from creps.rendering.film.motion import (
     smoothstep,
     window_about,
 )
-from creps.rendering.views import refuse_beyond_precision
 
 START = (-0.25, 0.0, 1.25, 1.0)  # taller than wide
 place = st.floats(-2, 2)

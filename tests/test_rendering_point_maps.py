@@ -15,7 +15,7 @@ from torch import Tensor
 
 from creps.coordinates import Canvas, pixel_centres
 from creps.errors import GridError
-from creps.rendering.tiles import Tile
+from creps.rendering._tiles import Tile
 from creps.rendering.warps import (
     Chain,
     Identity,

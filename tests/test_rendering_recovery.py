@@ -30,11 +30,11 @@ from big_scene import (
     write_scene,
 )
 from creps.errors import DataError, UsageError
-from creps.rendering.streams.durable import exclusive
-from creps.rendering.streams.shards import Shard
-from creps.rendering.streams.streaming import Outcome, unfinished
-from creps.rendering.streams.tile_store import TileStore
-from creps.rendering.tiles import Tile
+from creps.rendering._tiles import Tile
+from creps.rendering.output._atomic import exclusive
+from creps.rendering.output._save import Outcome, unfinished
+from creps.rendering.output._shards import Shard
+from creps.rendering.output._store import TileStore
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ import os, signal, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
 from big_scene import scene
-from creps.rendering.streams.streaming import write_big
+from creps.rendering.output._save import write_big
 made = []
 def make(tile):
     if len(made) == 7:

@@ -8,11 +8,17 @@ from torch import Tensor
 
 from creps.checkpoints.native import load
 from creps.coordinates import Canvas, undistorted_window
-from creps.networks.creps_inference import prepare
-from creps.rendering.drawing.antialias import automatic_supersample, detail_resolution
-from creps.rendering.drawing.drawer import Drawer, Samples, sample_count
-from creps.rendering.drawing.refining import CONTRAST, doubled_lines, refined, standing_out
-from creps.rendering.latents import latents
+from creps.networks._creps_prepared import prepare
+from creps.rendering._latents import latents
+from creps.rendering._painter import Drawer, Samples, sample_count
+from creps.rendering._sampling import (
+    CONTRAST,
+    automatic_supersample,
+    detail_resolution,
+    doubled_lines,
+    refined,
+    standing_out,
+)
 from creps.rendering.warps import Scale, parse_warp
 from golden_names import relative_error
 from tiny_creps import random_styles, tiny_creps

@@ -15,15 +15,16 @@ import creps
 from creps.coordinates import AxisGrid, Canvas, undistorted_window
 from creps.errors import GridError, LabelError, UsageError
 from creps.networks.base import Generator, build_generator
-from creps.rendering import requests
-from creps.rendering.drawing import drawer as drawing
-from creps.rendering.drawing import lines, tables
-from creps.rendering.drawing.drawer import Drawer
-from creps.rendering.drawing.lines import LINE_CHUNK
-from creps.rendering.drawing.workers import worker_count
-from creps.rendering.latents import latents
-from creps.rendering.renderer import Renderer, paint, render, render_tiles, to_uint8
-from creps.rendering.tiles import Tile, plan
+from creps.rendering import _lines as lines
+from creps.rendering import _painter as drawing
+from creps.rendering import _tables as tables
+from creps.rendering import _view as requests
+from creps.rendering._latents import latents
+from creps.rendering._lines import LINE_CHUNK
+from creps.rendering._painter import Drawer
+from creps.rendering._renderer import Renderer, paint, render, render_tiles, to_uint8
+from creps.rendering._tiles import Tile, plan
+from creps.rendering._workers import worker_count
 from creps.rendering.warps import Identity, Translate
 
 TINY = {

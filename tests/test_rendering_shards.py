@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creps.errors import UsageError
-from creps.rendering.streams.shards import Shard, parse_shard, shard_from_environment
+from creps.rendering.output._shards import Shard, parse_shard, shard_from_environment
 
 
 @given(total=st.integers(0, 200), count=st.integers(1, 30))

@@ -15,11 +15,11 @@ from hypothesis.extra.numpy import arrays
 
 from big_scene import average, scene, whole
 from creps.errors import DataError, GridError, UsageError
-from creps.rendering.streams.durable import check_disk, discard, exclusive, write_durably
-from creps.rendering.streams.pyramids import build_pyramid, halve, level_sizes
-from creps.rendering.streams.shards import Shard
-from creps.rendering.streams.tile_store import TileStore
-from creps.rendering.tiles import Tile
+from creps.rendering._tiles import Tile
+from creps.rendering.output._atomic import check_disk, discard, exclusive, write_durably
+from creps.rendering.output._formats import build_pyramid, halve, level_sizes
+from creps.rendering.output._shards import Shard
+from creps.rendering.output._store import TileStore
 
 PICTURE: dict[str, Any] = {
     "height": 37,
@@ -231,7 +231,7 @@ def test_a_pyramid_goes_on_where_it_stopped(
         made += 1
         return halve(pixels)
 
-    monkeypatch.setattr("creps.rendering.streams.pyramids.halve", breaking)
+    monkeypatch.setattr("creps.rendering.output._formats.halve", breaking)
     with pytest.raises(KeyboardInterrupt):
         build_pyramid(store, smallest=4)
     monkeypatch.undo()

@@ -14,17 +14,18 @@ from creps.checkpoints.fingerprints import fingerprint
 from creps.checkpoints.native import save
 from creps.cli import app
 from creps.errors import DataError, UsageError
-from creps.rendering.latents import latents
-from creps.rendering.renderer import render
-from creps.rendering.styling.stored import StyleFile, save_styles
-from creps.rendering.styling.styles import (
+from creps.rendering._latents import latents
+from creps.rendering._renderer import render
+from creps.rendering._styles import (
     FileRecipe,
+    StyleFile,
     mix_styles,
     parse_recipes,
     parse_styles,
+    save_styles,
     styles_of,
 )
-from creps.rendering.writers import read_settings
+from creps.rendering.output._images import read_settings
 from tiny_creps import random_styles, tiny_creps
 
 

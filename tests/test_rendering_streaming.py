@@ -23,9 +23,9 @@ from big_scene import (
     write_scene,
 )
 from creps.errors import GridError, MissingExtraError, UsageError
-from creps.rendering.streams.streaming import SUFFIXES, Outcome
-from creps.rendering.streams.tile_array import TileArray
-from creps.rendering.tiles import Tile
+from creps.rendering._tiles import Tile
+from creps.rendering.output._save import SUFFIXES, Outcome
+from creps.rendering.output._store import TileArray
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -127,14 +127,14 @@ def test_memory_does_not_grow_with_the_height(
         return read(self, tile)
 
     monkeypatch.setattr(TileArray, "read", recorded)
-    monkeypatch.setattr("creps.rendering.streams.exports.TIFF_TILE", 32)
-    monkeypatch.setattr("creps.rendering.streams.exports.DEEP_ZOOM_TILE", 30)
+    monkeypatch.setattr("creps.rendering.output._formats.TIFF_TILE", 32)
+    monkeypatch.setattr("creps.rendering.output._formats.DEEP_ZOOM_TILE", 30)
     write_scene(tmp_path / f"a{suffix}", height=400, width=45)
     assert largest <= max(4 * CHUNK**2, CHUNK * 45)
 
 
 def test_stripes_of_wide_pictures_get_thinner(monkeypatch: pytest.MonkeyPatch) -> None:
-    from creps.rendering.streams import flat_exports
+    from creps.rendering.output import _formats as flat_exports
 
     class Wide:
         height, width, channels = 1000, 60_000, 3

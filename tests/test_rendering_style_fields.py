@@ -12,15 +12,17 @@ from creps.coordinates import Canvas
 from creps.errors import UsageError
 from creps.networks.base import Generator
 from creps.networks.creps import Creps
-from creps.rendering.styling.field_drawing import FieldDrawer
-from creps.rendering.styling.style_fields import (
+from creps.rendering._blend_painter import FieldDrawer
+from creps.rendering._blends import (
     Frame,
+    Gradient,
+    Radial,
+    Stripes,
     StyleField,
     panorama,
     wrap_period,
 )
-from creps.rendering.styling.style_weights import Gradient, Radial, Stripes
-from creps.rendering.tiles import Tile, plan
+from creps.rendering._tiles import Tile, plan
 from tiny_creps import random_styles, tiny_creps
 
 WIDE = Canvas(6, 24, (0.0, 0.0, 1.0, 3.0))

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from creps.errors import DataError, UsageError
-from creps.rendering.styling.style_weights import (
+from creps.rendering._blends import (
     Gradient,
     Mask,
     Radial,

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from creps.errors import UsageError
 from creps.networks.creps import Creps
-from creps.rendering.latents import latents
-from creps.rendering.styling.styles import (
+from creps.rendering._latents import latents
+from creps.rendering._styles import (
     Recipe,
     SeedPath,
     Walk,

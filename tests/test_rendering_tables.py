@@ -10,12 +10,19 @@ from torch import Tensor
 
 from creps.coordinates import Canvas, PointGrid
 from creps.errors import GridError, UsageError
+from creps.networks._creps_prepared import PreparedCreps, prepare
+from creps.networks.base import Axis
 from creps.networks.creps import Creps, CrepsConfig
-from creps.networks.creps_inference import PreparedCreps, prepare
-from creps.networks.prepared import Axis
-from creps.rendering.drawing.densities import TOLERANCE, find_density, first_density
-from creps.rendering.drawing.points import ExactPoints, TablePoints, TableStore, worthwhile_stretch
-from creps.rendering.drawing.tables import BLOCK, Lattice, LineTable, Stretch
+from creps.rendering._points import ExactPoints, TablePoints, TableStore, worthwhile_stretch
+from creps.rendering._tables import (
+    BLOCK,
+    TOLERANCE,
+    Lattice,
+    LineTable,
+    Stretch,
+    find_density,
+    first_density,
+)
 from golden_names import relative_error
 
 
@@ -142,8 +149,8 @@ def test_a_latent_has_one_density(prepared: PreparedCreps) -> None:
 def test_a_coarse_table_is_refined_until_the_tolerance_holds(
     prepared: PreparedCreps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("creps.rendering.drawing.densities.FINEST_START", 64)
-    monkeypatch.setattr("creps.rendering.drawing.densities.COARSEST", 64)
+    monkeypatch.setattr("creps.rendering._tables.FINEST_START", 64)
+    monkeypatch.setattr("creps.rendering._tables.COARSEST", 64)
     assert first_density(prepared) == 64
     coarse, fine = (find_density(prepared, tolerance=tolerance) for tolerance in (0.1, 1e-3))
     assert fine.nodes > coarse.nodes

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creps.errors import GridError
-from creps.rendering.tiles import plan
+from creps.rendering._tiles import plan
 
 sides = st.integers(1, 40)
 

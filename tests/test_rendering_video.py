@@ -16,10 +16,9 @@ import pytest
 from PIL import Image
 
 from creps.errors import CrepsError, GridError, MissingExtraError, UsageError
-from creps.rendering.film.frames import FrameFolder
-from creps.rendering.film.video import Film, write_video
-from creps.rendering.renderer import Picture
-from creps.rendering.writers import read_settings
+from creps.rendering._renderer import Picture
+from creps.rendering.output._images import read_settings
+from creps.rendering.video._files import Film, FrameFolder, write_video
 
 SIZE = (32, 48)
 COUNT = 7
@@ -299,7 +298,7 @@ def test_a_full_disk_names_the_frame_and_keeps_the_others(tmp_path, monkeypatch)
     with pytest.raises(RuntimeError):
         write(tmp_path / "clip", make=stopping_at(2, RuntimeError))
     with monkeypatch.context() as patch:
-        patch.setattr("creps.rendering.writers.write_atomically", full)
+        patch.setattr("creps.rendering.output._images.write_atomically", full)
         with pytest.raises(OSError, match=r"No space left.*frame-000002.png"):
             write(tmp_path / "clip")
     assert write(tmp_path / "clip") == COUNT - 2

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from creps.coordinates import undistorted_window
 from creps.errors import GridError
-from creps.rendering.views import refuse_beyond_precision, view_window
+from creps.rendering._view import refuse_beyond_precision, view_window
 
 SIDES = st.integers(1, 5000)
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from creps.coordinates import AxisGrid, Canvas, PointGrid
 from creps.errors import GridError, UsageError
 from creps.networks.creps import Creps
-from creps.rendering.tiles import Tile, plan
+from creps.rendering._tiles import Tile, plan
 from creps.rendering.warps import (
     Barrel,
     Chain,
@@ -38,7 +38,7 @@ from creps.rendering.warps import (
     warped_axes,
     warped_grid,
 )
-from creps.rendering.warps.base import angle_of, cosine_sine
+from creps.rendering.warps._base import angle_of, cosine_sine
 from tiny_creps import random_styles, tiny_creps
 from warp_samples import SAMPLES, distance, places, point, warps
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from creps.errors import GridError
-from creps.rendering.drawing.workers import map_in_order
+from creps.rendering._workers import map_in_order
 from patience import PATIENCE
 
 

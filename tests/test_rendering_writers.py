@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from creps import files
+from creps import _files as files
 from creps.errors import DataError, GridError, UsageError
-from creps.rendering.sheets import Panel, captioned_sheet, contact_sheet
-from creps.rendering.writers import read_settings, refuse_beyond_format, save_picture
+from creps.rendering._sheets import Panel, captioned_sheet, contact_sheet
+from creps.rendering.output._images import read_settings, refuse_beyond_format, save_picture
 
 SETTINGS = {"seed": 7, "window": [0.0, -0.5, 1.0, 1.5], "credits": "Ünïcode ✓ by «A»"}
 

@@ -12,12 +12,12 @@ from PIL import Image
 
 from big_scene import CHUNKS, HEIGHT, SETTINGS, WIDTH, names_in, scene, whole, write_scene
 from creps.errors import GridError, MissingExtraError, UsageError
-from creps.rendering.streams import streaming, writing
-from creps.rendering.streams.shards import Shard
-from creps.rendering.streams.streaming import Outcome, unfinished
-from creps.rendering.streams.tile_store import TileStore
-from creps.rendering.streams.writing import is_streamed, write_picture
-from creps.rendering.writers import read_settings
+from creps.rendering.output import _save as streaming
+from creps.rendering.output import _save as writing
+from creps.rendering.output._images import read_settings
+from creps.rendering.output._save import Outcome, is_streamed, unfinished, write_picture
+from creps.rendering.output._shards import Shard
+from creps.rendering.output._store import TileStore
 
 DPI = {**SETTINGS, "dpi": 150.0}
 

@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 
 from creps.config import to_dict
 from creps.errors import CrepsError, DataError, UsageError
-from creps.training.presets import preset
-from creps.training.run import is_finished
+from creps.training._presets import preset
+from creps.training._run import is_finished
 from reproduce.__main__ import app
 from reproduce.budgets import BUDGETS, budget_named
 from reproduce.catalogue import EXPERIMENTS, experiments_named
@@ -188,7 +188,7 @@ def test_a_run_without_snapshots_is_not_finished(tmp_path: Path) -> None:
 
 
 def test_mixed_portraits_are_of_mixed_sizes(tmp_path: Path) -> None:
-    from creps.data.sources import open_images
+    from creps.data._sources import open_images
 
     out = tmp_path / "mixed.zip"
     mixed_portraits(shop(tmp_path, Bench()), out, low=3, high=4)

@@ -15,14 +15,14 @@ import torch
 from PIL import Image
 
 from creps.config import replace
-from creps.data.sources import open_images
-from creps.metrics.evaluation.collecting import Columns, Work
-from creps.metrics.evaluation.models import ModelRef, hold
-from creps.metrics.evaluation.pictures import ModelPictures
-from creps.metrics.evaluation.realities import open_reality
-from creps.metrics.reports.charts import scatter_chart, standalone
+from creps.data._sources import open_images
+from creps.metrics._cache import Columns, Work
+from creps.metrics._charts import scatter_chart, standalone
+from creps.metrics._models import ModelRef, hold
+from creps.metrics._pictures import ModelPictures
+from creps.metrics._real_images import open_reality
 from creps.networks.base import Generator, build_generator
-from creps.training.presets import preset
+from creps.training._presets import preset
 from reproduce.anyres_paper import EXPERIMENTS, scoring, variants
 from reproduce.anyres_paper.fig_6_limits import fine_share
 from reproduce.anyres_paper.fig_9_panoramas import closing, steps_at_borders

@@ -14,11 +14,11 @@ from PIL import Image
 
 from creps.config import replace
 from creps.coordinates import Canvas
-from creps.metrics.evaluation.models import ModelRef, hold
+from creps.metrics._models import ModelRef, hold
 from creps.networks.base import Generator, build_generator
-from creps.training.config import TrainConfig
-from creps.training.feeding import draw_region
-from creps.training.presets import preset
+from creps.training._batches import draw_region
+from creps.training._config import TrainConfig
+from creps.training._presets import preset
 from metric_stubs import stub
 from reproduce.budgets import BUDGETS
 from reproduce.cips_paper import EXPERIMENTS

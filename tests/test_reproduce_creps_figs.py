@@ -13,8 +13,8 @@ from PIL import Image
 from torch import Tensor
 
 from creps.errors import UsageError
-from creps.metrics.evaluation.models import ModelRef, hold
-from creps.metrics.measures.artifacts import ARTIFACTS
+from creps.metrics._consistency import ARTIFACTS
+from creps.metrics._models import ModelRef, hold
 from creps.networks.base import Generator, Grid
 from reproduce import creps_paper
 from reproduce.budgets import budget_named

@@ -11,13 +11,13 @@ import torch
 
 from benchmarks.costs import Cost, Drawing
 from creps.config import replace
-from creps.metrics.evaluation.collecting import Columns, Work
-from creps.metrics.evaluation.models import ModelRef, hold
-from creps.metrics.evaluation.protocol import Protocol
-from creps.metrics.evaluation.works import Consistency
+from creps.metrics._cache import Columns, Work
+from creps.metrics._jobs import Consistency
+from creps.metrics._models import ModelRef, hold
+from creps.metrics._protocol import Protocol
 from creps.networks.base import build_generator
 from creps.networks.creps import CrepsConfig
-from creps.training.presets import PRESETS
+from creps.training._presets import PRESETS
 from reproduce import costs as experiment_costs
 from reproduce.budgets import BUDGETS
 from reproduce.creps_paper import table_1_memory_and_time as table_1

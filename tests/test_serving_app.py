@@ -17,15 +17,15 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from creps.errors import ConfigError
-from creps.rendering.renderer import render
-from creps.serving import pages
-from creps.serving.app import build_app
-from creps.serving.encoding import ENCODINGS, encoded
-from creps.serving.gallery import Gallery
-from creps.serving.identifiers import parse_identifier
-from creps.serving.iiif import FORMATS
-from creps.serving.pool import Pool
-from creps.serving.settings import Limits, ServeSettings
+from creps.rendering._renderer import render
+from creps.serving import _pages as pages
+from creps.serving._app import build_app
+from creps.serving._identifiers import parse_identifier
+from creps.serving._iiif import FORMATS
+from creps.serving._models import Gallery
+from creps.serving._pool import Pool
+from creps.serving._responses import ENCODINGS, encoded
+from creps.serving._settings import Limits, ServeSettings
 from patience import PATIENCE, wait_until
 from served import in_memory, on_loopback
 from tiny_creps import tiny_creps
@@ -361,7 +361,7 @@ def slowed(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.
         gate.wait(PATIENCE)
         return encoded(*picture, **words)
 
-    monkeypatch.setattr("creps.serving.studio.encoded", slow)
+    monkeypatch.setattr("creps.serving._service.encoded", slow)
     return gate, begun
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from creps.serving.cache import AnswerCache
+from creps.serving._cache import AnswerCache
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -61,7 +61,7 @@ def test_a_folder_that_cannot_be_written_costs_no_answer(tmp_path: Path) -> None
 CROWD = """
 import sys
 from pathlib import Path
-from creps.serving.cache import AnswerCache
+from creps.serving._cache import AnswerCache
 
 cache = AnswerCache(Path(sys.argv[1]), limit=20_000)
 bodies = {f"key {k}": bytes([k]) * (500 + 37 * k) for k in range(20)}

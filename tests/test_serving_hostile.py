@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from creps.serving.settings import Limits
+from creps.serving._settings import Limits
 from served import in_memory
 from tiny_creps import tiny_creps
 

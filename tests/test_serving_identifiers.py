@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creps.errors import CrepsError, UsageError
-from creps.serving.identifiers import FILTERS, LONGEST, parse_identifier
+from creps.serving._identifiers import FILTERS, LONGEST, parse_identifier
 
 SEEDS = st.integers(0, 2**32 - 1)
 NUMBERS = st.floats(-4, 4).map(lambda x: round(x, 6))

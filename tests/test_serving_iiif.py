@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creps.errors import CrepsError, UsageError
-from creps.serving.iiif import (
+from creps.serving._iiif import (
     ImageRequest,
     Region,
     information,
     parse_image_request,
     turned_size,
 )
-from creps.serving.settings import Limits
+from creps.serving._settings import Limits
 
 LIMITS = Limits(pixels=600 * 600, side=1000)
 WIDTH, HEIGHT = 600, 400

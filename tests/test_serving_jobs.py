@@ -14,14 +14,14 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from creps.rendering.renderer import render
-from creps.rendering.writers import read_settings
-from creps.serving.gallery import Gallery
-from creps.serving.identifiers import parse_identifier
-from creps.serving.jobs import JobDesk
-from creps.serving.pool import OverloadedError, Pool
-from creps.serving.settings import Limits, ServeSettings
-from creps.serving.shots import Shot
+from creps.rendering._renderer import render
+from creps.rendering.output._images import read_settings
+from creps.serving._identifiers import parse_identifier
+from creps.serving._jobs import JobDesk
+from creps.serving._models import Gallery
+from creps.serving._pool import OverloadedError, Pool
+from creps.serving._settings import Limits, ServeSettings
+from creps.serving._views import Shot
 from patience import PATIENCE, wait_until
 from served import in_memory
 from tiny_creps import tiny_creps
@@ -216,7 +216,7 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def full(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device", str(tmp_path / "secret"))
 
-    monkeypatch.setattr("creps.serving.jobs.write_picture", full)
+    monkeypatch.setattr("creps.serving._jobs.write_picture", full)
     work = Desk(tmp_path, LIMITS)
     try:
         job = work.submit(20)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from creps.serving.pages import POLICY, static_files
+from creps.serving._pages import POLICY, static_files
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = static_files()

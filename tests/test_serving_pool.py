@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from creps.serving.pool import OverloadedError, Pool
+from creps.serving._pool import OverloadedError, Pool
 from patience import PATIENCE
 
 """Seconds for what takes milliseconds: only a failure waits so long."""

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from colour_squares import ColourSquares, SquaresConfig, squares
 from creps.coordinates import Canvas
 from creps.errors import GridError
-from creps.rendering.renderer import Renderer, to_uint8
-from creps.rendering.tiles import Tile, plan
-from creps.serving.shots import (
+from creps.rendering._renderer import Renderer, to_uint8
+from creps.rendering._tiles import Tile, plan
+from creps.serving._views import (
     Drawn,
     Enlarged,
     Shot,

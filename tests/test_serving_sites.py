@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 
 from creps.errors import UsageError
-from creps.rendering.renderer import render
-from creps.serving import pages, sites
-from creps.serving.notebook import view
-from creps.serving.sites import SiteSettings, write_site
+from creps.rendering._renderer import render
+from creps.serving import _pages as pages
+from creps.serving import _sites as sites
+from creps.serving._notebook import view
+from creps.serving._sites import SiteSettings, write_site
 from tiny_creps import tiny_creps
 
 pytest.importorskip("zarr")

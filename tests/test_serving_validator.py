@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from colour_squares import ColourSquares, SquaresConfig
-from creps.networks import base
-from creps.serving.app import build_app
-from creps.serving.settings import ServeSettings
+from creps.networks import base as base
+from creps.serving._app import build_app
+from creps.serving._settings import ServeSettings
 from served import on_loopback
 
 VALIDATOR = Path(sys.executable).with_name("iiif-validate.py")

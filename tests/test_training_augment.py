@@ -15,17 +15,18 @@ from torch import Tensor
 
 from creps.config import from_dict, to_dict
 from creps.errors import ConfigError, UsageError
-from creps.training.augmentation import geometry, sampling
-from creps.training.augmentation.augment import AugmentSettings, adapt_strength, augment
-from creps.training.augmentation.colour import COLOUR_DRAWS, colour_matrix, draw_colour, recolour
-from creps.training.augmentation.diffaugment import (
+from creps.training._losses import gradient_penalty
+from creps.training.augment import _geometry as geometry
+from creps.training.augment import _geometry as sampling
+from creps.training.augment._ada import AugmentSettings, adapt_strength, augment
+from creps.training.augment._color import COLOUR_DRAWS, colour_matrix, draw_colour, recolour
+from creps.training.augment._diffaugment import (
     cut_out,
     diffaugment,
     jitter_colour,
     shift_pixels,
 )
-from creps.training.augmentation.settings import MULTIPLIERS, Draws
-from creps.training.losses import gradient_penalty
+from creps.training.augment._settings import MULTIPLIERS, Draws
 
 OFF = dict.fromkeys(MULTIPLIERS, 0.0)
 ADA = AugmentSettings(kind="ada")

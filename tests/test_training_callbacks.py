@@ -16,22 +16,26 @@ from PIL import Image
 
 from creps.config import to_dict
 from creps.errors import ConfigError, CrepsError, MissingExtraError, UsageError
-from creps.rendering.renderer import to_uint8
-from creps.training.callbacks import Snapshots, standard_callbacks
-from creps.training.config import TrainConfig
-from creps.training.loop import StopRequest, train
-from creps.training.run import open_run
-from creps.training.settings import WatchSettings
-from creps.training.snapshots import snapshots
-from creps.training.state import initial_state
-from creps.training.watching.alarms import Alarms, collapse
-from creps.training.watching.evaluation import Evaluations
-from creps.training.watching.history import History
-from creps.training.watching.journal import Journal, Log, read_lines
-from creps.training.watching.loggers import LOGGERS, open_logger
-from creps.training.watching.memory import memory_used
-from creps.training.watching.previews import COLUMNS, MAGNIFICATIONS, samples, zoom_strip
-from creps.training.watching.variety import picture_distances
+from creps.rendering._renderer import to_uint8
+from creps.training._callbacks import Snapshots, standard_callbacks
+from creps.training._config import TrainConfig
+from creps.training._loop import StopRequest, train
+from creps.training._run import open_run
+from creps.training._settings import WatchSettings
+from creps.training._snapshots import snapshots
+from creps.training._state import initial_state
+from creps.training.monitoring._doctor import Alarms, collapse
+from creps.training.monitoring._evaluation import Evaluations
+from creps.training.monitoring._log import Journal, Log, memory_used, read_lines
+from creps.training.monitoring._loggers import LOGGERS, open_logger
+from creps.training.monitoring._previews import (
+    COLUMNS,
+    MAGNIFICATIONS,
+    picture_distances,
+    samples,
+    zoom_strip,
+)
+from creps.training.monitoring._rules import History
 from test_house import extras
 from training_pictures import draw_pictures, few_steps, run_to, tiny
 

@@ -13,13 +13,11 @@ import pytest
 from creps.cli import main
 from creps.config import replace, to_dict
 from creps.errors import CheckpointError
-from creps.training.config import TrainConfig
-from creps.training.presets import preset
-from creps.training.watching.doctor import Diagnosis, diagnose_run
-from creps.training.watching.findings import Finding
-from creps.training.watching.history import History
-from creps.training.watching.journal import Line, read_lines
-from creps.training.watching.rules import examine
+from creps.training._config import TrainConfig
+from creps.training._presets import preset
+from creps.training.monitoring._doctor import Diagnosis, diagnose_run
+from creps.training.monitoring._log import Line, read_lines
+from creps.training.monitoring._rules import Finding, History, examine
 from training_pictures import draw_pictures, run_to, tiny
 
 LOGS = Path(__file__).parent / "golden/logs"

@@ -17,14 +17,14 @@ from creps.config import replace
 from creps.errors import ConfigError, CrepsError
 from creps.networks.base import Grid, build_generator
 from creps.networks.creps import Creps
-from creps.training.config import TrainConfig
-from creps.training.engine import Engine
-from creps.training.loop import StopRequest, train
-from creps.training.passes import Passes
-from creps.training.run import open_run
-from creps.training.snapshots import restore_snapshot, save_snapshot, snapshots
-from creps.training.state import initial_state
-from creps.training.team import Team
+from creps.training._config import TrainConfig
+from creps.training._distributed import Team
+from creps.training._engine import Engine
+from creps.training._loop import StopRequest, train
+from creps.training._precision import Passes
+from creps.training._run import open_run
+from creps.training._snapshots import restore_snapshot, save_snapshot, snapshots
+from creps.training._state import initial_state
 from patience import PATIENCE
 from training_pictures import TINY, draw_pictures, few_steps, largest_difference, tiny
 
@@ -204,7 +204,7 @@ def test_augmentation_strength_follows_the_signs_and_is_saved(
 def test_augmented_pictures_reach_the_discriminator_in_every_pass(
     pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import creps.training.engine as engine
+    import creps.training._engine as engine
 
     seen = []
 

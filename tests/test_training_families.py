@@ -17,21 +17,31 @@ from torch import Tensor
 import creps
 from creps.config import replace
 from creps.coordinates import AxisGrid, Canvas
-from creps.data.patches import Batch
+from creps.data._patches import Batch
 from creps.errors import CheckpointError, ConfigError
 from creps.networks.base import build_generator, families
-from creps.networks.discriminator import Discriminator
-from creps.networks.judging import ScaledDiscriminator, TwoDiscriminators, build_judge
-from creps.rendering.styling.style_fields import wrap_period
-from creps.training.config import TrainConfig
-from creps.training.engine import Engine
-from creps.training.feeding import load_training_batches, open_training_set
-from creps.training.presets import PRESETS, preset
-from creps.training.run import open_run
-from creps.training.schemes.cross_frame import draw_split, straddling, turned
-from creps.training.schemes.lanczos import Axis, lanczos_weights, resampled
-from creps.training.schemes.teacher import Teacher, mean_difference, teacher_loss
-from creps.training.state import initial_state
+from creps.networks.discriminator import (
+    Discriminator,
+    ScaledDiscriminator,
+    TwoDiscriminators,
+    build_judge,
+)
+from creps.rendering._blends import wrap_period
+from creps.training._batches import load_training_batches, open_training_set
+from creps.training._config import TrainConfig
+from creps.training._engine import Engine
+from creps.training._presets import PRESETS, preset
+from creps.training._run import open_run
+from creps.training._state import initial_state
+from creps.training.regularizers._cross_frame import draw_split, straddling, turned
+from creps.training.regularizers._teacher import (
+    Axis,
+    Teacher,
+    lanczos_weights,
+    mean_difference,
+    resampled,
+    teacher_loss,
+)
 from training_pictures import few_steps, largest_difference, run_to
 
 COMMON = [
@@ -247,7 +257,7 @@ def test_a_perceptual_distance_is_named_and_is_no_judge(
         def layers(self, images: Tensor) -> list[Tensor]:
             return [torch.nn.functional.avg_pool2d(images, 4) + 0.1]
 
-    monkeypatch.setattr("creps.metrics.extractors.features.effnet", lambda *, device: Means())
+    monkeypatch.setattr("creps.metrics._extractors.effnet", lambda *, device: Means())
     config = second_phase("teacher.perceptual=effnet")
     run = open_run(tmp_path / "run", config, pictures, start=first_phase)
     assert run.record["training"]["perceptual"] == "effnet"

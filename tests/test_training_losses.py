@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from creps.training.losses import (
+from creps.training._losses import (
     discriminator_loss,
     generator_loss,
     gradient_penalty,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from creps.errors import ConfigError
-from creps.training.presets import RECIPES, preset, with_augmentation, with_loss
+from creps.training._presets import RECIPES, preset, with_augmentation, with_loss
 
 
 @pytest.mark.parametrize(

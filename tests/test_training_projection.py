@@ -12,7 +12,7 @@ from torch import Tensor
 from creps.coordinates import Canvas
 from creps.errors import ConfigError, GridError, LabelError, UsageError
 from creps.networks.base import build_generator
-from creps.training.projection import ProjectionSettings, project, pyramid_error
+from creps.training.inversion import ProjectionSettings, project, pyramid_error
 from smooth_model import CONFIG, SmoothModel
 from tiny_creps import random_styles, tiny_creps
 

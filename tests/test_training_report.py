@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from creps.cli import main, train_progress
-from creps.cli.train_progress import RunProgress, progress_bar
-from creps.metrics.reports.charts import line_chart, ticks
-from creps.training.state import TrainState, initial_state
-from creps.training.watching.journal import Journal
-from creps.training.watching.report import write_report
+from creps.cli import _train as train_progress
+from creps.cli import main
+from creps.cli._train import RunProgress, progress_bar
+from creps.metrics._charts import line_chart, ticks
+from creps.training._state import TrainState, initial_state
+from creps.training.monitoring._log import Journal
+from creps.training.monitoring._report import write_report
 from training_pictures import TINY, draw_pictures, run_to, tiny
 
 FAST = [word for change in [*TINY, "images=16"] for word in ("--set", change)]

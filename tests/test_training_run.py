@@ -25,16 +25,16 @@ from creps.errors import (
     LabelError,
 )
 from creps.networks.creps import Creps
-from creps.training.callbacks import Snapshots
-from creps.training.config import TrainConfig
-from creps.training.feeding import draw_region, make_batch
-from creps.training.loop import StopRequest, stop_on_signals, train
-from creps.training.presets import PRESETS, preset
-from creps.training.run import open_run
-from creps.training.snapshots import save_snapshot, snapshots
-from creps.training.state import initial_state, step_random
-from creps.training.steps import update_average
-from creps.training.watching.journal import Journal, Log
+from creps.training._batches import draw_region, make_batch
+from creps.training._callbacks import Snapshots
+from creps.training._config import TrainConfig
+from creps.training._loop import StopRequest, stop_on_signals, train
+from creps.training._presets import PRESETS, preset
+from creps.training._run import open_run
+from creps.training._snapshots import save_snapshot, snapshots
+from creps.training._state import initial_state, step_random
+from creps.training._steps import update_average
+from creps.training.monitoring._log import Journal, Log
 from patience import wait_until
 from training_pictures import TINY, draw_pictures, run_to, tiny
 
@@ -183,7 +183,7 @@ def test_a_full_disk_stops_the_run_with_a_line_and_nothing_is_lost(tmp_path, pic
         def write(path, tensors):
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-        full.setattr("creps.training.snapshots.write_tensors", write)
+        full.setattr("creps.training._snapshots.write_tensors", write)
         with pytest.raises(CrepsError, match=r"no space for step-000000004.* make room and give"):
             run_to(tmp_path / "run", config, pictures)
     kept = (tmp_path / "run/snapshots").iterdir()

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from creps.errors import CheckpointError, ConfigError
-from creps.training.run import open_run
-from creps.training.snapshots import snapshots
+from creps.training._run import open_run
+from creps.training._snapshots import snapshots
 from training_pictures import draw_pictures, run_to, tiny
 
 

@@ -8,17 +8,17 @@ import numpy as np
 from PIL import Image
 
 from creps.config import replace
-from creps.training.callbacks import standard_callbacks
-from creps.training.config import TrainConfig
-from creps.training.engine import Engine, Stats
-from creps.training.feeding import load_training_batches, open_training_set
-from creps.training.loop import StopRequest, train
-from creps.training.presets import preset
-from creps.training.run import open_run
-from creps.training.state import TrainState, initial_state
-from creps.training.steps import train_step
-from creps.training.watching.alarms import Alarms
-from creps.training.watching.journal import Journal
+from creps.training._batches import load_training_batches, open_training_set
+from creps.training._callbacks import standard_callbacks
+from creps.training._config import TrainConfig
+from creps.training._engine import Engine, Stats
+from creps.training._loop import StopRequest, train
+from creps.training._presets import preset
+from creps.training._run import open_run
+from creps.training._state import TrainState, initial_state
+from creps.training._steps import train_step
+from creps.training.monitoring._doctor import Alarms
+from creps.training.monitoring._log import Journal
 
 TINY = [
     "resolution=8",

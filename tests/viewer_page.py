@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from browsing import browser, complaints, show_on
-from creps.serving.app import build_app
-from creps.serving.settings import Limits, ServeSettings
+from creps.serving._app import build_app
+from creps.serving._settings import Limits, ServeSettings
 from served import on_loopback
 from tiny_creps import tiny_creps
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from creps.errors import UsageError
-from creps.metrics.measures.distances import Features, checked_pair
-from creps.metrics.measures.manifolds import squared_distances
+from creps.metrics._distances import Features, checked_pair
+from creps.metrics._manifolds import squared_distances
 
 CLUSTERS = 20
 REPEATS = 10

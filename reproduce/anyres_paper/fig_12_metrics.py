@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from creps.metrics.reports.charts import scatter_chart
+from creps.metrics._charts import scatter_chart
 from reproduce.anyres_paper.scoring import SMALL, distances, painters
 from reproduce.anyres_paper.variants import VARIANTS
 from reproduce.experiment import Experiment, Figure, Findings, Table

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from creps.data.checks.histogram import bars_picture, size_bars
-from creps.data.sources import open_images
+from creps.data._checking import bars_picture, size_bars
+from creps.data._sources import open_images
 from reproduce.experiment import Cell, Experiment, Figure, Findings, Table
 from reproduce.ingredients import Dataset
 from reproduce.standard_models import MIXED

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from creps.metrics.evaluation.models import ModelRef
-from creps.metrics.measures.spectra import power_spectrum, radial_spectrum
-from creps.rendering.sheets import Panel, captioned_sheet
+from creps.metrics._models import ModelRef
+from creps.metrics._spectra import power_spectrum, radial_spectrum
+from creps.rendering._sheets import Panel, captioned_sheet
 from reproduce.anyres_paper.scoring import SIZES
 from reproduce.experiment import Cell, Experiment, Figure, Findings, Table
 from reproduce.showing import panel_picture, sample

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 
 from creps.coordinates import Canvas
-from creps.metrics.evaluation.models import ModelRef
-from creps.rendering.latents import latents
-from creps.rendering.renderer import Picture, render, to_uint8
-from creps.rendering.sheets import Panel, captioned_sheet
-from creps.rendering.styling.field_drawing import FieldDrawer
-from creps.rendering.styling.style_fields import panorama
+from creps.metrics._models import ModelRef
+from creps.rendering._blend_painter import FieldDrawer
+from creps.rendering._blends import panorama
+from creps.rendering._latents import latents
+from creps.rendering._renderer import Picture, render, to_uint8
+from creps.rendering._sheets import Panel, captioned_sheet
 from reproduce.anyres_paper.variants import BELT
 from reproduce.experiment import Cell, Experiment, Figure, Findings, Table
 from reproduce.workshop import Workshop

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from creps.metrics.evaluation.collecting import Columns
-from creps.metrics.evaluation.models import ModelRef
-from creps.metrics.evaluation.pictures import (
+from creps.metrics._cache import Columns
+from creps.metrics._distances import frechet_distance
+from creps.metrics._jobs import Features
+from creps.metrics._models import ModelRef
+from creps.metrics._pictures import (
     ModelPatches,
     ModelPictures,
     PatchPlan,
@@ -19,10 +21,8 @@ from creps.metrics.evaluation.pictures import (
     RealPatches,
     RealPictures,
 )
-from creps.metrics.evaluation.realities import Images, Portraits, open_reality
-from creps.metrics.evaluation.resampled import Filter, ResampledPatches, ResampledPictures
-from creps.metrics.evaluation.works import Features
-from creps.metrics.measures.distances import frechet_distance
+from creps.metrics._real_images import Images, Portraits, open_reality
+from creps.metrics._resampled import Filter, ResampledPatches, ResampledPictures
 from reproduce.experiment import Cell, Table
 from reproduce.ingredients import Model
 from reproduce.orders import column, order_remark

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from creps.metrics.measures.distances import frechet_distance
+from creps.metrics._distances import frechet_distance
 from reproduce.anyres_paper.scoring import (
     REAL,
     SMALL,

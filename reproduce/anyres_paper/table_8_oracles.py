@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from creps.metrics.evaluation.collecting import SUM
-from creps.metrics.measures.spectra import spectrum_difference
-from creps.metrics.reports.charts import line_chart
+from creps.metrics._cache import SUM
+from creps.metrics._charts import line_chart
+from creps.metrics._spectra import spectrum_difference
 from reproduce.anyres_paper.scoring import (
     REAL,
     SIZES,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from creps.metrics.evaluation.collecting import Columns
-from creps.metrics.measures.distances import frechet_distance
+from creps.metrics._cache import Columns
+from creps.metrics._distances import frechet_distance
 from reproduce.anyres_paper.clusters import ClusterScores, cluster_scores
 from reproduce.anyres_paper.scoring import (
     REAL,

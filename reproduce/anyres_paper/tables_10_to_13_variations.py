@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from creps.metrics.evaluation.models import ModelRef, draw
-from creps.metrics.measures.reducing import box_reduce
+from creps.metrics._consistency import box_reduce
+from creps.metrics._models import ModelRef, draw
 from reproduce.anyres_paper.scoring import SMALL, distances, painters, remarks
 from reproduce.anyres_paper.variants import (
     FORWARD,

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from creps.data.framing import fit
-from creps.data.set_files import named, png, write_set
-from creps.data.sources import open_images
-from creps.rendering.renderer import Picture
+from creps.data._framing import fit
+from creps.data._set_files import named, png, write_set
+from creps.data._sources import open_images
+from creps.rendering._renderer import Picture
 from reproduce.cips_paper.models import EARTH_SLICES
 from reproduce.ingredients import Dataset, Model, Supplies, Training
 from reproduce.standard_models import (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from creps.metrics.evaluation.models import ModelRef
-from creps.rendering.renderer import Picture, render
+from creps.metrics._models import ModelRef
+from creps.rendering._renderer import Picture, render
 
 SIDE = 224
 """Pixels a side of a picture in a row of four or five."""

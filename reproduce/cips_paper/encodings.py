@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from creps.errors import UsageError
-from creps.metrics.measures.spectra import power_spectrum
+from creps.metrics._spectra import power_spectrum
 
 Array = NDArray[Any]
 

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from creps.rendering.sheets import Panel, captioned_sheet
-from creps.rendering.styling.styles import SeedPath, styles_of
+from creps.rendering._sheets import Panel, captioned_sheet
+from creps.rendering._styles import SeedPath, styles_of
 from reproduce.cips_paper.drawing import drawn
 from reproduce.cips_paper.models import BRIEFLY, shown
 from reproduce.experiment import Cell, Experiment, Figure, Findings, Table

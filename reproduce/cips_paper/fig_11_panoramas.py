@@ -6,13 +6,12 @@ import numpy as np
 import torch
 
 from creps.coordinates import Canvas
-from creps.metrics.evaluation.models import ModelRef
-from creps.rendering.latents import latents
-from creps.rendering.renderer import Picture, render, to_uint8
-from creps.rendering.sheets import Panel, captioned_sheet
-from creps.rendering.styling.field_drawing import FieldDrawer
-from creps.rendering.styling.style_fields import StyleField
-from creps.rendering.styling.style_weights import Radial
+from creps.metrics._models import ModelRef
+from creps.rendering._blend_painter import FieldDrawer
+from creps.rendering._blends import Radial, StyleField
+from creps.rendering._latents import latents
+from creps.rendering._renderer import Picture, render, to_uint8
+from creps.rendering._sheets import Panel, captioned_sheet
 from reproduce.cips_paper.models import PANORAMA
 from reproduce.experiment import Experiment, Figure, Findings
 from reproduce.workshop import Workshop

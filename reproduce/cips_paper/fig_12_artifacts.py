@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from creps.metrics.evaluation.pictures import ModelPictures
-from creps.metrics.evaluation.realities import open_reality
-from creps.metrics.reports.diagnosis import diagnose
-from creps.rendering.sheets import Panel, captioned_sheet
+from creps.metrics._diagnosis import diagnose
+from creps.metrics._pictures import ModelPictures
+from creps.metrics._real_images import open_reality
+from creps.rendering._sheets import Panel, captioned_sheet
 from reproduce.cips_paper.models import BRIEFLY
 from reproduce.experiment import Cell, Experiment, Figure, Findings, Table
 from reproduce.showing import panel_picture

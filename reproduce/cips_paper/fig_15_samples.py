@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from creps.metrics.evaluation.models import ModelRef
-from creps.metrics.evaluation.pictures import ModelPictures, PictureSet, RealPictures
-from creps.metrics.evaluation.realities import open_reality
-from creps.rendering.sheets import Panel, captioned_sheet
+from creps.metrics._models import ModelRef
+from creps.metrics._pictures import ModelPictures, PictureSet, RealPictures
+from creps.metrics._real_images import open_reality
+from creps.rendering._sheets import Panel, captioned_sheet
 from reproduce.cips_paper.models import EARTH, cips_on
 from reproduce.cips_paper.table_5_patches import patch_models
 from reproduce.experiment import Experiment, Figure, Findings

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from creps.data.sources import open_images
-from creps.metrics.evaluation.realities import open_reality
-from creps.metrics.reports.neighbours import neighbour_sheet
+from creps.data._sources import open_images
+from creps.metrics._neighbor_sheet import neighbour_sheet
+from creps.metrics._real_images import open_reality
 from reproduce.cips_paper.models import BRIEFLY
 from reproduce.experiment import Experiment, Figure, Findings, Table
 from reproduce.standard_models import CIPS, PORTRAITS

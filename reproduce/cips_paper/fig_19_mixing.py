@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from creps.metrics.evaluation.models import ModelRef
-from creps.rendering.latents import latents
-from creps.rendering.sheets import Panel, captioned_sheet
-from creps.rendering.styling.styles import mix_styles
+from creps.metrics._models import ModelRef
+from creps.rendering._latents import latents
+from creps.rendering._sheets import Panel, captioned_sheet
+from creps.rendering._styles import mix_styles
 from reproduce.cips_paper.drawing import drawn
 from reproduce.cips_paper.models import BRIEFLY, shown
 from reproduce.experiment import Experiment, Figure, Findings

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from creps.metrics.measures.spectra import power_spectrum
-from creps.rendering.renderer import render
-from creps.rendering.sheets import Panel, captioned_sheet
+from creps.metrics._spectra import power_spectrum
+from creps.rendering._renderer import render
+from creps.rendering._sheets import Panel, captioned_sheet
 from reproduce.cips_paper.drawing import shown_side
 from reproduce.cips_paper.encodings import mean_frequency
 from reproduce.cips_paper.models import BASE, NO_EMBEDDING

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from creps.metrics.evaluation.models import ModelRef
-from creps.metrics.measures.spectra import whole_plane
-from creps.metrics.reports.pages import shaded
-from creps.rendering.renderer import Picture
-from creps.rendering.requests import RenderRequest
-from creps.rendering.sheets import Panel, captioned_sheet
+from creps.metrics._models import ModelRef
+from creps.metrics._pages import shaded
+from creps.metrics._spectra import whole_plane
+from creps.rendering._renderer import Picture
+from creps.rendering._sheets import Panel, captioned_sheet
+from creps.rendering._view import RenderRequest
 from reproduce.cips_paper.encodings import main_components, mean_frequency, mean_spectrum
 from reproduce.cips_paper.models import BASE, EARTH, cips_on
 from reproduce.experiment import Cell, Experiment, Figure, Findings, Table

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from creps.metrics.measures.spectra import power_spectrum
+from creps.metrics._spectra import power_spectrum
 from creps.networks.base import Generator
-from creps.rendering.renderer import render
-from creps.rendering.sheets import Panel, captioned_sheet
+from creps.rendering._renderer import render
+from creps.rendering._sheets import Panel, captioned_sheet
 from reproduce.cips_paper.drawing import shown_side
 from reproduce.cips_paper.encodings import mean_frequency
 from reproduce.cips_paper.models import BASE

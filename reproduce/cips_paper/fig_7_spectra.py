@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from creps.metrics.evaluation.collecting import SUM
-from creps.metrics.evaluation.pictures import ModelPictures, PictureSet, RealPictures
-from creps.metrics.evaluation.realities import open_reality
-from creps.metrics.evaluation.works import Features
-from creps.metrics.measures.spectra import radial_spectrum, spectrum_difference, whole_plane
-from creps.metrics.reports.charts import line_chart
-from creps.metrics.reports.pages import shaded
-from creps.rendering.sheets import Panel, captioned_sheet
+from creps.metrics._cache import SUM
+from creps.metrics._charts import line_chart
+from creps.metrics._jobs import Features
+from creps.metrics._pages import shaded
+from creps.metrics._pictures import ModelPictures, PictureSet, RealPictures
+from creps.metrics._real_images import open_reality
+from creps.metrics._spectra import radial_spectrum, spectrum_difference, whole_plane
+from creps.rendering._sheets import Panel, captioned_sheet
 from reproduce.cips_paper.models import BASE, NO_EMBEDDING, STYLEGAN2_BRIEF
 from reproduce.experiment import Cell, Experiment, Figure, Findings, Table
 from reproduce.showing import panel_picture

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from creps.metrics.evaluation.models import ModelRef
-from creps.rendering.foveated import foveated
-from creps.rendering.latents import latents
-from creps.rendering.renderer import Picture, to_uint8
-from creps.rendering.requests import RenderRequest
-from creps.rendering.sheets import Panel, captioned_sheet
+from creps.metrics._models import ModelRef
+from creps.rendering._foveated import foveated
+from creps.rendering._latents import latents
+from creps.rendering._renderer import Picture, to_uint8
+from creps.rendering._sheets import Panel, captioned_sheet
+from creps.rendering._view import RenderRequest
 from reproduce.cips_paper.drawing import shown_side
 from reproduce.cips_paper.models import BRIEFLY, shown
 from reproduce.experiment import Cell, Experiment, Figure, Findings, Table

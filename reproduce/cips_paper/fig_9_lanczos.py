@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from creps.metrics.evaluation.models import ModelRef
-from creps.metrics.evaluation.pictures import ModelPictures
-from creps.metrics.evaluation.resampled import resampled
-from creps.metrics.measures.spectra import power_spectrum
-from creps.rendering.renderer import Picture
-from creps.rendering.sheets import Panel, captioned_sheet
+from creps.metrics._models import ModelRef
+from creps.metrics._pictures import ModelPictures
+from creps.metrics._resampled import resampled
+from creps.metrics._spectra import power_spectrum
+from creps.rendering._renderer import Picture
+from creps.rendering._sheets import Panel, captioned_sheet
 from reproduce.cips_paper.encodings import mean_frequency
 from reproduce.cips_paper.models import BRIEFLY, shown
 from reproduce.experiment import Cell, Experiment, Figure, Findings, Table

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from creps.networks.base import build_generator
-from creps.networks.cips_config import CIPS_PRESETS
-from creps.networks.convolutional.stylegan2 import STYLEGAN2_PRESETS
+from creps.networks.cips import CIPS_PRESETS
+from creps.networks.stylegan2 import STYLEGAN2_PRESETS
 from reproduce.experiment import Cell, Experiment, Findings, Table
 from reproduce.workshop import Workshop
 

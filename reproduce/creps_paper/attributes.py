@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from creps.data.portraiture.art import toon_head_attributes
-from creps.metrics.measures.distances import Features, checked_pair
-from creps.metrics.measures.manifolds import nearest
+from creps.data.portraits._art import toon_head_attributes
+from creps.metrics._distances import Features, checked_pair
+from creps.metrics._manifolds import nearest
 
 
 class AttributeCoverage(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from creps.rendering.sheets import contact_sheet
+from creps.rendering._sheets import contact_sheet
 from reproduce.experiment import Experiment, Figure, Findings
 from reproduce.showing import sample
 from reproduce.standard_models import SHIPPED

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from creps.metrics.evaluation.models import ModelRef
-from creps.metrics.measures.reducing import box_reduce
-from creps.metrics.measures.similarity import psnr
-from creps.rendering.sheets import Panel, captioned_sheet
+from creps.metrics._consistency import box_reduce
+from creps.metrics._models import ModelRef
+from creps.metrics._similarity import psnr
+from creps.rendering._sheets import Panel, captioned_sheet
 from reproduce.experiment import Experiment, Figure, Findings, Table
 from reproduce.showing import panel_picture, sample
 from reproduce.standard_models import ANYRES, CREPS

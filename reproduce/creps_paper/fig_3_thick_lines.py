@@ -7,20 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from creps.data.framing import like, square
-from creps.data.reading.names import is_image_name
-from creps.data.reading.single import read_picture
-from creps.data.set_files import named, png, write_set
-from creps.data.sources import open_images
+from creps.data._archives import is_image_name
+from creps.data._framing import like, read_picture, square
+from creps.data._set_files import named, png, write_set
+from creps.data._sources import open_images
 from creps.errors import UsageError
-from creps.rendering.sheets import Panel, captioned_sheet
+from creps.rendering._sheets import Panel, captioned_sheet
 from reproduce.creps_paper.thick_lines import Fit, FitSettings, fit_picture, least_error
 from reproduce.experiment import Cell, Experiment, Figure, Findings, Table
 from reproduce.ingredients import Dataset, Supplies
 from reproduce.workshop import Workshop
 
 if TYPE_CHECKING:
-    from creps.data.framing import Pixels
+    from creps.data._framing import Pixels
 
 THICKNESSES = (1, 8, 32)
 SIDE = 512

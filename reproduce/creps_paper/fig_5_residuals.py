@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from creps.metrics.measures.reducing import box_reduce
-from creps.metrics.measures.similarity import psnr, ssim
-from creps.rendering.renderer import Picture
-from creps.rendering.sheets import Panel, captioned_sheet
+from creps.metrics._consistency import box_reduce
+from creps.metrics._similarity import psnr, ssim
+from creps.rendering._renderer import Picture
+from creps.rendering._sheets import Panel, captioned_sheet
 from reproduce.experiment import Experiment, Figure, Findings, Table
 from reproduce.orders import order_remark
 from reproduce.showing import panel_picture, sample

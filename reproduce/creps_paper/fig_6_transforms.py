@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 
 from creps.coordinates import Canvas
-from creps.metrics.measures.similarity import psnr
-from creps.rendering.renderer import Picture
-from creps.rendering.sheets import Panel, captioned_sheet
+from creps.metrics._similarity import psnr
+from creps.rendering._renderer import Picture
+from creps.rendering._sheets import Panel, captioned_sheet
 from creps.rendering.warps import as_warp, warped_grid
 from reproduce.experiment import Experiment, Figure, Findings, Table
 from reproduce.showing import sample

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from creps.coordinates import Canvas
 from creps.errors import UsageError
-from creps.metrics.evaluation.models import ModelRef
-from creps.metrics.measures.spectra import power_spectrum, radial_spectrum
+from creps.metrics._models import ModelRef
+from creps.metrics._spectra import power_spectrum, radial_spectrum
 from creps.networks.creps import Creps, FeatureMaps
-from creps.rendering.renderer import Picture, styles_of_one
-from creps.rendering.sheets import Panel, captioned_sheet
+from creps.rendering._renderer import Picture, styles_of_one
+from creps.rendering._sheets import Panel, captioned_sheet
 from reproduce.experiment import Cell, Experiment, Figure, Findings, Table
 from reproduce.showing import panel_picture, sample
 from reproduce.standard_models import SHIPPED

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from creps.metrics.evaluation.models import ModelRef
-from creps.metrics.evaluation.realities import PORTRAITS as DRAWN
-from creps.metrics.evaluation.realities import open_reality
-from creps.metrics.measures.artifacts import ARTIFACTS, artifact_measures
-from creps.metrics.reports.diagnosis import Diagnosis, Finding, diagnose
-from creps.rendering.sheets import Panel, captioned_sheet
+from creps.metrics._consistency import ARTIFACTS, artifact_measures
+from creps.metrics._diagnosis import Diagnosis, Finding, diagnose
+from creps.metrics._models import ModelRef
+from creps.metrics._real_images import PORTRAITS as DRAWN
+from creps.metrics._real_images import open_reality
+from creps.rendering._sheets import Panel, captioned_sheet
 from reproduce.experiment import Cell, Experiment, Figure, Findings, Table
 from reproduce.showing import panel_picture, sample
 from reproduce.standard_models import PORTRAITS, SHIPPED

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from creps.rendering.renderer import Picture
-from creps.rendering.sheets import Panel, captioned_sheet
+from creps.rendering._renderer import Picture
+from creps.rendering._sheets import Panel, captioned_sheet
 from reproduce.experiment import Cell, Experiment, Figure, Findings, Table
 from reproduce.showing import panel_picture, sample
 from reproduce.standard_models import SHIPPED

@@ -7,9 +7,9 @@ from itertools import product
 from typing import Any
 
 from benchmarks.costs import MOST_OF_MEMORY, Drawing
-from creps.networks.cips_config import CIPS_PRESETS
-from creps.networks.convolutional.stylegan2 import STYLEGAN2_PRESETS
+from creps.networks.cips import CIPS_PRESETS
 from creps.networks.creps import CREPS_PRESETS
+from creps.networks.stylegan2 import STYLEGAN2_PRESETS
 from reproduce.costs import (
     OUT_OF_MEMORY,
     cost_cells,

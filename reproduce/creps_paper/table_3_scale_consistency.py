@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from creps.checkpoints.native import save
-from creps.metrics.evaluation.models import ModelRef, model_ref
-from creps.metrics.evaluation.works import Consistency
-from creps.metrics.extractors.by_name import extractor_spec
+from creps.metrics._extractor_names import extractor_spec
+from creps.metrics._jobs import Consistency
+from creps.metrics._models import ModelRef, model_ref
 from creps.networks.base import build_generator, describe_generator
-from creps.rendering.drawing.drawer import Samples
+from creps.rendering._painter import Samples
 from reproduce.experiment import Cell, Experiment, Findings, Table
 from reproduce.orders import column, numbers, order_remark
 from reproduce.standard_models import ANYRES, CIPS, CREPS, SCALEPARTY, SHIPPED

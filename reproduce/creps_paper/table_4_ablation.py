@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from benchmarks.costs import Drawing
-from creps.networks.cips_config import CIPS_PRESETS
-from creps.training.presets import PRESETS
+from creps.networks.cips import CIPS_PRESETS
+from creps.training._presets import PRESETS
 from reproduce.costs import cost_cells, costs, device, drawn_size
 from reproduce.experiment import Cell, Experiment, Findings, Table
 from reproduce.ingredients import Model, Training

@@ -20,13 +20,13 @@ import torch
 from torch import Tensor, nn
 
 from creps.errors import ConfigError, UsageError
-from creps.networks.creps_layers import Decoder
-from creps.networks.layers import EqualizedLinear
+from creps.networks._creps_layers import Decoder
+from creps.networks._layers import EqualizedLinear
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from creps.data.framing import Pixels
+    from creps.data._framing import Pixels
 
 Composition = Literal["lines", "decoders"]
 

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from creps.checkpoints.native import load, save
     from creps.coordinates import AxisGrid, Canvas, PointGrid
     from creps.errors import CrepsError
-    from creps.rendering.latents import latents
-    from creps.rendering.renderer import Renderer, render, render_tiles
-    from creps.rendering.tiles import Tile
-    from creps.serving.notebook import view
+    from creps.rendering._latents import latents
+    from creps.rendering._renderer import Renderer, render, render_tiles
+    from creps.rendering._tiles import Tile
+    from creps.serving._notebook import view
 else:  # `creps --help` does not wait for torch
     __getattr__, __dir__ = attach(
         __name__,
@@ -33,17 +33,17 @@ else:  # `creps --help` does not wait for torch
             "Canvas": "creps.coordinates",
             "CrepsError": "creps.errors",
             "PointGrid": "creps.coordinates",
-            "Renderer": "creps.rendering.renderer",
-            "Tile": "creps.rendering.tiles",
+            "Renderer": "creps.rendering._renderer",
+            "Tile": "creps.rendering._tiles",
             "from_pretrained": "creps.checkpoints.hub",
-            "latents": "creps.rendering.latents",
+            "latents": "creps.rendering._latents",
             "load": "creps.checkpoints.native",
             "push_to_hub": "creps.checkpoints.hub",
-            "render": "creps.rendering.renderer",
-            "render_tiles": "creps.rendering.renderer",
+            "render": "creps.rendering._renderer",
+            "render_tiles": "creps.rendering._renderer",
             "save": "creps.checkpoints.native",
             "save_pretrained": "creps.checkpoints.hub",
-            "view": "creps.serving.notebook",
+            "view": "creps.serving._notebook",
         },
     )
 

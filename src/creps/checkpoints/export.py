@@ -22,9 +22,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from creps._files import write_atomically
 from creps.coordinates import AxisGrid, Canvas
 from creps.errors import CheckpointError, MissingExtraError, UsageError
-from creps.files import write_atomically
 from creps.networks.base import Generator, describe_generator
 
 Start = Literal["styles", "z"]

@@ -19,10 +19,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
+from creps._files import write_atomically, write_directory
 from creps.checkpoints.documents import Document
 from creps.checkpoints.packaged import packaged_path
 from creps.errors import CheckpointError, ConfigError, UsageError
-from creps.files import write_atomically, write_directory
 from creps.networks.base import Generator, build_generator, describe_generator
 
 WEIGHTS = "model.safetensors"

@@ -11,17 +11,17 @@ from typing import Annotated, NoReturn, ParamSpec, TypeVar
 import typer
 
 from creps import __version__
-from creps.cli.data import COMMANDS as DATA_COMMANDS
-from creps.cli.demo import demo
-from creps.cli.fitting import project
-from creps.cli.generate import generate
-from creps.cli.measuring import compare, diagnose, evaluate
-from creps.cli.models import convert, export, info
-from creps.cli.render import render
-from creps.cli.runs import COMMANDS as RUN_COMMANDS
-from creps.cli.train import train
-from creps.cli.video import COMMANDS as VIDEO_COMMANDS
-from creps.cli.web import export_site, serve
+from creps.cli._data import COMMANDS as DATA_COMMANDS
+from creps.cli._demo import demo
+from creps.cli._evaluate import compare, diagnose, evaluate
+from creps.cli._generate import generate
+from creps.cli._models import convert, export, info
+from creps.cli._project import project
+from creps.cli._render import render
+from creps.cli._runs import COMMANDS as RUN_COMMANDS
+from creps.cli._serve import export_site, serve
+from creps.cli._train import train
+from creps.cli._video import COMMANDS as VIDEO_COMMANDS
 from creps.errors import CrepsError
 
 P = ParamSpec("P")

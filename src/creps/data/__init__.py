@@ -1,11 +1,11 @@
 """Pictures: image folders, ZIP files and tar shards, drawn portraits, and training patches.
 
-The names here need no torch; training patches, which do, live in `creps.data.patches`.
+The names here need no torch; training patches, which do, live in `creps.data._patches`.
 """
 
-from creps.data.framing import fit, square
-from creps.data.portraits import portrait, portrait_svg, write_portraits
-from creps.data.sources import ImageSource, open_images
+from creps.data._framing import fit, square
+from creps.data._sources import ImageSource, open_images
+from creps.data.portraits._set import portrait, portrait_svg, write_portraits
 
 __all__ = [
     "ImageSource",

@@ -12,19 +12,291 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import cast
+from dataclasses import dataclass
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from creps.coordinates import AxisGrid, PointGrid
-from creps.errors import GridError, UsageError
+from creps.coordinates import AxisGrid, PointGrid, Sampling
+from creps.errors import ConfigError, GridError, UsageError
+from creps.networks._creps_layers import blended_map, blended_modulation
+from creps.networks._layers import EPSILON, GAIN, SLOPE, MappingNetwork, ModulatedLinear
 from creps.networks.base import Generator, Grid, register_family
-from creps.networks.blending import blended_map, blended_modulation
-from creps.networks.cips_config import Activation, CipsConfig
-from creps.networks.cips_inputs import FourierFeatures, PlaneEmbedding, looked_up
-from creps.networks.layers import EPSILON, GAIN, SLOPE, MappingNetwork, ModulatedLinear
+
+# What defines a CIPS network, and the networks of the paper and the official code by name.
+
+
+Connections = Literal["skip", "residual", "base"]
+Activation = Literal["lrelu", "sine"]
+
+OFFICIAL_WIDTHS = {
+    "skip": (512, 512, 512, 512, 512, 256, 128, 64, 32),
+    "residual": (512, 512, 512, 512, 512, 256, 128, 128, 64),
+    "base": (512,) * 9,
+}
+"""Widths of levels 0, 1, ... in the official code; it has no "base", which the paper makes 512."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CipsConfig:
+    """Everything that defines a CIPS network; the defaults are the official code's."""
+
+    resolution: int
+    """The natural size in pixels a side, and the nodes a plane unit of the embedding."""
+    img_channels: int = 3
+    """Colour channels of the picture."""
+    z_dim: int = 512
+    """Width of a latent."""
+    w_dim: int = 512
+    """Width of an intermediate latent and of every style vector."""
+    label_dim: int = 0
+    """Number of classes; 0 is unconditional."""
+    mapping_layers: int = 8
+    """Fully connected layers of the mapping network."""
+    features: int = 512
+    """F: how many Fourier features, and the width of an embedding (section 4.1)."""
+    widths: tuple[int, ...] = ()
+    """Channels of each level of two layers. Empty takes the official ones: log2(resolution) - 1
+    levels of 512 that narrow from the sixth on. The paper has 512 in all of them (section 4.1)."""
+    connections: Connections = "skip"
+    """How the levels become colour (section 4.3): "skip" adds a projection of each (the default),
+    "residual" has residual levels and one projection, "base" is a plain perceptron."""
+    fourier: bool = True
+    """Whether there are Fourier features; False is CIPS "no Fourier" (Table 3)."""
+    embedding: bool = True
+    """Whether there are learned embeddings; False is CIPS-NE (Table 3)."""
+    activation: Activation = "lrelu"
+    """Of the modulated layers; "sine" is the SIREN-like ablation of Table 3."""
+    bandwidth: float = math.sqrt(4.5)
+    """Fourier weights start uniform within this, in radians per half a plane unit."""
+    circumference: float = 0.0
+    """Plane units after which the picture repeats along x, a cylinder (section 4.8); 0 is flat.
+    The unit square is still what one training picture covers: 4 makes panoramas of four."""
+    embedding_nodes: Sampling = "centres"
+    """Where the embedding's nodes lie, see `PlaneEmbedding`. The same as `sampling`, each pixel of
+    the natural size has a node of its own. The official code trains that way with "corners", and
+    draws with "centres" between "corners" samples, so converted models do too."""
+    sampling: Sampling = "centres"
+    """Where pixels lie: "centres" of their areas (ours) or "corners" (official models)."""
+
+    def __post_init__(self) -> None:
+        for name in ("img_channels", "z_dim", "w_dim", "mapping_layers", "features"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} {getattr(self, name)}: expected at least 1")
+        if self.mapping_layers > 64:
+            raise ConfigError(f"mapping_layers {self.mapping_layers}: expected at most 64")
+        if self.label_dim < 0:
+            raise ConfigError(f"label_dim {self.label_dim}: expected 0 or the number of classes")
+        if not (math.isfinite(self.bandwidth) and self.bandwidth > 0):
+            raise ConfigError(f"bandwidth {self.bandwidth}: expected a positive number")
+        if not (self.fourier or self.embedding):
+            raise ConfigError(
+                "fourier and embedding are both off: a pixel would not know its place; "
+                "expected at least one of them"
+            )
+        self._check_levels()
+        self._check_cylinder()
+
+    def _check_levels(self) -> None:
+        if self.widths:
+            if self.resolution < 2:
+                raise ConfigError(f"resolution {self.resolution}: expected at least 2")
+            if min(self.widths) < 1 or len(self.widths) > 64:
+                raise ConfigError(f"widths {self.widths}: expected 1 to 64 numbers from 1")
+        elif self.resolution not in (4, 8, 16, 32, 64, 128, 256, 512, 1024):
+            raise ConfigError(
+                f"resolution {self.resolution}: expected a power of two from 4 to 1024, or widths "
+                "for each level"
+            )
+
+    def _check_cylinder(self) -> None:
+        if not self.circumference:
+            return
+        nodes = self.resolution * self.circumference
+        if not (math.isfinite(nodes) and nodes >= 1 and nodes == round(nodes)):
+            raise ConfigError(
+                f"circumference {self.circumference}: expected a whole number of pixels of "
+                f"1/{self.resolution}, or 0 for a flat plane"
+            )
+        if "corners" in (self.sampling, self.embedding_nodes):
+            raise ConfigError(
+                "a cylinder with samples on its corners would have its seam twice: set sampling "
+                "and embedding_nodes to centres"
+            )
+
+    @property
+    def period(self) -> float:
+        """Plane units after which pictures repeat along x; 0 if they do not."""
+        return self.circumference
+
+    @property
+    def level_widths(self) -> tuple[int, ...]:
+        """Channels of each level: `widths`, or the official ones."""
+        levels = self.resolution.bit_length() - 2
+        return self.widths or OFFICIAL_WIDTHS[self.connections][:levels]
+
+
+PAPER_WIDTHS = (512,) * 7
+"""What section 4.1 says, at 256 pixels."""
+
+CIPS_PRESETS = {
+    "cips-256": CipsConfig(resolution=256),
+    "cips-256-residual": CipsConfig(resolution=256, connections="residual"),
+    "cips-256-paper": CipsConfig(resolution=256, widths=PAPER_WIDTHS),
+    "cips-256-base": CipsConfig(resolution=256, widths=PAPER_WIDTHS, connections="base"),
+    "cips-256-ne": CipsConfig(
+        resolution=256, widths=PAPER_WIDTHS, connections="base", embedding=False
+    ),
+    "cips-256-nf": CipsConfig(
+        resolution=256, widths=PAPER_WIDTHS, connections="base", fourier=False
+    ),
+    "cips-256-sine": CipsConfig(
+        resolution=256, widths=PAPER_WIDTHS, connections="base", fourier=False, activation="sine"
+    ),
+    "cips-64": CipsConfig(
+        resolution=64, z_dim=128, w_dim=128, mapping_layers=4, features=128, widths=(128,) * 4,
+        bandwidth=12.0,
+    ),
+    "cips-tiny": CipsConfig(
+        resolution=32, z_dim=32, w_dim=32, mapping_layers=2, features=32, widths=(32, 32),
+        bandwidth=8.0,
+    ),
+    "cips-64-panorama": CipsConfig(
+        resolution=64, z_dim=128, w_dim=128, mapping_layers=4, features=128, widths=(128,) * 4,
+        bandwidth=12.0, circumference=4.0,
+    ),
+}  # fmt: skip
+"""Official code, the columns of the paper's Table 3 at the paper's widths, and small ones whose
+Fourier features start with frequencies that a network without large embeddings needs."""
+
+
+# Where a pixel is, as CIPS sees it: Fourier features and learned embeddings (section 3.1).
+#
+# Places are plane coordinates. The network's own axes run from -1 to 1 over the unit square, so a
+# coordinate u enters as 2u - 1. On a cylinder the plane is rolled up along x (section 4.8): x
+# becomes an angle, and enters as a point of a circle whose arcs are as long as the flat
+# distances.
+#
+# Shapes: H rows and W columns of a grid, P = H * W pixels, F features of each kind.
+
+
+def broadcast_axes(grid: Grid) -> tuple[Tensor, Tensor]:
+    """ys and xs of a grid that broadcast to (H, W): (H, 1) and (1, W), or (H, W) each."""
+    if isinstance(grid, AxisGrid):
+        return grid.ys[:, None], grid.xs[None, :]
+    return grid.points[..., 0], grid.points[..., 1]
+
+
+class FourierFeatures(nn.Module):
+    """sin(B (y', x') + phase) with learned B, eq. 3; y' and x' in [-1, 1] on the unit square.
+
+    Args:
+        features: F.
+        bandwidth: B starts uniform in [-bandwidth, bandwidth], radians per half a plane unit.
+        circumference: plane units after which x repeats; 0 for a flat plane.
+    """
+
+    def __init__(self, features: int, *, bandwidth: float, circumference: float) -> None:
+        super().__init__()
+        self.circumference = circumference
+        axes = 3 if circumference else 2  # (y, x) or (y, cosine, sine)
+        self.frequencies = nn.Parameter((2 * torch.rand(features, axes) - 1) * bandwidth)
+        self.phases = nn.Parameter((2 * torch.rand(features) - 1) / math.sqrt(axes))
+
+    def forward(self, grid: Grid) -> Tensor:
+        """(P, F) features of the pixels of a grid."""
+        ys, xs = broadcast_axes(grid)
+        rows = self._phase(2 * ys.double()[..., None] - 1, slice(0, 1))
+        columns = self._phase(self._across(xs.double()), slice(1, None))
+        return (rows + (columns + self.phases)).sin().flatten(0, 1)
+
+    def _across(self, xs: Tensor) -> Tensor:
+        """x as the network takes it: (..., 1), or (..., 2) on a circle."""
+        if not self.circumference:
+            return 2 * xs[..., None] - 1
+        turns = xs / self.circumference
+        angle = (turns - turns.floor()) * (2 * math.pi)
+        # Radius circumference / pi: an arc of one plane unit is 2 long, as on the flat plane.
+        return torch.stack([angle.cos(), angle.sin()], -1) * (self.circumference / math.pi)
+
+    def _phase(self, places: Tensor, axes: slice) -> Tensor:
+        """(..., A) places times the frequencies of these axes, less whole turns: (..., F).
+
+        In float64 beside the coordinates, as deep zooms need the phase to many digits.
+        """
+        frequencies = self.frequencies[:, axes].to(places.device, torch.float64)
+        phase = places @ frequencies.T
+        whole = (phase.detach() / (2 * math.pi)).round() * (2 * math.pi)
+        return (phase - whole).to(self.phases.device, self.phases.dtype)
+
+
+class PlaneEmbedding(nn.Module):
+    """A learned vector for each of R x R places, bilinear between them (section 3.1).
+
+    Beyond the outermost nodes it stays as it is there; on a cylinder the columns go round.
+
+    Args:
+        features: F.
+        resolution: R nodes a plane unit.
+        nodes: where they lie on the unit square: at the "centres" of R areas, or from border to
+            border, the first and the last on the "corners".
+        circumference: plane units after which x repeats, R * circumference nodes; 0 for a flat
+            plane.
+    """
+
+    def __init__(
+        self, features: int, *, resolution: int, nodes: Sampling, circumference: float
+    ) -> None:
+        super().__init__()
+        self.nodes, self.wraps = nodes, circumference > 0
+        columns = round(resolution * circumference) if circumference else resolution
+        self.vectors = nn.Parameter(torch.randn(resolution, columns, features))
+
+    def forward(self, grid: Grid) -> Tensor:
+        """(P, F) embeddings of the pixels of a grid."""
+        return looked_up(self.vectors, grid, nodes=self.nodes, wraps=self.wraps)
+
+
+def looked_up(field: Tensor, grid: Grid, *, nodes: Sampling, wraps: bool) -> Tensor:
+    """Vectors at the nodes of the plane, bilinear between them.
+
+    Args:
+        field: (R, columns, F): R nodes a plane unit on both axes.
+        grid: P places.
+        nodes: where the nodes lie on the unit square, see `PlaneEmbedding`.
+        wraps: whether the columns go round; otherwise the outermost stay as they are beyond.
+    Returns:
+        (P, F) where the field lives.
+    """
+    resolution, columns = field.shape[:2]
+    table = field.reshape(resolution * columns, -1)
+    ys, xs = broadcast_axes(grid)
+    scale, offset = (resolution, 0.5) if nodes == "centres" else (resolution - 1, 0.0)
+    total: Tensor | None = None
+    for row, row_weight in _neighbours(ys.double() * scale - offset, resolution, wraps=False):
+        for column, column_weight in _neighbours(
+            xs.double() * scale - offset, columns, wraps=wraps
+        ):
+            node = (row * columns + column).flatten().to(table.device)
+            weight = (row_weight * column_weight).flatten().to(table.device, table.dtype)
+            part = F.embedding(node, table) * weight[:, None]
+            total = part if total is None else total.add_(part)
+    assert total is not None
+    return total
+
+
+def _neighbours(index: Tensor, count: int, *, wraps: bool) -> list[tuple[Tensor, Tensor]]:
+    """The two of `count` nodes about each fractional index, and their weights."""
+    if not wraps:
+        index = index.clamp(0, count - 1)
+    lower = index.floor()
+    share = index - lower
+    first = lower.long() % count
+    second = (first + 1) % count if wraps else (first + 1).clamp(max=count - 1)
+    return [(first, 1 - share), (second, share)]
+
 
 Apply = Callable[[ModulatedLinear, Tensor, int], Tensor]
 """A layer, its input (B, I, P) and which of the K styles it takes, to its output (B, O, P)."""

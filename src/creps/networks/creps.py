@@ -23,18 +23,18 @@ from torch import Tensor, nn
 
 from creps.coordinates import AxisGrid, PointGrid, Sampling
 from creps.errors import ConfigError, GridError, UsageError
-from creps.networks.base import Generator, Grid, register_family
-from creps.networks.blending import blended_map, blended_modulation
-from creps.networks.creps_inference import prepare
-from creps.networks.creps_layers import (
+from creps.networks._creps_layers import (
     LINE_SCALE,
     Decoder,
     FourierInput,
     LineBlock,
     RefinementBlock,
+    blended_map,
+    blended_modulation,
 )
-from creps.networks.layers import EqualizedLinear, MappingNetwork, ModulatedLinear
-from creps.networks.prepared import Axis, Prepared
+from creps.networks._creps_prepared import prepare
+from creps.networks._layers import EqualizedLinear, MappingNetwork, ModulatedLinear
+from creps.networks.base import Axis, Generator, Grid, Prepared, register_family
 
 Composition = Literal["layerwise", "sum", "once", "dense"]
 

@@ -25,9 +25,9 @@ from torch import Tensor
 from creps.checkpoints.official.family import OfficialFamily, Rebuilt, Tensors, filled
 from creps.coordinates import Sampling
 from creps.errors import CheckpointError, ConfigError
+from creps.networks._layers import MappingNetwork
 from creps.networks.base import Generator
-from creps.networks.cips_config import CipsConfig
-from creps.networks.layers import MappingNetwork
+from creps.networks.cips import CipsConfig
 
 LICENCE_NOTE = (
     "Converted from a CIPS checkpoint, which states no licence of its own. The official CIPS code "

@@ -23,9 +23,9 @@ from creps.checkpoints.official.family import (
     whole_number,
 )
 from creps.errors import CheckpointError, ConfigError
+from creps.networks._resampling import resample_filter
 from creps.networks.base import Generator
-from creps.networks.convolutional.stylegan2 import Architecture, StyleGAN2Config
-from creps.networks.resampling import resample_filter
+from creps.networks.stylegan2 import Architecture, StyleGAN2Config
 
 SETTINGS = {
     "z_dim": "z_dim",

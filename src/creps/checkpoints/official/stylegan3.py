@@ -24,9 +24,9 @@ from creps.checkpoints.official.family import (
     whole_number,
 )
 from creps.errors import CheckpointError, ConfigError
+from creps.networks.anyres import AnyResConfig
 from creps.networks.base import Generator
-from creps.networks.convolutional.anyres import AnyResConfig
-from creps.networks.convolutional.stylegan3_config import StyleGAN3Config
+from creps.networks.stylegan3 import StyleGAN3Config
 
 SETTINGS = {
     "z_dim": "z_dim",

@@ -3,10 +3,18 @@
 The public door; importing it registers every kind. docs/warps.md shows each.
 """
 
-from creps.rendering.warps.base import Warp, warp_kinds
-from creps.rendering.warps.distortions import Barrel, Elastic, Swirl
-from creps.rendering.warps.matrices import Affine, Homography, Perspective
-from creps.rendering.warps.parsing import (
+from creps.rendering.warps._base import Warp, warp_kinds
+from creps.rendering.warps._distortions import (
+    Barrel,
+    Cylinder,
+    Elastic,
+    Equirectangular,
+    Polar,
+    Swirl,
+    Unpolar,
+)
+from creps.rendering.warps._matrices import Affine, Homography, Perspective
+from creps.rendering.warps._parsing import (
     Chain,
     CustomWarp,
     WarpLike,
@@ -17,9 +25,8 @@ from creps.rendering.warps.parsing import (
     warped_axes,
     warped_grid,
 )
-from creps.rendering.warps.point_maps import PointMap
-from creps.rendering.warps.projections import Cylinder, Equirectangular, Polar, Unpolar
-from creps.rendering.warps.projective import Identity, Rotate, Scale, Translate, Zoom
+from creps.rendering.warps._point_maps import PointMap
+from creps.rendering.warps._projective import Identity, Rotate, Scale, Translate, Zoom
 
 __all__ = [
     "Affine",

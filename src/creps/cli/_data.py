@@ -1,0 +1,256 @@
+"""`creps data ...`: sets that the package can make itself, and a look at anybody's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from creps.data._checking import Report
+
+_OUT = Annotated[Path, typer.Option(help="ZIP file to write.")]
+_SEED = Annotated[int, typer.Option(help="Another seed, other pictures.")]
+_WORKERS = Annotated[int | None, typer.Option(help="Processes; all cores by default.")]
+_OVERWRITE = Annotated[
+    bool, typer.Option("--overwrite", help="Replace a file that holds something else.")
+]
+
+
+def portraits(
+    *,
+    count: Annotated[int, typer.Option(help="How many portraits.")],
+    size: Annotated[int, typer.Option(help="Pixels of each side.")],
+    out: _OUT,
+    style: Annotated[
+        str,
+        typer.Option(
+            help="Whose drawings: toon-head, micah, personas, open-peeps or adventurer. The others "
+            "than the first are for transfer learning."
+        ),
+    ] = "toon-head",
+    seed: _SEED = 0,
+    workers: _WORKERS = None,
+    overwrite: _OVERWRITE = False,
+) -> None:
+    """Draw portraits into a ZIP file: the same ones for the same seed, on every machine."""
+    from creps.data.portraits._set import write_portraits
+    from creps.data.portraits._styles import portrait_style
+
+    credit = portrait_style(style).credit
+    with _bar("Drawing portraits", count) as progress:
+        drawn = write_portraits(
+            out,
+            count=count,
+            size=size,
+            seed=seed,
+            style=style,
+            workers=workers,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    typer.echo(f"{_written(out, f'{count} portraits of {size} px', drawn)} {credit}")
+
+
+def earth(
+    *,
+    count: Annotated[int, typer.Option(help="How many pictures.")],
+    out: _OUT,
+    map_name: Annotated[
+        str,
+        typer.Option(
+            "--map", help="bmng (satellite), shadedrelief (twice as fine) or etopo1 (heights)."
+        ),
+    ] = "bmng",
+    size: Annotated[
+        str,
+        typer.Option(
+            help="Pixels of each side, or the range of mixed native sizes, such as 128-512."
+        ),
+    ] = "128-512",
+    view: Annotated[
+        int | None,
+        typer.Option(help="Pixels of the map that a picture shows; its largest size by default."),
+    ] = None,
+    cylinder: Annotated[
+        bool,
+        typer.Option(
+            "--cylinder",
+            help="Slices of a belt around the Earth, at all angles, as for 360 degree panoramas.",
+        ),
+    ] = False,
+    degrees: Annotated[float, typer.Option(help="Longitude that a slice spans.")] = 60.0,
+    seed: _SEED = 0,
+    workers: _WORKERS = None,
+    overwrite: _OVERWRITE = False,
+) -> None:
+    """Cut pictures of the Earth out of a map into a ZIP file, at places with something to see."""
+    from creps.data._earth import MAPS
+    from creps.data._earth_sets import write_earth
+    from creps.errors import UsageError
+
+    first, _, last = size.partition("-")
+    if not (first.isdecimal() and (last or first).isdecimal()):
+        raise UsageError(f"size {size!r}: expected pixels such as 256, or a range such as 128-512")
+    sizes = (int(first), int(last or first))
+    with _bar("Cutting out pictures", count) as progress:
+        drawn = write_earth(
+            out,
+            map_name=map_name,
+            count=count,
+            sizes=sizes,
+            seed=seed,
+            view=view,
+            degrees=degrees if cylinder else None,
+            workers=workers,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    kind = f"slices of {degrees:g} degrees" if cylinder else "pictures of the Earth"
+    typer.echo(f"{_written(out, f'{count} {kind}, {size} px', drawn)} {MAPS[map_name].credit}.")
+
+
+def check(
+    path: Annotated[
+        str, typer.Argument(help="Folder, ZIP file, tar file, or shards as data-{000..012}.tar.")
+    ],
+    *,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the histogram of sizes into this PNG file.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead of text.")
+    ] = False,
+    workers: _WORKERS = None,
+) -> None:
+    """Look at every picture of a set: sizes, classes, broken files, duplicates, what to train with.
+
+    Exit code 1 if files are broken or pictures are there twice.
+    """
+    import json
+
+    from creps.data._checking import check as check_set
+    from creps.data._checking import plot_bars, size_bars
+
+    with _bar("Reading pictures", None) as progress:
+        report = check_set(path, workers=workers, progress=progress)
+    if plot is not None:
+        bars = size_bars([min(size) for size in report.sizes])
+        plot_bars(bars, plot, title=f"{Path(path).name}: {report.images:,} pictures")
+    if as_json:
+        typer.echo(json.dumps(report.document() | {"presets": _presets(report)}))
+    else:
+        _print(report)
+    if not report.clean:
+        raise typer.Exit(1)
+
+
+COMMANDS = (portraits, earth, check)
+
+
+def _print(report: Report) -> None:
+    """The report for people."""
+    from creps.data._checking import size_bars, text_bars
+
+    say = typer.echo
+    say(f"{report.path}: {report.images:,} pictures, {_counts(report.formats)}")
+    say(f"Colour: {_counts(report.modes)}")
+    if report.turned or report.profiled:
+        say(
+            f"{report.turned:,} files are turned upright by their EXIF data; the colour profiles "
+            f"of {report.profiled:,} are not applied"
+        )
+    if report.classes:
+        say(f"{len(report.classes)} classes: {_counts(report.classes)}")
+    else:
+        say(f"Classes: none ({report.labels_problem})")
+    say("\nPixels of the shorter side:")
+    for line in text_bars(size_bars([min(size) for size in report.sizes])):
+        say(f"  {line}")
+    shapes = sum(height != width for height, width in report.sizes)
+    say(f"  {shapes:,} of {report.images:,} are not square\n")
+    _print_groups("broken file{s}", [[name] for name in report.broken])
+    _print_groups("group{s} of equal pictures", report.same)
+    _print_groups("group{s} of pictures that look alike", report.similar)
+    _print_advice(report)
+    if report.attribution:
+        say(f"\nThe set asks for this credit: {report.attribution.splitlines()[0]} ...")
+
+
+def _print_groups(what: str, groups: list[list[str]], most: int = 8) -> None:
+    counted = what.format(s="" if len(groups) == 1 else "s")
+    typer.echo(f"{len(groups) or 'No'} {counted}{':' if groups else ''}")
+    for group in groups[:most]:
+        typer.echo(f"  {'  =  '.join(group[:6])}{' ...' if len(group) > 6 else ''}")
+    if len(groups) > most:
+        typer.echo(f"  and {len(groups) - most:,} more (--json lists all)")
+
+
+def _print_advice(report: Report) -> None:
+    """What to train with."""
+    from creps.data._checking import cpu_hours
+
+    advice, say = report.advice, typer.echo
+    size, batch = advice.resolution, advice.batch
+    say(f"\nTo start with: {size} px, {advice.levels} levels, batch {batch}")
+    say(
+        f"  R1 gamma for the papers' loss: {advice.r1_gamma:g} (StyleGAN2-ADA's rule of thumb "
+        "0.0002 x pixels^2 / batch; try a fifth and five times of it)"
+    )
+    for machine, preset in _presets(report).items():
+        say(f"  on a {machine.upper()}: creps train --data {report.path} --preset {preset}")
+    if advice.few:
+        say("  fewer than 10,000 pictures: mirror them if left and right are alike, and augment")
+    if advice.zoom > 1.5:
+        say(f"  half of them have {advice.zoom:g} times that detail, which patches can teach")
+    hours = cpu_hours(size, 400_000)
+    cost = "a GPU is needed" if hours is None else f"about {hours:.0f} hours on two CPU cores"
+    say(f"  showing 400,000 pictures: {cost}")
+    say(f"  one core reads {report.decode_rate:,.0f} pictures a second")
+
+
+def _presets(report: Report) -> dict[str, str]:
+    """The largest presets for any set that are not larger than advised: on a CPU, on a GPU."""
+    from creps.training._presets import PRESETS
+
+    fitting = {name: p.resolution for name, p in PRESETS.items() if name.count("-") == 1}
+    chosen = {}
+    for machine, kinds in (("cpu", ("small",)), ("gpu", ("gpu", "paper"))):
+        names = [
+            name
+            for name, resolution in fitting.items()
+            if name.split("-")[0] in kinds and resolution <= report.advice.resolution
+        ]
+        if names:
+            chosen[machine] = max(names, key=lambda name: fitting[name])
+    return chosen
+
+
+def _counts(counted: dict[str, int], most: int = 12) -> str:
+    words = [f"{count:,} {name}" for name, count in list(counted.items())[:most]]
+    return "; ".join([*words, "..."] if len(counted) > most else words)
+
+
+def _written(out: Path, what: str, drawn: bool) -> str:
+    state = "drawn" if drawn else "already there, nothing to do"
+    return f"{out}: {what}, {out.stat().st_size / 1e6:.1f} MB, {state}."
+
+
+@contextmanager
+def _bar(what: str, total: int | None) -> Iterator[Callable[..., None]]:
+    """A progress bar on stderr that vanishes at the end; yields what takes done and total."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+
+    from creps.cli._progress import vanishing_bar
+
+    columns = (what, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with vanishing_bar(*columns) as bar:
+        task = bar.add_task("", total=total)
+
+        def show(done: int, total: int | None = total) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield show

@@ -1,0 +1,140 @@
+"""`creps info`, `convert` and `export`: what a model is, models from and for other programs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from creps.cli import _options as options
+from creps.errors import UsageError
+
+if TYPE_CHECKING:
+    from creps.checkpoints.native import ModelSummary
+
+
+def info(
+    model: Annotated[str, typer.Argument(help="A packaged name, a model directory or a file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Say what a model is: its network, its size, how it was trained and whom to credit."""
+    from creps.checkpoints.native import summarize
+
+    summary = summarize(model)
+    if as_json:
+        document = summary.document
+        values = {
+            "path": str(summary.path),
+            "family": document.family,
+            "parameters": summary.parameters,
+            "file_bytes": summary.file_bytes,
+            "stored_as": summary.stored_as,
+            "weights_sha256": document.weights_sha256,
+            "config": dict(document.config),
+            "record": dict(document.record),
+        }
+        print(json.dumps(values, indent=2, ensure_ascii=False))
+        return
+    table = Table(title=Text(model), show_header=False)
+    for name, value in _facts(summary):
+        table.add_row(Text(name), Text(value))
+    Console().print(table)
+
+
+def convert(
+    source: Annotated[
+        Path,
+        typer.Argument(help="An official network-snapshot-*.pkl, or a .pt of state dictionaries."),
+    ],
+    out: Annotated[Path, typer.Option(help="Directory to write, or a .safetensors file.")],
+    which: Annotated[str, typer.Option(help="G_ema (the averaged one) or G.")] = "G_ema",
+    overwrite: Annotated[bool, typer.Option(help="Replace a model that is there.")] = False,
+) -> None:
+    """Convert an official model of any family known here; nothing in its file is run."""
+    if out.exists() and not overwrite:
+        raise UsageError(f"{out} exists: give another --out, or --overwrite to replace the model")
+    from creps.checkpoints.native import WEIGHTS, save
+    from creps.checkpoints.official.conversion import convert as convert_official
+
+    generator, record = convert_official(source, which=which)
+    save(generator, out, record=record)
+    weights = out / WEIGHTS if out.is_dir() else out
+    print(f"wrote {out}")
+    print(f"sha256 {hashlib.sha256(weights.read_bytes()).hexdigest()}  {weights.name}")
+    print(record["credits"])
+
+
+def export(
+    model: options.Model = "portraits",
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("model.onnx"),
+    format: Annotated[str, typer.Option(help="onnx.")] = "onnx",
+    start: Annotated[
+        str, typer.Option(help="What the file draws from: styles, or z, which maps inside.")
+    ] = "styles",
+    mapping: Annotated[
+        Path | None, typer.Option(help="Also write the way from z to styles, to this file.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace files that are there.")] = False,
+) -> None:
+    """Write a CREPS or CIPS model for other programs: ONNX, of any height and width."""
+    if format != "onnx":
+        raise UsageError(f"format {format!r}: expected onnx")
+    if start not in ("styles", "z"):
+        raise UsageError(f"start {start!r}: expected styles or z")
+    if mapping == out:
+        raise UsageError(f"--out and --mapping are both {out}: give two files")
+    for file in (out, mapping):
+        if file is not None and file.exists() and not overwrite:
+            raise UsageError(f"{file} exists: give another name, or --overwrite to replace it")
+    from creps.checkpoints.export import export_mapping, export_onnx
+    from creps.checkpoints.native import load
+
+    generator = load(model)
+    error = export_onnx(generator, out, start="z" if start == "z" else "styles")
+    print(f"wrote {out}: {error:.1e} from PyTorch at worst, at three sizes")
+    if mapping is not None:
+        error = export_mapping(generator, mapping)
+        print(f"wrote {mapping}: {error:.1e} from PyTorch at worst")
+
+
+def _facts(summary: ModelSummary) -> list[tuple[str, str]]:
+    """Rows of the table: the config's main numbers, the file, then the record."""
+    config, record = summary.document.config, summary.document.record
+    # A stored config may leave out what is the family's default.
+    shown = {
+        "natural size": ("resolution", "{0} x {0} pixels"),
+        "colours": ("img_channels", "{} channels"),
+        "latent": ("z_dim", "{} numbers"),
+        "classes": ("label_dim", "{}"),
+        "sampling": ("sampling", "{}"),
+        "thickness": ("thickness", "{}"),
+        "composition": ("composition", "{}"),
+    }
+    rows = [("family", summary.document.family)]
+    rows += [
+        (name, form.format(config[key])) for name, (key, form) in shown.items() if key in config
+    ]
+    rows += [
+        ("parameters", f"{summary.parameters:,}"),
+        ("weights", f"{summary.file_bytes / 1e6:.1f} MB, {summary.stored_as}"),
+        ("file", str(summary.path)),
+    ]
+    if summary.document.weights_sha256 is not None:
+        rows.append(("its SHA-256", summary.document.weights_sha256))
+    return rows + list(_record_rows(record, ""))
+
+
+def _record_rows(record: Any, name: str) -> list[tuple[str, str]]:
+    """One row for each leaf of the record, named by its path."""
+    if isinstance(record, dict):
+        prefix = f"{name}." if name else ""
+        return [row for key, value in record.items() for row in _record_rows(value, prefix + key)]
+    if isinstance(record, list):
+        return [(name, ", ".join(map(str, record)))]
+    return [(name, str(record))]

@@ -1,0 +1,332 @@
+"""What `--size`, `--dpi`, `--zoom`, `--pan` and `--window` say together."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from creps.errors import UsageError
+
+if TYPE_CHECKING:
+    from creps.coordinates import Window
+    from creps.rendering._view import RenderRequest
+
+# Words of the command line that several subcommands share: seeds, sizes, points, windows.
+
+
+MOST_SEEDS = 1_000_000
+"""More pictures than this in one command are taken for a mistake."""
+
+UNITS: dict[str | None, float] = {"cm": 2.54, "mm": 25.4, "in": 1.0}
+"""How many of a unit of length make an inch."""
+
+MOST_DPI = 65_535
+"""What the 16 bits of a JPEG's density can hold."""
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Seeds of `7`, `0-7` or `0-7,12`, in order, each once.
+
+    Raises:
+        UsageError: for anything else, a range that runs backwards, or more than a million seeds.
+    Example:
+        >>> parse_seeds("0-2,12,1")
+        [0, 1, 2, 12]
+    """
+    ranges = []
+    for word in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,10})\s*(?:-\s*(\d{1,10})\s*)?", word)
+        if not match or int(match[2] or match[1]) < int(match[1]):
+            raise UsageError(f"seeds {text!r}: expected numbers and ranges such as 0-7,12")
+        ranges.append(range(int(match[1]), int(match[2] or match[1]) + 1))
+    count = sum(map(len, ranges))
+    if count > MOST_SEEDS:
+        raise UsageError(f"seeds {text!r} are {count:,} pictures: expected at most {MOST_SEEDS:,}")
+    return list(dict.fromkeys(seed for part in ranges for seed in part))
+
+
+def parse_size(text: str, *, dpi: float | None = None, across: int = 1) -> tuple[int, int]:
+    """(height, width) in pixels of `1024`, `768x1280`, or of a print size such as `30x40cm`.
+
+    Args:
+        text: height and width, always in this order, in pixels or with a unit: cm, mm, in.
+        dpi: pixels an inch, which a print size needs; see `parse_dpi`.
+        across: one number alone is the height of a scene so many times as wide; 1: a square.
+    Raises:
+        UsageError: for anything else.
+    Example:
+        >>> parse_size("768x1280"), parse_size("10x15cm", dpi=300), parse_size("256", across=3)
+        ((768, 1280), (1181, 1772), (256, 768))
+    """
+    match = re.fullmatch(
+        r"\s*(\d{1,9}(?:\.\d+)?)\s*(?:[x×]\s*(\d{1,9}(?:\.\d+)?)\s*)?(cm|mm|in|px)?\s*",
+        text.lower(),
+    )
+    unit = match[3] if match else None
+    sides = [side for side in match.groups()[:2] if side] if match else []
+    if not sides or (unit not in UNITS and any("." in side for side in sides)):
+        raise UsageError(
+            f"size {text!r}: expected pixels such as 1024 or HEIGHTxWIDTH as 768x1280, "
+            "or a print size as 30x40cm, 300x400mm, 8x10in"
+        )
+    if unit in UNITS:
+        if dpi is None:
+            raise UsageError(
+                f"size {text!r} is a length: say how many pixels an inch too, such as --dpi 300"
+            )
+        pixels = [round(float(side) / UNITS[unit] * dpi) for side in sides]
+    else:
+        pixels = [int(side) for side in sides]
+    return pixels[0], pixels[1] if len(pixels) > 1 else pixels[0] * across
+
+
+def parse_dpi(text: str) -> float:
+    """Pixels an inch, 1 to 65,535, which all formats can note.
+
+    Raises:
+        UsageError: for anything else.
+    Example:
+        >>> parse_dpi("300")
+        300.0
+    """
+    try:
+        dpi = float(text)
+    except ValueError:
+        dpi = 0.0
+    if not 1 <= dpi <= MOST_DPI:  # also refuses NaN
+        raise UsageError(f"dpi {text!r}: expected pixels an inch, 1 to {MOST_DPI}, such as 300")
+    return dpi
+
+
+def parse_point(text: str, name: str) -> tuple[float, float]:
+    """(y, x) of `0.25,0.5`, in plane units.
+
+    Args:
+        text: the point.
+        name: of the option, for the error.
+    Raises:
+        UsageError: if these are not two numbers.
+    Example:
+        >>> parse_point("0.25,0.5", "pan")
+        (0.25, 0.5)
+    """
+    try:
+        y, x = (float(word) for word in text.split(","))
+    except ValueError:
+        raise UsageError(f"{name} {text!r}: expected two numbers Y,X") from None
+    return y, x
+
+
+def parse_window(text: str) -> tuple[float, float, float, float]:
+    """(y0, x0, y1, x1) of `0.25,0.25,0.75,0.75`, in plane units.
+
+    Raises:
+        UsageError: if these are not four numbers.
+    Example:
+        >>> parse_window("-0.5,0,1.5,1")
+        (-0.5, 0.0, 1.5, 1.0)
+    """
+    try:
+        y0, x0, y1, x1 = (float(word) for word in text.split(","))
+    except ValueError:
+        raise UsageError(f"window {text!r}: expected four numbers Y0,X0,Y1,X1") from None
+    return y0, x0, y1, x1
+
+
+def parse_supersample(text: str) -> int | Literal["auto"]:
+    """Samples a side of a pixel: `auto`, or a number from 1 to 16.
+
+    Raises:
+        UsageError: for anything else.
+    Example:
+        >>> parse_supersample("4"), parse_supersample("auto")
+        (4, 'auto')
+    """
+    from creps.rendering._sampling import MOST_SAMPLES
+
+    if text.strip().lower() == "auto":
+        return "auto"
+    samples = int(text) if re.fullmatch(r"[0-9]{1,9}", text.strip()) else 0
+    if not 1 <= samples <= MOST_SAMPLES:
+        raise UsageError(
+            f"supersample {text!r}: expected auto, or a number from 1 to {MOST_SAMPLES}"
+        )
+    return samples
+
+
+# Options that several commands take, said once.
+
+
+PICTURE = "Which picture"
+VIEW = "What is seen of it"
+CHANGE = "What is done to it"
+MAKING = "How it is made"
+"""Groups of options in the help texts."""
+
+Model = Annotated[
+    str, typer.Option(help="A packaged model, a folder or a file.", rich_help_panel=PICTURE)
+]
+Truncation = Annotated[
+    float,
+    typer.Option(
+        help="1: as drawn; towards 0: closer to the average picture.", rich_help_panel=PICTURE
+    ),
+]
+Cutoff = Annotated[
+    int | None,
+    typer.Option(help="Truncate only this many leading styles.", rich_help_panel=PICTURE),
+]
+Label = Annotated[
+    int | None,
+    typer.Option(
+        "--class", help="Class index, for class-conditional models.", rich_help_panel=PICTURE
+    ),
+]
+Size = Annotated[
+    str | None,
+    typer.Option(
+        help="Pixels: 1024, or HEIGHTxWIDTH as 768x1280; with --dpi also 30x40cm, 8x10in.",
+        show_default="the model's own",
+        rich_help_panel=VIEW,
+    ),
+]
+Dpi = Annotated[
+    str | None,
+    typer.Option(help="Pixels an inch, noted in the file, for prints.", rich_help_panel=VIEW),
+]
+Zoom = Annotated[
+    float | None,
+    typer.Option(
+        help="4 shows everything four times as large, 0.5 half as large.",
+        show_default="1",
+        rich_help_panel=VIEW,
+    ),
+]
+Pan = Annotated[
+    str | None,
+    typer.Option(
+        help="Y,X: this point comes to the middle of the picture; 0,0 is the top left of what the "
+        "model was trained on, 1,1 its bottom right.",
+        show_default="0.5,0.5",
+        rich_help_panel=VIEW,
+    ),
+]
+WindowOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Y0,X0,Y1,X1: exactly this part of the plane fills the picture, instead of --zoom and "
+        "--pan.",
+        show_default="0,0,1,1, widened to fit",
+        rich_help_panel=VIEW,
+    ),
+]
+Supersample = Annotated[
+    str,
+    typer.Option(
+        help="Average NxN samples a pixel; auto: as many as small pictures need.",
+        rich_help_panel=CHANGE,
+    ),
+]
+ComputeDevice = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        help="Where to compute: cpu, cuda, cuda:1, mps.",
+        show_default="cpu",
+        rich_help_panel=MAKING,
+    ),
+]
+Dtype = Annotated[
+    str | None,
+    typer.Option(
+        help="Precision: float32, float64; bfloat16 or float16 on accelerators.",
+        show_default="the model's own",
+        rich_help_panel=MAKING,
+    ),
+]
+Exact = Annotated[
+    bool,
+    typer.Option(
+        "--exact",
+        help="Warped pictures without tables of lines: much slower, closer by less than a grey "
+        "level.",
+        rich_help_panel=MAKING,
+    ),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """The words of the options, as given.
+
+    Attributes:
+        size, dpi, zoom, pan, window: None where nothing is said.
+        across: the scene is that many unit squares side by side.
+    """
+
+    size: str | None = None
+    dpi: str | None = None
+    zoom: float | None = None
+    pan: str | None = None
+    window: str | None = None
+    across: int = 1
+
+    @property
+    def resolution(self) -> float | None:
+        """Pixels an inch that the file is to note."""
+        return None if self.dpi is None else parse_dpi(self.dpi)
+
+    @property
+    def pixels(self) -> tuple[int, int] | None:
+        """(height, width), or None for the model's own resolution."""
+        if self.size is None:
+            return None
+        return parse_size(self.size, dpi=self.resolution, across=self.across)
+
+    def request(
+        self, *, truncation: float, truncation_cutoff: int | None, own: int | None = None
+    ) -> RenderRequest:
+        """The request for a picture of this view, checked.
+
+        Args:
+            truncation, truncation_cutoff: as for `RenderRequest`.
+            own: the model's resolution, once it is known.
+        Raises:
+            UsageError, GridError: for words that make no sense, or not together.
+        """
+        from creps.rendering._view import RenderRequest, refuse_beyond_precision
+
+        size = self.pixels
+        if size is None and own is not None:
+            size = (own, own * self.across)
+        request = RenderRequest(
+            size=size,
+            window=self._window(),
+            truncation=truncation,
+            truncation_cutoff=truncation_cutoff,
+        )
+        if request.window is not None:
+            refuse_beyond_precision(request.window, *(size or (1, 1)))
+        return request
+
+    def _window(self) -> Window | None:
+        """None for all of one unit square, which needs no words in files."""
+        from creps.rendering._view import view_window
+
+        if self.window is not None:
+            if self.zoom is not None or self.pan is not None:
+                raise UsageError("--window says all that is seen: leave --zoom and --pan out")
+            return parse_window(self.window)
+        if self.zoom is None and self.pan is None and self.across == 1:
+            return None
+        height, width = self.pixels or (1, self.across)
+        return view_window(
+            height,
+            width,
+            zoom=1.0 if self.zoom is None else self.zoom,
+            pan=None if self.pan is None else parse_point(self.pan, "pan"),
+            across=self.across,
+        )

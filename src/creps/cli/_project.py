@@ -1,0 +1,203 @@
+"""`creps project`: a given picture as styles of a model."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from creps.cli._options import ComputeDevice, Label, Model, parse_window
+from creps.cli._progress import report
+from creps.errors import MissingExtraError, UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from creps.data._framing import Pixels
+    from creps.metrics._extractors import EffnetLite0
+    from creps.networks.base import Generator
+    from creps.training.inversion import Projection, Space
+
+LOOKING = "How it is looked for"
+
+Out = Annotated[Path, typer.Option(help="Folder for what is found.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a result that is there.")]
+
+
+Window = Annotated[
+    str | None,
+    typer.Option(
+        help="Y0,X0,Y1,X1: the part of the plane that the whole picture shows.",
+        show_default="0,0,1,1, and the picture's largest centred square",
+    ),
+]
+StyleSpace = Annotated[
+    str,
+    typer.Option(
+        help="w: close to what the model paints; w+: other styles in each layer, closer to the "
+        "picture.",
+        rich_help_panel=LOOKING,
+    ),
+]
+Starts = Annotated[int, typer.Option(help="Places to start from.", rich_help_panel=LOOKING)]
+Compared = Annotated[
+    int | None,
+    typer.Option(
+        min=8,
+        help="Pixels of the longer side that are compared.",
+        show_default="128, or the model's own if more",
+        rich_help_panel=LOOKING,
+    ),
+]
+Features = Annotated[
+    str,
+    typer.Option(
+        help="What is compared beside pixels: effnet (extra metrics), none, or auto: effnet if it "
+        "is there.",
+        rich_help_panel=LOOKING,
+    ),
+]
+Steps = Annotated[int, typer.Option(help="Of gradient descent.", rich_help_panel=LOOKING)]
+Seed = Annotated[int, typer.Option(help="Of what it begins with.", rich_help_panel=LOOKING)]
+
+
+def project(
+    image: Annotated[Path, typer.Option(help="The picture to look for.")],
+    out: Out = Path("out/projection"),
+    model: Model = "portraits",
+    window: Window = None,
+    label: Label = None,
+    space: StyleSpace = "w",
+    steps: Steps = 300,
+    starts: Starts = 4,
+    seed: Seed = 0,
+    size: Compared = None,
+    features: Features = "auto",
+    device: ComputeDevice = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Find the styles of a picture: then the model paints it at any size, bent or mixed.
+
+    \b
+    creps project --image face.png --out found
+    creps render --styles found/styles.safetensors --size 4096 --out big.png
+    creps render --styles found/styles.safetensors+12:6-10 --out mixed.png
+
+    docs/projection.md tells more.
+    """
+    started = time.perf_counter()
+    _refuse_there(out, "styles.safetensors", overwrite=overwrite)
+    where = None if window is None else parse_window(window)
+    from creps.coordinates import WHOLE_PLANE, Canvas
+    from creps.training.inversion import ProjectionSettings
+    from creps.training.inversion import project as look
+
+    plane = where or WHOLE_PLANE
+    Canvas(1, 1, plane)  # refuses an empty window
+    settings = ProjectionSettings(space=cast("Space", space), steps=steps, starts=starts, seed=seed)
+    extractor = _extractor(features, device)
+    generator, picture = _opened(model, image, device=device, whole=where is not None)
+    with report("projecting", unit="steps", per_unit=1) as bar:
+        found = look(
+            generator,
+            picture,
+            settings=settings,
+            window=plane,
+            size=size,
+            label=_label(label),
+            extractor=extractor,
+            progress=bar,
+        )
+    record = {
+        "model": model,
+        "image": image.name,
+        "window": plane,
+        "class": label,
+        **vars(settings),
+        "compared": list(found.target.shape[2:]),
+        "features": "none, pixels alone" if extractor is None else extractor.name,
+        "psnr": round(found.psnr, 3),
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+    _write_projection(out, generator, found, record=record)
+    typer.echo(
+        f"{out}: {found.psnr:.2f} dB at {'x'.join(map(str, record['compared']))} pixels, "
+        f"features: {record['features']}, {record['seconds']:.0f} s\n"
+        f"now: creps render --model {model} --styles {out / 'styles.safetensors'} --size 1024 "
+        f"--out {out / 'large.png'}"
+    )
+
+
+def _refuse_there(out: Path, name: str, *, overwrite: bool) -> None:
+    """Raise where a result would be replaced unasked."""
+    if out.is_file():
+        raise UsageError(f"--out {out} is a file: expected a folder")
+    if (out / name).exists() and not overwrite:
+        raise UsageError(f"{out / name} is there already: choose another --out, or --overwrite")
+
+
+def _extractor(features: str, device: str | None) -> EffnetLite0 | None:
+    """What `--features` asks for."""
+    if features not in ("auto", "effnet", "none"):
+        raise UsageError(f"features {features!r}: expected auto, effnet or none")
+    if features == "none":
+        return None
+    from creps.metrics._extractors import effnet
+
+    try:
+        return effnet(device=device or "cpu")
+    except MissingExtraError:
+        if features == "effnet":
+            raise
+        return None
+
+
+def _label(label: int | None) -> Tensor | None:
+    if label is None:
+        return None
+    import torch
+
+    return torch.tensor([label])
+
+
+def _opened(model: str, path: Path, *, device: str | None, whole: bool) -> tuple[Generator, Pixels]:
+    """The model where it is to work, and the picture or its largest centred square."""
+    from creps.checkpoints.native import load
+    from creps.data._framing import read_picture, square
+    from creps.rendering._view import checked_device
+
+    generator = load(model)
+    picture = read_picture(path, channels=generator.config.img_channels, precise=True)
+    if not whole:
+        picture = square(picture, min(picture.shape[:2]))
+    return generator.to(checked_device(device, generator)), picture
+
+
+def _write_projection(
+    out: Path, generator: Generator, found: Projection, *, record: dict[str, Any]
+) -> None:
+    """The styles, the picture, both beside each other, and the record, which comes last."""
+    import numpy as np
+
+    from creps._files import write_atomically
+    from creps.checkpoints.fingerprints import fingerprint
+    from creps.rendering._renderer import to_uint8
+    from creps.rendering._sheets import contact_sheet
+    from creps.rendering._styles import save_styles
+    from creps.rendering.output._images import save_picture
+
+    out.mkdir(parents=True, exist_ok=True)
+    record["weights"] = fingerprint(generator)
+    if credits := generator.record.get("credits"):
+        record["credits"] = credits
+    save_styles(out / "styles.safetensors", found.styles, record=record)
+    target, image = (to_uint8(each[0]) for each in (found.target, found.image))
+    save_picture(out / "picture.png", image, settings=record)
+    difference = np.abs(image.astype(np.int16) - target)
+    beside = contact_sheet([target, image, difference.astype(np.uint8)], columns=3)
+    save_picture(out / "comparison.png", beside, settings=record)
+    lines = {**record, "losses": [float(f"{loss:.4g}") for loss in found.losses]}
+    write_atomically(out / "record.json", (json.dumps(lines, indent=1) + "\n").encode())

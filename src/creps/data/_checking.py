@@ -1,0 +1,450 @@
+"""The state of a set: what is in it, what is broken, what is there twice.
+
+Every picture is decoded once, over all cores, at the size it has.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import multiprocessing
+import os
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import combinations, pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from creps._files import replacing
+from creps.data._pixels import Header
+from creps.data._set_files import cores
+from creps.data._sources import ImageSource, open_images
+from creps.errors import CrepsError, DataError, LabelError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Pictures that are the same, or nearly: by their pixels, and by how they look small.
+#
+# The look of a picture is its difference hash, 16 x 16 signs of the change from each gray cell to
+# its right neighbour, and its colours on an 8 x 8 grid. Both must agree for two pictures to be
+# near- duplicates: flat art of one style shares its outlines, but not its colours.
+
+
+MOST_BITS = 15
+"""Signs of 256 in which near-duplicates may differ."""
+
+MOST_COLOUR = 4.0
+"""Mean difference of colours, of 255, that near-duplicates may have."""
+
+_GRID, _COLOURS = 16, 8
+_STEP = 2  # of 255, that counts as a change: in flat parts noise alone would set the signs
+_PIECES = 16  # of 16 bits of a hash: with less than 16 differences one piece at least is the same
+_CROWD = 200  # pictures that share a piece, from which on it says nothing
+
+
+@dataclass(frozen=True)
+class Look:
+    """What tells a picture from others.
+
+    Attributes:
+        exact: digest of its size and pixels, whatever file they lie in.
+        signs: (16,) uint16, the difference hash.
+        colours: (192,) uint8, an 8 x 8 reduction.
+    """
+
+    exact: bytes
+    signs: NDArray[np.uint16]
+    colours: NDArray[np.uint8]
+
+
+def look_of(pixels: NDArray[Any]) -> Look:
+    """The look of a picture (H, W, 3) uint8."""
+    exact = hashlib.blake2b(np.ascontiguousarray(pixels).tobytes(), digest_size=16)
+    exact.update(repr(pixels.shape).encode())
+    image = Image.fromarray(pixels)
+    if min(image.size) >= 8 * _GRID:  # whole blocks first: most of the work, little of the look
+        image = image.reduce(min(image.size) // (4 * _GRID))
+    box = Image.Resampling.BOX
+    gray = np.asarray(image.convert("L").resize((_GRID + 1, _GRID), box), np.int16)
+    signs = np.packbits(gray[:, 1:] > gray[:, :-1] + _STEP)
+    colours = np.asarray(image.resize((_COLOURS, _COLOURS), box)).reshape(-1)
+    return Look(exact.digest(), signs.view(np.uint16), colours)
+
+
+def same_pictures(looks: Sequence[Look]) -> list[list[int]]:
+    """Groups of pictures with the same pixels, by index."""
+    by_digest: dict[bytes, list[int]] = defaultdict(list)
+    for index, look in enumerate(looks):
+        by_digest[look.exact].append(index)
+    return [group for group in by_digest.values() if len(group) > 1]
+
+
+def similar_pictures(looks: Sequence[Look]) -> list[list[int]]:
+    """Groups of pictures that look alike without being the same, by index.
+
+    Of pictures with the same pixels the first stands for all. Pictures with hardly any structure
+    (a clear sky, the open sea) are passed over: they all look alike.
+    """
+    first = {look.exact: index for index, look in reversed(list(enumerate(looks)))}
+    indices = [index for index in sorted(first.values()) if _ones(looks[index].signs) > MOST_BITS]
+    if not indices:
+        return []
+    signs = np.stack([looks[index].signs for index in indices])
+    colours = np.stack([looks[index].colours for index in indices]).astype(np.int16)
+    leader = list(range(len(indices)))
+
+    def find(k: int) -> int:
+        while leader[k] != k:
+            leader[k] = leader[leader[k]]
+            k = leader[k]
+        return k
+
+    for a, b in _candidates(signs):
+        if (
+            _ones(signs[a] ^ signs[b]) <= MOST_BITS
+            and np.abs(colours[a] - colours[b]).mean() <= MOST_COLOUR
+        ):
+            leader[find(b)] = find(a)
+    groups: dict[int, list[int]] = defaultdict(list)
+    for k, index in enumerate(indices):
+        groups[find(k)].append(index)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _ones(signs: NDArray[np.uint16]) -> int:
+    return int(np.unpackbits(signs.view(np.uint8)).sum())
+
+
+def _candidates(signs: NDArray[np.uint16]) -> set[tuple[int, int]]:
+    """Pairs that share one of the pieces of their hashes: all pairs of at most 15 differences.
+
+    Pieces that very many pictures share (a plain corner) are passed over.
+    """
+    pairs: set[tuple[int, int]] = set()
+    for piece in range(_PIECES):
+        order = np.argsort(signs[:, piece], kind="stable")
+        values = signs[order, piece]
+        starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]])
+        stops = np.r_[starts[1:], len(values)]
+        for start, stop in zip(starts, stops, strict=True):
+            if 1 < stop - start <= _CROWD:
+                members = sorted(int(k) for k in order[start:stop])
+                pairs.update(combinations(members, 2))
+    return pairs
+
+
+# How large the pictures of a set are, as bars: on the terminal and in a PNG file.
+#
+# The any-resolution GAN shows its sets so (Fig. 4): many small pictures, a long tail of large
+# ones.
+
+
+Bar = tuple[int, int, int]
+"""From this many pixels, up to but without that many, so many pictures."""
+
+
+def size_bars(short_sides: Sequence[int], most: int = 16, *, step: float = 0.5) -> list[Bar]:
+    """Pictures by their shorter side, in bins of half an octave; one bin where all are equal.
+
+    Args:
+        short_sides: pixels, each >= 1.
+        most: bins, at most; wider ones are taken where there would be more.
+        step: octaves a bin, one over a whole number.
+    Example:
+        >>> size_bars([64, 100, 100, 250])
+        [(64, 91, 1), (91, 128, 2), (128, 182, 0), (182, 256, 1)]
+    """
+    low, high = min(short_sides), max(short_sides)
+    if low == high:
+        return [(low, low + 1, len(short_sides))]
+    while math.floor(math.log2(high) / step) - math.floor(math.log2(low) / step) >= most:
+        step *= 2
+    first, last = math.floor(math.log2(low) / step), math.floor(math.log2(high) / step)
+    edges = [math.ceil(2 ** (k * step)) for k in range(first, last + 2)]
+    return [(a, b, sum(a <= side < b for side in short_sides)) for a, b in pairwise(edges)]
+
+
+def text_bars(bars: Sequence[Bar], width: int = 40) -> list[str]:
+    """One line a bar, the longest `width` characters.
+
+    Example:
+        >>> text_bars([(64, 91, 1), (91, 128, 2)], width=4)
+        ['64-90   ██    1', '91-127  ████  2']
+    """
+    names = [_name(bar) for bar in bars]
+    wide, largest = max(map(len, names)), max(count for _, _, count in bars)
+    lines = []
+    for name, (_, _, count) in zip(names, bars, strict=True):
+        length = max(round(width * count / largest), min(count, 1))
+        lines.append(f"{name:<{wide}}  {'█' * length:<{width}}  {count:,}")
+    return lines
+
+
+def plot_bars(bars: Sequence[Bar], out: str | os.PathLike[str], *, title: str) -> None:
+    """The same as a PNG picture.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    with replacing(Path(out)) as part:
+        bars_picture(bars, title=title).save(part, "png")
+
+
+def bars_picture(bars: Sequence[Bar], *, title: str) -> Image.Image:
+    """The same as a picture in colour."""
+    left, top, bar, height = 60, 50, 56, 260
+    image = Image.new("RGB", (left + bar * len(bars) + 30, top + height + 90), "white")
+    draw = ImageDraw.Draw(image)
+    ink, small, large = (40, 40, 48), ImageFont.load_default(13), ImageFont.load_default(17)
+    draw.text((left, 14), title, ink, large)
+    most = max(count for _, _, count in bars)
+    for k, (low, high, count) in enumerate(bars):
+        x, tall = left + k * bar, round(height * count / most)
+        draw.rectangle((x + 4, top + height - tall, x + bar - 4, top + height), (84, 120, 190))
+        if count:
+            draw.text((x + bar // 2, top + height - tall - 3), f"{count}", ink, small, anchor="ms")
+        label = f"{low}" if high == low + 1 else f"{low}-\n{high - 1}"
+        draw.multiline_text(
+            (x + bar // 2, top + height + 6), label, ink, small, anchor="ma", align="center"
+        )
+    draw.line((left, top + height, left + bar * len(bars), top + height), ink)
+    middle = left + bar * len(bars) // 2
+    draw.text((middle, top + height + 74), "pixels of the shorter side", ink, small, anchor="ms")
+    return image
+
+
+def _name(bar: Bar) -> str:
+    low, high, _ = bar
+    return f"{low}" if high == low + 1 else f"{low}-{high - 1}"
+
+
+# What a set of pictures asks of a training run: size, batch, gamma, levels, time.
+
+
+SMALLEST, LARGEST = 32, 1024
+"""Training resolutions that are advised."""
+
+CPU_RATE = {32: 30.0, 64: 10.0, 128: 2.5, 256: 0.6}
+"""Pictures a second that the small presets train on two CPU cores, about; above that, none."""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Settings to start from.
+
+    Attributes:
+        resolution: pixels a side to train at, a power of two that nine of ten pictures have.
+        batch: pictures a step, StyleGAN2-ADA's choice for one GPU.
+        r1_gamma: weight of the gradient penalty: 0.0002 * resolution^2 / batch, the heuristic of
+            StyleGAN2-ADA's automatic configuration. A start: try a fifth and five times of it.
+        levels: of the generator: 4, 8, ..., resolution.
+        zoom: how far beyond the training resolution half of the pictures have detail: patches at
+            native resolution can teach it.
+        few: whether the set is so small that adaptive augmentation is needed.
+    """
+
+    resolution: int
+    batch: int
+    r1_gamma: float
+    levels: int
+    zoom: float
+    few: bool
+
+
+def advise(short_sides: Sequence[int]) -> Advice:
+    """Settings for pictures whose shorter sides are these, each >= 1 pixel.
+
+    Example:
+        >>> advise([300] * 9 + [64])
+        Advice(resolution=256, batch=16, r1_gamma=0.82, levels=7, zoom=1.2, few=True)
+    """
+    ordered = sorted(short_sides)
+    covered = ordered[len(ordered) // 10]
+    resolution = 2 ** int(math.log2(max(covered, 1)))
+    resolution = min(max(resolution, SMALLEST), LARGEST)
+    batch = max(min(4096 // resolution, 32), 4)
+    gamma = 0.0002 * resolution**2 / batch
+    zoom = max(ordered[len(ordered) // 2] / resolution, 1.0)
+    return Advice(
+        resolution,
+        batch,
+        float(f"{gamma:.2g}"),
+        int(math.log2(resolution)) - 1,
+        round(zoom, 1),
+        len(ordered) < 10_000,
+    )
+
+
+def cpu_hours(resolution: int, images: int) -> float | None:
+    """Hours to show so many pictures to a small preset on two CPU cores; None: use a GPU."""
+    rate = CPU_RATE.get(resolution)
+    return None if rate is None else images / rate / 3600
+
+
+_CHUNK = 32  # pictures that a process takes at a time
+_ALONE = 200  # pictures up to which no processes are started
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `check` found.
+
+    Attributes:
+        path: of the set.
+        images: how many can be read to the last pixel.
+        sizes: (height, width) of each of them.
+        classes: pictures of each class; empty without labels.
+        labels_problem: why there are no labels, where some were tried for.
+        formats, modes: how many files of each format, and of each colour mode with its bits.
+        turned, profiled: files that ask to be turned; that carry a colour profile.
+        broken: names of files that cannot be read.
+        same: groups of names of pictures with the same pixels.
+        similar: groups of names of pictures that look alike.
+        decode_rate: pictures that one core reads in a second.
+        attribution: whom the set asks to credit.
+        fingerprint: of the set, as runs record it.
+        advice: settings to start from.
+    """
+
+    path: str
+    images: int
+    sizes: list[tuple[int, int]]
+    classes: dict[str, int]
+    labels_problem: str
+    formats: dict[str, int]
+    modes: dict[str, int]
+    turned: int
+    profiled: int
+    broken: list[str]
+    same: list[list[str]]
+    similar: list[list[str]]
+    decode_rate: float
+    attribution: str
+    fingerprint: str
+    advice: Advice
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is broken and nothing there twice."""
+        return not self.broken and not self.same
+
+    def document(self) -> dict[str, Any]:
+        """As JSON can hold it; of the sizes, how many pictures have each."""
+        counted = Counter(f"{height}x{width}" for height, width in self.sizes)
+        return asdict(self) | {"sizes": dict(counted.most_common()), "clean": self.clean}
+
+
+def check(
+    path: str | os.PathLike[str],
+    *,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Read every picture of a set and report on it.
+
+    Args:
+        path: as `open_images` takes it.
+        workers: reading processes; all cores by default. Small sets are read in this one.
+        progress: called with pictures read, and pictures in all.
+    Raises:
+        DataError: if there is no set, or no picture in it that can be read.
+    """
+    source = open_images(path)
+    labelled, problem = _labelled(path)
+    seen: list[_Seen | None] = []
+    for chunk in _look_at_all(source, workers):
+        seen += chunk
+        if progress is not None:
+            progress(len(seen), len(source))
+    good = [(index, found) for index, found in enumerate(seen) if found is not None]
+    if not good:
+        raise DataError(f"none of {len(source)} images in {os.fspath(path)} can be decoded")
+    names = [source.names[index] for index, _ in good]
+    looks = [found.look for _, found in good]
+    headers = [found.header for _, found in good]
+    classes = (
+        Counter(labelled.class_names[labelled.label(index) or 0] for index, _ in good)
+        if labelled
+        else {}
+    )
+    return Report(
+        path=os.fspath(path),
+        images=len(good),
+        sizes=[header.size for header in headers],
+        classes=dict(sorted(classes.items())),
+        labels_problem=problem,
+        formats=dict(Counter(header.format for header in headers).most_common()),
+        modes=dict(Counter(f"{h.mode}, {h.bits} bits" for h in headers).most_common()),
+        turned=sum(header.turned for header in headers),
+        profiled=sum(header.profile for header in headers),
+        broken=source.broken + [source.names[k] for k, s in enumerate(seen) if s is None],
+        same=[[names[k] for k in group] for group in same_pictures(looks)],
+        similar=[[names[k] for k in group] for group in similar_pictures(looks)],
+        decode_rate=len(good) / max(sum(found.seconds for _, found in good), 1e-9),
+        attribution=source.attribution,
+        fingerprint=source.fingerprint,
+        advice=advise([min(header.size) for header in headers]),
+    )
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What reading one picture tells."""
+
+    header: Header
+    look: Look
+    seconds: float
+
+
+def _labelled(path: str | os.PathLike[str]) -> tuple[ImageSource | None, str]:
+    """The set with its labels, or why it has none."""
+    try:
+        return open_images(path, labels=True), ""
+    except LabelError as error:
+        return None, str(error)
+
+
+def _look_at_all(source: ImageSource, workers: int | None) -> Iterator[list[_Seen | None]]:
+    chunks = [range(k, min(k + _CHUNK, len(source))) for k in range(0, len(source), _CHUNK)]
+    workers = workers or cores()
+    if workers == 1 or len(source) <= _ALONE:
+        yield from (_look_at(source, chunk) for chunk in chunks)
+        return
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        workers, mp_context=spawn, initializer=_adopt, initargs=(source,)
+    ) as pool:
+        yield from pool.map(_look_at_adopted, chunks)
+
+
+_adopted: list[ImageSource] = []
+"""The set that a reading process was started for: sent once, not with every chunk."""
+
+
+def _adopt(source: ImageSource) -> None:
+    _adopted.append(source)
+
+
+def _look_at_adopted(indices: Sequence[int]) -> list[_Seen | None]:
+    return _look_at(_adopted[-1], indices)
+
+
+def _look_at(source: ImageSource, indices: Sequence[int]) -> list[_Seen | None]:
+    """Read pictures; None for each that is broken."""
+    seen: list[_Seen | None] = []
+    for index in indices:
+        start = time.process_time()
+        try:
+            pixels = source.image(index)
+            seconds = time.process_time() - start
+            seen.append(_Seen(source.header(index), look_of(pixels), seconds))
+        except CrepsError:
+            seen.append(None)
+    return seen

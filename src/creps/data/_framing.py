@@ -1,0 +1,257 @@
+"""One picture file to pixels, whatever its format."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from creps.data._pixels import check_channels, decode
+from creps.errors import DataError, GridError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[Any]  # uint8 or float32
+
+# Pictures of any size to pictures of one size: centred crops, exact area averages.
+#
+# Arrays are (H, W, C) with C = 1, 3 or 4, uint8, or float32 on the same scale. No torch here.
+
+
+Box = tuple[float, float, float, float]
+"""(top, left, bottom, right) in pixels of a picture, fractions allowed."""
+
+
+def square(image: Pixels, size: int) -> Pixels:
+    """The largest centred square of a picture, resized with Pillow's antialiasing Lanczos filter.
+
+    Args:
+        image: (H, W, C) uint8 or float32, C = 1, 3 or 4.
+        size: pixels of each side, >= 1; smaller pictures are enlarged.
+    Returns:
+        (size, size, C) of the same type; the square itself, untouched, where it has that size.
+    Raises:
+        GridError: if size is below 1.
+        ConfigError: for another C.
+    Example:
+        >>> square(np.zeros((5, 8, 3), np.uint8), 4).shape
+        (4, 4, 3)
+    """
+    check_frame((size, size))
+    height, width, channels = image.shape
+    check_channels(channels)
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    centre = image[top : top + side, left : left + side]
+    return np.ascontiguousarray(centre) if side == size else _lanczos(centre, (size, size))
+
+
+def fit(image: Pixels, size: tuple[int, int], *, native: tuple[int, int] | None = None) -> Pixels:
+    """The largest centred part of a picture that has the shape of a frame, as large as the frame.
+
+    It is reduced by exact area averages: each pixel is the mean colour of the area it covers,
+    fractions of pixels included. A smaller picture is enlarged with a Lanczos filter.
+
+    Args:
+        image: (H, W, C) uint8 or float32, C = 1, 3 or 4.
+        size: (height, width) of the frame, each >= 1.
+        native: (height, width) of the file, where `image` is a smaller reading of it: the part is
+            centred in the file's pixels.
+    Returns:
+        (height, width, C) of the same type.
+    Raises:
+        GridError: for a size below 1.
+        ConfigError: for another C.
+    Example:
+        >>> fit(np.arange(8, dtype=np.uint8).reshape(2, 4, 1), (1, 2)).ravel().tolist()
+        [2, 4]
+    """
+    check_frame(size)
+    check_channels(image.shape[2])
+    box = centred_box(native or (image.shape[0], image.shape[1]), size)
+    if native is not None:
+        box = scaled(box, native, image)
+    top, left, bottom, right = box
+    if (bottom - top, right - left) == size:
+        y, x = int(top), int(left)
+        return np.ascontiguousarray(image[y : y + size[0], x : x + size[1]])
+    if bottom - top < size[0]:
+        return _lanczos(image[int(top) : math.ceil(bottom), int(left) : math.ceil(right)], size)
+    return like(area_average(image, box, size), image)
+
+
+def enough(picture: tuple[int, int], box: Box, size: tuple[int, int]) -> int:
+    """How short the shorter side of a picture may be read, for a box of it to become `size` pixels.
+
+    Two pixels for each one are enough: the mean difference from reading all is below 0.5 of 255
+    (the eighths, quarters and halves that JPEG offers are averages themselves).
+
+    Returns:
+        Pixels, as `ImageSource.image` takes them; 0 where every pixel is needed.
+    """
+    top, left, bottom, right = box
+    reduction = min((bottom - top) / size[0], (right - left) / size[1])
+    return math.ceil(2 * min(picture) / reduction) if reduction > 4 else 0
+
+
+def scaled(box: Box, native: tuple[int, int], image: Pixels) -> Box:
+    """A box in pixels of a file, in pixels of a smaller reading of it."""
+    y, x = image.shape[0] / native[0], image.shape[1] / native[1]
+    return (y * box[0], x * box[1], y * box[2], x * box[3])
+
+
+def centred_box(picture: tuple[int, int], frame: tuple[int, int]) -> Box:
+    """The largest centred part of a picture (height, width) with the proportions of a frame.
+
+    It starts on a whole pixel, so that a frame as large as the part shows the picture's own pixels.
+
+    Example:
+        >>> centred_box((5, 9), (4, 4))
+        (0.0, 2.0, 5.0, 7.0)
+    """
+    scale = min(picture[0] / frame[0], picture[1] / frame[1])
+    height, width = scale * frame[0], scale * frame[1]
+    top, left = math.floor((picture[0] - height) / 2), math.floor((picture[1] - width) / 2)
+    return (float(top), float(left), top + height, left + width)
+
+
+def area_average(
+    image: NDArray[np.uint8] | NDArray[np.float32],
+    box: Box,
+    size: tuple[int, int],
+    *,
+    wrap: bool = False,
+) -> NDArray[np.float32]:
+    """The mean colour of a picture over each cell of a box that is divided into equal cells.
+
+    Colours count by their alpha where there is one, and are white where nothing can be seen.
+
+    Args:
+        image: (H, W, C).
+        box: what the result shows; beyond the picture its border pixels are repeated.
+        size: (height, width) of the result.
+        wrap: the right border continues at the left one, as of a panorama of 360 degrees.
+    Returns:
+        (height, width, C) float32.
+    Raises:
+        GridError: for an empty box or a size below 1.
+    """
+    check_frame(size)
+    top, left, bottom, right = box
+    if not (top < bottom and left < right):
+        raise GridError(f"box {box}: expected top < bottom and left < right")
+    if image.shape[2] == 4:
+        alpha = image[:, :, 3:] / np.float32(255)
+        seen = np.concatenate([image[:, :, :3] * alpha, image[:, :, 3:]], 2, dtype=np.float32)
+        mean = _average(seen, box, size, wrap)
+        part = mean[:, :, 3:] / 255
+        colour = np.where(part > 1e-6, mean[:, :, :3] / np.maximum(part, 1e-6), 255)
+        return np.concatenate([colour, mean[:, :, 3:]], 2, dtype=np.float32)
+    return _average(image, box, size, wrap)
+
+
+def like(pixels: NDArray[np.float32], image: Pixels) -> Pixels:
+    """Averages in the type of the picture they come from: uint8 is rounded to nearest."""
+    return np.rint(pixels.clip(0, 255)).astype(np.uint8) if image.dtype == np.uint8 else pixels
+
+
+def check_frame(size: tuple[int, int]) -> None:
+    """Refuse a size (height, width) below 1 with a GridError."""
+    if min(size) < 1:
+        raise GridError(f"size {size[0]}x{size[1]}: expected at least 1 pixel a side")
+
+
+def _average(
+    image: NDArray[np.uint8] | NDArray[np.float32], box: Box, size: tuple[int, int], wrap: bool
+) -> NDArray[np.float32]:
+    top, left, bottom, right = box
+    if not wrap:  # leave aside the columns that nobody looks at
+        first = min(max(math.floor(left), 0), image.shape[1] - 1)
+        last = max(min(math.ceil(right), image.shape[1]), first + 1)
+        image, left, right = image[:, first:last], left - first, right - first
+    rows = _average_rows(image, (top, bottom), size[0], False)  # (h, W, C)
+    columns = _average_rows(rows.swapaxes(0, 1), (left, right), size[1], wrap)  # (w, h, C)
+    return np.ascontiguousarray(columns.swapaxes(0, 1))
+
+
+def _average_rows(
+    image: NDArray[np.uint8] | NDArray[np.float32],
+    span: tuple[float, float],
+    count: int,
+    wrap: bool,
+) -> NDArray[np.float32]:
+    """Means over `count` equal parts of a span of rows, (count, W, C).
+
+    The parts' rows are added up one by one: the k-th row of every part at a time.
+    """
+    edges = span[0] + (span[1] - span[0]) * np.arange(count + 1) / count
+    upper, lower = edges[:-1], edges[1:]
+    first = np.floor(upper).astype(np.int64)
+    total = np.zeros((count, *image.shape[1:]), np.float32)
+    for k in range(int((np.ceil(lower).astype(np.int64) - first).max())):
+        row = first + k
+        covered = (np.minimum(lower, row + 1) - np.maximum(upper, row)).clip(min=0)
+        if covered.max() <= 1e-9 * (lower[0] - upper[0]):
+            continue
+        weight = (covered / (lower - upper)).astype(np.float32)[:, None, None]
+        index = row % len(image) if wrap else row.clip(0, len(image) - 1)
+        total += weight * image[index]
+    return total
+
+
+def _lanczos(image: Pixels, size: tuple[int, int]) -> Pixels:
+    """Resized by Pillow, antialiased."""
+    filtered = Image.Resampling.LANCZOS
+    height, width = size
+    channels = image.shape[2]
+    if image.dtype == np.uint8:  # alpha counts: Pillow premultiplies RGBA by itself
+        plane = Image.fromarray(np.ascontiguousarray(image[:, :, 0] if channels == 1 else image))
+        resized = plane.resize((width, height), filtered, reducing_gap=None)
+        return np.array(resized).reshape(height, width, channels)
+    planes = (Image.fromarray(np.ascontiguousarray(image[:, :, k])) for k in range(channels))
+    layers = [np.array(plane.resize((width, height), filtered)) for plane in planes]
+    return np.stack(layers, 2).clip(0, 255)
+
+
+def read_picture(
+    path: str | os.PathLike[str], *, channels: int = 3, shortest: int = 0, precise: bool = False
+) -> Pixels:
+    """The pixels of a picture file, upright; transparency laid on white.
+
+    Args:
+        path: a file of any format that Pillow reads, of up to some 170 million pixels.
+        channels: 1 (gray), 3 (RGB) or 4 (RGB and alpha).
+        shortest: pixels of the shorter side that are enough; a much larger JPEG is then read at a
+            half, a quarter or an eighth of its size. 0 reads every pixel.
+        precise: float32 on the scale 0 .. 255 instead of uint8.
+    Returns:
+        (H, W, channels).
+    Raises:
+        DataError: if the file is missing, no picture, damaged, or has too many pixels.
+        ConfigError: for another number of channels.
+    """
+    place = Path(path)
+    try:
+        content = io.BytesIO(place.read_bytes())
+    except FileNotFoundError:
+        raise DataError(f"{place}: no such picture") from None
+    except IsADirectoryError:
+        raise DataError(f"{place} is a folder: expected a picture file") from None
+    try:
+        with warnings.catch_warnings():  # of Pillow, at half of what it refuses
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            return decode(content, channels, precise=precise, shortest=shortest)
+    except MemoryError:
+        raise
+    except Image.DecompressionBombError:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        raise DataError(f"{place}: more than {most:,} pixels, reduce it first") from None
+    except Exception as error:  # readers of damaged files raise nearly anything
+        raise DataError(f"{place}: cannot be read as a picture: {error}") from None

@@ -1,0 +1,224 @@
+"""Whole pictures of one size, in an order that resumes exactly, decoded ahead in processes."""
+
+from __future__ import annotations
+
+import math
+import signal
+from collections.abc import Callable, Iterator
+from functools import partial
+from mmap import mmap
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from creps.data._framing import centred_box, enough, fit, square
+from creps.data._sources import ImageSource
+from creps.errors import DataError
+
+
+class Pictures(Dataset[tuple[np.ndarray, int, int]]):
+    """Pictures of one size and their labels, decoded on demand.
+
+    Args:
+        source: the images.
+        size: pixels a side: each image is cropped to its centred square and resampled to it
+            (Lanczos); or (height, width): cropped to that shape and reduced by area averages.
+        mirror: every picture also as its mirror image, as a second half of the set.
+        labels: give the source's class of each picture, -1 otherwise.
+        precise: float32 on the scale 0 .. 255 instead of uint8: images of 16 bits keep their depth,
+            and resampled ones are not rounded. Either way `x / 127.5 - 1` is in [-1, 1].
+        cache: bytes of memory that decoded pictures may take. If all fit they are kept as they come
+            and shared with the loading processes, so that from the second epoch on nothing is
+            decoded; if not, nothing is kept.
+
+    An image that turns out to be broken only when it is decoded is replaced by the next good one.
+    """
+
+    def __init__(
+        self,
+        source: ImageSource,
+        *,
+        size: int | tuple[int, int],
+        mirror: bool,
+        labels: bool,
+        precise: bool = False,
+        cache: int = 0,
+    ) -> None:
+        self.source, self.size, self.mirror, self.labels = source, size, mirror, labels
+        self.precise = precise
+        height, width = size if isinstance(size, tuple) else (size, size)
+        self.shape = (source.channels, height, width)
+        self._memory = _Memory(len(source), self.shape, precise, limit=cache)
+
+    def __len__(self) -> int:
+        return len(self.source) * (2 if self.mirror else 1)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, int, int]:
+        """((C, H, W) uint8 or float32, label, index of the image if it is broken, else -1)."""
+        wanted = index % len(self.source)
+        image, picture = wanted, self._memory.recall(wanted)
+        if picture is None:
+            image, pixels = first_good(self.source, wanted, self._decode)
+            picture = np.ascontiguousarray(pixels.transpose(2, 0, 1))
+            if image == wanted:
+                self._memory.keep(image, picture)
+        if index >= len(self.source):
+            picture = picture[:, :, ::-1]
+        label = self.source.label(image) if self.labels else None
+        broken = -1 if image == wanted else wanted
+        return np.ascontiguousarray(picture), -1 if label is None else label, broken
+
+    def _decode(self, image: int) -> np.ndarray[Any, Any]:
+        if not isinstance(self.size, tuple):
+            return square(self.source.image(image, precise=self.precise), self.size)
+        native = self.source.size(image)
+        shortest = 0 if self.precise else enough(native, centred_box(native, self.size), self.size)
+        pixels = self.source.image(image, precise=self.precise, shortest=shortest)
+        return fit(pixels, self.size, native=native)
+
+
+class _Memory:
+    """Decoded pictures that all processes forked from this one share; without room, nothing.
+
+    The memory is anonymous: it is no file, and no limit of a shared file system applies. A process
+    that is spawned rather than forked starts with an empty one.
+    """
+
+    def __init__(
+        self, count: int, shape: tuple[int, int, int], precise: bool, *, limit: int
+    ) -> None:
+        self._made_of = count, shape, precise, limit
+        kind = np.dtype(np.float32 if precise else np.uint8)
+        need = count * (math.prod(shape) * kind.itemsize + 1)
+        self._pictures: np.ndarray[Any, Any] | None = None
+        if need <= limit:
+            memory = np.frombuffer(mmap(-1, need), np.uint8)
+            self._known = memory[:count]
+            self._pictures = memory[count:].view(kind).reshape(count, *shape)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        count, shape, precise, limit = self._made_of
+        return partial(_Memory, limit=limit), (count, shape, precise)
+
+    def recall(self, index: int) -> np.ndarray[Any, Any] | None:
+        if self._pictures is None or not self._known[index]:
+            return None
+        return self._pictures[index]
+
+    def keep(self, index: int, picture: np.ndarray[Any, Any]) -> None:
+        if self._pictures is not None:
+            self._pictures[index] = picture
+            self._known[index] = 1  # after the pixels: a reader never sees half a picture
+
+
+def first_good(
+    source: ImageSource, first: int, decode: Callable[[int], np.ndarray[Any, Any]]
+) -> tuple[int, np.ndarray[Any, Any]]:
+    """Index and pixels of the first image from `first` on that can be decoded.
+
+    Raises:
+        DataError: if there is none.
+    """
+    count = len(source)
+    for image in (*range(first, count), *range(first)):
+        try:
+            return image, decode(image)
+        except DataError as error:
+            last = error
+    raise DataError(f"none of {count} images can be decoded, the last: {last}")
+
+
+def shuffled_indices(count: int, *, batch: int, seed: int, first_step: int) -> Iterator[list[int]]:
+    """Indices of batch after batch, from step `first_step` on: every picture once an epoch.
+
+    The order of an epoch depends on (seed, epoch) alone, so a resumed run sees the same pictures.
+
+    Raises:
+        DataError: if the set is empty.
+    """
+    if count < 1:
+        raise DataError("no pictures to train on")
+    position, epoch, order = first_step * batch, -1, np.empty(0, dtype=np.int64)
+    while True:
+        indices = []
+        for place in range(position, position + batch):
+            if place // count != epoch:
+                epoch = place // count
+                order = np.random.default_rng([seed, epoch]).permutation(count)
+            indices.append(int(order[place % count]))
+        position += batch
+        yield indices
+
+
+def load_batches(
+    pictures: Pictures,
+    *,
+    batch: int,
+    seed: int,
+    first_step: int,
+    workers: int,
+    on_broken: Callable[[str], None],
+    part: tuple[int, int] = (0, 1),
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Endless batches of whole pictures: ((B, C, H, W), (B,) labels), in the shuffled order.
+
+    Args:
+        pictures: the set; uint8, or float32 in 0 .. 255 where it is precise.
+        batch: pictures a step, of all processes together.
+        seed: of the order.
+        first_step: where to go on; step k is the same whatever came before.
+        workers: processes that decode ahead; 0 decodes in this one.
+        on_broken: told the name of each image that cannot be decoded, once.
+        part: (k, n) gives the k-th of n equal parts of every batch, for training in n processes.
+    Raises:
+        DataError: if the set is empty, or a batch cannot be divided so.
+    """
+    order = shuffled_indices(len(pictures), batch=batch, seed=seed, first_step=first_step)
+    samples = load_samples(pictures, divided(order, batch, part), workers=workers)
+    told: set[int] = set()
+    for images, labels, broken in samples:
+        tell_broken(pictures.source, broken, told, on_broken)
+        yield images, labels
+
+
+def divided(order: Iterator[list[Any]], batch: int, part: tuple[int, int]) -> Iterator[list[Any]]:
+    """The k-th of n equal, contiguous parts of every batch.
+
+    Raises:
+        DataError: if n does not divide the batch.
+    """
+    k, n = part
+    if batch % n or not 0 <= k < n:
+        raise DataError(f"part {k} of {n} of a batch of {batch}: expected n to divide the batch")
+    size = batch // n
+    return (samples[k * size : (k + 1) * size] for samples in order)
+
+
+def load_samples(
+    dataset: Dataset[Any], order: Iterator[list[Any]], *, workers: int
+) -> DataLoader[Any]:
+    """Collated batches of a dataset in a given order, decoded ahead in worker processes."""
+    return DataLoader(
+        dataset,
+        batch_sampler=order,
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        worker_init_fn=_ignore_signals,
+    )
+
+
+def tell_broken(
+    source: ImageSource, broken: Tensor, told: set[int], on_broken: Callable[[str], None]
+) -> None:
+    """Report the images of a batch that could not be decoded, each once in a run."""
+    for image in sorted(set(broken.tolist()) - told - {-1}):
+        told.add(image)
+        on_broken(source.names[image])
+
+
+def _ignore_signals(worker: int) -> None:
+    """Leave Ctrl-C and SIGTERM, which reach the whole process group, to the training process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,0 +1,174 @@
+"""Drawn sets: ZIP files of pictures that appear whole or not at all, always with the same bytes.
+
+A set holds its pictures as `00000/img00000000.png`, ... (sorted names are index order), a JSON file
+with the settings it was drawn from, and `ATTRIBUTION.txt`, which must travel with the pictures. Its
+bytes depend on the settings alone, not on the number of processes or the time of day.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import multiprocessing
+import os
+import signal
+import zipfile
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from creps._files import replacing
+from creps.data._sources import ATTRIBUTION_NAME
+from creps.errors import DataError
+
+Chunk = TypeVar("Chunk")
+Drawn = TypeVar("Drawn")
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # of every ZIP entry, so that bytes do not depend on the clock
+
+
+def picture_name(index: int) -> str:
+    """Where the picture of an index lies in its set."""
+    return f"{index // 1000:05d}/img{index:08d}.png"
+
+
+def png(picture: NDArray[np.uint8]) -> bytes:
+    """A picture (H, W, C) as the content of a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "png")
+    return buffer.getvalue()
+
+
+def write_set(
+    out: Path,
+    files: Iterable[tuple[str, bytes]],
+    *,
+    settings: dict[str, Any],
+    settings_name: str,
+    attribution: str,
+    progress: Callable[[int], None] | None,
+) -> None:
+    """Write a set: credit, settings, then the files as they come.
+
+    Args:
+        out: path of the ZIP file; missing folders are made.
+        files: names and contents.
+        settings: what the pictures depend on.
+        settings_name: the JSON file of the settings.
+        attribution: the text of the credit.
+        progress: called with the number of files written so far.
+    Raises:
+        DataError: if the file cannot be written, or a drawing process died.
+    """
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(out) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
+            _store(archive, ATTRIBUTION_NAME, attribution.encode())
+            _store(archive, settings_name, json.dumps(settings, indent=1).encode() + b"\n")
+            for done, (name, content) in enumerate(files, 1):
+                _store(archive, name, content)
+                if progress is not None:
+                    progress(done)
+    except OSError as error:
+        raise DataError(f"cannot write {out}: {error.strerror or error}") from None
+    except BrokenProcessPool:
+        raise DataError(
+            "a drawing process died, perhaps for lack of memory: try fewer workers"
+        ) from None
+
+
+def refuse_other(out: Path, wanted: dict[str, Any], *, settings_name: str, kind: str) -> None:
+    """Raise unless a file is a set of the wanted settings.
+
+    Args:
+        out: the file.
+        wanted: the settings; others that the file holds as well do not matter.
+        settings_name: the JSON file of the settings.
+        kind: the pictures' name for people: "portrait".
+    Raises:
+        DataError: naming the settings that differ.
+    """
+    try:
+        with zipfile.ZipFile(out) as archive:
+            found = dict(json.loads(archive.read(settings_name)))
+    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
+        raise DataError(f"{out} exists and is no {kind} file: choose another name") from None
+    differences = ", ".join(
+        f"{key} {found.get(key)} instead of {value}"
+        for key, value in wanted.items()
+        if found.get(key) != value
+    )
+    if differences:
+        raise DataError(
+            f"{out} holds other {kind}s ({differences}): choose another name or overwrite it"
+        )
+
+
+def in_order(
+    draw: Callable[[Chunk], Sequence[Drawn]], chunks: Sequence[Chunk], *, workers: int
+) -> Generator[Drawn, None, None]:
+    """What `draw` makes of each chunk, in order, over processes; two chunks a process lie ahead.
+
+    Args:
+        draw: a function that can be pickled.
+        chunks: its arguments. Up to two are drawn in this process, before others have started.
+        workers: processes, >= 1; they are spawned.
+    """
+    if workers == 1 or len(chunks) <= 2:
+        for chunk in chunks:
+            yield from draw(chunk)
+        return
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_ignore_interrupts)
+    ahead: deque[Future[Sequence[Drawn]]] = deque()
+    try:
+        for chunk in chunks:
+            ahead.append(pool.submit(draw, chunk))
+            if len(ahead) > 2 * workers:
+                yield from ahead.popleft().result()
+        while ahead:
+            yield from ahead.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def ranges(count: int, step: int) -> list[tuple[int, int]]:
+    """0 .. count - 1 in chunks (first, stop) of `step`.
+
+    Example:
+        >>> ranges(5, 2)
+        [(0, 2), (2, 4), (4, 5)]
+    """
+    return [(first, min(first + step, count)) for first in range(0, count, step)]
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def named(pngs: Iterator[bytes]) -> Iterator[tuple[str, bytes]]:
+    """Pictures with their names, in index order."""
+    for index, png in enumerate(pngs):
+        yield picture_name(index), png
+
+
+def _ignore_interrupts() -> None:
+    """Ctrl-C reaches every process of the group; the parent alone decides what it means."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _store(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+    entry = zipfile.ZipInfo(name, _EPOCH)
+    entry.create_system = 3  # Unix, also when written elsewhere
+    entry.external_attr = 0o644 << 16
+    archive.writestr(entry, data)

@@ -1,0 +1,1 @@
+"""The portraits data set: drawn heads with a truth at every size."""

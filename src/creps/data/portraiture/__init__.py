@@ -1,1 +1,0 @@
-"""The parts that portraits are drawn from, in several styles."""

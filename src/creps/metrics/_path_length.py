@@ -1,0 +1,58 @@
+"""How evenly pictures change on the way between two latents.
+
+The perceptual path length of StyleGAN (Karras et al. 2019, section 4.1), with the perceptual
+distance of `similarity`: its numbers are not the field's PPL, compare them with each other only.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from creps.coordinates import Canvas
+from creps.metrics._models import ModelRef, Size, styles_between
+from creps.metrics._similarity import LayeredExtractor, perceptual_distance
+
+STEP = 1e-4
+OUTLIERS = 1.0
+"""Percent of the shortest and of the longest paths that do not count, as in the field."""
+
+
+def path_step(
+    model: ModelRef,
+    seeds: tuple[int, int],
+    *,
+    space: str,
+    size: Size,
+    extractor: LayeredExtractor,
+    generator: np.random.Generator,
+    step: float = STEP,
+) -> float:
+    """d(G(t), G(t + step)) / step^2 at a random place t on the way between two latents.
+
+    Args:
+        model: the model.
+        seeds: of the two ends.
+        space: "z" along the great circle of latents, "w" straight between their styles.
+        size: (height, width) of the pictures.
+        extractor: of the perceptual distance, which grows with the square of small steps.
+        generator: draws t in 0 .. 1.
+        step: of t.
+    Raises:
+        UsageError: for another space.
+    """
+    t = float(generator.uniform())
+    with torch.inference_mode():
+        styles = styles_between(model, seeds, (t, t + step), space=space)
+        network = model.generator()
+        grid = Canvas(*size, sampling=network.sampling).grid()
+        images = network.synthesize(styles.to(network.device), grid).float().cpu()
+        distance = perceptual_distance(images[:1], images[1:], extractor=extractor)
+    return float(distance) / step**2
+
+
+def path_length(steps: NDArray[np.float64]) -> float:
+    """Mean of the steps (N,) without the shortest and the longest percent."""
+    low, high = np.percentile(steps, [OUTLIERS, 100 - OUTLIERS], method="nearest")
+    return float(steps[(steps >= low) & (steps <= high)].mean())

@@ -1,1 +1,0 @@
-"""Many pictures to numbers: what is drawn, kept, and scored, so that it can be repeated."""

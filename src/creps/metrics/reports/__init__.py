@@ -1,1 +1,0 @@
-"""Numbers to pages that people read."""

@@ -1,0 +1,430 @@
+"""A CREPS prepared for the pictures of one latent: constants folded once, then all in place.
+
+The same network as `creps.Creps`, its plain twin, with everything done once that does not depend on
+coordinates: weights are modulated and demodulated, every gain is in the weights and biases (leaky
+ReLU is positively homogeneous), and lines leave their layer at the scale at which they meet. What
+remains runs without autograd and in place between two buffers a thread, over as many positions at a
+time as a core's cache holds: fresh memory for every layer costs more than the arithmetic.
+
+Shapes: B batch, C colour channels, L levels, N channels of a line, D thickness, S samples along an
+axis, H and W rows and columns, P positions (line samples times thickness, or pixels), I input and O
+output channels of a layer. Features are (channels, P).
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from creps.errors import GridError, UsageError
+from creps.networks._creps_layers import (
+    LINE_SCALE,
+    Decoder,
+    FourierInput,
+    LineBlock,
+    RefinementBlock,
+)
+from creps.networks._layers import EPSILON, GAIN, SLOPE, EqualizedLinear, ModulatedLinear
+from creps.networks.base import AddMap, Axis, coordinate_device
+
+LINE_POSITIONS = 1024
+"""Line samples times thickness computed at once on a CPU: below, reading the weights shows."""
+PIXELS = 2048
+"""Pixels composed at once on a CPU: 128 channels are 1 MiB. Measured with the 512 preset on a core
+with 1 MiB of level 2 cache: half as many cost a twelfth more, for the calls; 4,096 are alike."""
+ACCELERATOR_POSITIONS = 2**17
+"""Either, on an accelerator: enough to fill it, a few hundred MiB of features."""
+
+
+class Foldable(Protocol):
+    """What of a `creps.Creps` is folded."""
+
+    config: Any
+    num_styles: int
+    input: FourierInput
+    blocks: nn.ModuleList
+    decoders: nn.ModuleList
+    to_rgb: EqualizedLinear
+    refinement: nn.ModuleList
+
+    @property
+    def separable(self) -> bool:
+        """Whether it has lines."""
+
+    @property
+    def num_levels(self) -> int:
+        """How many levels of lines are composed."""
+
+
+def prepare(
+    generator: Foldable,
+    styles: Tensor,
+    *,
+    device: torch.device | None = None,
+    dtype: torch.dtype | None = None,
+) -> PreparedCreps:
+    """Fold a generator and one latent's styles into a network that only computes pictures.
+
+    Args:
+        generator: a CREPS with lines (not "dense"); it is not changed and need not stay alive.
+        styles: (1, K, w_dim) from `generator.map`; each of the K vectors may differ.
+        device: where it is to work; the generator's own by default. The folding is done where the
+            generator is, which does not move.
+        dtype: precision of weights and features; that of the generator by default. Phases are
+            float64 in any case (computed on the CPU for devices without it), colours at least
+            float32.
+    Returns:
+        the prepared network.
+    Raises:
+        UsageError: if the styles are not those of one picture of this generator.
+        GridError: for a "dense" network, which has no lines.
+    """
+    expected = (1, generator.num_styles, generator.config.w_dim)
+    if styles.shape != expected:
+        raise UsageError(f"styles of shape {tuple(styles.shape)}: expected {expected}")
+    if not generator.separable:
+        raise GridError("a dense network (CREPS-NB) has no lines: use synthesize")
+    own = generator.to_rgb.weight
+    return PreparedCreps(
+        generator, styles[0], device=device or own.device, dtype=dtype or own.dtype
+    )
+
+
+class PreparedCreps:
+    """What `prepare` returns: the two halves of a CREPS, and the per-pixel half for free points.
+
+    Any number of threads may use one: each has buffers of its own. On a CPU, give each thread one
+    of torch's (`torch.set_num_threads(1)`) and a share of the picture.
+
+    Attributes:
+        num_levels, line_channels, thickness, img_channels: L, N, D and C of all shapes below.
+        device, dtype: of weights, lines and features.
+        colour_dtype: of pictures: `dtype`, but at least float32.
+    """
+
+    @torch.inference_mode()
+    def __init__(
+        self, generator: Foldable, styles: Tensor, *, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        config = generator.config
+        self.num_levels, self.img_channels = generator.num_levels, config.img_channels
+        self.line_channels, self.thickness = config.line_channels, config.thickness
+        self.device, self.dtype = device, dtype
+        self.colour_dtype = torch.promote_types(dtype, torch.float32)
+        self._layerwise = config.composition == "layerwise"
+        on_cpu = self.device.type == "cpu"
+        self._line_positions = LINE_POSITIONS if on_cpu else ACCELERATOR_POSITIONS
+        self._pixels = PIXELS if on_cpu else ACCELERATOR_POSITIONS
+        self._thread = threading.local()
+
+        styles = styles.to(generator.to_rgb.weight)
+        frequencies = generator.input.frequencies.to(coordinate_device(device))
+        self._frequencies = frequencies.double()  # (C4 / 2, D)
+        self._input_style = _input_style(generator.input, styles[0]).to(device, dtype)  # (C4, 2D)
+        self._blocks = [
+            _folded_block(block, j, styles).to(device, dtype)
+            for j, block in enumerate(cast("Iterable[LineBlock]", generator.blocks))
+        ]
+        self._decoders = [
+            [
+                _folded_linear(layer).to(device, dtype)
+                for layer in cast("Iterable[EqualizedLinear]", decoder)
+            ]
+            for decoder in cast("Iterable[Decoder]", generator.decoders)
+        ]
+        self._to_rgb = _folded_linear(generator.to_rgb).to(device, dtype)
+        self._refinement = [
+            _FoldedBlock(
+                [
+                    _folded_modulated(layer, styles[-1])
+                    for layer in cast("Iterable[ModulatedLinear]", block.layers)
+                ],
+                _folded_modulated(block.to_rgb, styles[-1]),
+            ).to(device, dtype)
+            for block in cast("Iterable[RefinementBlock]", generator.refinement)
+        ]
+
+    @property
+    def line_flops(self) -> int:
+        """Operations (two a multiply-add) for the lines of one coordinate, every level's."""
+        return 2 * self.thickness * _weights(self._line_layers())
+
+    @property
+    def pixel_flops(self) -> int:
+        """Operations for one pixel: compositions, decoders, colour and refinement."""
+        composed = self.num_levels * self.line_channels * self.thickness
+        return 2 * (composed + _weights(self._pixel_layers()))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all weights, folded."""
+        layers = [*self._line_layers(), *self._pixel_layers()]
+        held = sum(layer.weight.nbytes + layer.bias.nbytes for layer in layers)
+        return held + self._frequencies.nbytes + self._input_style.nbytes
+
+    @torch.inference_mode()
+    def lines(self, coords: Tensor, axis: Axis, *, out: Tensor | None = None) -> Tensor:
+        """Row or column lines of every level; `Creps.lines` for these styles.
+
+        Args:
+            coords: (S,) plane coordinates, any number and order.
+            axis: "rows" or "columns".
+            out: (L, N, S, D), to be filled; a new tensor by default.
+        Returns:
+            (L, N, S, D), scaled for `compose`.
+        """
+        if out is None:
+            shape = self.num_levels, self.line_channels, len(coords), self.thickness
+            out = torch.empty(shape, dtype=self.dtype, device=self.device)
+        step = max(self._line_positions // self.thickness, 1)
+        for first in range(0, len(coords), step):
+            part = slice(first, first + step)
+            self._fill_lines(coords[part], axis, out[:, :, part])
+        return out
+
+    @torch.inference_mode()
+    def compose(
+        self, row_lines: Tensor, column_lines: Tensor, *, out: Tensor | None = None
+    ) -> Tensor:
+        """The picture where rows (L, N, H, D) meet columns (L, N, W, D), eq. 3-6.
+
+        Args:
+            row_lines, column_lines: from `lines`, or parts of them along H and W.
+            out: (C, H, W) of `colour_dtype`, to be filled; a new tensor by default.
+        Returns:
+            (C, H, W), nominal range [-1, 1], not clipped.
+        """
+        height, width = row_lines.shape[2], column_lines.shape[2]
+        if out is None:
+            out = self._empty_colours(height, width)
+        across = min(width, self._pixels)
+        down = max(self._pixels // max(across, 1), 1)
+        for top in range(0, height, down):
+            rows = row_lines[:, :, top : top + down]
+            for left in range(0, width, across):
+                columns = column_lines[:, :, left : left + across]
+                part = out[:, top : top + down, left : left + across]
+                part.copy_(self._outer(rows, columns).view_as(part))
+        return out
+
+    @torch.inference_mode()
+    def compose_points(self, row_lines: Tensor, column_lines: Tensor) -> Tensor:
+        """Colours (C, P) of free points: each has a row and a column line, both (L, N, P, D)."""
+        out = self._empty_colours(row_lines.shape[2])
+        for first in range(0, out.shape[1], self._pixels):
+            part = slice(first, first + self._pixels)
+            out[:, part] = self._inner(row_lines[:, :, part], column_lines[:, :, part])
+        return out
+
+    @torch.inference_mode()
+    def colour(self, add_map: AddMap, pixels: int) -> Tensor:
+        """The per-pixel network on maps from anywhere: eq. 4-6, colour and refinement.
+
+        Args:
+            add_map: called once a level, in order, to add that level's composed map.
+            pixels: P; on a CPU best a thousand or so, all features of P pixels exist at once.
+        Returns:
+            (C, P) colours.
+        """
+        buffers = self._buffers()
+        fused = buffers.other(self.line_channels, pixels).zero_()
+        for level in range(self.num_levels):
+            if level and self._layerwise:
+                fused = buffers.through(self._decoders[level - 1], fused)
+            add_map(level, fused)
+        if self._decoders:
+            fused = buffers.through(self._decoders[-1], fused)
+        rgb = self._to_rgb(fused).to(self.colour_dtype)
+        for block in self._refinement:
+            fused = buffers.through(block.layers, fused)
+            assert block.emit is not None
+            rgb += block.emit(fused)
+        return rgb
+
+    def _line_layers(self) -> list[_Folded]:
+        return [layer for block in self._blocks for layer in block.all]
+
+    def _pixel_layers(self) -> list[_Folded]:
+        decoders = [layer for decoder in self._decoders for layer in decoder]
+        refinement = [layer for block in self._refinement for layer in block.all]
+        return [*decoders, self._to_rgb, *refinement]
+
+    def _outer(self, rows: Tensor, columns: Tensor) -> Tensor:
+        """Colours (C, H * W) of rows (L, N, H, D) and columns (L, N, W, D)."""
+        height, width = rows.shape[2], columns.shape[2]
+
+        def add_map(level: int, fused: Tensor) -> None:
+            fused.view(-1, height, width).baddbmm_(rows[level], columns[level].mT)  # eq. 3
+
+        return self.colour(add_map, height * width)
+
+    def _inner(self, rows: Tensor, columns: Tensor) -> Tensor:
+        """Colours (C, P) of rows and columns (L, N, P, D) that come in pairs."""
+
+        def add_map(level: int, fused: Tensor) -> None:
+            fused += (rows[level] * columns[level]).sum(2)
+
+        return self.colour(add_map, rows.shape[2])
+
+    def _fill_lines(self, coords: Tensor, axis: Axis, out: Tensor) -> None:
+        """Lines of few coordinates (S,) into `out` (L, N, S, D)."""
+        buffers = self._buffers()
+        x = self._waves(coords, axis, buffers)
+        total: Tensor | None = None
+        level = self.num_levels - sum(block.emit is not None for block in self._blocks)
+        for block in self._blocks:
+            x = buffers.through(block.layers, x)
+            if block.emit is not None:
+                emitted = block.emit(x)
+                total = emitted if total is None else total.add_(emitted)
+                if level >= 0:
+                    out[level] = total.view(out.shape[1:])
+                level += 1
+
+    def _waves(self, coords: Tensor, axis: Axis, buffers: _Buffers) -> Tensor:
+        """Styled Fourier features (C4, S * D), their phases taken in float64."""
+        thickness, half = self.thickness, len(self._frequencies)
+        turns = coords.to(self._frequencies)[:, None] * self._frequencies[:, None]
+        turns = turns.sub_(turns.round()).mul_(2 * math.pi)
+        phase = turns.to(self.colour_dtype).to(self.device).flatten(1)
+        waves = buffers.other(2 * half, phase.shape[1])
+        if phase.dtype == waves.dtype:
+            torch.sin(phase, out=waves[:half])
+            torch.cos(phase, out=waves[half:])
+        else:  # half precision is enough for waves, not for their phases
+            waves[:half], waves[half:] = phase.sin(), phase.cos()
+        own = slice(None, thickness) if axis == "rows" else slice(thickness, None)
+        waves.unflatten(1, (-1, thickness)).mul_(self._input_style[:, None, own])
+        return waves
+
+    def _buffers(self) -> _Buffers:
+        """The calling thread's own."""
+        if not hasattr(self._thread, "buffers"):
+            self._thread.buffers = _Buffers(self._to_rgb.weight)
+        buffers: _Buffers = self._thread.buffers
+        return buffers
+
+    def _empty_colours(self, *size: int) -> Tensor:
+        shape = self.img_channels, *size
+        return torch.empty(shape, dtype=self.colour_dtype, device=self.device)
+
+
+class _Folded(NamedTuple):
+    """One layer: y = clip(activation(weight x + bias)), gains included.
+
+    Attributes:
+        weight, bias: (O, I) and (O, 1).
+        active: whether leaky ReLU follows.
+        clamp: output is clipped to [-clamp, clamp]; 0 does not clip.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    active: bool
+    clamp: float
+
+    def __call__(self, x: Tensor, out: Tensor | None = None) -> Tensor:
+        """(I, P) to (O, P), in `out` if given."""
+        y = torch.addmm(self.bias, self.weight, x, out=out)
+        if self.active:
+            F.leaky_relu_(y, SLOPE)
+        return y.clamp_(-self.clamp, self.clamp) if self.clamp else y
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> _Folded:
+        return self._replace(weight=self.weight.to(device, dtype), bias=self.bias.to(device, dtype))
+
+
+@dataclass(frozen=True)
+class _FoldedBlock:
+    """Layers one after the other, and what the features emit at the end: lines, or colour."""
+
+    layers: list[_Folded]
+    emit: _Folded | None
+
+    @property
+    def all(self) -> list[_Folded]:
+        return self.layers if self.emit is None else [*self.layers, self.emit]
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> _FoldedBlock:
+        emit = None if self.emit is None else self.emit.to(device, dtype)
+        return _FoldedBlock([layer.to(device, dtype) for layer in self.layers], emit)
+
+
+class _Buffers:
+    """Two stretches of memory that features move between, layer by layer."""
+
+    def __init__(self, like: Tensor) -> None:
+        self._memory = [like.new_empty(0), like.new_empty(0)]
+
+    def other(self, channels: int, positions: int) -> Tensor:
+        """(channels, positions) of the stretch that was not handed out last; contents undefined."""
+        self._memory.reverse()
+        size = channels * positions
+        if self._memory[0].numel() < size:
+            self._memory[0] = self._memory[0].new_empty(size)
+        return self._memory[0][:size].view(channels, positions)
+
+    def through(self, layers: list[_Folded], x: Tensor) -> Tensor:
+        """Features after the layers, from one stretch to the other and back."""
+        for layer in layers:
+            x = layer(x, self.other(len(layer.weight), x.shape[1]))
+        return x
+
+
+def _weights(layers: Iterable[_Folded]) -> int:
+    return sum(layer.weight.numel() for layer in layers)
+
+
+def _folded_linear(layer: EqualizedLinear) -> _Folded:
+    return _Folded(
+        layer.weight * layer.weight_gain,
+        layer.bias[:, None] * layer.bias_gain,
+        active=layer.activation,
+        clamp=0.0,
+    )
+
+
+def _folded_modulated(layer: ModulatedLinear, w: Tensor, *, scale: float = 1.0) -> _Folded:
+    """A modulated layer for one style vector, its output multiplied by `scale`."""
+    weight = layer.weight * (_affine(layer.affine, w) * layer.style_gain)
+    gain = scale
+    if layer.demodulate:
+        weight *= (weight.square().sum(1, keepdim=True) + EPSILON).rsqrt_()
+        gain *= GAIN
+    return _Folded(
+        weight.mul_(gain),
+        layer.bias[:, None] * gain,
+        active=layer.demodulate,
+        clamp=layer.clamp * scale,
+    )
+
+
+def _folded_block(block: LineBlock, index: int, styles: Tensor) -> _FoldedBlock:
+    """Block j takes styles 2j - 1 to 2j + 1; style 0 is the input's, so block 0 begins with 1."""
+    first = max(2 * index - 1, 1)
+    layers = [
+        _folded_modulated(layer, styles[first + k])
+        for k, layer in enumerate(cast("Iterable[ModulatedLinear]", block.layers))
+    ]
+    if block.emit is None:
+        return _FoldedBlock(layers, None)
+    emit = _folded_modulated(block.emit, styles[2 * index + 1], scale=LINE_SCALE)
+    return _FoldedBlock(layers, emit)
+
+
+def _input_style(source: FourierInput, w: Tensor) -> Tensor:
+    """What each Fourier feature is multiplied by: (C4, 2D), rows' columns first."""
+    style = _affine(source.affine, w).view_as(source.weight)
+    return style * source.weight / math.sqrt(source.channels)
+
+
+def _affine(layer: EqualizedLinear, w: Tensor) -> Tensor:
+    """`layer(w)` for one vector, without a scaled copy of its weight (34 MB at the input)."""
+    return torch.mv(layer.weight, w) * layer.weight_gain + layer.bias * layer.bias_gain

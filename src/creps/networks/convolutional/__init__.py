@@ -1,1 +1,0 @@
-"""Families whose pixels depend on their neighbours: the baselines and the any-resolution GAN."""

@@ -1,0 +1,338 @@
+"""How dense a line table must be, tried out on the very latent that it is for.
+
+Leaky ReLUs put kinks everywhere, so the error of the picture falls like spacing to the power 1.5,
+whatever the order of interpolation: with the 512 preset and random weights to 2.5, 0.9, 0.26 of 255
+at 512, 1,024, 2,048 nodes a plane unit with cubic and 2.0, 0.8, 0.24 with 8-point interpolation.
+The density is therefore tried out, not derived: at random probe coordinates the finished picture
+from looked-up lines is compared with that from exact lines, until the largest difference is within
+the tolerance. A trial needs the few nodes around the probes only.
+
+The probes lie on the unit square and around it, the same for every picture: the density belongs to
+the latent, whatever part of the plane is seen, and all its pictures can share their tables.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from creps.errors import GridError, UsageError
+from creps.networks.base import Axis, Prepared, coordinate_device
+from creps.rendering._lines import prepared_lines
+from creps.rendering._workers import map_in_order, worker_count
+
+# Line tables: the lines of one axis on a lattice, to be looked up in between.
+#
+# A warped pixel has a row and a column coordinate of its own, and a line costs hundreds of times
+# what a pixel costs. But lines are continuous functions of one coordinate. So they are evaluated
+# once on a lattice of nodes, and looked up by cubic interpolation: four neighbouring nodes a
+# point.
+#
+# *One lattice for the plane.* Node k of a lattice with density n lies at k / n, and nodes are
+# evaluated in whole blocks. So what a table says of a point does not depend on which part of the
+# plane it covers, to the last bit, and a table can grow.
+#
+# *How to look up.* `embedding_bag` sums four weighted rows of 256 numbers about as fast as the
+# cache delivers them. Lookup, product and sum over the thickness then cost a third of the per-
+# pixel network, need no coherence between neighbouring points, and exist for one level of a
+# thousand points at a time. Composing a lattice of maps around each tile and resampling those
+# maps was measured too: a quarter for a rotation, but much more for warps that spread a tile's
+# points.
+#
+# Shapes: L levels, N channels of a line, D thickness, P points.
+
+
+BLOCK, ACCELERATOR_BLOCK = 64, 512
+"""Nodes that are evaluated together: on a CPU no slower than more at once."""
+BEFORE, AFTER = 1, 2
+"""Nodes before and after a cell that the cubic in it needs, beside the one it begins with."""
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """Nodes k / density, in blocks; cell k lies between the nodes k and k + 1.
+
+    Attributes:
+        density: nodes a plane unit, >= 1.
+        block: nodes of a block; block b has the nodes b * block and on.
+    """
+
+    density: int
+    block: int = BLOCK
+
+    def cells(self, coords: Tensor) -> Tensor:
+        """The cells (int64) that coordinates lie in."""
+        return (coords * self.density).floor().long()
+
+    def nodes(self, block: int) -> Tensor:
+        """(block,) plane coordinates (float64) of the nodes of a block."""
+        first = block * self.block
+        return torch.arange(first, first + self.block, dtype=torch.float64) / self.density
+
+    def taps(self, coords: Tensor) -> tuple[Tensor, Tensor]:
+        """Nodes and weights (both (P, 4)) of the cubic through the slopes of its neighbours.
+
+        Cubic convolution with a = -1/2 (Keys, 1981), alias Catmull-Rom.
+        """
+        place = coords * self.density
+        cell = place.floor()
+        weights = cubic_weights(place - cell)
+        around = torch.arange(-BEFORE, AFTER + 1, device=coords.device)
+        return cell.long()[:, None] + around, weights
+
+
+def cubic_weights(t: Tensor) -> Tensor:
+    """(P, 4) weights of four even samples at -1, 0, 1, 2 for places t (P,) from 0 to 1.
+
+    Example:
+        >>> cubic_weights(torch.tensor([0.5])).tolist()
+        [[-0.0625, 0.5625, 0.5625, -0.0625]]
+    """
+    weights = [
+        t * (t * (2 - t) - 1),
+        t * t * (3 * t - 5) + 2,
+        t * (t * (4 - 3 * t) + 1),
+        t * t * (t - 1),
+    ]
+    return torch.stack(weights, dim=1) / 2
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Consecutive blocks of a lattice.
+
+    Attributes:
+        first, last: the blocks, both included.
+    """
+
+    first: int
+    last: int
+
+    @classmethod
+    def around(cls, lattice: Lattice, low: float, high: float) -> Stretch:
+        """The blocks that serve all coordinates from low to high."""
+        cells = lattice.cells(torch.tensor([low, high], dtype=torch.float64)).tolist()
+        return cls((cells[0] - BEFORE) // lattice.block, (cells[1] + AFTER) // lattice.block)
+
+    def __or__(self, other: Stretch) -> Stretch:
+        return Stretch(min(self.first, other.first), max(self.last, other.last))
+
+    def __contains__(self, other: Stretch) -> bool:
+        return self.first <= other.first and other.last <= self.last
+
+    def __len__(self) -> int:
+        return self.last - self.first + 1
+
+    def serves(self, lattice: Lattice, coords: Tensor) -> Tensor:
+        """Which coordinates have all their nodes in these blocks; False for NaN."""
+        cells = (coords * lattice.density).floor()
+        first, stop = self.first * lattice.block, (self.last + 1) * lattice.block
+        return (cells >= first + BEFORE) & (cells < stop - AFTER)
+
+
+class LineTable:
+    """The lines of one axis at the nodes of a stretch of a lattice; it never changes.
+
+    Args:
+        prepared: a network for one latent (`Generator.prepare`).
+        axis: "rows" or "columns".
+        lattice: of the nodes.
+        stretch: which blocks of it.
+        known: a table of the same network, axis and lattice: blocks that it has are copied.
+
+    On a CPU, as many blocks are evaluated at once as torch has threads.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        axis: Axis,
+        lattice: Lattice,
+        *,
+        stretch: Stretch,
+        known: LineTable | None = None,
+    ) -> None:
+        self.axis, self.lattice, self.stretch = axis, lattice, stretch
+        self._thickness = prepared.thickness
+        width = prepared.thickness * prepared.line_channels
+        shape = prepared.num_levels, len(stretch) * lattice.block, width
+        self._lines = torch.empty(shape, dtype=prepared.dtype, device=prepared.device)
+        missing = []
+        for block in range(stretch.first, stretch.last + 1):
+            if known is not None and Stretch(block, block) in known.stretch:
+                self._part(block).copy_(known._part(block))
+            else:
+                missing.append(block)
+
+        @torch.inference_mode()
+        def evaluate(block: int) -> None:
+            lines = prepared.lines(lattice.nodes(block), axis)  # (L, N, block, D)
+            # Channels last, so that a sum over the thickness runs along them.
+            self._part(block).copy_(lines.permute(0, 2, 3, 1).flatten(2))
+
+        for _ in map_in_order(evaluate, missing, workers=worker_count(prepared.device)):
+            pass
+
+    @property
+    def nodes(self) -> int:
+        """How many lines it holds."""
+        return self._lines.shape[1]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the lines."""
+        return self._lines.nbytes
+
+    def taps(self, coords: Tensor) -> tuple[Tensor, Tensor]:
+        """Which rows a coordinate (P,) is interpolated from, (P, 4), and their weights (P, 4).
+
+        Raises:
+            GridError: for coordinates outside the table, or not finite.
+        """
+        if not bool(self.stretch.serves(self.lattice, coords).all()):
+            low, high = coords.min(), coords.max()
+            raise GridError(
+                f"coordinates from {low:g} to {high:g}: this table serves blocks "
+                f"{self.stretch.first} to {self.stretch.last} of {self.lattice}"
+            )
+        nodes, weights = self.lattice.taps(coords)
+        index = nodes - self.stretch.first * self.lattice.block
+        return index.to(self._lines.device), weights.to(self._lines.dtype).to(self._lines.device)
+
+    def level(self, level: int, index: Tensor, weights: Tensor) -> Tensor:
+        """Interpolated lines (P, D * N) of one level, at `taps`."""
+        return weighted_rows(self._lines[level], index, weights)
+
+    @torch.inference_mode()
+    def lookup(self, coords: Tensor) -> Tensor:
+        """Interpolated lines (L, N, P, D) at coordinates (P,), shaped as exact ones."""
+        index, weights = self.taps(coords.to(coordinate_device(self._lines.device)))
+        levels = [weighted_rows(level, index, weights) for level in self._lines]
+        return torch.stack(levels).unflatten(2, (self._thickness, -1)).permute(0, 3, 1, 2)
+
+    def _part(self, block: int) -> Tensor:
+        first = (block - self.stretch.first) * self.lattice.block
+        return self._lines[:, first : first + self.lattice.block]
+
+
+def weighted_rows(rows: Tensor, index: Tensor, weights: Tensor) -> Tensor:
+    """Rows (S, M), which of them (P, 4) and weights (P, 4) to their sums (P, M)."""
+    return F.embedding_bag(index, rows, per_sample_weights=weights, mode="sum")
+
+
+TOLERANCE = 0.5 / 255
+"""Largest error at the probes, as a share of the range of colours (they span 2: [-1, 1]): half a
+grey level of an 8-bit picture. A whole picture has more pixels than there are probes, and a few
+larger errors: this keeps them below one grey level."""
+COARSEST, FINEST_START = 1024, 4096
+"""Nodes a plane unit in the first trial: the second number where lines are cheap. Trained models
+have rare errors far above the usual ones, which probes can miss; there, more nodes cost little."""
+START_FLOPS = 24e9
+"""Arithmetic for a plane unit of both tables up to which lines are cheap."""
+DENSEST = 8192
+"""Nodes a plane unit at most: 56 MiB with the 512 preset."""
+STEP = 64
+"""Densities are multiples of this."""
+
+PROBED = (-0.25, 1.25)
+"""Where the probes lie, on both axes, in plane units."""
+PROBE_FLOPS = 16e9
+"""Arithmetic for the exact lines of the probes: 2 % of a megapixel of the 512 preset."""
+FEWEST_PROBES, MOST_PROBES = 24, 256
+"""Probe coordinates of an axis; every row probe meets every column probe."""
+PROBES_A_PLACE = 3
+"""Neighbouring probes share nodes, so that a trial evaluates about two nodes a probe."""
+SEED = 0
+"""Of the probes."""
+ERROR_ORDER = 1.5
+"""The error falls with the spacing to about this power."""
+
+_AXES: tuple[Axis, Axis] = ("rows", "columns")
+
+
+class Density(NamedTuple):
+    """How dense tables are, and how good that is.
+
+    Attributes:
+        nodes: a plane unit.
+        error: largest difference to exact lines at the probes, as a share of the range of colours
+            (1 / 255 is a grey level of an 8-bit picture).
+    """
+
+    nodes: int
+    error: float
+
+
+def first_density(prepared: Prepared) -> int:
+    """Nodes a plane unit of the first trial; no table is less dense."""
+    affordable = START_FLOPS / (2 * prepared.line_flops)
+    return STEP * round(min(max(affordable, COARSEST), FINEST_START) / STEP)
+
+
+@torch.inference_mode()
+def find_density(
+    prepared: Prepared, *, tolerance: float = TOLERANCE, densest: int = DENSEST
+) -> Density:
+    """The density that a latent's pictures need; the same in every call.
+
+    In half precision, where rounding is coarser than any table, it is the first that is tried.
+
+    Args:
+        prepared: a network for one latent.
+        tolerance: largest error at the probes, as a share of the range of colours.
+        densest: nodes a plane unit at most; reached before the tolerance, the error tells.
+    Raises:
+        UsageError: for a tolerance that is not positive.
+    """
+    if not tolerance > 0:
+        raise UsageError(f"tolerance {tolerance}: expected a positive share of the colours' range")
+    probes = _Probes(prepared)
+    nodes = min(first_density(prepared), densest)
+    halved = prepared.dtype.itemsize < torch.float32.itemsize
+    while (error := probes.error(nodes)) > tolerance and nodes < densest and not halved:
+        wanted = nodes * (error / tolerance) ** (1 / ERROR_ORDER)
+        nodes = min(max(STEP * math.ceil(wanted / STEP), nodes + STEP), densest)
+    return Density(nodes, error)
+
+
+class _Probes:
+    """A picture of probe rows and columns, from exact lines and from looked-up ones."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self._prepared = prepared
+        affordable = int(PROBE_FLOPS / (2 * prepared.line_flops))
+        places = min(max(affordable, FEWEST_PROBES), MOST_PROBES) // PROBES_A_PLACE
+        draws = torch.Generator().manual_seed(SEED)
+        device = coordinate_device(prepared.device)
+        self._coords = {axis: _clustered(places, draws).to(device) for axis in _AXES}
+        rows, columns = (prepared_lines(prepared, self._coords[axis], axis) for axis in _AXES)
+        self._truth = prepared.compose(rows, columns)
+
+    def error(self, density: int) -> float:
+        """Largest difference to exact lines, as a share of the range of colours."""
+        rows, columns = (self._looked_up(axis, Lattice(density)) for axis in _AXES)
+        return float((self._prepared.compose(rows, columns) - self._truth).abs().max()) / 2
+
+    def _looked_up(self, axis: Axis, lattice: Lattice) -> Tensor:
+        """Lines (L, N, P, D) at the probes, from the nodes around them."""
+        nodes, weights = lattice.taps(self._coords[axis])
+        needed, index = nodes.unique(return_inverse=True)
+        lines = prepared_lines(self._prepared, needed.double() / lattice.density, axis)
+        rows = lines.permute(0, 2, 3, 1).flatten(2)  # (L, nodes, D * N)
+        index, weights = index.to(rows.device), weights.to(rows.dtype).to(rows.device)
+        looked_up = torch.stack([weighted_rows(level, index, weights) for level in rows])
+        return looked_up.unflatten(2, (self._prepared.thickness, -1)).permute(0, 3, 1, 2)
+
+
+def _clustered(places: int, draws: torch.Generator) -> Tensor:
+    """Coordinates within `PROBED`, a few close ones at each of some random places."""
+    low, high = PROBED
+    reach = PROBES_A_PLACE / COARSEST
+    first = torch.rand(places, 1, generator=draws, dtype=torch.float64)
+    offset = torch.rand(places, PROBES_A_PLACE, generator=draws, dtype=torch.float64)
+    return (low + first * (high - low - reach) + offset * reach).flatten()

@@ -1,1 +1,0 @@
-"""Films: what each frame shows, and files of frames."""

@@ -1,0 +1,1 @@
+"""Pictures to files: small at once, large in chunks, resumable."""

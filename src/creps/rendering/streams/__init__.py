@@ -1,1 +1,0 @@
-"""Pictures of any size, written chunk by chunk: resumable, shared among machines."""

@@ -1,1 +1,0 @@
-"""Styles in words, mixed, walked through, and blended over a picture."""

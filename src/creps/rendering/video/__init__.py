@@ -1,0 +1,1 @@
+"""What each frame shows, and films as files."""

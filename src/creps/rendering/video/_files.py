@@ -1,0 +1,446 @@
+"""Films to files: MP4 (H.264), WebM (VP9), GIF, or a folder of PNG frames.
+
+Frames are first rendered into a folder beside the film, `clip.mp4.frames`, which is kept until the
+film is whole: a render that was stopped goes on from there. Encoding takes little of the time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+from PIL import Image, PngImagePlugin
+
+from creps._files import replacing, write_atomically
+from creps.errors import CrepsError, GridError, MissingExtraError, UsageError
+from creps.rendering._renderer import Picture, Progress
+from creps.rendering.output._images import save_picture
+from creps.rendering.video._motion import MOST_FRAMES
+
+# A folder of frames that fills up: what is there is kept, what is missing is rendered.
+#
+# Each frame is a PNG that appears whole or not at all, and `settings.json` says what the frames
+# show. So a render that was stopped goes on where it was, and frames of different films never
+# mix.
+
+
+SETTINGS_NAME = "settings.json"
+FRAMES = f"frame-{'[0-9]' * 6}.png"
+LEFTOVERS = ".*.part"
+"""What a run leaves behind that was killed while it wrote."""
+
+
+@dataclass(frozen=True)
+class FrameFolder:
+    """Frames `frame-000000.png` onwards in a folder.
+
+    Args:
+        path: the folder; need not exist yet.
+        count: frames of the whole film.
+        size: (height, width) of each.
+        settings: JSON values that say what the frames show.
+    """
+
+    path: Path
+    count: int
+    size: tuple[int, int]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def frame(self, index: int) -> Path:
+        """Where a frame is, or will be."""
+        return self.path / f"frame-{index:06d}.png"
+
+    def missing(self) -> list[int]:
+        """Frames that are still to be rendered: not there, damaged, or of another size."""
+        height, width = self.size
+        return [
+            index
+            for index in range(self.count)
+            if not _is_sound(self.frame(index), (width, height))
+        ]
+
+    def read(self, index: int) -> Image.Image:
+        """A frame as RGB, of any size: these are our own files, no bombs to decompress."""
+        with PngImagePlugin.PngImageFile(self.frame(index)) as image:
+            return image.convert("RGB")
+
+    def open(self, *, start_over: bool = False) -> None:
+        """Make the folder, or go on with the one that is there.
+
+        Args:
+            start_over: throw away frames that show something else.
+        Raises:
+            UsageError: if the folder holds frames of another film, or other things; names the
+                settings that differ.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise UsageError(f"{self.path} is a file: expected a folder for frames")
+        self.path.mkdir(parents=True, exist_ok=True)
+        for leftover in self.path.glob(LEFTOVERS):
+            leftover.unlink(missing_ok=True)
+        if self._stored() == self._document():
+            return
+        if any(not path.name.startswith(".") for path in self.path.iterdir()):
+            if not start_over:
+                raise UsageError(self._difference())
+            self.discard()
+            self.path.mkdir(exist_ok=True)
+        document = json.dumps(self._document(), indent=2) + "\n"
+        write_atomically(self.path / SETTINGS_NAME, document.encode())
+
+    def fill(self, frame: Callable[[int], Picture], *, progress: Progress | None = None) -> int:
+        """Render what is missing, in order.
+
+        Args:
+            frame: the picture of a frame, (H, W, C) uint8 of this folder's size.
+            progress: called at once and after each frame, with the frames there and those in all.
+        Returns:
+            how many frames were rendered.
+        Raises:
+            CrepsError: if a frame has another size.
+        """
+        missing = self.missing()
+        for done, index in enumerate(missing):
+            if progress is not None:
+                progress(self.count - len(missing) + done, self.count)
+            picture = frame(index)
+            if picture.shape[:2] != self.size:
+                height, width = self.size
+                raise CrepsError(
+                    f"frame {index} is {picture.shape[0]}x{picture.shape[1]}: "
+                    f"expected {height}x{width}, one size for the whole film"
+                )
+            save_picture(self.frame(index), picture, settings={**self.settings, "frame": index})
+        if progress is not None:
+            progress(self.count, self.count)
+        return len(missing)
+
+    def discard(self) -> None:
+        """Remove the frames and the settings; the folder too, if nothing else is in it."""
+        for pattern in (FRAMES, LEFTOVERS, SETTINGS_NAME):
+            for path in self.path.glob(pattern):
+                path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # somebody keeps something there
+            self.path.rmdir()
+
+    def _document(self) -> dict[str, Any]:
+        """What `settings.json` holds."""
+        document = {**self.settings, "frames": self.count, "size": list(self.size)}
+        plain: dict[str, Any] = json.loads(json.dumps(document))
+        return plain
+
+    def _stored(self) -> dict[str, Any] | None:
+        try:
+            stored = json.loads((self.path / SETTINGS_NAME).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return stored if isinstance(stored, dict) else None
+
+    def _difference(self) -> str:
+        """One line: what the folder holds, and what was asked for."""
+        stored, wanted = self._stored(), self._document()
+        if stored is None:
+            return (
+                f"{self.path} holds other things than frames: give another name, or overwrite "
+                "(which removes nothing but frames)"
+            )
+        names = sorted(
+            name
+            for name in stored.keys() | wanted.keys()
+            if _told(stored, name) != _told(wanted, name)
+        )
+        differences = "; ".join(
+            f"{name} is {_told(stored, name)}, asked for {_told(wanted, name)}" for name in names
+        )
+        return (
+            f"{self.path} holds frames of another film: {differences}: "
+            "ask for the same to go on, or overwrite to start over"
+        )
+
+
+def _told(settings: Mapping[str, Any], name: str) -> str:
+    return json.dumps(settings[name]) if name in settings else "not given"
+
+
+def _is_sound(path: Path, size: tuple[int, int]) -> bool:
+    """Whether a file is a whole PNG of that (width, height); checks sums, decodes nothing."""
+    try:
+        with path.open("rb") as file:
+            image: Image.Image = PngImagePlugin.PngImageFile(file)
+            image.verify()
+            return image.size == size
+    except (OSError, SyntaxError, ValueError):
+        return False
+
+
+Kind = Literal["mp4", "webm", "gif", "frames"]
+
+KINDS: dict[str, Kind] = {".mp4": "mp4", ".webm": "webm", ".gif": "gif", "": "frames"}
+"""Kinds of films by file suffix; a name without one is a folder that keeps the frames."""
+
+LONGEST_SIDE: dict[Kind, int] = {"mp4": 8192, "webm": 8192, "gif": 65_535}
+"""Pixels of a side; the limits of H.264 and VP9 are higher, those of players are not."""
+
+FASTEST: dict[Kind, int] = {"mp4": 240, "webm": 240, "gif": 50}
+"""Frames a second. GIF counts hundredths of a second; viewers slow down what asks for just one."""
+
+BT709 = 1
+"""The code of BT.709, the colours of HD video, for matrix, primaries and transfer (ITU-T H.273)."""
+
+
+@dataclass(frozen=True)
+class Codec:
+    """How a kind of video is encoded.
+
+    Attributes:
+        encoder: FFmpeg's name of it.
+        crf: constant quality where none is asked for; at these, artefacts are hard to see.
+        worst: the highest crf; 0 is the best.
+        options: of the encoder.
+        container: options of the file format.
+    """
+
+    encoder: str
+    crf: int
+    worst: int
+    options: Mapping[str, str]
+    container: Mapping[str, str]
+
+
+CODECS: dict[Kind, Codec] = {
+    # The index is moved to the front, so that a browser plays what it has of the file.
+    "mp4": Codec("libx264", 18, 51, {"preset": "medium"}, {"movflags": "faststart"}),
+    "webm": Codec("libvpx-vp9", 24, 63, {"deadline": "good", "cpu-used": "3", "row-mt": "1"}, {}),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Film:
+    """What film to write; checked before anything is rendered.
+
+    Args:
+        path: .mp4, .webm, .gif, or a name without suffix: a folder of frames.
+        count: frames, 1 to `MOST_FRAMES`.
+        fps: frames a second; a folder of frames has none.
+        crf: quality of MP4 (0 to 51, by default 18) and WebM (0 to 63, by default 24); the lower
+            the better.
+        overwrite: replace a film that is there, and frames of another one.
+    Raises:
+        UsageError: for an unknown suffix, or numbers that the kind does not take.
+        MissingExtraError: if the encoder is not installed.
+    """
+
+    path: Path
+    count: int
+    fps: float = 30
+    crf: int | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.path.suffix.lower() not in KINDS:
+            known = ", ".join(suffix for suffix in KINDS if suffix)
+            raise UsageError(
+                f"{self.path.name}: unknown kind of film, expected {known}, "
+                "or a name without suffix for a folder of frames"
+            )
+        if not 1 <= self.count <= MOST_FRAMES:
+            raise UsageError(f"{self.count:,} frames: expected 1 to {MOST_FRAMES:,}")
+        fastest = FASTEST.get(self.kind, math.inf)
+        if not (math.isfinite(self.fps) and 0.01 <= self.fps <= fastest):
+            raise UsageError(f"{self.fps:g} frames a second: {self.kind} takes 0.01 to {fastest:g}")
+        codec = CODECS.get(self.kind)
+        if self.crf is not None and (codec is None or not 0 <= self.crf <= codec.worst):
+            takes = f"0 to {codec.worst}" if codec else "none, it is for mp4 and webm"
+            raise UsageError(f"crf {self.crf}: {self.kind} takes {takes}")
+        if codec is not None:
+            _import_av()
+
+    @property
+    def kind(self) -> Kind:
+        """What kind of file it is."""
+        return KINDS[self.path.suffix.lower()]
+
+    @property
+    def frames_path(self) -> Path:
+        """The folder of its frames: beside the film until that is whole, or the film itself."""
+        if self.kind == "frames":
+            return self.path
+        return self.path.with_name(f"{self.path.name}.frames")
+
+    def refuse_size(self, height: int, width: int) -> None:
+        """Raise if this kind of film cannot hold frames of that size.
+
+        Raises:
+            GridError: says which sizes it can.
+        """
+        if min(height, width) < 1:
+            raise GridError(f"size {height}x{width}: both sides must be at least 1 pixel")
+        longest = LONGEST_SIDE.get(self.kind)
+        if longest is not None and max(height, width) > longest:
+            raise GridError(
+                f"size {height}x{width}: {self.kind} holds at most {longest} pixels a side, "
+                "write a folder of frames instead"
+            )
+        if self.kind == "mp4" and (height % 2 or width % 2):
+            raise GridError(
+                f"size {height}x{width}: H.264 needs even sides such as "
+                f"{height + height % 2}x{width + width % 2}; webm, gif and frames take any"
+            )
+
+    def refuse_existing(self) -> None:
+        """Raise if a file is in the way.
+
+        Raises:
+            UsageError: names it.
+        """
+        if self.kind == "frames" or not self.path.exists():
+            return
+        if self.path.is_dir():
+            raise UsageError(f"{self.path} is a folder: expected the name of a file")
+        if not self.overwrite:
+            raise UsageError(f"{self.path} exists: give another name, or overwrite it")
+
+
+def write_video(
+    film: Film,
+    frame: Callable[[int], Picture],
+    *,
+    size: tuple[int, int],
+    settings: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> int:
+    """Render the frames of a film and write it; a film that was stopped goes on.
+
+    Frames that are there are not rendered again, if `settings` are those they were rendered with.
+    So whatever changes the pixels belongs in there; fps and crf do not. Neither a stop nor a
+    failure loses frames, and the film appears whole or not at all.
+
+    Args:
+        film: where to, and how.
+        frame: the picture of a frame, (H, W, 3) or (H, W, 1) uint8; depends on its index alone.
+        size: (height, width) of every frame.
+        settings: JSON values that say what the frames show; stored in the film and in each frame.
+        progress: called at once and after each frame, with the frames there and those in all.
+    Returns:
+        how many frames were rendered; 0 if all were there.
+    Raises:
+        UsageError: if a file is in the way, or there are frames of another film.
+        GridError: if the film cannot hold frames of this size.
+        CrepsError: if encoding fails; the frames are kept.
+        OSError: if a file cannot be written, with its name; the frames are kept.
+    """
+    film.refuse_size(*size)
+    film.refuse_existing()
+    folder = FrameFolder(film.frames_path, film.count, size, settings or {})
+    whole = film.kind == "frames" and film.overwrite and not folder.missing()
+    if whole:  # a finished film is what overwriting replaces; an unfinished one goes on
+        folder.discard()
+    folder.open(start_over=film.overwrite)
+    rendered = folder.fill(frame, progress=progress)
+    if film.kind != "frames":
+        _encode(film, folder)
+        folder.discard()
+    return rendered
+
+
+def _encode(film: Film, folder: FrameFolder) -> None:
+    """Frames to the film's file."""
+    with replacing(film.path) as temporary:
+        if film.kind == "gif":
+            _encode_gif(film, folder, temporary)
+        else:
+            _encode_video(film, folder, temporary)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())  # the frames are removed next
+
+
+def _encode_video(film: Film, folder: FrameFolder, temporary: Path) -> None:
+    """H.264 or VP9 at constant quality, with the colours of HD video."""
+    av = _import_av()
+    codec = CODECS[film.kind]
+    crf = codec.crf if film.crf is None else film.crf
+    height, width = folder.size
+    try:
+        with av.open(
+            str(temporary), "w", format=film.kind, container_options=dict(codec.container)
+        ) as container:
+            container.metadata.update(_metadata(folder.settings))
+            stream = container.add_stream(codec.encoder, rate=_rate(film.fps))
+            stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+            stream.bit_rate = 0  # leaves it all to crf
+            stream.options = {"crf": str(crf), **codec.options}
+            context = stream.codec_context
+            context.color_range = av.video.reformatter.ColorRange.MPEG
+            context.colorspace = context.color_primaries = context.color_trc = BT709
+            for image in map(folder.read, range(folder.count)):
+                frame = av.VideoFrame.from_image(image).reformat(
+                    format="yuv420p",
+                    dst_colorspace=av.video.reformatter.Colorspace.ITU709,
+                    dst_color_range=av.video.reformatter.ColorRange.MPEG,
+                )
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+    except av.FFmpegError as error:
+        raise CrepsError(
+            f"{film.path.name} could not be encoded ({error.strerror}): its frames are kept in "
+            f"{folder.path}, the same command goes on"
+        ) from None
+
+
+def _encode_gif(film: Film, folder: FrameFolder, temporary: Path) -> None:
+    """A GIF that runs round and round; every frame has the 256 colours that suit it, dithered."""
+
+    def with_palette(image: Image.Image) -> Image.Image:
+        own = image.quantize(256)
+        return image.quantize(palette=own, dither=Image.Dither.FLOYDSTEINBERG)
+
+    images = (with_palette(folder.read(index)) for index in range(folder.count))
+    next(images).save(
+        temporary,
+        "GIF",
+        save_all=True,
+        append_images=images,
+        duration=_durations(film.count, film.fps),
+        loop=0,
+        comment=json.dumps(dict(folder.settings)).encode(),
+    )
+
+
+def _durations(count: int, fps: float) -> list[int]:
+    """Milliseconds of each frame, in GIF's steps of ten, such that no error adds up."""
+    ends = [round(100 * frame / fps) for frame in range(count + 1)]
+    return [10 * (end - start) for start, end in pairwise(ends)]
+
+
+def _rate(fps: float) -> Fraction:
+    """Frames a second as a ratio: 29.97 is 30000/1001, as broadcasters have it."""
+    broadcast = Fraction(round(fps) * 1000, 1001)
+    if abs(fps - broadcast) < 0.005 and fps != round(fps):
+        return broadcast
+    return Fraction(fps).limit_denominator(10_000)
+
+
+def _metadata(settings: Mapping[str, Any]) -> dict[str, str]:
+    """What a film's file tells of how it was made."""
+    metadata = {"comment": json.dumps(dict(settings))}
+    if settings.get("credits"):
+        metadata["copyright"] = str(settings["credits"])
+    return metadata
+
+
+def _import_av() -> Any:
+    """PyAV, or an error that says how to get it."""
+    try:
+        import av
+        import av.video.reformatter
+    except ImportError:
+        raise MissingExtraError("video", "video") from None
+    return av

@@ -1,0 +1,169 @@
+"""The server as one ASGI application, and how it is run."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Mapping
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from creps.networks.base import Generator
+from creps.serving._iiif import TURN_COST
+from creps.serving._job_routes import JobRoutes
+from creps.serving._jobs import JobDesk
+from creps.serving._middleware import Guard
+from creps.serving._models import Gallery
+from creps.serving._pages import Pages
+from creps.serving._picture_routes import HIGHEST_LEVEL, LOWEST_LEVEL, PictureRoutes
+from creps.serving._responses import OPEN_TO_ALL, error_response, guarded
+from creps.serving._service import Studio
+from creps.serving._settings import JOB_FORMATS, VERSION, ServeSettings
+from creps.serving._telemetry import MEDIA_TYPE, Gauges
+from creps.serving._urls import Addresses
+
+KEEP_ALIVE = 20
+"""Seconds that an idle connection stays open."""
+LAST_ANSWERS = 5
+"""Seconds for answers under way, when the server is told to end."""
+
+
+def build_app(generators: Mapping[str, Generator], *, settings: ServeSettings) -> Starlette:
+    """The application: pictures, jobs, the page, health and metrics.
+
+    Its threads end with the application's lifespan.
+
+    Args:
+        generators: models by their names in addresses.
+        settings: of the server.
+    Raises:
+        ConfigError, UsageError: as `Gallery`.
+    """
+    gauges = Gauges()
+    gallery = Gallery(generators, settings=settings)
+    studio = Studio(gallery, settings=settings, gauges=gauges)
+    desk = None
+    routes = PictureRoutes(studio, Addresses(settings.url)).routes()
+    if settings.jobs is not None:
+        desk = JobDesk(settings.jobs, gallery=gallery, pool=studio.pool, limits=settings.limits)
+        gauges.watch("jobs_waiting", "jobs that wait", lambda: desk.waiting if desk else 0)
+        routes += JobRoutes(desk, limits=settings.limits).routes()
+    routes += [*_about(studio, gauges, jobs=desk is not None), *Pages().routes()]
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        if desk is not None:
+            desk.close()
+        studio.close()
+
+    guard = Middleware(Guard, token=settings.token, gauges=gauges, body=settings.limits.body)
+    app = Starlette(
+        routes=routes,
+        middleware=[guard],
+        lifespan=lifespan,
+        exception_handlers={HTTPException: _http_error},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def run_app(
+    app: Starlette, listener: socket.socket, *, settings: ServeSettings, verbose: bool = False
+) -> None:
+    """Answer until the process is told to end (SIGINT, SIGTERM)."""
+    # The server ends gracefully by itself; what it passes on then should end the process, quietly.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    uvicorn.Server(server_config(app, settings=settings, verbose=verbose)).run(sockets=[listener])
+
+
+def server_config(
+    app: Starlette, *, settings: ServeSettings, verbose: bool = False
+) -> uvicorn.Config:
+    """How the server runs: few words, few connections, an end that waits for answers."""
+    return uvicorn.Config(
+        app,
+        lifespan="on",
+        log_level="info" if verbose else "error",
+        access_log=verbose,
+        server_header=False,
+        limit_concurrency=settings.limits.connections,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=LAST_ANSWERS,
+    )
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens; made first, so that a port in use is one clear error.
+
+    Args:
+        host: a name or address; 127.0.0.1 is heard on this machine only.
+        port: 0: any that is free.
+    Raises:
+        OSError: if the address cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol is said: only then does asyncio send small packets at once.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise OSError(error.errno, error.strerror, f"{host}:{port}") from None
+    return listener
+
+
+def _about(studio: Studio, gauges: Gauges, *, jobs: bool) -> list[Route]:
+    """Routes that tell of the server itself."""
+    settings, limits = studio.settings, studio.settings.limits
+    document = {
+        "version": VERSION,
+        "models": [model.describe(size=settings.size) for model in studio.gallery.models.values()],
+        "limits": {
+            "pixels": limits.pixels,
+            "turned_pixels": limits.pixels // TURN_COST,
+            "side": limits.side,
+            "job_pixels": limits.job_pixels,
+            "job_formats": list(JOB_FORMATS),
+            "plane_levels": [LOWEST_LEVEL, HIGHEST_LEVEL],
+        },
+        "jobs": jobs,
+    }
+
+    async def models(request: Request) -> Response:
+        headers = {**OPEN_TO_ALL, "Cache-Control": "no-cache"}
+        return JSONResponse(document, headers=headers)
+
+    async def health(request: Request) -> Response:
+        state = {
+            "status": "ok",
+            "version": VERSION,
+            "waiting": studio.pool.waiting,
+            "busy": studio.pool.busy,
+            "workers": studio.pool.workers,
+        }
+        return JSONResponse(state, headers={"Cache-Control": "no-store"})
+
+    async def metrics(request: Request) -> Response:
+        return Response(gauges.text(), media_type=MEDIA_TYPE)
+
+    table = {"/api/models": models, "/health": health, "/metrics": metrics}
+    return [Route(path, guarded(route), methods=["GET"]) for path, route in table.items()]
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    """Unknown addresses and methods, in words."""
+    assert isinstance(error, HTTPException)
+    words = {404: f"nothing at {request.url.path[:80]}", 405: f"no {request.method[:10]} here"}
+    answer = error_response(words.get(error.status_code, str(error.detail)), error.status_code)
+    answer.headers.update(error.headers or {})
+    return answer

@@ -1,0 +1,187 @@
+"""Identifiers: which picture a URL names, `MODEL[@PIN]:RECIPE[;OPTION]...`.
+
+    portraits:7                      seed 7
+    portraits:7;t=0.7                the same, truncated
+    portraits:7..12@0.4              40 % of the way from seed 7 to seed 12
+    portraits:7+12:4-8;t=0.7         with the styles of layers 4 to 8 of seed 12
+    portraits@1a2b3c4d:7             of these very weights: what it names never changes
+
+RECIPE is one recipe of `rendering.styling.styles`. Options: `t` truncation, `k` leading styles that
+are truncated, `c` class, `w=Y0,X0,Y1,X1` the window of the plane that is the whole picture, `by` a
+filter that enlarges the model's native picture, for comparison.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import quote
+
+from creps.coordinates import WHOLE_PLANE, Window
+from creps.errors import UsageError
+from creps.rendering._styles import Recipe, parse_styles
+from creps.rendering._view import RenderRequest
+
+LONGEST = 400
+"""Characters of an identifier."""
+MOST_PARTS = 32
+"""Seeds and mixes of one recipe, together."""
+STRONGEST_TRUNCATION = 4.0
+NARROWEST = 1000
+"""A window is at most so many times as wide as high, or as high as wide."""
+
+FILTERS = ("nearest", "bicubic", "lanczos")
+"""What can enlarge a native picture."""
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""What a model may be called in an address."""
+
+_WHOLE = re.compile(rf"({NAME.pattern})(?:@([0-9a-f]{{8}}))?:([^;]*)((?:;[^;]*)*)")
+_NUMBER = re.compile(r"-?\d{1,9}(?:\.\d{1,18})?(?:e-?\d{1,2})?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureId:
+    """A picture of a model, as an address names it; `str` gives the canonical form.
+
+    Attributes:
+        model: its name.
+        recipe: whose styles.
+        pin: the first 8 hexadecimal digits of the weights' hash, if the address has them.
+        truncation, cutoff, label: of the styles.
+        window: of the plane, that is the whole picture.
+        by: a filter of FILTERS that enlarges the native picture; None: drawn at any size.
+    """
+
+    model: str
+    recipe: Recipe
+    pin: str | None = None
+    truncation: float = 1.0
+    cutoff: int | None = None
+    label: int | None = None
+    window: Window = WHOLE_PLANE
+    by: str | None = None
+
+    def __str__(self) -> str:
+        pin = "" if self.pin is None else f"@{self.pin}"
+        given = {
+            "t": None if self.truncation == 1 else _text(self.truncation),
+            "k": None if self.cutoff is None else str(self.cutoff),
+            "c": None if self.label is None else str(self.label),
+            "w": None if self.window == WHOLE_PLANE else ",".join(map(_text, self.window)),
+            "by": self.by,
+        }
+        options = "".join(f";{name}={value}" for name, value in given.items() if value is not None)
+        return f"{self.model}{pin}:{self.recipe}{options}"
+
+    @property
+    def in_url(self) -> str:
+        """The identifier as one segment of a path."""
+        return quote(str(self), safe=":@,+~=")
+
+    def pinned(self, pin: str) -> PictureId:
+        """The same picture of these very weights."""
+        return replace(self, pin=pin)
+
+
+def parse_identifier(text: str) -> PictureId:
+    """The picture that an identifier names.
+
+    Raises:
+        UsageError: for anything else; says which part is not understood.
+    Example:
+        >>> str(parse_identifier("portraits:07;by=lanczos;t=0.70"))
+        'portraits:7;t=0.7;by=lanczos'
+    """
+    match = _WHOLE.fullmatch(text) if len(text) <= LONGEST and text.isascii() else None
+    if match is None:
+        raise UsageError(
+            f"picture {text[:80]!r}: expected MODEL:RECIPE with options, such as portraits:7 or "
+            "portraits:7..12@0.4;t=0.7"
+        )
+    recipe = parse_styles(match[3])
+    walks = [recipe.base, *(walk for walk, _ in recipe.mixes)]
+    if sum(len(walk.seeds) for walk in walks) > MOST_PARTS:
+        raise UsageError(f"picture {text[:80]!r}: more than {MOST_PARTS} seeds")
+    picture = PictureId(
+        model=match[1], pin=match[2], recipe=recipe, **_options(match[4].split(";")[1:])
+    )
+    RenderRequest(window=picture.window)  # refuses what is empty or too far out
+    y0, x0, y1, x1 = picture.window
+    if not 1 / NARROWEST <= (x1 - x0) / (y1 - y0) <= NARROWEST:
+        raise UsageError(f"window {picture.window}: one side is over {NARROWEST} times the other")
+    return picture
+
+
+def _options(words: list[str]) -> dict[str, Any]:
+    """The fields that options stand for."""
+    found: dict[str, Any] = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        if name not in _OPTIONS:
+            raise UsageError(f"option {word[:40]!r}: expected {'=, '.join(_OPTIONS)}=")
+        field, read = _OPTIONS[name]
+        if field in found:
+            raise UsageError(f"option {name} is given twice")
+        found[field] = read(value)
+    return found
+
+
+def number(text: str) -> float:
+    """A plain finite number; a UsageError for anything else."""
+    value = float(text) if _NUMBER.fullmatch(text) else math.nan
+    if not math.isfinite(value):
+        raise UsageError(f"{text[:40]!r} is no number")
+    return value
+
+
+def whole_number(text: str) -> int:
+    """A number of up to nine digits; a UsageError for anything else."""
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise UsageError(f"{text[:40]!r} is no whole number")
+    return int(text)
+
+
+def parse_window(text: str) -> Window:
+    """(y0, x0, y1, x1) of `0,0,1,0.5`; whether it makes sense is not checked.
+
+    Raises:
+        UsageError: if these are not four numbers.
+    """
+    words = text.split(",")
+    if len(words) != 4:
+        raise UsageError(f"window {text[:80]!r}: expected four numbers Y0,X0,Y1,X1")
+    y0, x0, y1, x1 = map(number, words)
+    return y0, x0, y1, x1
+
+
+def _truncation(text: str) -> float:
+    value = number(text)
+    if abs(value) > STRONGEST_TRUNCATION:
+        raise UsageError(
+            f"truncation {text}: expected -{STRONGEST_TRUNCATION:g} to {STRONGEST_TRUNCATION:g}"
+        )
+    return value
+
+
+def _filter(text: str) -> str:
+    if text not in FILTERS:
+        raise UsageError(f"filter {text[:40]!r}: expected {' or '.join(FILTERS)}")
+    return text
+
+
+_OPTIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "t": ("truncation", _truncation),
+    "k": ("cutoff", whole_number),
+    "c": ("label", whole_number),
+    "w": ("window", parse_window),
+    "by": ("by", _filter),
+}
+
+
+def _text(value: float) -> str:
+    """The shortest text of a number that reads back as it."""
+    return str(int(value)) if value == int(value) else repr(value)

@@ -1,0 +1,297 @@
+"""Background jobs: views of any size as files, one after the other; what is stopped goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import secrets
+import shutil
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from creps.errors import CrepsError, UsageError
+from creps.rendering._renderer import Picture
+from creps.rendering._tiles import Tile
+from creps.rendering.output._save import refuse_target, unfinished, write_picture
+from creps.serving._identifiers import PictureId
+from creps.serving._models import Gallery
+from creps.serving._pool import OverloadedError, Pool
+from creps.serving._settings import VERSION, Limits
+from creps.serving._views import Drawn, Shot
+
+State = Literal["queued", "running", "writing", "done", "failed", "cancelled"]
+
+ENDED = ("done", "failed", "cancelled")
+REMEMBERED = 200
+"""Ended jobs that are still known."""
+SAMPLES_A_PIXEL = 16
+SOONER = 30
+"""Seconds that visitors are sent away for, when too many jobs wait."""
+
+_log = logging.getLogger("creps.serving")
+
+
+class _StoppedError(Exception):
+    """The job is not wanted any more."""
+
+
+@dataclass
+class Job:
+    """A view that becomes a file.
+
+    Attributes:
+        number: its name in addresses: nobody can guess it.
+        picture, shot, format: what it shows.
+        name: of the file, for visitors.
+        path: of the file.
+        state: how far it is; so many pixels of all are `done`.
+        error: what went wrong, in one sentence.
+    """
+
+    number: str
+    picture: PictureId
+    shot: Shot
+    format: str
+    name: str
+    path: Path
+    state: State = "queued"
+    done: int = 0
+    error: str | None = None
+    created: float = field(default_factory=time.time)
+    started: float | None = None
+    ended: float | None = None
+    before: int = 0
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def total(self) -> int:
+        """Pixels of the file."""
+        height, width = self.shot.size
+        return height * width
+
+    def document(self) -> dict[str, Any]:
+        """What a visitor is told."""
+        now = self.ended or time.time()
+        seconds = 0.0 if self.started is None else now - self.started
+        drawn = self.done - self.before
+        left = None
+        if self.state == "running" and drawn > 0:
+            left = round(seconds * (self.total - self.done) / drawn, 1)
+        there = self.state == "done" and self.path.is_file()
+        return {
+            "job": self.number,
+            "state": self.state,
+            "done": self.done,
+            "total": self.total,
+            "seconds": round(seconds, 1),
+            "left": left,
+            "name": self.name,
+            "bytes": self.path.stat().st_size if there else None,
+            "file": f"api/jobs/{self.number}/file" if there else None,
+            "error": self.error,
+        }
+
+
+class JobDesk:
+    """Takes jobs and works them off, one at a time, while nobody looks at anything.
+
+    Files and unfinished work have names that follow from what they show, so that the same job goes
+    on after a cancel, a crash or a restart.
+
+    Args:
+        folder: of the files; made if missing, nothing else may be in it.
+        gallery: of the models.
+        pool: whose threads draw.
+        limits: of jobs.
+    """
+
+    def __init__(self, folder: Path, *, gallery: Gallery, pool: Pool, limits: Limits) -> None:
+        self._folder, self._gallery, self._pool, self._limits = folder, gallery, pool, limits
+        folder.mkdir(parents=True, exist_ok=True)
+        self._secret = secrets.token_bytes(16)
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._condition = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._serve, name="creps-jobs", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that are not begun."""
+        return sum(job.state == "queued" for job in list(self._jobs.values()))
+
+    def submit(self, picture: PictureId, shot: Shot, *, kind: str, name: str) -> Job:
+        """Take a job; the same one again is the one that is there.
+
+        Raises:
+            GridError, UsageError: for what cannot be drawn, or not in this format.
+            MissingExtraError: for large ones, without the packages they need.
+            OverloadedError: when too many wait.
+        """
+        model = self._gallery.model(picture)
+        if picture.by is not None:
+            raise UsageError("enlarged pictures are no jobs: leave ;by= out")
+        content = f"{VERSION} {model.weights} {picture} {shot} {kind}"
+        path = self._folder / f"{hashlib.sha256(content.encode()).hexdigest()[:32]}.{kind}"
+        height, width = shot.size
+        refuse_target(path, height=height, width=width, overwrite=True)
+        number = hashlib.sha256(self._secret + path.name.encode()).hexdigest()[:32]
+        with self._condition:
+            known = self._jobs.get(number)
+            if known is not None and (
+                known.state in ("queued", "running", "writing")
+                or (known.state == "done" and known.path.is_file())
+            ):
+                return known
+            if self._closed or self.waiting >= self._limits.jobs:
+                raise OverloadedError(SOONER)
+            job = Job(number, picture, shot, kind, name, path)
+            self._jobs[number] = job
+            self._jobs.move_to_end(number)
+            self._forget()
+            self._condition.notify()
+        return job
+
+    def find(self, number: str) -> Job | None:
+        """The job of this number."""
+        return self._jobs.get(number)
+
+    def cancel(self, job: Job) -> None:
+        """Stop a job, or throw its file away; unfinished work stays, and goes on when asked for."""
+        with self._condition:
+            job.stop.set()
+            if job.state in ("queued", "done"):
+                job.path.unlink(missing_ok=True)
+                job.state = "cancelled"
+
+    def close(self) -> None:
+        """Stop what runs, at the next chunk."""
+        with self._condition:
+            self._closed = True
+            for job in self._jobs.values():
+                job.stop.set()
+            self._condition.notify_all()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        """Work jobs off, the oldest first."""
+        while True:
+            with self._condition:
+                self._condition.wait_for(lambda: self._closed or self.waiting)
+                if self._closed:
+                    return
+                job = next(job for job in self._jobs.values() if job.state == "queued")
+                job.state, job.started = "running", time.time()
+            self._work(job)
+            job.ended = time.time()
+
+    def _work(self, job: Job) -> None:
+        """One job, to its end; whatever happens to it, the next one comes."""
+        try:
+            self._make_room(job)
+            self._write(job)
+            job.state = "cancelled" if job.stop.is_set() else "done"
+            if job.state == "cancelled":
+                job.path.unlink(missing_ok=True)
+        except (_StoppedError, OverloadedError):
+            job.state = "cancelled"
+        except CrepsError as error:
+            job.state, job.error = "failed", str(error)
+        except OSError as error:
+            job.state, job.error = "failed", f"the file cannot be written: {error.strerror}"
+            _log.warning("job failed: %s", error)
+        except Exception:
+            job.state, job.error = "failed", "something went wrong on the server"
+            _log.exception("job failed")
+
+    def _write(self, job: Job) -> None:
+        """The file of a job."""
+        if job.path.is_file():  # of an earlier run
+            job.done = job.total
+            return
+        source = self._gallery.source(job.picture)
+        assert isinstance(source, Drawn)  # see `submit`
+        draw = source.maker(
+            job.shot,
+            samples=job.total * SAMPLES_A_PIXEL,
+            side_by_side=self._pool.in_background,
+        )
+
+        def make(tile: Tile) -> Picture:
+            if job.stop.is_set():
+                raise _StoppedError
+            return draw(tile)
+
+        def progress(done: int, total: int) -> None:
+            if job.done == 0:
+                job.before = done
+            job.done = done
+            if done == total:
+                job.state = "writing"
+
+        height, width = job.shot.size
+        write_picture(
+            job.path,
+            make,
+            height=height,
+            width=width,
+            channels=self._gallery.model(job.picture).generator.config.img_channels,
+            settings=self._settings(job),
+            overwrite=True,
+            progress=progress,
+        )
+
+    def _settings(self, job: Job) -> dict[str, Any]:
+        """What the file tells of itself."""
+        model = self._gallery.model(job.picture)
+        settings = {
+            "creps": VERSION,
+            "model": model.name,
+            "weights": model.weights,
+            "picture": str(job.picture),
+            "view": asdict(job.shot),
+            "credits": model.generator.record.get("credits"),
+        }
+        return json.loads(json.dumps({k: v for k, v in settings.items() if v is not None}))
+
+    def _make_room(self, job: Job) -> None:
+        """Throw away the oldest files until a job's raw pixels fit in the limit."""
+        own = {job.path, unfinished(job.path)}
+        places = [place for place in self._folder.iterdir() if place not in own]
+        sizes = {place: _bytes_in(place) for place in places}
+        used = sum(sizes.values())
+        for place in sorted(places, key=_age):
+            if used + 3 * job.total <= self._limits.job_bytes:
+                return
+            shutil.rmtree(place, ignore_errors=True) if place.is_dir() else place.unlink()
+            used -= sizes[place]
+
+    def _forget(self) -> None:
+        """Of the jobs that have ended, only the latest are remembered."""
+        ended = [number for number, job in self._jobs.items() if job.state in ENDED]
+        for number in ended[:-REMEMBERED]:
+            del self._jobs[number]
+
+
+def _bytes_in(place: Path) -> int:
+    """Bytes of a file or folder, as far as it is still there."""
+    total = 0
+    for path in [place, *place.rglob("*")]:
+        with contextlib.suppress(OSError):
+            total += path.stat().st_size
+    return total
+
+
+def _age(place: Path) -> float:
+    """When something was written last, in a folder too; what is gone is oldest."""
+    times = [0.0]
+    for path in [place, *place.rglob("*")]:
+        with contextlib.suppress(OSError):
+            times.append(path.stat().st_mtime)
+    return max(times)

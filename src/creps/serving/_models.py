@@ -1,0 +1,233 @@
+"""Models that are served, and the pictures of them that are ready to be drawn."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from creps.checkpoints.fingerprints import fingerprint
+from creps.errors import ConfigError, CrepsError, LabelError, UsageError, nearest
+from creps.networks.base import Generator, describe_generator
+from creps.rendering._renderer import Renderer
+from creps.rendering._sampling import detail_resolution
+from creps.rendering._styles import styles_of
+from creps.rendering._view import checked_device, checked_dtype
+from creps.serving._identifiers import NAME, PictureId
+from creps.serving._settings import ServeSettings
+from creps.serving._views import Drawn, Enlarged, Source
+
+LINES_OF_A_PICTURE = 2**25
+"""Bytes of lines that are kept of each picture: 16,384 rows and columns of the packaged model."""
+
+PIN_DIGITS = 8
+
+
+class UnknownPictureError(CrepsError):
+    """There is no model of this name, or not with these weights."""
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model and its name in addresses.
+
+    Attributes:
+        name: in addresses.
+        generator: on the device where it works.
+    """
+
+    name: str
+    generator: Generator
+
+    @cached_property
+    def weights(self) -> str:
+        """The hash of its weights."""
+        return fingerprint(self.generator)
+
+    @property
+    def pin(self) -> str:
+        """What an address may name these very weights by."""
+        return self.weights[:PIN_DIGITS]
+
+    def describe(self, *, size: int) -> dict[str, Any]:
+        """What the page is told of it."""
+        config, record = self.generator.config, self.generator.record
+        return {
+            "name": self.name,
+            "pin": self.pin,
+            "family": describe_generator(self.generator)[0],
+            "parameters": sum(each.numel() for each in self.generator.parameters()),
+            "resolution": config.resolution,
+            "detail": detail_resolution(self.generator),
+            "size": size,
+            "styles": self.generator.num_styles,
+            "classes": config.label_dim,
+            "channels": config.img_channels,
+            "credits": str(record.get("credits", "")),
+            "license": str(record.get("license", "")),
+        }
+
+
+class Gallery:
+    """All pictures of some models; what is prepared for those shown lately is kept, up to a limit.
+
+    Any number of threads may ask.
+
+    Args:
+        generators: by name; moved to the device.
+        settings: of the server.
+
+    Attributes:
+        models: by name.
+        nbytes: held for pictures, when it was last looked after.
+    Raises:
+        ConfigError: for no models, or a name that no address can have.
+        UsageError: for a device or precision that is none.
+    """
+
+    def __init__(self, generators: Mapping[str, Generator], *, settings: ServeSettings) -> None:
+        if not generators:
+            raise ConfigError("no models: expected at least one")
+        for name in generators:
+            if not NAME.fullmatch(name):
+                raise ConfigError(
+                    f"model name {name!r}: expected letters, digits, dots and dashes; "
+                    "name it as in NAME=PATH"
+                )
+        self._settings = settings
+        self.models: dict[str, ServedModel] = {}
+        for name, generator in generators.items():
+            device = checked_device(settings.device, generator)
+            checked_dtype(settings.dtype, device)
+            self.models[name] = ServedModel(name, generator.to(device))
+        for model in self.models.values():
+            _ = model.weights  # hashed before the first visitor comes
+        self._sources: OrderedDict[PictureId, Source] = OrderedDict()
+        self._making: dict[PictureId, threading.Lock] = {}
+        self._lock = threading.Lock()
+        self.nbytes = 0
+
+    def __len__(self) -> int:
+        """Pictures that are ready."""
+        return len(self._sources)
+
+    def model(self, picture: PictureId) -> ServedModel:
+        """The model of a picture.
+
+        Raises:
+            UnknownPictureError: for an unknown name, or a pin of other weights.
+            LabelError, UsageError: for what this model has not: classes, layers.
+        """
+        model = self.models.get(picture.model)
+        if model is None:
+            hint = nearest(picture.model, self.models)
+            raise UnknownPictureError(f"no model {picture.model!r} here: {hint}")
+        if picture.pin not in (None, model.pin):
+            raise UnknownPictureError(
+                f"{picture.model}@{picture.pin}: here it has other weights, {model.pin}"
+            )
+        classes = model.generator.config.label_dim
+        if (picture.label is None) != (classes == 0) or not 0 <= (picture.label or 0) < max(
+            classes, 1
+        ):
+            expected = f";c=0 to ;c={classes - 1}" if classes else "no ;c="
+            raise LabelError(f"model {model.name} has {classes} classes: expected {expected}")
+        layers = model.generator.num_styles
+        numbers = [
+            int(n) for _, text in picture.recipe.mixes for n in text.replace("-", ",").split(",")
+        ]
+        if max(numbers, default=0) >= layers:
+            raise UsageError(f"model {model.name} has the layers 0 to {layers - 1}")
+        return model
+
+    def size(self, picture: PictureId) -> tuple[int, int]:
+        """Declared (height, width) of a picture: its longer side is that of the settings."""
+        y0, x0, y1, x1 = picture.window
+        longer = self._settings.size
+        share = (x1 - x0) / (y1 - y0)
+        if share >= 1:
+            return max(round(longer / share), 1), longer
+        return longer, max(round(longer * share), 1)
+
+    def source(self, picture: PictureId) -> Source:
+        """What draws a picture; prepared now if it is not.
+
+        Raises:
+            as `model`.
+        """
+        model = self.model(picture)
+        key = _content(picture)
+        with self._lock:
+            if key in self._sources:
+                self._sources.move_to_end(key)
+                return self._sources[key]
+            making = self._making.setdefault(key, threading.Lock())
+        with making:  # whoever comes second finds it there
+            with self._lock:
+                if key in self._sources:
+                    return self._sources[key]
+            try:
+                source = self._prepared(model, key)
+                with self._lock:
+                    self._sources[key] = source
+            finally:
+                with self._lock:
+                    self._making.pop(key, None)
+        return source
+
+    def settle(self) -> None:
+        """Let go of the pictures not asked for lately, as far as the limit wants it."""
+        with self._lock:
+            sources = list(self._sources.items())  # those not asked for lately first
+        sizes = [(key, source.nbytes) for key, source in sources]  # may wait for those at work
+        total = sum(size for _, size in sizes)
+        for key, size in sizes[:-1]:
+            if total <= self._settings.limits.pictures:
+                break
+            with self._lock:
+                self._sources.pop(key, None)
+            total -= size
+        self.nbytes = total
+
+    def _prepared(self, model: ServedModel, picture: PictureId) -> Source:
+        """A source of a picture that is not there."""
+        renderer = Renderer(
+            model.generator,
+            styles=self._styles(model, picture),
+            dtype=self._settings.dtype,
+            keep=LINES_OF_A_PICTURE,
+        )
+        if picture.by is None:
+            return Drawn(renderer)
+        native = renderer.picture(supersample="auto")  # the best that it can be
+        return Enlarged(native, picture.by)
+
+    @torch.inference_mode()
+    def _styles(self, model: ServedModel, picture: PictureId) -> Tensor:
+        """(1, K, D) styles of a picture."""
+        label = None if picture.label is None else torch.tensor([picture.label])
+        return styles_of(
+            picture.recipe,
+            model.generator,
+            label=label,
+            truncation=picture.truncation,
+            truncation_cutoff=picture.cutoff,
+        )
+
+
+def _content(picture: PictureId) -> PictureId:
+    """A picture without what does not change how it is drawn."""
+    return PictureId(
+        model=picture.model,
+        recipe=picture.recipe,
+        truncation=picture.truncation,
+        cutoff=picture.cutoff,
+        label=picture.label,
+        by=picture.by,
+    )

@@ -1,0 +1,113 @@
+"""The viewer's page and its files, read once: no address reaches the file system."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from creps.serving._responses import guarded, matches
+
+MEDIA_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".json": "application/json",
+    ".map": "application/json",
+    ".webmanifest": "application/manifest+json",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".webp": "image/webp",
+    ".ico": "image/vnd.microsoft.icon",
+    ".woff2": "font/woff2",
+    ".txt": "text/plain; charset=utf-8",
+    ".md": "text/plain; charset=utf-8",
+}
+"""Files of other kinds are not sent."""
+
+INDEX, DOOR = "index.html", "door.html"
+"""The viewer, and what asks for the token before it."""
+
+POLICY = (
+    "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
+    "object-src 'none'; base-uri 'none'; form-action 'self'"
+)
+"""What the page may load: nothing from elsewhere."""
+
+
+def static_folder() -> Path:
+    """Where the page's files are in the package."""
+    return Path(str(files("creps"))) / "serving" / "static"
+
+
+def static_files() -> dict[str, bytes]:
+    """All files of the page by their names, such as `index.html` or `images/zoom.svg`."""
+    folder = static_folder()
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.suffix in MEDIA_TYPES
+    }
+
+
+@cache
+def _door_page() -> bytes:
+    return (static_folder() / DOOR).read_bytes()
+
+
+def door(*, wrong: bool) -> Response:
+    """The page for visitors without the token, or with a wrong one."""
+    body = _door_page().replace(b" hidden>", b">") if wrong else _door_page()
+    headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
+    return Response(body, 401, headers=headers, media_type=MEDIA_TYPES[".html"])
+
+
+class Pages:
+    """Routes of the page and its files."""
+
+    def __init__(self) -> None:
+        self._files = static_files()
+        self._tags = {
+            name: f'"{hashlib.sha256(body).hexdigest()[:32]}"' for name, body in self._files.items()
+        }
+
+    def routes(self) -> list[Route]:
+        """All of them."""
+        return [
+            Route("/", guarded(self.index), methods=["GET"]),
+            Route("/static/{name:path}", guarded(self.static), methods=["GET"]),
+            Route("/robots.txt", guarded(self.robots), methods=["GET"]),
+        ]
+
+    async def index(self, request: Request) -> Response:
+        """The page."""
+        if INDEX not in self._files:
+            return PlainTextResponse("this build has no page; api/models tells what there is\n")
+        return self._file(request, INDEX)
+
+    async def static(self, request: Request) -> Response:
+        """A file of the page."""
+        return self._file(request, request.path_params["name"])
+
+    async def robots(self, request: Request) -> Response:
+        """An endless plane is no place for crawlers."""
+        paths = "".join(f"Disallow: /{room}/\n" for room in ("plane", "iiif", "dzi", "view"))
+        return PlainTextResponse(f"User-agent: *\n{paths}")
+
+    def _file(self, request: Request, name: str) -> Response:
+        body = self._files.get(name)
+        if body is None:
+            return PlainTextResponse("not found\n", 404)
+        headers = {"ETag": self._tags[name], "Cache-Control": "no-cache"}
+        if name.endswith(".html"):
+            headers["Content-Security-Policy"] = POLICY
+        if matches(request, self._tags[name]):
+            return Response(status_code=304, headers=headers)
+        return Response(body, media_type=MEDIA_TYPES[Path(name).suffix], headers=headers)

@@ -1,0 +1,336 @@
+"""Routes of pictures: IIIF, Deep Zoom, tiles of the endless plane, and any view."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from starlette.datastructures import QueryParams
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from creps.coordinates import Window
+from creps.errors import GridError, UsageError
+from creps.rendering._view import refuse_beyond_precision
+from creps.serving._identifiers import (
+    PictureId,
+    number,
+    parse_identifier,
+    parse_window,
+    whole_number,
+)
+from creps.serving._iiif import (
+    CONTEXT,
+    PROFILE,
+    TILE,
+    information,
+    parse_image_request,
+    refuse_beyond,
+)
+from creps.serving._manifests import manifest
+from creps.serving._responses import (
+    ENCODINGS,
+    FOR_AN_HOUR,
+    FOR_EVER,
+    OPEN_TO_ALL,
+    guarded,
+    matches,
+    while_connected,
+)
+from creps.serving._service import Order, Studio
+from creps.serving._settings import Limits
+from creps.serving._urls import Addresses
+from creps.serving._views import Shot
+
+DEEP_ZOOM_TILE, DEEP_ZOOM_OVERLAP = 254, 1
+"""As `creps render --out NAME.dzi` writes them."""
+
+LOWEST_LEVEL, HIGHEST_LEVEL = -4, 40
+PLANE_REACH = 1000
+"""Tiles of the plane: from 16 pixels a plane unit to 2**48, so far from its origin."""
+
+VIEW_FORMATS = ("jpg", "png", "webp")
+VIEW_WORDS = {"window", "height", "width", "rotation", "mirror", "format", "download"}
+
+
+class PictureRoutes:
+    """Routes of pictures.
+
+    Args:
+        studio: where they are drawn.
+        addresses: of the server.
+    """
+
+    def __init__(self, studio: Studio, addresses: Addresses) -> None:
+        self._studio, self._addresses = studio, addresses
+
+    def routes(self) -> list[Route]:
+        """All of them."""
+        table = {
+            "/iiif/{id}": self.image,
+            "/iiif/{id}/info.json": self.information,
+            "/iiif/{id}/manifest.json": self.manifest,
+            "/iiif/{id}/{region}/{size}/{rotation}/{tail}": self.part,
+            "/dzi/{name}.dzi": self.deep_zoom,
+            "/dzi/{name}_files/{level}/{tile}": self.deep_zoom_tile,
+            "/plane/{id}/{level}/{tile}": self.plane_tile,
+            "/view/{id}": self.view,
+            "/api/pictures/{id}": self.describe,
+        }
+        return [Route(path, guarded(route), methods=["GET"]) for path, route in table.items()]
+
+    async def image(self, request: Request) -> Response:
+        """An image's own address leads to its document (IIIF, section 2)."""
+        picture = self._picture(request.path_params["id"])
+        address = f"{self._addresses.of(request)}/iiif/{picture.in_url}/info.json"
+        return RedirectResponse(address, 303, headers=OPEN_TO_ALL)
+
+    async def information(self, request: Request) -> Response:
+        """An image's document."""
+        picture = self._picture(request.path_params["id"])
+        height, width = self._studio.gallery.size(picture)
+        document = information(
+            f"{self._addresses.of(request)}/iiif/{picture.in_url}",
+            width=width,
+            height=height,
+            limits=self._limits,
+        )
+        if credits := self._studio.gallery.model(picture).generator.record.get("credits"):
+            document["creps:credits"] = str(credits)
+        linked = "application/ld+json" in request.headers.get("accept", "")
+        kind = f'application/ld+json;profile="{CONTEXT}"' if linked else "application/json"
+        headers = {**OPEN_TO_ALL, "Cache-Control": FOR_AN_HOUR, "Vary": "Accept"}
+        return JSONResponse(document, media_type=kind, headers=headers)
+
+    async def manifest(self, request: Request) -> Response:
+        """A manifest of one picture (IIIF Presentation 3.0)."""
+        picture = self._picture(request.path_params["id"])
+        height, width = self._studio.gallery.size(picture)
+        credits = self._studio.gallery.model(picture).generator.record.get("credits", "")
+        document = manifest(
+            f"{self._addresses.of(request)}/iiif/{picture.in_url}",
+            label=str(picture),
+            height=height,
+            width=width,
+            credits=str(credits),
+            largest=min(self._limits.side, math.isqrt(self._limits.pixels)),
+        )
+        headers = {**OPEN_TO_ALL, "Cache-Control": FOR_AN_HOUR}
+        return JSONResponse(document, headers=headers)
+
+    async def part(self, request: Request) -> Response:
+        """A part of an image, scaled, turned and coloured."""
+        words = request.path_params
+        picture = self._picture(words["id"])
+        height, width = self._studio.gallery.size(picture)
+        wanted = parse_image_request(
+            (words["region"], words["size"], words["rotation"], words["tail"]),
+            width=width,
+            height=height,
+            limits=self._limits,
+        )
+        region = wanted.region
+        shot = Shot(
+            window=part_of(
+                picture.window,
+                across=(region.left / width, (region.left + region.width) / width),
+                down=(region.top / height, (region.top + region.height) / height),
+            ),
+            height=wanted.height,
+            width=wanted.width,
+            mirror=wanted.mirror,
+            turn=wanted.turn,
+        )
+        order = Order(picture=picture, shot=shot, quality=wanted.quality, format=wanted.format)
+        base = f"{self._addresses.of(request)}/iiif/{picture.in_url}"
+        links = f'<{base}/{wanted.canonical}>;rel="canonical",<{PROFILE}>;rel="profile"'
+        return await self._answer(request, order, headers={"Link": links})
+
+    async def deep_zoom(self, request: Request) -> Response:
+        """The description of a Deep Zoom image."""
+        picture = self._picture(request.path_params["name"])
+        height, width = self._studio.gallery.size(picture)
+        text = (
+            '<?xml version="1.0" encoding="UTF-8"?>\n'
+            '<Image xmlns="http://schemas.microsoft.com/deepzoom/2008" Format="jpg" '
+            f'Overlap="{DEEP_ZOOM_OVERLAP}" TileSize="{DEEP_ZOOM_TILE}">\n'
+            f'  <Size Width="{width}" Height="{height}"/>\n'
+            "</Image>\n"
+        )
+        headers = {**OPEN_TO_ALL, "Cache-Control": FOR_AN_HOUR}
+        return Response(text, media_type="application/xml", headers=headers)
+
+    async def deep_zoom_tile(self, request: Request) -> Response:
+        """A tile of a level of a Deep Zoom image."""
+        picture = self._picture(request.path_params["name"])
+        level = whole_number(request.path_params["level"])
+        column, row, kind = _tile(request.path_params["tile"])
+        height, width = self._studio.gallery.size(picture)
+        top_level = math.ceil(math.log2(max(height, width)))
+        if level > top_level:
+            raise GridError(f"level {level}: expected 0 to {top_level}")
+        high, wide = (math.ceil(side / 2 ** (top_level - level)) for side in (height, width))
+        left, right = _with_overlap(column, wide)
+        top, bottom = _with_overlap(row, high)
+        window = part_of(
+            picture.window,
+            across=(left / wide, right / wide),
+            down=(top / high, bottom / high),
+        )
+        shot = Shot(window=window, height=bottom - top, width=right - left)
+        return await self._answer(request, Order(picture=picture, shot=shot, format=kind))
+
+    async def plane_tile(self, request: Request) -> Response:
+        """A tile of the endless plane: `{level}/{x}_{y}`, 2**level tiles a plane unit."""
+        picture = self._picture(request.path_params["id"])
+        text = request.path_params["level"]
+        level = int(text) if re.fullmatch(r"-?[0-9]{1,2}", text) else HIGHEST_LEVEL + 1
+        if not LOWEST_LEVEL <= level <= HIGHEST_LEVEL:
+            raise GridError(f"level {text[:20]}: expected {LOWEST_LEVEL} to {HIGHEST_LEVEL}")
+        x, y, kind = _tile(request.path_params["tile"])
+        unit = 2.0**-level
+        window = y * unit, x * unit, (y + 1) * unit, (x + 1) * unit
+        if max(abs(edge) for edge in window) > PLANE_REACH:
+            raise GridError(f"tile {x}_{y}: expected one within {PLANE_REACH} plane units")
+        refuse_beyond_precision(window, TILE, TILE)
+        shot = Shot(window=window, height=TILE, width=TILE)
+        return await self._answer(request, Order(picture=picture, shot=shot, format=kind))
+
+    async def view(self, request: Request) -> Response:
+        """Any view as one picture."""
+        picture = self._picture(request.path_params["id"])
+        shot, kind = view_shot(request.query_params, picture)
+        try:
+            refuse_beyond(*shot.size, turn=shot.turn, limits=self._limits)
+        except GridError as error:
+            raise GridError(f"{error}; larger pictures are jobs, POST api/jobs") from None
+        headers = {}
+        if request.query_params.get("download") == "1":
+            headers["Content-Disposition"] = (
+                f'attachment; filename="{file_name(picture, shot, kind)}"'
+            )
+        order = Order(picture=picture, shot=shot, format=kind)
+        return await self._answer(request, order, headers=headers)
+
+    async def describe(self, request: Request) -> Response:
+        """What an identifier says."""
+        picture = self._picture(request.path_params["id"])
+        model = self._studio.gallery.model(picture)
+        return JSONResponse(
+            {
+                "id": str(picture),
+                "pinned": str(picture.pinned(model.pin)),
+                "model": model.name,
+                "recipe": str(picture.recipe),
+                "truncation": picture.truncation,
+                "window": picture.window,
+                "by": picture.by,
+                "iiif": f"iiif/{picture.in_url}",
+                "dzi": f"dzi/{picture.in_url}.dzi",
+            },
+            headers={**OPEN_TO_ALL, "Cache-Control": FOR_AN_HOUR},
+        )
+
+    async def _answer(
+        self, request: Request, order: Order, *, headers: dict[str, str] | None = None
+    ) -> Response:
+        """The picture that is ordered, or word that the visitor has it already."""
+        etag = self._studio.etag(order)
+        shared: dict[str, Any] = {
+            **OPEN_TO_ALL,
+            "ETag": etag,
+            "Cache-Control": FOR_AN_HOUR if order.picture.pin is None else FOR_EVER,
+            **(headers or {}),
+        }
+        if matches(request, etag):
+            return Response(status_code=304, headers=shared)
+        visitor = request.client.host if request.client else ""
+        body = await while_connected(request, self._studio.answer(order, visitor=visitor))
+        return Response(body, media_type=ENCODINGS[order.format].media_type, headers=shared)
+
+    def _picture(self, text: str) -> PictureId:
+        """The picture of an identifier, of a model that is here."""
+        if ":" not in text:
+            raise HTTPException(404, f"no picture {text[:80]!r}: expected MODEL:SEED")
+        picture = parse_identifier(text)
+        self._studio.gallery.model(picture)
+        return picture
+
+    @property
+    def _limits(self) -> Limits:
+        return self._studio.settings.limits
+
+
+def part_of(window: Window, *, across: tuple[float, float], down: tuple[float, float]) -> Window:
+    """A part of a window, by shares of its width and height."""
+    y0, x0, y1, x1 = window
+    high, wide = y1 - y0, x1 - x0
+    return y0 + down[0] * high, x0 + across[0] * wide, y0 + down[1] * high, x0 + across[1] * wide
+
+
+def view_shot(words: QueryParams, picture: PictureId) -> tuple[Shot, str]:
+    """The shot and format that the query of a view asks for.
+
+    Raises:
+        UsageError, GridError: for words that are none.
+    """
+    unknown = set(words) - VIEW_WORDS - {"token"}
+    if unknown:
+        raise UsageError(f"{sorted(unknown)[0][:40]!r}: expected {', '.join(sorted(VIEW_WORDS))}")
+    kind = words.get("format", "jpg")
+    if kind not in VIEW_FORMATS:
+        raise UsageError(f"format {kind[:20]!r}: expected {', '.join(VIEW_FORMATS)}")
+    window = parse_window(words["window"]) if "window" in words else picture.window
+    shot = checked_shot(
+        window,
+        height=whole_number(words.get("height", "512")),
+        width=whole_number(words.get("width", "512")),
+        turn=number(words.get("rotation", "0")),
+        mirror=words.get("mirror", "0") in ("1", "true"),
+    )
+    return shot, kind
+
+
+def checked_shot(window: Window, *, height: int, width: int, turn: float, mirror: bool) -> Shot:
+    """A view of a window that the plane fills wholly.
+
+    Raises:
+        GridError: for an impossible window or size.
+    """
+    y0, x0, y1, x1 = window
+    if not (y0 < y1 and x0 < x1):
+        raise GridError(f"window {window} is empty: expected y0 < y1 and x0 < x1")
+    if min(height, width) < 1:
+        raise GridError(f"size {height}x{width}: both sides must be at least 1 pixel")
+    shot = Shot(
+        window=window, height=height, width=width, turn=turn % 360, mirror=mirror, grows=False
+    )
+    shot.check()
+    return shot
+
+
+def file_name(picture: PictureId, shot: Shot, kind: str) -> str:
+    """What a downloaded view is called."""
+    recipe = re.sub(r"[^A-Za-z0-9._~-]+", "_", str(picture.recipe))[:60]
+    height, width = shot.size
+    return f"{picture.model}-{recipe}-{width}x{height}.{kind}"
+
+
+def _tile(text: str) -> tuple[int, int, str]:
+    """(x, y, format) of `3_-4.jpg`."""
+    match = re.fullmatch(r"(-?[0-9]{1,15})_(-?[0-9]{1,15})\.(jpg|png|webp)", text)
+    if match is None:
+        raise UsageError(f"tile {text[:60]!r}: expected X_Y.jpg, .png or .webp")
+    return int(match[1]), int(match[2]), match[3]
+
+
+def _with_overlap(index: int, side: int) -> tuple[int, int]:
+    """First and last pixel of a Deep Zoom tile on an axis."""
+    first = max(index * DEEP_ZOOM_TILE - DEEP_ZOOM_OVERLAP, 0)
+    last = min((index + 1) * DEEP_ZOOM_TILE + DEEP_ZOOM_OVERLAP, side)
+    if not 0 <= index * DEEP_ZOOM_TILE < side:
+        raise GridError(f"tile {index}: expected 0 to {(side - 1) // DEEP_ZOOM_TILE}")
+    return first, last

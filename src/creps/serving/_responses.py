@@ -1,0 +1,177 @@
+"""Pixels to the bytes of an answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import wraps
+from io import BytesIO
+from typing import Any, TypeVar
+
+import numpy as np
+from PIL import Image
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from creps.errors import CrepsError
+from creps.rendering._renderer import Picture
+from creps.serving._iiif import Quality
+from creps.serving._models import UnknownPictureError
+from creps.serving._pool import OverloadedError
+from creps.serving._views import Coverage
+
+# Answers that all routes give: errors in words, entity tags, who may read them.
+
+
+Result = TypeVar("Result")
+Route = Callable[[Request], Awaitable[Response]]
+
+FOR_EVER = "public, max-age=31536000, immutable"
+FOR_AN_HOUR = "public, max-age=3600"
+GONE = 499
+"""What nginx calls the status of a request whose client has left."""
+
+OPEN_TO_ALL = {"Access-Control-Allow-Origin": "*"}
+
+
+class ClientGoneError(Exception):
+    """Nobody waits for the answer any more."""
+
+
+def error_response(message: str, status: int, *, retry_after: int | None = None) -> JSONResponse:
+    """One sentence as JSON."""
+    headers = {**OPEN_TO_ALL, "Cache-Control": "no-store"}
+    if retry_after is not None:
+        headers["Retry-After"] = str(retry_after)
+    return JSONResponse({"error": message}, status, headers=headers)
+
+
+def response_to(error: Exception) -> Response:
+    """The answer that an error is to a visitor.
+
+    Raises:
+        Exception: the error itself, if it is none of a visitor's.
+    """
+    match error:
+        case ClientGoneError():
+            return Response(status_code=GONE)
+        case OverloadedError():
+            return error_response(str(error), 503, retry_after=error.retry_after)
+        case UnknownPictureError():
+            return error_response(str(error), 404)
+        case HTTPException():
+            return error_response(str(error.detail), error.status_code)
+        case CrepsError() if error.exit_code == 2:
+            return error_response(str(error), 400)
+    raise error
+
+
+def guarded(route: Route) -> Route:
+    """The route, with errors in words."""
+
+    @wraps(route)
+    async def answer(request: Request) -> Response:
+        try:
+            return await route(request)
+        except Exception as error:
+            return response_to(error)
+
+    return answer
+
+
+def matches(request: Request, etag: str) -> bool:
+    """Whether the visitor has this very answer already."""
+    given = request.headers.get("if-none-match", "")
+    tags = {tag.strip().removeprefix("W/") for tag in given.split(",")}
+    return etag in tags or "*" in tags
+
+
+async def while_connected(request: Request, work: Awaitable[Result]) -> Result:
+    """What `work` gives, unless the client leaves first: then the work is cancelled.
+
+    Raises:
+        ClientGoneError: then.
+    """
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientGoneError
+        return working.result()
+    finally:
+        for each in (working, leaving):
+            each.cancel()
+
+
+async def _left(request: Request) -> None:
+    """Wait until the client closes the connection."""
+    while True:
+        message: Any = await request.receive()
+        if message["type"] == "http.disconnect":
+            return
+
+
+PAPER = 255
+"""What is seen through transparent places in formats that have none: white."""
+
+HALF = 128
+"""Bitonal pictures are white from this level on."""
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a format is written.
+
+    Attributes:
+        name: as Pillow calls it.
+        media_type: as browsers call it.
+        transparent: whether it can be.
+        options: for Pillow.
+    """
+
+    name: str
+    media_type: str
+    transparent: bool
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+ENCODINGS = {
+    "jpg": Encoding("JPEG", "image/jpeg", False, {"quality": 90, "subsampling": 0}),
+    "png": Encoding("PNG", "image/png", True, {"compress_level": 4}),
+    "webp": Encoding("WEBP", "image/webp", True, {"quality": 90, "method": 2}),
+    "tif": Encoding("TIFF", "image/tiff", True, {"compression": "tiff_deflate"}),
+    "gif": Encoding("GIF", "image/gif", False),
+    "jp2": Encoding("JPEG2000", "image/jp2", True),
+    "pdf": Encoding("PDF", "application/pdf", False),
+}
+"""By suffix, as section 4.5 of the IIIF Image API names them."""
+
+
+def encoded(picture: Picture, opacity: Coverage | None, *, quality: Quality, kind: str) -> bytes:
+    """The bytes of a picture.
+
+    Args:
+        picture: (H, W, C) pixels.
+        opacity: (H, W), 0 is transparent; None: all is opaque.
+        quality: colours, levels of gray, or black and white.
+        kind: a suffix of `ENCODINGS`.
+    """
+    encoding = ENCODINGS[kind]
+    image = Image.fromarray(picture if picture.shape[2] > 1 else picture[:, :, 0])
+    if quality in ("gray", "bitonal"):
+        image = image.convert("L")
+    if opacity is not None:
+        mask = Image.fromarray(opacity)
+        if not encoding.transparent:
+            paper = Image.new(image.mode, image.size, (PAPER,) * len(image.getbands()))
+            image = Image.composite(image, paper, mask)
+    if quality == "bitonal":
+        image = Image.fromarray(np.where(np.asarray(image) < HALF, 0, 255).astype(np.uint8))
+    if opacity is not None and encoding.transparent:
+        image.putalpha(mask)
+    target = BytesIO()
+    image.save(target, encoding.name, **encoding.options)
+    return target.getvalue()

@@ -1,0 +1,190 @@
+"""Galleries of deep zooms as plain files: what `creps export-site` writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from creps._files import write_atomically
+from creps.checkpoints.fingerprints import fingerprint
+from creps.coordinates import Canvas
+from creps.errors import CrepsError
+from creps.networks.base import Generator
+from creps.rendering._painter import SubjectDrawer
+from creps.rendering._renderer import Progress, Renderer, paint
+from creps.rendering._view import Device, Precision, RenderRequest
+from creps.rendering.output._formats import tiles_folder
+from creps.rendering.output._images import read_settings, save_picture
+from creps.rendering.output._save import unfinished, write_big
+from creps.serving._pages import INDEX, static_files
+from creps.serving._settings import VERSION
+
+THUMBNAIL = 384
+"""Pixels of a side of the small pictures on the page."""
+
+GALLERY = "gallery.html"
+"""The static page: it becomes the site's index."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteSettings:
+    """A site.
+
+    Attributes:
+        name: of the model.
+        title: of the page.
+        seeds: of the pictures, in order.
+        size: pixels of a picture's side.
+        truncation: of their styles.
+    """
+
+    name: str
+    title: str
+    seeds: tuple[int, ...]
+    size: int = 16384
+    truncation: float = 1.0
+
+
+def write_site(
+    out: Path,
+    generator: Generator,
+    *,
+    settings: SiteSettings,
+    device: Device = None,
+    dtype: Precision = None,
+    progress: Progress | None = None,
+) -> int:
+    """Write a gallery; what is there of an earlier call is kept, and begun pictures go on.
+
+    `OUT/index.html` is the page, `OUT/site.json` says what it shows, `OUT/static` is what it needs,
+    and every picture is `seedN.dzi` with its tiles, and `seedN.jpg`.
+
+    Args:
+        out: the folder; made if missing.
+        generator: the model.
+        settings: what is to be shown.
+        device, dtype: as for `render`.
+        progress: called with the pixels done and the pixels in all.
+    Returns:
+        pictures that were not there.
+    Raises:
+        GridError, UsageError: as `render`.
+        MissingExtraError: without the packages of the `big` extra.
+    """
+    RenderRequest(size=settings.size, truncation=settings.truncation)
+    out.mkdir(parents=True, exist_ok=True)
+    weights = fingerprint(generator)[:16]
+    pixels = settings.size**2
+    new = 0
+    for index, seed in enumerate(settings.seeds):
+        told = None if progress is None else _shifted(progress, index, settings, pixels=pixels)
+        about = _about(settings, seed, weights=weights)
+        make = partial(
+            Renderer,
+            generator,
+            seed=seed,
+            truncation=settings.truncation,
+            device=device,
+            dtype=dtype,
+        )
+        new += _write_picture(out / f"seed{seed}.dzi", make, about=about, progress=told)
+    _write_page(out, generator, settings)
+    return new
+
+
+def _write_picture(
+    target: Path, make: Callable[[], Renderer], *, about: dict[str, Any], progress: Progress | None
+) -> bool:
+    """One picture, its tiles and its thumbnail, unless this very one is there."""
+    thumbnail = target.with_suffix(".jpg")
+    size = about["size"]
+    if thumbnail.is_file() and _is_there(target, about):
+        if progress is not None:
+            progress(size**2, size**2)
+        return False
+    renderer = make()
+    channels = renderer.generator.config.img_channels
+    drawer: SubjectDrawer = renderer.drawer(size=size)
+    write_big(
+        target,
+        partial(paint, drawer),
+        height=size,
+        width=size,
+        channels=channels,
+        settings=about,
+        overwrite=True,
+        progress=progress,
+    )
+    small = renderer.picture(size=min(THUMBNAIL, size), supersample="auto")
+    save_picture(thumbnail, small, settings=about)
+    return True
+
+
+def _is_there(target: Path, about: dict[str, Any]) -> bool:
+    """Whether a picture is finished, with these settings."""
+    if unfinished(target).exists() or not tiles_folder(target).is_dir():
+        return False
+    try:
+        return read_settings(target) == about
+    except (CrepsError, OSError):
+        return False
+
+
+def _write_page(out: Path, generator: Generator, settings: SiteSettings) -> None:
+    """The page, what it needs, and what it shows."""
+    config, record = generator.config, generator.record
+    size = settings.size
+    document = {
+        "title": settings.title,
+        "model": settings.name,
+        "credits": str(record.get("credits", "")),
+        "license": str(record.get("license", "")),
+        "size": size,
+        "resolution": config.resolution,
+        "truncation": settings.truncation,
+        "made": f"creps {VERSION}",
+        "pictures": [
+            {
+                "seed": seed,
+                "name": f"seed {seed}",
+                "dzi": f"seed{seed}.dzi",
+                "thumbnail": f"seed{seed}.jpg",
+                "height": size,
+                "width": size,
+            }
+            for seed in settings.seeds
+        ],
+    }
+    for name, content in static_files().items():
+        if name == INDEX:
+            continue
+        place = out / INDEX if name == GALLERY else out / "static" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(place, content)
+    write_atomically(out / "site.json", json.dumps(document, indent=2).encode())
+
+
+def _about(settings: SiteSettings, seed: int, *, weights: str) -> dict[str, Any]:
+    """What a picture's files tell of it."""
+    return {
+        "creps": VERSION,
+        "model": settings.name,
+        "weights": weights,
+        "seed": seed,
+        "size": settings.size,
+        "truncation": settings.truncation,
+        "window": list(Canvas(1, 1).window),
+    }
+
+
+def _shifted(progress: Progress, index: int, settings: SiteSettings, *, pixels: int) -> Progress:
+    """Progress of one picture as progress of all."""
+
+    def told(done: int, total: int) -> None:
+        progress(index * pixels + done, len(settings.seeds) * pixels)
+
+    return told

@@ -1,0 +1,349 @@
+"""Shots: any part of the plane as pixels, turned and mirrored by asking for other places.
+
+No finished picture is resampled: quarter turns and mirrors rearrange the pixels of an upright
+picture, and any other angle is a grid that is turned.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from creps.coordinates import FARTHEST, Canvas, Window
+from creps.errors import GridError
+from creps.rendering._painter import Samples, SubjectDrawer
+from creps.rendering._renderer import Picture, Renderer, paint
+from creps.rendering._sampling import automatic_supersample
+from creps.rendering._tiles import Tile
+from creps.rendering._view import refuse_beyond_precision
+from creps.rendering.output._save import Make
+from creps.rendering.warps import Affine
+from creps.rendering.warps._base import cosine_sine
+from creps.serving._iiif import turned_size
+
+STRIPE = 64
+"""Rows of a part that a core draws at a time: whole tiles of the renderer."""
+
+Coverage = NDArray[np.uint8]
+Part = Callable[[], None]
+SideBySide = Callable[[Iterable[Part]], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shot:
+    """What is to be seen in a picture of so many pixels.
+
+    Attributes:
+        window: of the plane, (y0, x0, y1, x1), before it is turned.
+        height, width: pixels of the window.
+        mirror: left and right are swapped, before it is turned.
+        turn: degrees clockwise, about the middle of the window.
+        grows: the picture is the box round the turned window, what is beside the window is
+            transparent; else it keeps its height and width and the plane fills it.
+    """
+
+    window: Window
+    height: int
+    width: int
+    mirror: bool = False
+    turn: float = 0.0
+    grows: bool = True
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the picture."""
+        if self.grows:
+            return turned_size(self.height, self.width, self.turn)
+        return self.height, self.width
+
+    @property
+    def quarters(self) -> int | None:
+        """Quarter turns clockwise; None for other angles."""
+        quarters = self.turn / 90
+        return int(quarters) % 4 if quarters == int(quarters) else None
+
+    @property
+    def pitch(self) -> tuple[float, float]:
+        """Plane units (y, x) of a pixel before it is turned."""
+        y0, x0, y1, x1 = self.window
+        return (y1 - y0) / self.height, (x1 - x0) / self.width
+
+    def check(self) -> None:
+        """Raise for what cannot be drawn.
+
+        Raises:
+            GridError: beyond the plane's end, or too small for float64.
+        """
+        refuse_beyond_precision(self.window, self.height, self.width)
+        for window in (self.window, self.frame()):
+            if max(abs(edge) for edge in window) > FARTHEST:
+                raise GridError(f"window {window}: expected edges within +-{FARTHEST:g}")
+
+    def frame(self) -> Window:
+        """The window of the picture itself, with its pixels, about the same middle."""
+        y0, x0, y1, x1 = self.window
+        height, width = self.size
+        if (height, width) == (self.height, self.width):
+            return self.window
+        pitch_y, pitch_x = self.pitch
+        y, x = (y0 + y1) / 2, (x0 + x1) / 2
+        half_y, half_x = height * pitch_y / 2, width * pitch_x / 2
+        return y - half_y, x - half_x, y + half_y, x + half_x
+
+
+class Source(Protocol):
+    """Draws shots of one picture."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are held for it."""
+
+    def shoot(
+        self, shot: Shot, *, samples: int, side_by_side: SideBySide
+    ) -> tuple[Picture, Coverage | None]:
+        """The pixels of a shot.
+
+        Args:
+            shot: what is to be seen.
+            samples: of the plane, at most.
+            side_by_side: runs parts of the work, on several cores where they are free.
+        Returns:
+            (H, W, C) uint8 pixels, and (H, W) uint8 opacity; None where all is opaque.
+        Raises:
+            GridError: for what cannot be drawn.
+        """
+
+
+class Drawn:
+    """Draws a latent at any size.
+
+    Args:
+        renderer: of the latent.
+    """
+
+    def __init__(self, renderer: Renderer) -> None:
+        self._renderer = renderer
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of prepared weights, lines and tables."""
+        return self._renderer.nbytes
+
+    def shoot(
+        self, shot: Shot, *, samples: int, side_by_side: SideBySide
+    ) -> tuple[Picture, Coverage | None]:
+        """The pixels of a shot; as `Source.shoot`."""
+        make = self.maker(shot, samples=samples, side_by_side=side_by_side)
+        picture = make(Tile(0, 0, *shot.size))
+        turned = shot.grows and shot.quarters is None
+        return picture, coverage(shot) if turned else None
+
+    def maker(self, shot: Shot, *, samples: int, side_by_side: SideBySide) -> Make:
+        """What makes any part of a shot that may be far too large to be made at once.
+
+        Args:
+            shot, samples, side_by_side: as for `shoot`.
+        Returns:
+            a function of a tile of the picture to its (tile.height, tile.width, C) pixels.
+        Raises:
+            GridError: for what cannot be drawn.
+        """
+        shot.check()
+        quarters = shot.quarters
+        height, width = shot.size
+        if quarters is None:
+            frame = Shot(window=shot.frame(), height=height, width=width)
+            drawer = self._drawer(frame, samples=samples, warp=turning(shot))
+            return lambda tile: _painted(drawer, tile, side_by_side)
+        drawer = self._drawer(upright_of(shot), samples=samples)
+
+        def make(tile: Tile) -> Picture:
+            part = _upright_tile(tile, height, width, mirror=shot.mirror, quarters=quarters)
+            pixels = _painted(drawer, part, side_by_side)
+            return rearranged(pixels, mirror=shot.mirror, quarters=quarters)
+
+        return make
+
+    def _drawer(self, shot: Shot, *, samples: int, warp: Affine | None = None) -> SubjectDrawer:
+        """What draws any part of a shot that is not turned, but by a warp."""
+        generator = self._renderer.generator
+        window = area_window(shot, sampling=generator.sampling)
+        canvas = Canvas(shot.height, shot.width, window, generator.sampling)
+        wanted = automatic_supersample(generator, canvas, warp)
+        return self._renderer.drawer(
+            size=(shot.height, shot.width),
+            window=window,
+            warp=warp,
+            supersample=affordable(wanted, pixels=shot.height * shot.width, samples=samples),
+        )
+
+
+def _painted(drawer: SubjectDrawer, tile: Tile, side_by_side: SideBySide) -> Picture:
+    """The pixels of a tile, in stripes where there are cores to share them."""
+    generator = drawer.generator
+    picture = np.empty((tile.height, tile.width, generator.config.img_channels), np.uint8)
+
+    def part(down: int, height: int) -> Part:
+        def run() -> None:
+            stripe = Tile(tile.top + down, tile.left, height, tile.width)
+            picture[down : down + height] = paint(drawer, stripe)
+
+        return run
+
+    divisible = generator.tileable and generator.device.type == "cpu"
+    step = STRIPE if divisible else tile.height
+    side_by_side(
+        [part(down, min(step, tile.height - down)) for down in range(0, tile.height, step)]
+    )
+    return picture
+
+
+def _upright_tile(tile: Tile, height: int, width: int, *, mirror: bool, quarters: int) -> Tile:
+    """Where the pixels of a tile were before a picture was mirrored, and turned clockwise.
+
+    Args:
+        tile: of the turned picture.
+        height, width: of the turned picture.
+    """
+    for _ in range(quarters):  # each quarter back
+        tile = Tile(width - tile.left - tile.width, tile.top, tile.width, tile.height)
+        height, width = width, height
+    if mirror:
+        tile = Tile(tile.top, width - tile.left - tile.width, tile.height, tile.width)
+    return tile
+
+
+class Enlarged:
+    """Enlarges the native picture of a latent, as any viewer would: to compare with.
+
+    Args:
+        picture: (H, W, C) uint8 of the unit square.
+        by: a name of `identifiers.FILTERS`.
+    """
+
+    def __init__(self, picture: Picture, by: str) -> None:
+        self._image = Image.fromarray(picture if picture.shape[2] > 1 else picture[:, :, 0])
+        self._filter = Image.Resampling[by.upper()]
+        self.nbytes = picture.nbytes
+
+    def shoot(
+        self, shot: Shot, *, samples: int, side_by_side: SideBySide
+    ) -> tuple[Picture, Coverage | None]:
+        """The pixels of a shot, transparent beside the unit square; as `Source.shoot`."""
+        shot.check()
+        quarters = shot.quarters
+        if quarters is None:
+            raise GridError("enlarged pictures turn by quarters: expected 0, 90, 180 or 270")
+        picture, opacity = self._upright(upright_of(shot))
+        pixels, inside = (
+            rearranged(each, mirror=shot.mirror, quarters=quarters) for each in (picture, opacity)
+        )
+        return pixels, None if inside.all() else inside[:, :, 0]
+
+    def _upright(self, shot: Shot) -> tuple[Picture, Picture]:
+        """Pixels and opacity of a shot that is not turned."""
+        bands = len(self._image.getbands())
+        picture = np.zeros((shot.height, shot.width, bands), np.uint8)
+        opacity = np.zeros((shot.height, shot.width, 1), np.uint8)
+        y0, x0, _, _ = shot.window
+        pitch_y, pitch_x = shot.pitch
+        rows, columns = _inside(y0, pitch_y, shot.height), _inside(x0, pitch_x, shot.width)
+        if len(rows) and len(columns):
+            scale_y, scale_x = self._image.height, self._image.width
+            box = (
+                max((x0 + columns.start * pitch_x) * scale_x, 0.0),
+                max((y0 + rows.start * pitch_y) * scale_y, 0.0),
+                min((x0 + columns.stop * pitch_x) * scale_x, scale_x),
+                min((y0 + rows.stop * pitch_y) * scale_y, scale_y),
+            )
+            part = self._image.resize((len(columns), len(rows)), self._filter, box=box)
+            place = slice(rows.start, rows.stop), slice(columns.start, columns.stop)
+            picture[place] = np.asarray(part).reshape(len(rows), len(columns), bands)
+            opacity[place] = 255
+        return picture, opacity
+
+
+def _inside(start: float, pitch: float, count: int) -> range:
+    """The pixels whose middle lies in [0, 1)."""
+    first = min(max(math.ceil(-start / pitch - 0.5), 0), count)
+    last = min(max(math.ceil((1 - start) / pitch - 0.5), first), count)
+    return range(first, last)
+
+
+def upright_of(shot: Shot) -> Shot:
+    """The shot before it is turned by quarters; of the other shape if need be."""
+    if shot.grows or not (shot.quarters or 0) % 2 or shot.height == shot.width:
+        return Shot(window=shot.window, height=shot.height, width=shot.width)
+    y0, x0, y1, x1 = shot.window
+    pitch_y, pitch_x = shot.pitch
+    y, x = (y0 + y1) / 2, (x0 + x1) / 2
+    half_y, half_x = shot.width * pitch_y / 2, shot.height * pitch_x / 2
+    window = y - half_y, x - half_x, y + half_y, x + half_x
+    return Shot(window=window, height=shot.width, width=shot.height)
+
+
+def rearranged(picture: Picture, *, mirror: bool, quarters: int) -> Picture:
+    """The same pixels (H, W, C), mirrored and then turned clockwise."""
+    if mirror:
+        picture = picture[:, ::-1]
+    return np.ascontiguousarray(np.rot90(picture, -quarters))
+
+
+def turning(shot: Shot) -> Affine:
+    """The warp that mirrors and turns what the window shows, in pixels of any shape."""
+    y0, x0, y1, x1 = shot.window
+    y, x = (y0 + y1) / 2, (x0 + x1) / 2
+    pitch_y, pitch_x = shot.pitch
+    cosine, sine = cosine_sine(shot.turn)
+    side = -1.0 if shot.mirror else 1.0
+    yy, yx = cosine, side * sine * pitch_y / pitch_x
+    xy, xx = -sine * pitch_x / pitch_y, side * cosine
+    return Affine(((yy, yx, y - (yy * y + yx * x)), (xy, xx, x - (xy * y + xx * x))))
+
+
+def coverage(shot: Shot) -> Coverage:
+    """(H, W) opacity: how much of each pixel lies in the turned window, its edge one pixel soft."""
+    height, width = shot.size
+    cosine, sine = cosine_sine(shot.turn)
+    down = np.arange(height)[:, None] + (0.5 - height / 2)
+    across = np.arange(width)[None, :] + (0.5 - width / 2)
+    # Pixels from the turned middle lines; the mirror changes nothing.
+    beside = np.abs(cosine * across + sine * down)
+    above = np.abs(cosine * down - sine * across)
+    inside = np.clip(shot.width / 2 + 0.5 - beside, 0, 1)
+    inside = inside * np.clip(shot.height / 2 + 0.5 - above, 0, 1)
+    return np.rint(inside * 255).astype(np.uint8)
+
+
+def affordable(wanted: int, *, pixels: int, samples: int) -> Samples:
+    """What to ask of the renderer: "auto" where so many samples may be taken, else fewer.
+
+    Args:
+        wanted: samples a side of a pixel that the detail needs.
+        pixels: of the picture.
+        samples: of the picture, at most.
+    """
+    if pixels * wanted**2 <= samples:
+        return "auto"
+    return max(math.isqrt(samples // pixels), 1)
+
+
+def area_window(shot: Shot, *, sampling: str) -> Window:
+    """The window to ask for, so that pixels are areas whatever a model's own rule is.
+
+    Tiles of converted models must meet as others do: their rule puts samples on the borders of the
+    window, so they are asked for a window half a pixel smaller on each side.
+    """
+    y0, x0, y1, x1 = shot.window
+    if sampling == "centres":
+        return shot.window
+    y, x = shot.pitch
+    # A single pixel has no width between its corners: any will do.
+    bottom, right = y1 - y / 2 if shot.height > 1 else y1, x1 - x / 2 if shot.width > 1 else x1
+    return y0 + y / 2, x0 + x / 2, bottom, right

@@ -1,0 +1,172 @@
+"""Real pictures to batches: the patches of every step, on the training device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from creps.coordinates import Canvas, Window
+from creps.data._loading import Pictures, load_batches
+from creps.data._native_patches import NativePatches, Scales, load_patches, patch_batch
+from creps.data._patches import Batch, take_window
+from creps.data._sources import open_images
+from creps.errors import DataError
+from creps.training._config import TrainConfig
+from creps.training._distributed import ALONE, Team
+from creps.training._state import step_random
+from creps.training.regularizers._cross_frame import turned
+
+TrainingSet = Pictures | NativePatches
+
+
+def open_training_set(config: TrainConfig, path: Path) -> TrainingSet:
+    """The pictures at `path` as `config` wants them.
+
+    Raises:
+        DataError: if there are no images, or fewer classes than the networks have.
+    """
+    data = config.data
+    source = open_images(path, channels=config.generator.img_channels, labels=data.labels)
+    classes = source.num_classes if data.labels else 0
+    if config.generator.label_dim != classes:
+        raise DataError(
+            f"{path} has {classes} classes, the networks {config.generator.label_dim}: set "
+            f"generator.label_dim and discriminator.label_dim to {classes}"
+        )
+    if data.native:
+        return NativePatches(
+            source, size=config.size, mirror=data.mirror, labels=data.labels, precise=data.precise
+        )
+    height, width = (pixels * data.detail for pixels in config.size)
+    return Pictures(
+        source,
+        size=height if height == width else (height, width),
+        mirror=data.mirror,
+        labels=data.labels,
+        precise=data.precise,
+        cache=data.cache_megabytes * 1_000_000,
+    )
+
+
+def load_training_batches(
+    pictures: TrainingSet,
+    config: TrainConfig,
+    *,
+    first_step: int,
+    device: torch.device,
+    on_broken: Callable[[str], None] = lambda name: None,
+    team: Team = ALONE,
+) -> Iterator[Batch]:
+    """This process's share of batch after batch, from step `first_step` on.
+
+    Args:
+        pictures: of `open_training_set`.
+        config: the run.
+        first_step: where to go on; step k is the same whatever came before.
+        device: where the patches go.
+        on_broken: told the name of each picture that cannot be decoded.
+        team: the processes that share each batch.
+    """
+    part, workers = (team.rank, team.count), config.data.workers
+    if isinstance(pictures, NativePatches):
+        patches = load_patches(
+            pictures,
+            batch=config.batch,
+            seed=config.seed,
+            first_step=first_step,
+            workers=workers,
+            on_broken=on_broken,
+            part=part,
+            **_windows(config),
+        )
+        for step, (images, labels, windows) in enumerate(patches, first_step):
+            batch = patch_batch(images.to(device), windows, _labels(config, labels.to(device)))
+            yield turned(config, _on_the_plane(config, batch), step)
+        return
+    wholes = load_batches(
+        pictures,
+        batch=config.batch,
+        seed=config.seed,
+        first_step=first_step,
+        workers=workers,
+        on_broken=on_broken,
+        part=part,
+    )
+    for step, (images, labels) in enumerate(wholes, first_step):
+        yield make_batch(config, step, images.to(device), labels.to(device))
+
+
+def draw_region(config: TrainConfig, step: int) -> Canvas:
+    """The part of a picture that a step trains, shared by its batch: a window of [0, 1] x [0, 1].
+
+    The whole, moved by up to half a pixel; or, in a share of the steps, a window of the picture's
+    proportions anywhere in it, its magnification from 1 to the largest.
+    """
+    data, (height, width) = config.data, config.size
+    random = step_random(config.seed, step, "region")
+    y, x, chance, magnitude = torch.rand(4, generator=random, dtype=torch.float64).tolist()
+    window = (0.0, 0.0, 1.0, 1.0)
+    if data.zoom > 1 and chance < data.window_share:
+        even = data.window_spread == "uniform"
+        low, high = data.zoom_from, data.zoom
+        side = 1 / (low + (high - low) * magnitude) if even else (high / low) ** -magnitude / low
+        top, left = y * (1 - side), x * (1 - side)
+        window = (top, left, top + side, left + side)
+    elif data.subpixel_shift:
+        dy, dx = (y - 0.5) / height, (x - 0.5) / width
+        window = (0.0 + dy, 0.0 + dx, 1.0 + dy, 1.0 + dx)
+    return config.canvas(window)
+
+
+def make_batch(config: TrainConfig, step: int, pictures: Tensor, labels: Tensor) -> Batch:
+    """Whole pictures (B, C, S, S') of 0 to 255 on the training device to the patches of a step."""
+    seen = draw_region(config, step)
+    image = take_window(pictures.float() / 127.5 - 1, seen)
+    batch = _on_the_plane(config, Batch(image, seen, _labels(config, labels)))
+    return turned(config, batch, step)
+
+
+def _windows(config: TrainConfig) -> dict[str, Any]:
+    """How the windows of native patches are drawn: one a step, or one a group."""
+    data = config.data
+    if not data.window_group:
+        return {"region": lambda step: draw_region(config, step)}
+    share = 1 - data.window_share if data.zoom > 1 else 1.0
+    scales = Scales(
+        base_share=share,
+        smallest=data.zoom_from,
+        largest=data.zoom,
+        spread=data.window_spread,
+        group=data.window_group,
+    )
+    return {"scales": scales}
+
+
+def _labels(config: TrainConfig, labels: Tensor) -> Tensor | None:
+    return labels if config.generator.label_dim else None
+
+
+def _on_the_plane(config: TrainConfig, batch: Batch) -> Batch:
+    """A batch with windows of pictures as one with windows of the plane.
+
+    The two are the same for square pictures; others reach beyond [0, 1] with their longer side.
+    """
+    canvas = config.canvas(_placed(config.whole, batch.region.window))
+    if batch.windows is None:
+        return replace(batch, region=canvas)
+    y0, x0, y1, x1 = config.whole
+    start = torch.tensor([y0, x0, y0, x0], dtype=torch.float64)
+    extent = torch.tensor([y1 - y0, x1 - x0, y1 - y0, x1 - x0], dtype=torch.float64)
+    return replace(batch, region=canvas, windows=start + batch.windows * extent)
+
+
+def _placed(whole: Window, window: Window) -> Window:
+    """A window of a picture that covers `whole`, in the same units as that."""
+    (y0, x0, y1, x1), (top, left, bottom, right) = whole, window
+    height, width = y1 - y0, x1 - x0
+    return (y0 + top * height, x0 + left * width, y0 + bottom * height, x0 + right * width)

@@ -1,0 +1,1 @@
+"""Augmentation of real and generated pictures alike."""

@@ -1,0 +1,104 @@
+"""Colour transforms of ADA: one affine map of colour for each picture (appendix B).
+
+Letters: B pictures, C channels, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from creps.errors import UsageError
+from creps.training.augment._settings import AugmentSettings, Draws
+
+BRIGHTNESS = 0.2
+"""Standard deviation of what is added, where colour spans [-1, 1]."""
+CONTRAST = 0.5
+"""Standard deviation of the contrast's base-2 logarithm."""
+SATURATION = 1.0
+"""Standard deviation of the saturation's base-2 logarithm."""
+
+COLOUR_DRAWS = (
+    *("brightness?", "brightness", "contrast?", "contrast", "luma_flip?", "luma_flip"),
+    *("hue?", "hue", "saturation?", "saturation"),
+)
+"""Random numbers of a picture; those with `?` decide whether the transform happens."""
+
+ALONG = torch.full((3, 3), 1 / 3, dtype=torch.float64)
+"""Projection on the gray axis v = (1, 1, 1) / sqrt(3); what is left is the chroma."""
+ACROSS = torch.eye(3, dtype=torch.float64) - ALONG
+"""Projection on the plane of chroma."""
+QUARTER = torch.tensor([[0, -1, 1], [1, 0, -1], [-1, 1, 0]], dtype=torch.float64) / math.sqrt(3)
+"""Chroma turned by 90 degrees around the gray axis: the cross product with v."""
+
+
+def colour_channels(images: Tensor) -> int:
+    """How many of the channels of (B, C, H, W) are colour: 1 of gray, 3 of RGB and RGBA.
+
+    Raises:
+        UsageError: for another number of channels.
+    """
+    channels = images.shape[1]
+    if channels not in (1, 3, 4):
+        raise UsageError(f"{channels} channels cannot be augmented: expected gray, RGB or RGBA")
+    return min(channels, 3)
+
+
+def draw_colour(draws: Draws, strength: float, settings: AugmentSettings) -> Tensor:
+    """The composed colour transform of each picture: (B, 3, 4), see `colour_matrix`."""
+
+    def drawn(name: str, values: Tensor, neutral: float) -> Tensor:
+        happens = draws.happens(f"{name}?", settings.probability(name, strength))
+        return torch.where(happens, values, neutral)
+
+    return colour_matrix(
+        brightness=drawn("brightness", draws.normal("brightness") * BRIGHTNESS, 0.0),
+        contrast=drawn("contrast", torch.exp2(draws.normal("contrast") * CONTRAST), 1.0),
+        luma=drawn("luma_flip", draws.sign("luma_flip"), 1.0),
+        hue=drawn("hue", draws.uniform("hue", -math.pi, math.pi), 0.0),
+        saturation=drawn("saturation", torch.exp2(draws.normal("saturation") * SATURATION), 1.0),
+    )
+
+
+def colour_matrix(
+    *, brightness: Tensor, contrast: Tensor, luma: Tensor, hue: Tensor, saturation: Tensor
+) -> Tensor:
+    """Brightness, then contrast, luma flip, hue and saturation, as one map of RGB colours.
+
+    All but brightness act on the gray axis and on the plane across it, each by itself, so the
+    product of the paper's matrices is a sum of three terms.
+
+    Args:
+        brightness: (B,) float64, added to the colour.
+        contrast: (B,) factor of the colour.
+        luma: (B,) factor of its part on the gray axis; -1 inverts luma and keeps the hue.
+        hue: (B,) radians that chroma turns around the gray axis.
+        saturation: (B,) factor of chroma.
+    Returns:
+        (B, 3, 4) float64, A and b of x -> A x + b; exactly the identity for 0, 1, 1, 0, 1.
+    """
+    cosine, sine = (part[:, None, None] for part in (hue.cos(), hue.sin()))
+    chroma = saturation[:, None, None] * (cosine * ACROSS + sine * QUARTER)
+    linear = contrast[:, None, None] * (luma[:, None, None] * ALONG + chroma)
+    shift = (contrast * luma * brightness)[:, None, None].expand(-1, 3, 1)
+    return torch.cat([linear, shift], dim=2)
+
+
+def recolour(images: Tensor, matrices: Tensor) -> Tensor:
+    """Pictures (B, C, H, W) under maps of colour (B, 3, 4); alpha stays.
+
+    A gray picture is seen as RGB with three equal channels, of which the mean is taken: brightness,
+    contrast and luma act on it, hue and saturation do not.
+    """
+    colours = colour_channels(images)
+    if colours == 1:
+        rows = torch.stack([matrices[:, :, :3].sum(2), matrices[:, :, 3]], dim=2)  # (B, 3, 2)
+        matrices = rows.mean(1, keepdim=True)
+    matrices = matrices.to(images.dtype).to(images.device)[..., None, None]
+    # Multiplied out by hand: a matrix product may be rounded to TF32, even where nothing changes.
+    result = matrices[:, :, colours]
+    for channel in range(colours):
+        result = result + matrices[:, :, channel] * images[:, channel : channel + 1]
+    return torch.cat([result, images[:, colours:]], dim=1)

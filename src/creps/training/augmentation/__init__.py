@@ -1,1 +1,0 @@
-"""What the discriminator is shown of pictures: ADA and DiffAugment."""

@@ -1,0 +1,1 @@
+"""Logs, previews, rules and reports of a run."""

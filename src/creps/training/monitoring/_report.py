@@ -1,0 +1,204 @@
+"""RUN/report.html: how a run is doing, in one file without scripts or outside requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from creps.config import to_dict
+from creps.metrics._charts import line_chart
+from creps.metrics._pages import figure, heading, paragraph, table, write_page
+from creps.training._config import TrainConfig
+from creps.training._engine import Stats
+from creps.training._run import flat_settings
+from creps.training._state import TrainState
+from creps.training.monitoring._doctor import Diagnosis, diagnose_run
+from creps.training.monitoring._previews import MAGNIFICATIONS
+from creps.training.monitoring._rules import Finding
+
+CHARTS: tuple[tuple[str, str, dict[str, str]], ...] = (
+    ("Losses", "loss", {"generator": "loss/generator", "discriminator": "loss/discriminator"}),
+    ("Logits", "mean logit", {"real": "logits/real", "generated": "logits/fake"}),
+    (
+        "Differences between pictures",
+        "distance",
+        {"real": "spread/real", "generated": "spread/fake"},
+    ),
+    (
+        "Differences from the nearest other picture",
+        "distance",
+        {"real": "nearest/real", "generated": "nearest/fake"},
+    ),
+    ("Gradient penalties", "squared norm", {"R1": "penalty/r1", "R2": "penalty/r2"}),
+    ("Path length", "length", {"path length": "path_length"}),
+    (
+        "Gradients",
+        "norm",
+        {"generator": "gradient/generator", "discriminator": "gradient/discriminator"},
+    ),
+    ("Samples since the preview before", "change", {"change": "preview/change"}),
+    ("Augmentation", "strength", {"ADA": "augment/strength"}),
+    ("Pace", "images/s", {"pace": "images_per_second"}),
+    ("Memory", "GB", {"memory": "memory_gb"}),
+)
+"""Title, name of the upward axis, and the numbers of the log by the names of their curves."""
+POINTS = 200
+"""Of a curve at most: longer ones are averaged."""
+MOMENTS = 6
+"""Previews that show how the same latents came along."""
+SHOWN_WIDTH = 720
+"""CSS pixels of sample sheets, at most."""
+SIGNS = {"fine": "✓", "note": "•", "problem": "✗"}
+
+
+class Reports:
+    """Writes the report at each preview and at the end.
+
+    Args:
+        run: the folder.
+        config: the run.
+        refresh: seconds after which an open page looks again; None: never.
+    """
+
+    def __init__(self, run: Path, config: TrainConfig, *, refresh: int | None) -> None:
+        self.run, self.config, self.refresh = run, config, refresh
+
+    @property
+    def path(self) -> Path:
+        """Of the page."""
+        return self.run / "report.html"
+
+    def after_step(self, state: TrainState, stats: Stats) -> None:
+        """Write when a preview was due."""
+        every = self.config.preview_every
+        if every and state.step % every == 0:
+            write_report(self.run, refresh=self.refresh)
+
+    def at_end(self, state: TrainState) -> None:
+        """Write a last time, for good."""
+        write_report(self.run)
+
+
+def write_report(run: Path, *, out: Path | None = None, refresh: int | None = None) -> Path:
+    """Write the report of a run, whether it still goes on or not.
+
+    Args:
+        run: its folder.
+        out: the page; RUN/report.html by default.
+        refresh: seconds after which an open page looks again; None: never.
+    Returns:
+        the page.
+    Raises:
+        CheckpointError: if the folder holds no run.
+    """
+    found = diagnose_run(run)
+    path = run / "report.html" if out is None else out
+    sections = [
+        _summary(found),
+        _findings(found.findings),
+        *_pictures(run, found.config),
+        *_curves(found),
+        _settings(found),
+    ]
+    write_page(path, f"Run {run.resolve().name}", sections, refresh=refresh)
+    return path
+
+
+def _summary(found: Diagnosis) -> str:
+    config = found.config
+    height, width = config.size
+    words = (
+        f"{config.family}, {height} x {width} px, {found.data.get('count', 0):,} pictures from "
+        f"{found.data.get('name', 'an unknown set')}"
+    )
+    return paragraph(words, faint=True)
+
+
+def _findings(findings: Sequence[Finding]) -> str:
+    rows = "".join(
+        f'<tr class="{finding.level}"><td>{SIGNS[finding.level]}</td>'
+        f"<td>{escape(finding.topic)}</td><td>{escape(finding.text)}"
+        + (f"<br><em>Try {escape(finding.advice)}.</em>" if finding.advice else "")
+        + "</td></tr>"
+        for finding in findings
+    )
+    colours = ".problem td:first-child{color:#d55e00}.fine td:first-child{color:#009e73}"
+    style = f"<style>{colours}.note td:first-child{{color:#e69f00}}</style>"
+    return f'{style}{heading("How it is doing")}<div class="wide"><table>{rows}</table></div>'
+
+
+def _pictures(run: Path, config: TrainConfig) -> Iterator[str]:
+    """The newest samples, the zoom, and how the first row came along."""
+    sheets = sorted(p for p in (run / "previews").glob("*.png") if p.stem.isdigit())
+    if not sheets:
+        yield heading("Samples") + paragraph("No preview yet.", faint=True)
+        return
+    newest = sheets[-1]
+    images = int(newest.stem)
+    yield heading("Samples") + _shown(newest, f"averaged generator after {images:,} images")
+    zoom = newest.with_name(f"{newest.stem}-zoom.png")
+    if zoom.exists():
+        times = ", ".join(str(times) for times in MAGNIFICATIONS)
+        caption = f"windows at {times} times the training size, drawn, not enlarged"
+        yield heading("Zoom") + _shown(zoom, caption)
+    if len(sheets) > 1:
+        places = np.linspace(0, len(sheets) - 1, min(MOMENTS, len(sheets))).round().astype(int)
+        height = config.size[0]
+        rows = [_shown(sheets[k], f"{int(sheets[k].stem):,} images", rows=height) for k in places]
+        yield heading("The same latents over time") + "".join(rows)
+
+
+def _shown(path: Path, caption: str, *, rows: int | None = None) -> str:
+    """A preview, or its uppermost rows of pixels alone."""
+    try:
+        with Image.open(path) as file:
+            picture = np.asarray(file)[:rows]
+    except OSError:
+        return paragraph(f"{path.name} cannot be read", faint=True)
+    enlarged = max(SHOWN_WIDTH // picture.shape[1], 1)
+    return figure(picture, caption, width=min(enlarged * picture.shape[1], SHOWN_WIDTH))
+
+
+def _curves(found: Diagnosis) -> Iterator[str]:
+    charts = list(CHARTS)
+    distances = {name: name for name in found.history.names() if name.startswith("fd_")}
+    if distances:
+        charts.insert(0, ("Distance to the training set", "Frechet distance", distances))
+    drawn = []
+    for title, y_name, names in charts:
+        known = {k: name for k, name in names.items() if name in found.history.names()}
+        images, values = found.history.series(*known.values()) if known else (np.empty(0),) * 2
+        keep = np.isfinite(values).all(1) if known else np.empty(0, bool)
+        if keep.sum() < 2:
+            continue
+        x, y = _averaged(images[keep], values[keep])
+        lines = {name: y[:, k] for k, name in enumerate(known)}
+        chart = line_chart(x, lines, x_name="images seen", y_name=y_name, size=(240, 480))
+        drawn.append(f"<figure><figcaption>{escape(title)}</figcaption>{chart}</figure>")
+    if drawn:
+        yield heading("Curves") + "".join(drawn)
+
+
+def _averaged(
+    x: NDArray[np.float64], y: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Means over neighbours, so that no more than POINTS are left, without outliers.
+
+    What lies far beyond almost all others is moved to the edge: one spike at the start would
+    flatten all that follows.
+    """
+    parts = np.array_split(np.arange(len(x)), min(POINTS, len(x)))
+    x, y = np.array([x[p].mean() for p in parts]), np.array([y[p].mean(0) for p in parts])
+    low, high = np.quantile(y, [0.02, 0.98])
+    return x, y.clip(low - (high - low), high + (high - low))
+
+
+def _settings(found: Diagnosis) -> str:
+    rows = [[name, str(value)] for name, value in flat_settings(to_dict(found.config))]
+    body = table(["setting", "value"], rows)
+    return f"{heading('Settings')}<details><summary>all {len(rows)}</summary>{body}</details>"

@@ -1,0 +1,251 @@
+"""The teacher of any-resolution training: patches stay faithful to whole pictures (section 3.2).
+
+A frozen copy of the first phase's model paints the whole picture of the same latent. The loss holds
+the patch to its part of it: at the teacher's density of pixels ("inverse", eq. 4) or at the patch's
+("forward").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from creps.checkpoints.native import load, save
+from creps.coordinates import Canvas
+from creps.data._patches import Batch
+from creps.errors import CheckpointError, ConfigError, GridError
+from creps.metrics._similarity import LayeredExtractor, perceptual_distance
+from creps.networks.base import Generator
+from creps.training._config import TrainConfig
+from creps.training.regularizers._settings import TeacherDirection
+
+# Pictures of one window of the plane on the pixels of another: band-limited, with a mask.
+#
+# Everything is separable: one matrix for rows, one for columns. Arithmetic of places is float64.
+
+
+LOBES = 3
+"""Of the kernel, on each side; it is stretched by the reduction, so that nothing aliases."""
+ROUNDING = 1e-6
+"""Share of a pixel by which its area may stick out of a window and still count as inside."""
+
+
+class Axis(NamedTuple):
+    """An axis of a canvas: `pixels` of them over `start` .. `stop` in plane units."""
+
+    start: float
+    stop: float
+    pixels: int
+
+
+def lanczos_weights(source: Axis, target: Axis) -> tuple[Tensor, Tensor]:
+    """How much of each pixel of one axis the pixels of another are made of.
+
+    Args:
+        source: what there is.
+        target: what is wanted, of the same plane; it may cover more, or less.
+    Returns:
+        float64 weights, a row a target pixel: they sum to 1, or are 0 where the kernel meets
+        nothing; and a bool for each: whether the whole area of the pixel lies within the source.
+    Raises:
+        GridError: for an empty axis.
+    Example:
+        >>> weights, inside = lanczos_weights(Axis(0, 1, 2), Axis(0, 2, 4))
+        >>> weights.round(decimals=6).tolist()[:2], inside.tolist()
+        ([[1.0, 0.0], [0.0, 1.0]], [True, True, False, False])
+    """
+    for axis in (source, target):
+        if axis.stop <= axis.start or axis.pixels < 1:
+            raise GridError(f"{axis}: expected start < stop and at least one pixel")
+    spacing = (source.stop - source.start) / source.pixels
+    wanted = (target.stop - target.start) / target.pixels
+    places = target.start + (torch.arange(target.pixels, dtype=torch.float64) + 0.5) * wanted
+    among = (places - source.start) / spacing - 0.5
+    stretch = max(1.0, wanted / spacing)
+    distance = (among[:, None] - torch.arange(source.pixels, dtype=torch.float64)) / stretch
+    weights = torch.sinc(distance) * torch.sinc(distance / LOBES) * (distance.abs() < LOBES)
+    total = weights.sum(1, keepdim=True)
+    # Far outside only the small lobes are met, whose sum may be anything: nothing is taken there.
+    met = (among[:, None] > -1) & (among[:, None] < source.pixels)
+    weights = torch.where(met, weights / total, torch.zeros_like(weights))
+    slack = ROUNDING * wanted
+    inside = (places - wanted / 2 >= source.start - slack) & (
+        places + wanted / 2 <= source.stop + slack
+    )
+    return weights, inside
+
+
+def resampled(pictures: Tensor, source: Canvas, target: Canvas) -> tuple[Tensor, Tensor]:
+    """Pictures on the pixels of another canvas, by a Lanczos filter; differentiable.
+
+    Args:
+        pictures: (B, C, H, W) on `source`.
+        source, target: canvases of one plane; their pixels are taken as areas.
+    Returns:
+        (B, C, H', W') on `target`, and the mask (H', W') of its pixels that lie within `source`,
+        1 or 0 in the precision of the pictures.
+    """
+    rows, tall = lanczos_weights(_axis(source, 0), _axis(target, 0))
+    columns, wide = lanczos_weights(_axis(source, 1), _axis(target, 1))
+    mask = (tall[:, None] & wide).to(pictures)
+    return rows.to(pictures) @ pictures @ columns.T.to(pictures), mask
+
+
+def _axis(canvas: Canvas, axis: int) -> Axis:
+    start, stop = canvas.window[axis], canvas.window[axis + 2]
+    return Axis(start, stop, (canvas.height, canvas.width)[axis])
+
+
+TEACHER_FOLDER = "teacher"
+"""Of a run: the teacher as an ordinary model, so that it goes on without what it started from."""
+
+Distance = Callable[[Tensor, Tensor], Tensor]
+"""Two batches of pictures to how different they are, a scalar."""
+
+
+class Teacher:
+    """A frozen model and how a run listens to it.
+
+    Args:
+        network: the model, on the device of the run.
+        config: the run; its `teacher` says how.
+    Raises:
+        MissingExtraError: if the perceptual distance needs packages that are missing.
+    """
+
+    def __init__(self, network: Generator, config: TrainConfig) -> None:
+        self.network = network.eval().requires_grad_(False)
+        self._config, self._settings = config, config.teacher
+        extractor = None
+        if self._settings.perceptual == "effnet":
+            from creps.metrics._extractors import effnet
+
+            extractor = effnet(device=network.device)
+        self._distance = _distance(extractor)
+
+    def loss(self, images: Tensor, z: Tensor, batch: Batch) -> Tensor:
+        """How far pictures are from the teacher's, times the weight of the loss.
+
+        Args:
+            images: (B, C, H, W), painted on the windows of a batch.
+            z: (B, Z) their latents.
+            batch: gives windows and labels.
+        Returns:
+            scalar; gradients flow into the pictures.
+        """
+        with torch.no_grad():
+            styles = self.network.map(z, batch.label)
+        total = images.new_zeros(())
+        for members, canvas in batch.parts():
+            frame = frame_of(canvas, self._config)
+            with torch.no_grad():
+                whole = self.network.synthesize(styles[members], frame.grid())
+            part = teacher_loss(
+                images[members],
+                whole.to(images),
+                patch=canvas,
+                frame=frame,
+                direction=self._settings.direction,
+                distance=self._distance,
+            )
+            total = total + part * len(styles[members])
+        return total * (self._settings.weight / len(images))
+
+
+def frame_of(patch: Canvas, config: TrainConfig) -> Canvas:
+    """The whole picture that a patch is part of, at the training size.
+
+    On a cylinder, whose pictures begin at any angle, the patch is in the middle of it.
+    """
+    if not config.period:
+        return config.canvas()
+    y0, x0, y1, x1 = config.whole
+    shift = (patch.window[1] + patch.window[3] - x0 - x1) / 2
+    return config.canvas((y0, x0 + shift, y1, x1 + shift))
+
+
+def teacher_loss(
+    images: Tensor,
+    wholes: Tensor,
+    *,
+    patch: Canvas,
+    frame: Canvas,
+    direction: TeacherDirection,
+    distance: Distance,
+) -> Tensor:
+    """Any-resolution GAN, eq. 4: d(m * w(patch), m * teacher's picture), scalar.
+
+    As in the equation the mask multiplies both pictures, and d is a mean over the whole frame: a
+    patch that covers little of the picture weighs little.
+
+    Args:
+        images: (B, C, H, W) patches.
+        wholes: (B, C, H', W') the teacher's pictures.
+        patch, frame: the canvases of both.
+        direction: "inverse" or "forward" (section 4.2).
+        distance: d.
+    """
+    if direction == "inverse":
+        images, mask = resampled(images, patch, frame)
+    else:
+        wholes, mask = resampled(wholes, frame, patch)
+    return distance(mask * images, mask * wholes)
+
+
+def open_teacher(
+    config: TrainConfig, folder: Path, *, start: Path | None, device: torch.device
+) -> Generator | None:
+    """The teacher of a run: its own copy, or for a new run what it starts from; None without one.
+
+    Args:
+        config: the run.
+        folder: of the run.
+        start: run or model that a new run starts from.
+        device: of the run.
+    Raises:
+        ConfigError: if a new run has nothing to start from.
+        CheckpointError: if the copy cannot be read, or the teacher takes other latents.
+    """
+    if not config.teacher.weight:
+        return None
+    own = folder / TEACHER_FOLDER
+    if own.exists():
+        return load(own).to(device)
+    if start is None:
+        raise ConfigError(
+            f"teacher.weight {config.teacher.weight:g} and no teacher: give the first phase's run "
+            "or model as --from, or set teacher.weight=0"
+        )
+    teacher = load(start / "model" if (start / "model").is_dir() else start)
+    for name in ("z_dim", "label_dim", "img_channels"):
+        here, there = getattr(config.generator, name), getattr(teacher.config, name)
+        if here != there:
+            raise CheckpointError(f"{start} is no teacher: {name} is {there} there, {here} here")
+    return teacher.to(device)
+
+
+def keep_teacher(teacher: Generator, folder: Path) -> None:
+    """Write a run's own copy of its teacher, if it has none yet."""
+    own = folder / TEACHER_FOLDER
+    if not own.exists():
+        save(teacher, own, record=dict(teacher.record))
+
+
+def mean_difference(a: Tensor, b: Tensor) -> Tensor:
+    """The mean absolute difference of two batches of pictures."""
+    return (a - b).abs().mean()
+
+
+def _distance(extractor: LayeredExtractor | None) -> Distance:
+    if extractor is None:
+        return mean_difference
+    seen = extractor
+
+    def both(a: Tensor, b: Tensor) -> Tensor:
+        return mean_difference(a, b) + perceptual_distance(a, b, extractor=seen).mean()
+
+    return both

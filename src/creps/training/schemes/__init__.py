@@ -1,1 +1,0 @@
-"""What some families are trained with beside the adversarial game."""

@@ -1,1 +1,0 @@
-"""Watching runs: the log, previews, alarms, and what they say in words."""
