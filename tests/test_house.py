@@ -26,7 +26,7 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 
 # docs/architecture.md: a room imports only from floors below its own.
 FLOORS = (
-    {"errors", "_lazy"},
+    {"errors", "_code", "_lazy"},
     {"coordinates", "config", "_files"},
     {"networks", "data"},
     {"checkpoints", "rendering"},

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from creps import _code
 from creps.errors import CrepsError, DataError
 from creps.metrics._cache import collect, default_cache
 
@@ -65,6 +66,24 @@ def test_what_is_kept_is_not_worked_out_again(marks: Path, tmp_path: Path) -> No
     assert len(found["square"]) == 8
     collected(Squares(str(marks), shift=1), 3, tmp_path / "cache")
     assert (marks / "1-0-3").exists()
+
+
+def test_changed_code_starts_anew(
+    marks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, work = _code._read, Squares(str(marks))
+    for changed in ("_spectra", "_renderer"):
+        collected(work, 3, tmp_path / "cache")
+        for mark in marks.iterdir():
+            mark.unlink()
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                _code, "_read", lambda path, at=changed: read(path) + (path.stem == at) * b" "
+            )
+            _code.code_id.cache_clear()
+            collected(work, 3, tmp_path / "cache")
+        _code.code_id.cache_clear()
+        assert (marks / "0-0-3").exists()
 
 
 def test_an_interrupted_run_goes_on(marks: Path, tmp_path: Path) -> None:

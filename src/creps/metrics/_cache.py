@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from creps._code import code_id
 from creps._files import replacing
 from creps.data._archives import cache_folder
 from creps.errors import CrepsError
@@ -34,7 +34,8 @@ Progress = Callable[[float, float], None]
 SUM = "sum_"
 """Columns whose names begin so are added up over the items; all others are (items, ...)."""
 
-_VERSION = 1  # of what is kept
+_MEASURING = ("coordinates", "data", "metrics", "networks", "rendering")
+"""What the numbers come from: when one of these rooms changes, nothing kept is used any more."""
 
 
 class Work(Protocol):
@@ -112,7 +113,7 @@ def collect(
 
 
 def _jobs(work: Work, count: int, folder: Path) -> Iterator[_Job]:
-    settings = json.dumps([_VERSION, version("creps"), work.identity()], sort_keys=True)
+    settings = json.dumps([code_id(*_MEASURING), work.identity()], sort_keys=True)
     key = hashlib.sha256(settings.encode()).hexdigest()[:24]
     kind = type(work).__name__.lower()
     for first in range(0, count, work.chunk):
