@@ -31,7 +31,7 @@ FLOORS = (
     {"networks", "data"},
     {"checkpoints", "rendering"},
     {"metrics", "serving"},
-    {"training"},
+    {"inversion", "training"},
     {"cli"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

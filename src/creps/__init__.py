@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from creps.checkpoints.native import load, save
     from creps.coordinates import AxisGrid, Canvas, PointGrid
     from creps.errors import CrepsError
+    from creps.inversion import invert
     from creps.rendering._latents import latents
     from creps.rendering._renderer import Renderer, render, render_tiles
     from creps.rendering._tiles import Tile
@@ -36,6 +37,7 @@ else:  # `creps --help` does not wait for torch
             "Renderer": "creps.rendering._renderer",
             "Tile": "creps.rendering._tiles",
             "from_pretrained": "creps.checkpoints.hub",
+            "invert": "creps.inversion",
             "latents": "creps.rendering._latents",
             "load": "creps.checkpoints.native",
             "push_to_hub": "creps.checkpoints.hub",
@@ -57,6 +59,7 @@ __all__ = [
     "Renderer",
     "Tile",
     "from_pretrained",
+    "invert",
     "latents",
     "load",
     "push_to_hub",

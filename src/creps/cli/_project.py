@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from creps.data._framing import Pixels
+    from creps.inversion import Inversion, Space
     from creps.metrics._extractors import EffnetLite0
     from creps.networks.base import Generator
-    from creps.training.inversion import Projection, Space
 
 LOOKING = "How it is looked for"
 
@@ -92,16 +92,15 @@ def project(
     _refuse_there(out, "styles.safetensors", overwrite=overwrite)
     where = None if window is None else parse_window(window)
     from creps.coordinates import WHOLE_PLANE, Canvas
-    from creps.training.inversion import ProjectionSettings
-    from creps.training.inversion import project as look
+    from creps.inversion import InversionSettings, invert
 
     plane = where or WHOLE_PLANE
     Canvas(1, 1, plane)  # refuses an empty window
-    settings = ProjectionSettings(space=cast("Space", space), steps=steps, starts=starts, seed=seed)
+    settings = InversionSettings(space=cast("Space", space), steps=steps, starts=starts, seed=seed)
     extractor = _extractor(features, device)
     generator, picture = _opened(model, image, device=device, whole=where is not None)
     with report("projecting", unit="steps", per_unit=1) as bar:
-        found = look(
+        found = invert(
             generator,
             picture,
             settings=settings,
@@ -177,7 +176,7 @@ def _opened(model: str, path: Path, *, device: str | None, whole: bool) -> tuple
 
 
 def _write_projection(
-    out: Path, generator: Generator, found: Projection, *, record: dict[str, Any]
+    out: Path, generator: Generator, found: Inversion, *, record: dict[str, Any]
 ) -> None:
     """The styles, the picture, both beside each other, and the record, which comes last."""
     import numpy as np

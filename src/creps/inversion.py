@@ -1,4 +1,4 @@
-"""Projection: the styles of a model whose picture comes closest to a given one.
+"""Inversion: the styles of a model whose picture comes closest to a given one.
 
 As in StyleGAN2 (section 5, appendix D): gradient descent on the styles; the network stays as it is.
 Ours uses that the model paints any size: it begins with small pictures from several places, and
@@ -40,8 +40,8 @@ WARM_UP, COOL_DOWN = 0.05, 0.25
 """Shares of a stage in which the step size rises, and of all in which it falls (appendix D)."""
 
 
-class Stage(NamedTuple):
-    """A part of a projection.
+class _Stage(NamedTuple):
+    """A part of the search.
 
     Attributes:
         share: of all steps.
@@ -57,15 +57,15 @@ class Stage(NamedTuple):
 
 
 STAGES = (
-    Stage(0.25, 1.0, 4, False),
-    Stage(0.25, 0.5, 2, True),
-    Stage(0.5, 0.0, 1, True),
+    _Stage(0.25, 1.0, 4, False),
+    _Stage(0.25, 0.5, 2, True),
+    _Stage(0.5, 0.0, 1, True),
 )
 """Many starts where steps are cheap, one where they are dear."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProjectionSettings:
+class InversionSettings:
     """How styles are looked for."""
 
     space: Space = "w"
@@ -98,7 +98,7 @@ class ProjectionSettings:
 
 
 @dataclass(frozen=True)
-class Projection:
+class Inversion:
     """What was found.
 
     Attributes:
@@ -121,23 +121,23 @@ class Projection:
         return math.inf if error == 0 else 10 * math.log10(4 / error)
 
 
-def project(
+def invert(
     generator: Generator,
     picture: Pixels,
     *,
-    settings: ProjectionSettings | None = None,
+    settings: InversionSettings | None = None,
     window: Window = WHOLE_PLANE,
     size: int | None = None,
     label: Tensor | None = None,
     extractor: LayeredExtractor | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Projection:
+) -> Inversion:
     """Look for the styles whose picture in a window of the plane is closest to a given one.
 
     Args:
         generator: the model; it stays as and where it is.
         picture: (H, W, C) pixels on the scale 0 .. 255, C the model's own; any H and W.
-        settings: how to look; `ProjectionSettings()` by default.
+        settings: how to look; `InversionSettings()` by default.
         window: (y0, x0, y1, x1): the part of the plane that the picture shows, all of it.
         size: pixels of the longer side that are compared, never more than the picture has; by
             default `COMPARED`, or the model's own resolution if that is more.
@@ -146,18 +146,18 @@ def project(
         progress: called with the steps done and the steps in all.
     Raises:
         UsageError: for a picture with other channels or too few pixels.
-        ConfigError: for settings that make no sense.
-        GridError: for a window that is none, or that the model cannot paint.
+        GridError: for an invalid window, or one that the model cannot paint.
         LabelError: if the label is missing, unexpected or unknown.
     Example:
         >>> import creps
         >>> generator = creps.load("portraits")
         >>> face = creps.render(generator, seed=5, size=32)
-        >>> found = project(generator, face, settings=ProjectionSettings(steps=8, starts=1))
+        >>> quick = InversionSettings(steps=8, starts=1)
+        >>> found = creps.invert(generator, face, settings=quick)
         >>> creps.render(generator, styles=found.styles, size=(30, 40)).shape
         (30, 40, 3)
     """
-    settings = settings or ProjectionSettings()
+    settings = settings or InversionSettings()
     canvas = _compared_canvas(generator, picture, window=window, size=size)
     target = _pixels_of(picture, (canvas.height, canvas.width), generator)
     search = _Search(generator, canvas, target, settings=settings, extractor=extractor)
@@ -182,7 +182,7 @@ def project(
     with torch.no_grad():
         styles = search.styles(offsets)
         image = search.images(styles, STAGES[-1])
-    return Projection(styles.cpu(), image.cpu(), target.cpu(), tuple(curves[0]))
+    return Inversion(styles.cpu(), image.cpu(), target.cpu(), tuple(curves[0]))
 
 
 class _Search:
@@ -194,7 +194,7 @@ class _Search:
         canvas: Canvas,
         target: Tensor,
         *,
-        settings: ProjectionSettings,
+        settings: InversionSettings,
         extractor: LayeredExtractor | None,
     ) -> None:
         self.generator, self.canvas, self.settings = generator, canvas, settings
@@ -220,7 +220,7 @@ class _Search:
         # Directions that the model does not use get a step too, a small one.
         self._spread = self._spread.clamp(min=1e-3 * float(self._spread.mean()) + 1e-12)
         small = max(min(canvas.height, canvas.width) // LOOKED_AT, 1)
-        looked = Stage(0, 1, small, False)
+        looked = _Stage(0, 1, small, False)
         self._targets[looked] = _reduced(self._targets[STAGES[-1]], _stage_size(canvas, small))
         offsets = (w - self._centre) / self._spread
         offsets = torch.cat([torch.zeros_like(offsets[:1]), offsets])  # the average picture too
@@ -228,7 +228,7 @@ class _Search:
         return offsets[errors.argsort()[: self.settings.starts]]
 
     def descend(
-        self, offsets: Tensor, stage: Stage, *, steps: int, done: int
+        self, offsets: Tensor, stage: _Stage, *, steps: int, done: int
     ) -> Iterator[tuple[Tensor, list[float]]]:
         """After each step: where it has led to, and the losses it was taken from."""
         offsets = offsets.detach().clone().requires_grad_()
@@ -246,7 +246,7 @@ class _Search:
         """(B, K, D) styles of offsets (B, 1, D) or (B, K, D), which count standard deviations."""
         return (self._centre + self._spread * offsets).expand(-1, self.generator.num_styles, -1)
 
-    def images(self, styles: Tensor, stage: Stage) -> Tensor:
+    def images(self, styles: Tensor, stage: _Stage) -> Tensor:
         """(B, C, h, w) pictures at the size that a stage compares."""
         generator, canvas = self.generator, self.canvas
         size = _stage_size(canvas, stage.reduction)
@@ -258,11 +258,11 @@ class _Search:
         image = generator.synthesize(styles, type(small.grid())(rows, columns))
         return image[..., n : n + height, n : n + width]
 
-    def losses(self, offsets: Tensor, stage: Stage) -> Tensor:
+    def losses(self, offsets: Tensor, stage: _Stage) -> Tensor:
         """(B,) what a stage makes small."""
         images = self.images(self.styles(offsets), stage)
         target = self._targets[stage].expand_as(images)
-        total = pyramid_error(images, target)
+        total = _pyramid_error(images, target)
         if stage.perceptual and self._remembering is not None:
             self._remembering.target = target
             distance = perceptual_distance(images, target, extractor=self._remembering)
@@ -273,7 +273,7 @@ class _Search:
         return total
 
     @torch.no_grad()
-    def errors(self, offsets: Tensor, stage: Stage) -> Tensor:
+    def errors(self, offsets: Tensor, stage: _Stage) -> Tensor:
         """(B,) losses, without gradients."""
         return self.losses(offsets, stage)
 
@@ -298,7 +298,7 @@ class _Remembering:
         return self._seen[1]
 
 
-def pyramid_error(images: Tensor, target: Tensor) -> Tensor:
+def _pyramid_error(images: Tensor, target: Tensor) -> Tensor:
     """Squared error of pixels, and of their means over 2 x 2, 4 x 4 and 8 x 8 of them.
 
     The means see a shape that is near its place, where single pixels see nothing.
