@@ -9,7 +9,7 @@ A server of its own in a fresh process and an empty folder, then one JSON line a
   browsers have: seconds to the first tile and to the last, the median of some seeds;
 - warm: tiles of that picture that were never drawn, one after the other;
 - cached: the same tiles again, from disk;
-- clients: that many visitors at once, each on a way of its own in one of eight pictures; some of
+- clients: that many clients at once, each on a way of its own in one of eight pictures; some of
   their tiles were seen before, by themselves or others. Milliseconds that half of the answers and
   that 95 % took at most, tiles a second, and how many were sent away (503);
 - hostile: random, malformed and nearly right requests: how they were answered, and megabytes
@@ -90,14 +90,14 @@ class Tally:
 class Connection:
     """One keep-alive connection, as plain as can be: the client shares the cores."""
 
-    def __init__(self, port: int, visitor: str = "10.0.0.0") -> None:
-        self._port, self._visitor = port, visitor
+    def __init__(self, port: int, client: str = "10.0.0.0") -> None:
+        self._port, self._client = port, client
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def get(self, path: str, tally: Tally) -> int:
         """The status of an answer; its time and status are noted."""
         started = time.perf_counter()
-        head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: {self._visitor}"
+        head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: {self._client}"
         status = await self._exchange(f"{head}\r\n\r\n".encode())
         tally.statuses[status] += 1
         if status == 200:
@@ -180,7 +180,7 @@ async def one_after_the_other(server: Server, model: str) -> Iterator[dict[str, 
 
 
 async def crowd(server: Server, model: str, clients: int, seconds: float) -> dict[str, Any]:
-    """Many visitors at once."""
+    """Many clients at once."""
     tally, before = Tally(), server.cpu_seconds()
     end = time.perf_counter() + seconds
 
@@ -351,7 +351,7 @@ def machine() -> dict[str, Any]:
 def main(
     model: str = "portraits",
     clients: Annotated[str, typer.Option(help="Visitors at once, in turn.")] = "1,8,32",
-    seconds: Annotated[float, typer.Option(help="For each number of visitors.")] = 10.0,
+    seconds: Annotated[float, typer.Option(help="For each number of clients.")] = 10.0,
     hostile_requests: Annotated[int, typer.Option("--hostile")] = 10_000,
     workers: int | None = None,
     out: Annotated[Path | None, typer.Option(help="Append the rows to this file.")] = None,

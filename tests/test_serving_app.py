@@ -1,4 +1,4 @@
-"""The server as its visitors meet it."""
+"""The server as its clients meet it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from creps.serving import _pages as pages
 from creps.serving._app import build_app
 from creps.serving._identifiers import parse_identifier
 from creps.serving._iiif import FORMATS
-from creps.serving._models import Gallery
+from creps.serving._models import ModelRegistry
 from creps.serving._pool import Pool
 from creps.serving._responses import ENCODINGS, encoded
 from creps.serving._settings import Limits, ServeSettings
@@ -331,14 +331,14 @@ def test_a_token_keeps_others_out() -> None:
 
 def test_people_without_the_token_are_asked_for_it() -> None:
     with in_memory({"tiny": tiny_creps()}, token="long-secret") as client:
-        door = client.get("/", headers={"Accept": "text/html,*/*"})
-        assert door.status_code == 401
-        assert door.headers["content-type"].startswith("text/html")
-        assert '<form method="get"' in door.text
-        assert 'name="token"' in door.text
-        assert "tiny" not in door.text
+        login = client.get("/", headers={"Accept": "text/html,*/*"})
+        assert login.status_code == 401
+        assert login.headers["content-type"].startswith("text/html")
+        assert '<form method="get"' in login.text
+        assert 'name="token"' in login.text
+        assert "tiny" not in login.text
         told = '<p role="alert">That is not the token'
-        assert told not in door.text
+        assert told not in login.text
         assert told in client.get("/?token=wrong", headers={"Accept": "text/html"}).text
         assert client.get("/").json()["error"]  # to programs, as everywhere
 
@@ -434,22 +434,22 @@ def test_a_failure_is_an_answer_and_the_server_goes_on(
 
 def test_pictures_not_looked_at_are_let_go() -> None:
     settings = ServeSettings(limits=Limits(pictures=1))
-    gallery = Gallery({"tiny": tiny_creps()}, settings=settings)
+    registry = ModelRegistry({"tiny": tiny_creps()}, settings=settings)
     for seed in range(5):
-        gallery.source(parse_identifier(f"tiny:{seed}"))
-        gallery.settle()
-    assert len(gallery) == 1
-    assert gallery.nbytes > 0
-    newest = gallery.source(parse_identifier("tiny:4;w=0,0,1,2"))  # the window is no other picture
-    assert newest is gallery.source(parse_identifier("tiny:4"))
+        registry.source(parse_identifier(f"tiny:{seed}"))
+        registry.settle()
+    assert len(registry) == 1
+    assert registry.nbytes > 0
+    newest = registry.source(parse_identifier("tiny:4;w=0,0,1,2"))  # the window is no other picture
+    assert newest is registry.source(parse_identifier("tiny:4"))
 
 
 def test_a_picture_is_prepared_once_for_all_who_ask() -> None:
-    gallery = Gallery({"tiny": tiny_creps()}, settings=ServeSettings())
+    registry = ModelRegistry({"tiny": tiny_creps()}, settings=ServeSettings())
     picture = parse_identifier("tiny:3")
     found: list[object] = []
     threads = [
-        threading.Thread(target=lambda: found.append(gallery.source(picture))) for _ in range(4)
+        threading.Thread(target=lambda: found.append(registry.source(picture))) for _ in range(4)
     ]
     for thread in threads:
         thread.start()
@@ -472,6 +472,6 @@ def test_settings_that_make_no_sense(changes: dict[str, object]) -> None:
 def test_names_that_no_address_can_have() -> None:
     for models in ({}, {"a/b": tiny_creps()}):
         with pytest.raises(ConfigError):
-            Gallery(models, settings=ServeSettings())
+            ModelRegistry(models, settings=ServeSettings())
     with pytest.raises(ConfigError, match="waiting"):
         Limits(waiting=0)

@@ -18,7 +18,7 @@ from creps.rendering._renderer import render
 from creps.rendering.output._images import read_settings
 from creps.serving._identifiers import parse_identifier
 from creps.serving._jobs import JobDesk
-from creps.serving._models import Gallery
+from creps.serving._models import ModelRegistry
 from creps.serving._pool import OverloadedError, Pool
 from creps.serving._settings import Limits, ServeSettings
 from creps.serving._views import Shot
@@ -133,7 +133,7 @@ class Desk:
     def __init__(self, folder: Path, limits: Limits, *, hold_at: int = 1) -> None:
         self.gate, self.begun = threading.Event(), threading.Event()
         left = itertools.count(hold_at, -1)
-        self.gallery = Gallery({"tiny": tiny_creps()}, settings=ServeSettings())
+        self.registry = ModelRegistry({"tiny": tiny_creps()}, settings=ServeSettings())
         self.pool = Pool(1, waiting=4)
         inner = self.pool.in_background
 
@@ -144,7 +144,7 @@ class Desk:
             inner(parts)
 
         self.pool.in_background = held
-        self.desk = JobDesk(folder, gallery=self.gallery, pool=self.pool, limits=limits)
+        self.desk = JobDesk(folder, registry=self.registry, pool=self.pool, limits=limits)
 
     def submit(self, side: int, kind: str = "png"):
         shot = Shot(window=(0, 0, 1, 1), height=side, width=side, grows=False)

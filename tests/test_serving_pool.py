@@ -41,9 +41,9 @@ async def held(pool: Pool) -> tuple[Gate, asyncio.Task[str]]:
     return gate, task
 
 
-async def enter(pool: Pool, key: str, done: list[str], *, visitor: str = "") -> asyncio.Task[None]:
+async def enter(pool: Pool, key: str, done: list[str], *, client: str = "") -> asyncio.Task[None]:
     """A task that waits in the pool."""
-    task = asyncio.create_task(pool.result(key, lambda: done.append(key), visitor=visitor))
+    task = asyncio.create_task(pool.result(key, lambda: done.append(key), client=client))
     await asyncio.sleep(0)
     return task
 
@@ -64,14 +64,14 @@ def test_the_newest_comes_first_and_the_oldest_now_and_then() -> None:
     pool.close()
 
 
-def test_visitors_take_turns() -> None:
+def test_clients_take_turns() -> None:
     pool = Pool(1, waiting=9)
 
     async def scene() -> list[str]:
         gate, first = await held(pool)
         done: list[str] = []
         words = ("a1", "a2", "a3", "b1", "c1", "c2")
-        tasks = [await enter(pool, word, done, visitor=word[0]) for word in words]
+        tasks = [await enter(pool, word, done, client=word[0]) for word in words]
         gate.opened.set()
         await asyncio.gather(first, *tasks)
         return done
@@ -85,7 +85,7 @@ def test_who_asks_for_most_is_sent_away_first(pool: Pool) -> None:
         gate, first = await held(pool)
         done: list[str] = []
         words = ("b1", "a1", "a2", "a3")
-        tasks = [await enter(pool, word, done, visitor=word[0]) for word in words]
+        tasks = [await enter(pool, word, done, client=word[0]) for word in words]
         gate.opened.set()
         await first
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -14,9 +14,9 @@ from creps.errors import GridError
 from creps.rendering._renderer import Renderer, to_uint8
 from creps.rendering._tiles import Tile, plan
 from creps.serving._views import (
-    Drawn,
-    Enlarged,
+    RenderedSource,
     Shot,
+    UpsampledSource,
     affordable,
     coverage,
     rearranged,
@@ -34,18 +34,18 @@ def at_once(parts) -> None:
         part()
 
 
-def shoot(drawn: Drawn, shot: Shot) -> np.ndarray:
+def shoot(drawn: RenderedSource, shot: Shot) -> np.ndarray:
     return drawn.shoot(shot, samples=MANY, side_by_side=at_once)[0]
 
 
 @pytest.fixture(scope="module")
-def drawn() -> Drawn:
-    return Drawn(Renderer(tiny_creps(), seed=3, keep=0))
+def drawn() -> RenderedSource:
+    return RenderedSource(Renderer(tiny_creps(), seed=3, keep=0))
 
 
 @pytest.fixture(scope="module")
-def painted() -> Drawn:
-    return Drawn(Renderer(ColourSquares(SquaresConfig()), seed=0))
+def painted() -> RenderedSource:
+    return RenderedSource(Renderer(ColourSquares(SquaresConfig()), seed=0))
 
 
 def exact(shot: Shot) -> np.ndarray:
@@ -74,7 +74,7 @@ def exact(shot: Shot) -> np.ndarray:
     st.integers(20, 40),
 )
 def test_turns_and_mirrors_show_what_they_should(turn, mirror, grows, height, width) -> None:
-    drawn = Drawn(Renderer(ColourSquares(SquaresConfig(resolution=1)), seed=0))
+    drawn = RenderedSource(Renderer(ColourSquares(SquaresConfig(resolution=1)), seed=0))
     # Pixels that are not square, and whose middles lie on no border.
     window = (0.1003, 0.2007, 0.1003 + height * 0.0103, 0.2007 + width * 0.0127)
     shot = Shot(window=window, height=height, width=width, turn=turn, mirror=mirror, grows=grows)
@@ -84,14 +84,14 @@ def test_turns_and_mirrors_show_what_they_should(turn, mirror, grows, height, wi
     assert wrong <= 0.02  # places on the border of two squares
 
 
-def test_quarter_turns_are_the_same_pixels(drawn: Drawn) -> None:
+def test_quarter_turns_are_the_same_pixels(drawn: RenderedSource) -> None:
     shot = Shot(window=(0.1, 0.2, 0.6, 0.9), height=20, width=28)
     plain = shoot(drawn, shot)
     turned = shoot(drawn, Shot(window=shot.window, height=20, width=28, turn=90.0, mirror=True))
     assert np.array_equal(turned, np.rot90(plain[:, ::-1], -1))
 
 
-def test_a_turned_grid_meets_the_upright_one(drawn: Drawn) -> None:
+def test_a_turned_grid_meets_the_upright_one(drawn: RenderedSource) -> None:
     """A thousandth of a degree goes through the tables of lines; zero does not."""
     window = (0.1, 0.2, 0.35, 0.55)
     straight = shoot(drawn, Shot(window=window, height=20, width=28, grows=False))
@@ -107,7 +107,7 @@ def test_as_much_is_opaque_as_the_window_is_large(turn: float, height: int, widt
     assert opacity.sum() / 255 == pytest.approx(height * width, rel=0.03)
 
 
-def test_only_what_lies_beside_a_turned_window_is_transparent(painted: Drawn) -> None:
+def test_only_what_lies_beside_a_turned_window_is_transparent(painted: RenderedSource) -> None:
     shot = Shot(window=(0, 0, 1, 1), height=30, width=40, turn=30)
     _, opacity = painted.shoot(shot, samples=MANY, side_by_side=at_once)
     assert opacity is not None
@@ -120,7 +120,7 @@ def test_only_what_lies_beside_a_turned_window_is_transparent(painted: Drawn) ->
 @pytest.mark.parametrize("sampling", ["centres", "corners"])
 def test_tiles_of_a_level_meet_whatever_the_models_own_rule(sampling: str) -> None:
     generator = tiny_creps(sampling=sampling)
-    drawn = Drawn(Renderer(generator, seed=3))
+    drawn = RenderedSource(Renderer(generator, seed=3))
     whole = shoot(drawn, Shot(window=(0, 0, 1, 1), height=24, width=24))
     for tile in plan(24, 24, 7):
         window = (
@@ -134,7 +134,7 @@ def test_tiles_of_a_level_meet_whatever_the_models_own_rule(sampling: str) -> No
         assert difference.max() <= GREY_LEVEL
 
 
-def test_a_tile_is_the_picture_there(drawn: Drawn) -> None:
+def test_a_tile_is_the_picture_there(drawn: RenderedSource) -> None:
     """Against the network itself, without lines or tables."""
     window = (0.25, 0.5, 0.375, 0.75)
     picture = shoot(drawn, Shot(window=window, height=10, width=20))
@@ -151,7 +151,7 @@ def test_a_tile_is_the_picture_there(drawn: Drawn) -> None:
     st.integers(0, 9),
 )
 def test_a_picture_can_be_made_part_by_part(turn, mirror, top, left) -> None:
-    drawn = Drawn(Renderer(ColourSquares(SquaresConfig(resolution=1)), seed=0))
+    drawn = RenderedSource(Renderer(ColourSquares(SquaresConfig(resolution=1)), seed=0))
     shot = Shot(window=(0, 0, 1.0, 1.5), height=20, width=30, turn=turn, mirror=mirror, grows=False)
     make = drawn.maker(shot, samples=MANY, side_by_side=at_once)
     tile = Tile(top, left, 9, 14)
@@ -167,7 +167,7 @@ def test_the_warp_of_a_turn_is_exact_at_its_middle() -> None:
 def test_an_enlargement_is_what_pillow_makes_of_the_native_picture() -> None:
     draw = np.random.default_rng(0)
     native = draw.integers(0, 256, (16, 16, 3), dtype=np.uint8)
-    enlarged = Enlarged(native, "nearest")
+    enlarged = UpsampledSource(native, "nearest")
     whole, opacity = enlarged.shoot(
         Shot(window=(0, 0, 1, 1), height=48, width=32), samples=1, side_by_side=at_once
     )
@@ -178,7 +178,7 @@ def test_an_enlargement_is_what_pillow_makes_of_the_native_picture() -> None:
 @pytest.mark.parametrize("by", ["bicubic", "lanczos"])
 def test_tiles_of_an_enlargement_meet(by: str) -> None:
     draw = np.random.default_rng(0)
-    enlarged = Enlarged(draw.integers(0, 256, (16, 16, 3), dtype=np.uint8), by)
+    enlarged = UpsampledSource(draw.integers(0, 256, (16, 16, 3), dtype=np.uint8), by)
     whole, _ = enlarged.shoot(
         Shot(window=(0, 0, 1, 1), height=64, width=64), samples=1, side_by_side=at_once
     )
@@ -189,7 +189,7 @@ def test_tiles_of_an_enlargement_meet(by: str) -> None:
 
 
 def test_there_is_nothing_beside_an_enlarged_picture() -> None:
-    enlarged = Enlarged(np.full((8, 8, 1), 200, np.uint8), "lanczos")
+    enlarged = UpsampledSource(np.full((8, 8, 1), 200, np.uint8), "lanczos")
     shot = Shot(window=(-1, -0.5, 0.5, 1), height=6, width=6)
     picture, opacity = enlarged.shoot(shot, samples=1, side_by_side=at_once)
     assert picture.shape == (6, 6, 1)
@@ -209,7 +209,7 @@ def test_there_is_nothing_beside_an_enlarged_picture() -> None:
 @pytest.mark.parametrize(
     "window", [(0.5, 0.5, 1, 0.5 + 1e-15), (0, 0, 2e6, 1), (900, 0, 900 + 1e-11, 1)]
 )
-def test_what_float64_cannot_tell_apart_is_refused(window, drawn: Drawn) -> None:
+def test_what_float64_cannot_tell_apart_is_refused(window, drawn: RenderedSource) -> None:
     with pytest.raises(GridError):
         shoot(drawn, Shot(window=window, height=16, width=16))
 

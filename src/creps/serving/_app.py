@@ -20,14 +20,14 @@ from creps.serving._iiif import TURN_COST
 from creps.serving._job_routes import JobRoutes
 from creps.serving._jobs import JobDesk
 from creps.serving._middleware import Guard
-from creps.serving._models import Gallery
+from creps.serving._models import ModelRegistry
 from creps.serving._pages import Pages
 from creps.serving._picture_routes import HIGHEST_LEVEL, LOWEST_LEVEL, PictureRoutes
 from creps.serving._responses import OPEN_TO_ALL, error_response, guarded
-from creps.serving._service import Studio
+from creps.serving._service import RenderService
 from creps.serving._settings import JOB_FORMATS, VERSION, ServeSettings
-from creps.serving._telemetry import MEDIA_TYPE, Gauges
-from creps.serving._urls import Addresses
+from creps.serving._telemetry import MEDIA_TYPE, Telemetry
+from creps.serving._urls import Urls
 
 KEEP_ALIVE = 20
 """Seconds that an idle connection stays open."""
@@ -44,27 +44,27 @@ def build_app(generators: Mapping[str, Generator], *, settings: ServeSettings) -
         generators: models by their names in addresses.
         settings: of the server.
     Raises:
-        ConfigError, UsageError: as `Gallery`.
+        ConfigError, UsageError: as `ModelRegistry`.
     """
-    gauges = Gauges()
-    gallery = Gallery(generators, settings=settings)
-    studio = Studio(gallery, settings=settings, gauges=gauges)
+    telemetry = Telemetry()
+    registry = ModelRegistry(generators, settings=settings)
+    service = RenderService(registry, settings=settings, telemetry=telemetry)
     desk = None
-    routes = PictureRoutes(studio, Addresses(settings.url)).routes()
+    routes = PictureRoutes(service, Urls(settings.url)).routes()
     if settings.jobs is not None:
-        desk = JobDesk(settings.jobs, gallery=gallery, pool=studio.pool, limits=settings.limits)
-        gauges.watch("jobs_waiting", "jobs that wait", lambda: desk.waiting if desk else 0)
+        desk = JobDesk(settings.jobs, registry=registry, pool=service.pool, limits=settings.limits)
+        telemetry.watch("jobs_waiting", "jobs that wait", lambda: desk.waiting if desk else 0)
         routes += JobRoutes(desk, limits=settings.limits).routes()
-    routes += [*_about(studio, gauges, jobs=desk is not None), *Pages().routes()]
+    routes += [*_about(service, telemetry, jobs=desk is not None), *Pages().routes()]
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
         if desk is not None:
             desk.close()
-        studio.close()
+        service.close()
 
-    guard = Middleware(Guard, token=settings.token, gauges=gauges, body=settings.limits.body)
+    guard = Middleware(Guard, token=settings.token, telemetry=telemetry, body=settings.limits.body)
     app = Starlette(
         routes=routes,
         middleware=[guard],
@@ -122,12 +122,14 @@ def listening(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _about(studio: Studio, gauges: Gauges, *, jobs: bool) -> list[Route]:
+def _about(service: RenderService, telemetry: Telemetry, *, jobs: bool) -> list[Route]:
     """Routes that tell of the server itself."""
-    settings, limits = studio.settings, studio.settings.limits
+    settings, limits = service.settings, service.settings.limits
     document = {
         "version": VERSION,
-        "models": [model.describe(size=settings.size) for model in studio.gallery.models.values()],
+        "models": [
+            model.describe(size=settings.size) for model in service.registry.models.values()
+        ],
         "limits": {
             "pixels": limits.pixels,
             "turned_pixels": limits.pixels // TURN_COST,
@@ -147,14 +149,14 @@ def _about(studio: Studio, gauges: Gauges, *, jobs: bool) -> list[Route]:
         state = {
             "status": "ok",
             "version": VERSION,
-            "waiting": studio.pool.waiting,
-            "busy": studio.pool.busy,
-            "workers": studio.pool.workers,
+            "waiting": service.pool.waiting,
+            "busy": service.pool.busy,
+            "workers": service.pool.workers,
         }
         return JSONResponse(state, headers={"Cache-Control": "no-store"})
 
     async def metrics(request: Request) -> Response:
-        return Response(gauges.text(), media_type=MEDIA_TYPE)
+        return Response(telemetry.text(), media_type=MEDIA_TYPE)
 
     table = {"/api/models": models, "/health": health, "/metrics": metrics}
     return [Route(path, guarded(route), methods=["GET"]) for path, route in table.items()]

@@ -24,7 +24,7 @@ NOT_KEPT = {"Cache-Control": "no-store"}
 
 
 class JobRoutes:
-    """Routes of background jobs; no other site may use them through a visitor's browser.
+    """Routes of background jobs; no other site may use them through a client's browser.
 
     Args:
         desk: where jobs are taken.

@@ -20,10 +20,10 @@ from creps.rendering._renderer import Picture
 from creps.rendering._tiles import Tile
 from creps.rendering.output._save import refuse_target, unfinished, write_picture
 from creps.serving._identifiers import PictureId
-from creps.serving._models import Gallery
+from creps.serving._models import ModelRegistry
 from creps.serving._pool import OverloadedError, Pool
 from creps.serving._settings import VERSION, Limits
-from creps.serving._views import Drawn, Shot
+from creps.serving._views import RenderedSource, Shot
 
 State = Literal["queued", "running", "writing", "done", "failed", "cancelled"]
 
@@ -32,7 +32,7 @@ REMEMBERED = 200
 """Ended jobs that are still known."""
 SAMPLES_A_PIXEL = 16
 SOONER = 30
-"""Seconds that visitors are sent away for, when too many jobs wait."""
+"""Seconds that clients are sent away for, when too many jobs wait."""
 
 _log = logging.getLogger("creps.serving")
 
@@ -48,7 +48,7 @@ class Job:
     Attributes:
         number: its name in addresses: nobody can guess it.
         picture, shot, format: what it shows.
-        name: of the file, for visitors.
+        name: of the file, for clients.
         path: of the file.
         state: how far it is; so many pixels of all are `done`.
         error: what went wrong, in one sentence.
@@ -76,7 +76,7 @@ class Job:
         return height * width
 
     def document(self) -> dict[str, Any]:
-        """What a visitor is told."""
+        """What a client is told."""
         now = self.ended or time.time()
         seconds = 0.0 if self.started is None else now - self.started
         drawn = self.done - self.before
@@ -106,13 +106,15 @@ class JobDesk:
 
     Args:
         folder: of the files; made if missing, nothing else may be in it.
-        gallery: of the models.
+        registry: of the models.
         pool: whose threads draw.
         limits: of jobs.
     """
 
-    def __init__(self, folder: Path, *, gallery: Gallery, pool: Pool, limits: Limits) -> None:
-        self._folder, self._gallery, self._pool, self._limits = folder, gallery, pool, limits
+    def __init__(
+        self, folder: Path, *, registry: ModelRegistry, pool: Pool, limits: Limits
+    ) -> None:
+        self._folder, self._registry, self._pool, self._limits = folder, registry, pool, limits
         folder.mkdir(parents=True, exist_ok=True)
         self._secret = secrets.token_bytes(16)
         self._jobs: OrderedDict[str, Job] = OrderedDict()
@@ -134,7 +136,7 @@ class JobDesk:
             MissingExtraError: for large ones, without the packages they need.
             OverloadedError: when too many wait.
         """
-        model = self._gallery.model(picture)
+        model = self._registry.model(picture)
         if picture.by is not None:
             raise UsageError("enlarged pictures are no jobs: leave ;by= out")
         content = f"{VERSION} {model.weights} {picture} {shot} {kind}"
@@ -215,8 +217,8 @@ class JobDesk:
         if job.path.is_file():  # of an earlier run
             job.done = job.total
             return
-        source = self._gallery.source(job.picture)
-        assert isinstance(source, Drawn)  # see `submit`
+        source = self._registry.source(job.picture)
+        assert isinstance(source, RenderedSource)  # see `submit`
         draw = source.maker(
             job.shot,
             samples=job.total * SAMPLES_A_PIXEL,
@@ -241,7 +243,7 @@ class JobDesk:
             make,
             height=height,
             width=width,
-            channels=self._gallery.model(job.picture).generator.config.img_channels,
+            channels=self._registry.model(job.picture).generator.config.img_channels,
             settings=self._settings(job),
             overwrite=True,
             progress=progress,
@@ -249,7 +251,7 @@ class JobDesk:
 
     def _settings(self, job: Job) -> dict[str, Any]:
         """What the file tells of itself."""
-        model = self._gallery.model(job.picture)
+        model = self._registry.model(job.picture)
         settings = {
             "creps": VERSION,
             "model": model.name,

@@ -13,9 +13,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from creps.serving._pages import door
+from creps.serving._pages import login_page
 from creps.serving._responses import OPEN_TO_ALL, error_response
-from creps.serving._telemetry import Gauges
+from creps.serving._telemetry import Telemetry
 
 LONGEST_ADDRESS = 4096
 
@@ -41,13 +41,13 @@ class Guard:
 
     Args:
         app: what it guards.
-        token: what visitors must know; None: nothing.
-        gauges: where requests are counted.
+        token: what clients must know; None: nothing.
+        telemetry: where requests are counted.
         body: bytes of a request's body at most.
     """
 
-    def __init__(self, app: ASGIApp, *, token: str | None, gauges: Gauges, body: int) -> None:
-        self._app, self._token, self._gauges, self._body = app, token, gauges, body
+    def __init__(self, app: ASGIApp, *, token: str | None, telemetry: Telemetry, body: int) -> None:
+        self._app, self._token, self._telemetry, self._body = app, token, telemetry, body
         digest = hashlib.sha256((token or "").encode()).hexdigest()
         self._cookie = f"creps_{digest[:8]}"  # servers on other ports have cookies of their own
 
@@ -82,7 +82,7 @@ class Guard:
         finally:
             first = scope["path"].split("/")[1] if "/" in scope["path"] else ""
             kind = first if first in KINDS else "other" if first else "page"
-            self._gauges.answered(kind, status, seconds=time.perf_counter() - started)
+            self._telemetry.answered(kind, status, seconds=time.perf_counter() - started)
 
     def _refusal(self, scope: Scope) -> Response | None:
         """The answer to those who may not pass; None to others."""
@@ -106,7 +106,7 @@ class Guard:
         if any(map(self._is_token, words)):
             return None
         if scope["path"] == "/" and "text/html" in headers.get("accept", ""):
-            refusal: Response = door(wrong=given != "")
+            refusal: Response = login_page(wrong=given != "")
         else:
             refusal = error_response("a token is needed: open /?token=...", 401)
         refusal.headers["WWW-Authenticate"] = "Bearer"

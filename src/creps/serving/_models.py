@@ -21,7 +21,7 @@ from creps.rendering._styles import styles_of
 from creps.rendering._view import checked_device, checked_dtype
 from creps.serving._identifiers import NAME, PictureId
 from creps.serving._settings import ServeSettings
-from creps.serving._views import Drawn, Enlarged, Source
+from creps.serving._views import RenderedSource, Source, UpsampledSource
 
 LINES_OF_A_PICTURE = 2**25
 """Bytes of lines that are kept of each picture: 16,384 rows and columns of the packaged model."""
@@ -74,7 +74,7 @@ class ServedModel:
         }
 
 
-class Gallery:
+class ModelRegistry:
     """All pictures of some models; what is prepared for those shown lately is kept, up to a limit.
 
     Any number of threads may ask.
@@ -107,7 +107,7 @@ class Gallery:
             checked_dtype(settings.dtype, device)
             self.models[name] = ServedModel(name, generator.to(device))
         for model in self.models.values():
-            _ = model.weights  # hashed before the first visitor comes
+            _ = model.weights  # hashed before the first client comes
         self._sources: OrderedDict[PictureId, Source] = OrderedDict()
         self._making: dict[PictureId, threading.Lock] = {}
         self._lock = threading.Lock()
@@ -204,9 +204,9 @@ class Gallery:
             keep=LINES_OF_A_PICTURE,
         )
         if picture.by is None:
-            return Drawn(renderer)
+            return RenderedSource(renderer)
         native = renderer.picture(supersample="auto")  # the best that it can be
-        return Enlarged(native, picture.by)
+        return UpsampledSource(native, picture.by)
 
     @torch.inference_mode()
     def _styles(self, model: ServedModel, picture: PictureId) -> Tensor:

@@ -32,7 +32,7 @@ MEDIA_TYPES = {
 }
 """Files of other kinds are not sent."""
 
-INDEX, DOOR = "index.html", "door.html"
+INDEX, LOGIN = "index.html", "login.html"
 """The viewer, and what asks for the token before it."""
 
 POLICY = (
@@ -58,13 +58,13 @@ def static_files() -> dict[str, bytes]:
 
 
 @cache
-def _door_page() -> bytes:
-    return (static_folder() / DOOR).read_bytes()
+def _login_html() -> bytes:
+    return (static_folder() / LOGIN).read_bytes()
 
 
-def door(*, wrong: bool) -> Response:
-    """The page for visitors without the token, or with a wrong one."""
-    body = _door_page().replace(b" hidden>", b">") if wrong else _door_page()
+def login_page(*, wrong: bool) -> Response:
+    """The page for clients without the token, or with a wrong one."""
+    body = _login_html().replace(b" hidden>", b">") if wrong else _login_html()
     headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
     return Response(body, 401, headers=headers, media_type=MEDIA_TYPES[".html"])
 

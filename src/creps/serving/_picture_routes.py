@@ -40,9 +40,9 @@ from creps.serving._responses import (
     matches,
     while_connected,
 )
-from creps.serving._service import Order, Studio
+from creps.serving._service import RenderRequest, RenderService
 from creps.serving._settings import Limits
-from creps.serving._urls import Addresses
+from creps.serving._urls import Urls
 from creps.serving._views import Shot
 
 DEEP_ZOOM_TILE, DEEP_ZOOM_OVERLAP = 254, 1
@@ -60,12 +60,12 @@ class PictureRoutes:
     """Routes of pictures.
 
     Args:
-        studio: where they are drawn.
+        service: where they are drawn.
         addresses: of the server.
     """
 
-    def __init__(self, studio: Studio, addresses: Addresses) -> None:
-        self._studio, self._addresses = studio, addresses
+    def __init__(self, service: RenderService, addresses: Urls) -> None:
+        self._service, self._addresses = service, addresses
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -91,14 +91,14 @@ class PictureRoutes:
     async def information(self, request: Request) -> Response:
         """An image's document."""
         picture = self._picture(request.path_params["id"])
-        height, width = self._studio.gallery.size(picture)
+        height, width = self._service.registry.size(picture)
         document = information(
             f"{self._addresses.of(request)}/iiif/{picture.in_url}",
             width=width,
             height=height,
             limits=self._limits,
         )
-        if credits := self._studio.gallery.model(picture).generator.record.get("credits"):
+        if credits := self._service.registry.model(picture).generator.record.get("credits"):
             document["creps:credits"] = str(credits)
         linked = "application/ld+json" in request.headers.get("accept", "")
         kind = f'application/ld+json;profile="{CONTEXT}"' if linked else "application/json"
@@ -108,8 +108,8 @@ class PictureRoutes:
     async def manifest(self, request: Request) -> Response:
         """A manifest of one picture (IIIF Presentation 3.0)."""
         picture = self._picture(request.path_params["id"])
-        height, width = self._studio.gallery.size(picture)
-        credits = self._studio.gallery.model(picture).generator.record.get("credits", "")
+        height, width = self._service.registry.size(picture)
+        credits = self._service.registry.model(picture).generator.record.get("credits", "")
         document = manifest(
             f"{self._addresses.of(request)}/iiif/{picture.in_url}",
             label=str(picture),
@@ -125,7 +125,7 @@ class PictureRoutes:
         """A part of an image, scaled, turned and coloured."""
         words = request.path_params
         picture = self._picture(words["id"])
-        height, width = self._studio.gallery.size(picture)
+        height, width = self._service.registry.size(picture)
         wanted = parse_image_request(
             (words["region"], words["size"], words["rotation"], words["tail"]),
             width=width,
@@ -144,15 +144,17 @@ class PictureRoutes:
             mirror=wanted.mirror,
             turn=wanted.turn,
         )
-        order = Order(picture=picture, shot=shot, quality=wanted.quality, format=wanted.format)
+        asked = RenderRequest(
+            picture=picture, shot=shot, quality=wanted.quality, format=wanted.format
+        )
         base = f"{self._addresses.of(request)}/iiif/{picture.in_url}"
         links = f'<{base}/{wanted.canonical}>;rel="canonical",<{PROFILE}>;rel="profile"'
-        return await self._answer(request, order, headers={"Link": links})
+        return await self._answer(request, asked, headers={"Link": links})
 
     async def deep_zoom(self, request: Request) -> Response:
         """The description of a Deep Zoom image."""
         picture = self._picture(request.path_params["name"])
-        height, width = self._studio.gallery.size(picture)
+        height, width = self._service.registry.size(picture)
         text = (
             '<?xml version="1.0" encoding="UTF-8"?>\n'
             '<Image xmlns="http://schemas.microsoft.com/deepzoom/2008" Format="jpg" '
@@ -168,7 +170,7 @@ class PictureRoutes:
         picture = self._picture(request.path_params["name"])
         level = whole_number(request.path_params["level"])
         column, row, kind = _tile(request.path_params["tile"])
-        height, width = self._studio.gallery.size(picture)
+        height, width = self._service.registry.size(picture)
         top_level = math.ceil(math.log2(max(height, width)))
         if level > top_level:
             raise GridError(f"level {level}: expected 0 to {top_level}")
@@ -181,7 +183,7 @@ class PictureRoutes:
             down=(top / high, bottom / high),
         )
         shot = Shot(window=window, height=bottom - top, width=right - left)
-        return await self._answer(request, Order(picture=picture, shot=shot, format=kind))
+        return await self._answer(request, RenderRequest(picture=picture, shot=shot, format=kind))
 
     async def plane_tile(self, request: Request) -> Response:
         """A tile of the endless plane: `{level}/{x}_{y}`, 2**level tiles a plane unit."""
@@ -197,7 +199,7 @@ class PictureRoutes:
             raise GridError(f"tile {x}_{y}: expected one within {PLANE_REACH} plane units")
         refuse_beyond_precision(window, TILE, TILE)
         shot = Shot(window=window, height=TILE, width=TILE)
-        return await self._answer(request, Order(picture=picture, shot=shot, format=kind))
+        return await self._answer(request, RenderRequest(picture=picture, shot=shot, format=kind))
 
     async def view(self, request: Request) -> Response:
         """Any view as one picture."""
@@ -212,13 +214,13 @@ class PictureRoutes:
             headers["Content-Disposition"] = (
                 f'attachment; filename="{file_name(picture, shot, kind)}"'
             )
-        order = Order(picture=picture, shot=shot, format=kind)
-        return await self._answer(request, order, headers=headers)
+        asked = RenderRequest(picture=picture, shot=shot, format=kind)
+        return await self._answer(request, asked, headers=headers)
 
     async def describe(self, request: Request) -> Response:
         """What an identifier says."""
         picture = self._picture(request.path_params["id"])
-        model = self._studio.gallery.model(picture)
+        model = self._service.registry.model(picture)
         return JSONResponse(
             {
                 "id": str(picture),
@@ -235,33 +237,33 @@ class PictureRoutes:
         )
 
     async def _answer(
-        self, request: Request, order: Order, *, headers: dict[str, str] | None = None
+        self, request: Request, asked: RenderRequest, *, headers: dict[str, str] | None = None
     ) -> Response:
-        """The picture that is ordered, or word that the visitor has it already."""
-        etag = self._studio.etag(order)
+        """The picture that is asked for, or 304 where the client has it already."""
+        etag = self._service.etag(asked)
         shared: dict[str, Any] = {
             **OPEN_TO_ALL,
             "ETag": etag,
-            "Cache-Control": FOR_AN_HOUR if order.picture.pin is None else FOR_EVER,
+            "Cache-Control": FOR_AN_HOUR if asked.picture.pin is None else FOR_EVER,
             **(headers or {}),
         }
         if matches(request, etag):
             return Response(status_code=304, headers=shared)
-        visitor = request.client.host if request.client else ""
-        body = await while_connected(request, self._studio.answer(order, visitor=visitor))
-        return Response(body, media_type=ENCODINGS[order.format].media_type, headers=shared)
+        client = request.client.host if request.client else ""
+        body = await while_connected(request, self._service.answer(asked, client=client))
+        return Response(body, media_type=ENCODINGS[asked.format].media_type, headers=shared)
 
     def _picture(self, text: str) -> PictureId:
         """The picture of an identifier, of a model that is here."""
         if ":" not in text:
             raise HTTPException(404, f"no picture {text[:80]!r}: expected MODEL:SEED")
         picture = parse_identifier(text)
-        self._studio.gallery.model(picture)
+        self._service.registry.model(picture)
         return picture
 
     @property
     def _limits(self) -> Limits:
-        return self._studio.settings.limits
+        return self._service.settings.limits
 
 
 def part_of(window: Window, *, across: tuple[float, float], down: tuple[float, float]) -> Window:

@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 Work = Callable[[], Any]
 
 OLDEST_EVERY = 3
-"""Of so many tasks of a visitor that are begun, one is the oldest: none waits for ever."""
+"""Of so many tasks of a client that are begun, one is the oldest: none waits for ever."""
 REMEMBERED = 1024
 """Visitors of whom it is known when they had their turn."""
 
@@ -37,8 +37,8 @@ class OverloadedError(CrepsError):
 class _Task:
     """Work that somebody waits for."""
 
-    def __init__(self, key: str, work: Work, *, visitor: str = "") -> None:
-        self.key, self.work, self.visitor = key, work, visitor
+    def __init__(self, key: str, work: Work, *, client: str = "") -> None:
+        self.key, self.work, self.client = key, work, client
         self.future: Future[Any] = Future()
         self.waiters = 1
 
@@ -55,7 +55,7 @@ class _Task:
 class Pool:
     """Threads that draw.
 
-    Visitors take turns. What a visitor looks at now comes before what was asked for earlier, but
+    Visitors take turns. What a client looks at now comes before what was asked for earlier, but
     for every third; work in the background comes last.
 
     Args:
@@ -68,7 +68,7 @@ class Pool:
         self._limit = waiting
         self._tasks: OrderedDict[str, _Task] = OrderedDict()  # by key, the newest last
         self._running: dict[str, _Task] = {}
-        self._turns: OrderedDict[str, int] = OrderedDict()  # by visitor, who was served last last
+        self._turns: OrderedDict[str, int] = OrderedDict()  # by client, who was served last last
         self._help: deque[Work] = deque()
         self._background: deque[Work] = deque()
         self._idle = 0
@@ -92,7 +92,7 @@ class Pool:
         """Threads that work."""
         return self.workers - self._idle
 
-    async def result(self, key: str, work: Callable[[], Result], *, visitor: str = "") -> Result:
+    async def result(self, key: str, work: Callable[[], Result], *, client: str = "") -> Result:
         """What `work` returns or raises; done once for all who ask for the same key meanwhile.
 
         To be cancelled is to abandon it: work that nobody waits for is not begun.
@@ -100,11 +100,11 @@ class Pool:
         Args:
             key: what it is.
             work: how it is made.
-            visitor: who asks.
+            client: who asks.
         Raises:
             OverloadedError: when newer tasks have driven it out, or the pool is closed.
         """
-        task = self._enter(key, work, visitor)
+        task = self._enter(key, work, client)
         try:
             result: Result = await asyncio.shield(asyncio.wrap_future(task.future))
             return result
@@ -175,7 +175,7 @@ class Pool:
         for thread in self._threads:
             thread.join()
 
-    def _enter(self, key: str, work: Work, visitor: str) -> _Task:
+    def _enter(self, key: str, work: Work, client: str) -> _Task:
         """The task of a key, old or new, as the newest."""
         driven_out = None
         with self._condition:
@@ -187,12 +187,12 @@ class Pool:
                 if key in self._tasks:
                     self._tasks.move_to_end(key)
                 return known
-            task = self._tasks[key] = _Task(key, work, visitor=visitor)
+            task = self._tasks[key] = _Task(key, work, client=client)
             self._condition.notify()
             if len(self._tasks) > self._limit:
-                asked = Counter(each.visitor for each in self._tasks.values())
+                asked = Counter(each.client for each in self._tasks.values())
                 most = max(asked.values())
-                driven_out = next(t for t in self._tasks.values() if asked[t.visitor] == most)
+                driven_out = next(t for t in self._tasks.values() if asked[t.client] == most)
                 del self._tasks[driven_out.key]
         if driven_out is not None:
             seconds = 1 + int(self._limit * self._seconds / self.workers)
@@ -240,16 +240,16 @@ class Pool:
                 self._idle -= 1
 
     def _take(self) -> _Task:
-        """The task whose turn it is: of the visitor who was served least lately."""
-        served = {visitor: place for place, visitor in enumerate(self._turns)}
-        visitor = min(
-            (task.visitor for task in self._tasks.values()), key=lambda each: served.get(each, -1)
+        """The task whose turn it is: of the client who was served least lately."""
+        served = {client: place for place, client in enumerate(self._turns)}
+        client = min(
+            (task.client for task in self._tasks.values()), key=lambda each: served.get(each, -1)
         )
-        turn = self._turns.pop(visitor, 0) + 1
-        self._turns[visitor] = turn
+        turn = self._turns.pop(client, 0) + 1
+        self._turns[client] = turn
         if len(self._turns) > REMEMBERED:
             self._turns.popitem(last=False)
-        own = [key for key, task in self._tasks.items() if task.visitor == visitor]
+        own = [key for key, task in self._tasks.items() if task.client == client]
         return self._tasks.pop(own[0 if turn % OLDEST_EVERY == 0 else -1])
 
     def _perform(self, task: _Task) -> None:

@@ -49,10 +49,10 @@ def error_response(message: str, status: int, *, retry_after: int | None = None)
 
 
 def response_to(error: Exception) -> Response:
-    """The answer that an error is to a visitor.
+    """The answer that an error is to a client.
 
     Raises:
-        Exception: the error itself, if it is none of a visitor's.
+        Exception: the error itself, if it is none of a client's.
     """
     match error:
         case ClientGoneError():
@@ -82,7 +82,7 @@ def guarded(route: Route) -> Route:
 
 
 def matches(request: Request, etag: str) -> bool:
-    """Whether the visitor has this very answer already."""
+    """Whether the client has this very answer already."""
     given = request.headers.get("if-none-match", "")
     tags = {tag.strip().removeprefix("W/") for tag in given.split(",")}
     return etag in tags or "*" in tags

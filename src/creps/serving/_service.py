@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from creps.serving._cache import AnswerCache
 from creps.serving._identifiers import PictureId
 from creps.serving._iiif import Quality
-from creps.serving._models import Gallery, ServedModel
+from creps.serving._models import ModelRegistry, ServedModel
 from creps.serving._pool import Pool
 from creps.serving._responses import encoded
 from creps.serving._settings import VERSION, ServeSettings, cores
-from creps.serving._telemetry import Gauges
+from creps.serving._telemetry import Telemetry
 from creps.serving._views import Shot
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class RenderRequest:
     """An answer that is wanted.
 
     Attributes:
@@ -46,18 +46,20 @@ class Order:
         return f"{VERSION} {model.weights} {picture} {self.shot} {quality}.{self.format}"
 
 
-class Studio:
-    """Draws what is ordered.
+class RenderService:
+    """Draws what is asked for.
 
     Args:
-        gallery: of the models.
+        registry: of the models.
         settings: of the server.
-        gauges: where the work is counted.
+        telemetry: where the work is counted.
     """
 
-    def __init__(self, gallery: Gallery, *, settings: ServeSettings, gauges: Gauges) -> None:
-        self.gallery, self.settings, self.gauges = gallery, settings, gauges
-        devices = {model.generator.device.type for model in gallery.models.values()}
+    def __init__(
+        self, registry: ModelRegistry, *, settings: ServeSettings, telemetry: Telemetry
+    ) -> None:
+        self.registry, self.settings, self.telemetry = registry, settings, telemetry
+        devices = {model.generator.device.type for model in registry.models.values()}
         workers = settings.workers or (cores() if devices == {"cpu"} else 1)
         limits = settings.limits
         self.pool = Pool(workers, waiting=limits.waiting)
@@ -65,53 +67,53 @@ class Studio:
         self.cache = (
             None if settings.cache is None else AnswerCache(settings.cache, limit=limits.cache)
         )
-        gauges.watch("queue_length", "requests that wait", lambda: self.pool.waiting)
-        gauges.watch("busy_workers", "threads that draw", lambda: self.pool.busy)
-        gauges.watch("prepared_pictures", "pictures that are ready", lambda: len(gallery))
-        gauges.watch("prepared_bytes", "bytes held for them", lambda: gallery.nbytes)
-        gauges.watch(
+        telemetry.watch("queue_length", "requests that wait", lambda: self.pool.waiting)
+        telemetry.watch("busy_workers", "threads that draw", lambda: self.pool.busy)
+        telemetry.watch("prepared_pictures", "pictures that are ready", lambda: len(registry))
+        telemetry.watch("prepared_bytes", "bytes held for them", lambda: registry.nbytes)
+        telemetry.watch(
             "cache_bytes",
             "bytes of answers on disk",
             lambda: self.cache.nbytes if self.cache else 0,
         )
 
-    def etag(self, order: Order) -> str:
+    def etag(self, wanted: RenderRequest) -> str:
         """The strong entity tag of an answer, known before it is drawn."""
-        key = order.key(self.gallery.model(order.picture))
+        key = wanted.key(self.registry.model(wanted.picture))
         return f'"{hashlib.sha256(key.encode()).hexdigest()[:32]}"'
 
-    async def answer(self, order: Order, *, visitor: str = "") -> bytes:
+    async def answer(self, wanted: RenderRequest, *, client: str = "") -> bytes:
         """The bytes of an answer.
 
         Args:
-            order: what is wanted.
-            visitor: who asks: visitors take turns.
+            wanted: what is wanted.
+            client: who asks: clients take turns.
         Raises:
             GridError: for what cannot be drawn.
             OverloadedError: when there is too much to do.
         """
-        key = order.key(self.gallery.model(order.picture))
-        order.shot.check()
+        key = wanted.key(self.registry.model(wanted.picture))
+        wanted.shot.check()
         if self.cache is not None:
             kept = await asyncio.to_thread(self.cache.get, key)
-            self.gauges.cached(kept is not None)
+            self.telemetry.cached(kept is not None)
             if kept is not None:
                 return kept
-        body = await self.pool.result(key, lambda: self._draw(order, key), visitor=visitor)
+        body = await self.pool.result(key, lambda: self._draw(wanted, key), client=client)
         if self._settling is None or self._settling.done():  # may wait for those who draw
-            self._settling = asyncio.ensure_future(asyncio.to_thread(self.gallery.settle))
+            self._settling = asyncio.ensure_future(asyncio.to_thread(self.registry.settle))
         return body
 
-    def _draw(self, order: Order, key: str) -> bytes:
+    def _draw(self, wanted: RenderRequest, key: str) -> bytes:
         """Draw, encode and keep an answer."""
-        with self.gauges.drawing():
-            source = self.gallery.source(order.picture)
+        with self.telemetry.drawing():
+            source = self.registry.source(wanted.picture)
             picture, opacity = source.shoot(
-                order.shot,
+                wanted.shot,
                 samples=self.settings.limits.samples,
                 side_by_side=self.pool.side_by_side,
             )
-            body = encoded(picture, opacity, quality=order.quality, kind=order.format)
+            body = encoded(picture, opacity, quality=wanted.quality, kind=wanted.format)
         if self.cache is not None:
             self.cache.put(key, body)
         return body

@@ -65,7 +65,7 @@ class ServeSettings:
         device, dtype: as for `render`.
         cache: folder of finished answers; None: none are kept.
         jobs: folder of background jobs; None: there are none.
-        token: what a visitor must know; None: nothing.
+        token: what a client must know; None: nothing.
         url: where the server is to be found, such as https://example.org/creps; None: as asked.
         limits: of every answer.
     Raises:

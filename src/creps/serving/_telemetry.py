@@ -14,7 +14,7 @@ BUCKETS = (0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.12, 0.2, 0.4, 0.8, 1.5, 3, 6, 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 
 
-class Gauges:
+class Telemetry:
     """Counters of one server, in a registry of its own."""
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Gauges:
         )
 
     def answered(self, kind: str, status: int, *, seconds: float) -> None:
-        """Count a request; `kind` is one of a few words, never a visitor's."""
+        """Count a request; `kind` is one of a few words, never a client's."""
         self._requests.labels(kind, str(status)).inc()
         self._seconds.labels(kind).observe(seconds)
 

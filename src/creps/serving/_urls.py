@@ -1,4 +1,4 @@
-"""Where a server is to be found: what its documents name, and nothing a visitor made up."""
+"""Where a server is to be found: what its documents name, and nothing a client made up."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from starlette.requests import Request
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})|\[[0-9a-fA-F:]{2,45}\])(?::\d{1,5})?")
 
 
-class Addresses:
+class Urls:
     """The server's base address.
 
     Args:
-        url: fixed, as behind a proxy with a path of its own; None: as the visitor asked.
+        url: fixed, as behind a proxy with a path of its own; None: as the client asked.
     """
 
     def __init__(self, url: str | None) -> None:

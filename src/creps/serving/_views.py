@@ -120,7 +120,7 @@ class Source(Protocol):
         """
 
 
-class Drawn:
+class RenderedSource:
     """Draws a latent at any size.
 
     Args:
@@ -219,7 +219,7 @@ def _upright_tile(tile: Tile, height: int, width: int, *, mirror: bool, quarters
     return tile
 
 
-class Enlarged:
+class UpsampledSource:
     """Enlarges the native picture of a latent, as any viewer would: to compare with.
 
     Args:
