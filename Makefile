@@ -5,9 +5,11 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 # More arguments for pytest, e.g. make test ARGS="-k tiles"
 ARGS ?=
+# One process a core; the tests of a file share what its fixtures made.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench gallery web
+.PHONY: help demo test quick check bench gallery web
 
 help: ## show this list
 	@grep -E '^[a-z]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -16,19 +18,21 @@ demo: .venv/.installed ## draw one portrait at 256, 1024 and 4096 pixels, beside
 	@echo "==> Drawing the demonstration pictures"
 	@$(BIN)/creps demo
 
-test: .venv/.installed ## run the tests
+test: .venv/.installed ## run all tests
 	@echo "==> Running the tests"
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
-check: .venv/.installed ## lint, formatting, types, tests and the examples in docstrings
+quick: .venv/.installed ## run all but the slow tests: a minute or two
+	@echo "==> Running the quick tests"
+	@$(PYTEST) -m "not slow" $(ARGS)
+
+check: .venv/.installed ## lint, formatting, types and the examples in docstrings
 	@echo "==> Linting"
 	@$(BIN)/ruff check .
 	@echo "==> Checking the formatting"
 	@$(BIN)/ruff format --check .
 	@echo "==> Checking the types"
 	@$(BIN)/mypy
-	@echo "==> Running the tests"
-	@$(BIN)/python -m pytest $(ARGS)
 	@echo "==> Running the examples in docstrings"
 	@$(BIN)/python -m pytest --doctest-modules src
 

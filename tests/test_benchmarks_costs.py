@@ -25,6 +25,7 @@ def test_a_drawing_takes_time_and_tells_its_parameters(tiled: bool) -> None:
     assert found.gigabytes >= 0
 
 
+@pytest.mark.slow
 def test_a_fresh_process_holds_at_least_the_pictures_that_are_drawn() -> None:
     found = drawing_cost(replace(DRAWING, batch=2))
     assert found is not None

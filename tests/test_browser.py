@@ -32,9 +32,12 @@ from visiting import (
 )
 
 pytest.importorskip("selenium", reason="the extra dev has it")
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="needs Chromium: apt-get install chromium chromium-driver"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (CHROMIUM and DRIVER), reason="needs Chromium: apt-get install chromium chromium-driver"
+    ),
+]
 pytest_plugins = ["viewer_page"]
 
 WIDTH, HEIGHT = 900, 620  # of the page

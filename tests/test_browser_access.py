@@ -23,9 +23,12 @@ from tiny_creps import tiny_creps
 from visiting import address, assert_alike, click, drawn, press, visit
 
 pytest.importorskip("selenium", reason="the extra dev has it")
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="needs Chromium: apt-get install chromium chromium-driver"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (CHROMIUM and DRIVER), reason="needs Chromium: apt-get install chromium chromium-driver"
+    ),
+]
 pytest_plugins = ["viewer_page"]
 
 PHONE = {"width": 390, "height": 740}

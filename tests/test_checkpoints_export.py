@@ -29,6 +29,8 @@ from creps.networks.base import Generator, build_generator
 from creps.rendering._latents import latents
 from creps.rendering._renderer import to_uint8
 
+pytestmark = pytest.mark.slow
+
 onnxruntime: Any = pytest.importorskip("onnxruntime")
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -105,6 +105,7 @@ def test_a_turn_comes_round(model, tmp_path):
     np.testing.assert_array_equal(frames(tmp_path / "b"), shown[:4])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", ["w", "z"])
 def test_a_way_through_seeds_meets_them(model, tmp_path, space):
     common = "--model", model, "--size", "12x20", "--seeds", "5,1,9", "--space", space
@@ -256,6 +257,7 @@ app(sys.argv[1:])
 """
 
 
+@pytest.mark.slow
 def test_a_killed_command_goes_on_to_the_same_film(model, tmp_path):
     def command(name: str) -> list[str]:
         options = ["--size", "24x32", "--frames", "6", "--fps", "25"]

@@ -29,6 +29,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_serve_answers_until_it_is_told_to_end(model: Path, tmp_path: Path) -> None:
     words = ["serve", "--model", f"mine={model}", "--port", "0", "--folder", str(tmp_path)]
     words += ["--size", "1000", "--token", "a-long-secret"]

@@ -16,6 +16,7 @@ from creps.errors import ConfigError, DataError
 REMIXES = sorted(set(STYLES) - {"toon-head"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", STYLES)
 def test_portraits_are_distinct_and_the_same_again(style):
     pictures = [portrait(k, (20, 24), style=style) for k in range(12)]

@@ -118,6 +118,7 @@ def test_file_holds_the_portraits_in_order_with_credit_and_settings(tmp_path):
     assert set(found["versions"]) == {"dicebear-core", "dicebear-styles", "resvg-py"}
 
 
+@pytest.mark.slow
 def test_bytes_do_not_depend_on_processes_or_time(tmp_path, monkeypatch):
     monkeypatch.setattr(portraits, "_CHUNK_LIMIT", 4)
     alone, together = tmp_path / "alone.zip", tmp_path / "together.zip"

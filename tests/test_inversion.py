@@ -57,6 +57,7 @@ def test_a_model_finds_its_own_picture_in_any_window(window) -> None:
     assert (large[0].permute(1, 2, 0) - torch.from_numpy(truth)).abs().mean() < 0.05
 
 
+@pytest.mark.slow
 def test_layers_of_their_own_come_closer_to_foreign_pictures() -> None:
     network = tiny_creps().float()
     styles = network.mapping.average + 0.8 * random_styles(network, 1).float()
@@ -70,6 +71,7 @@ def test_layers_of_their_own_come_closer_to_foreign_pictures() -> None:
     assert apart.psnr > together.psnr
 
 
+@pytest.mark.slow
 def test_nothing_but_the_seed_decides_and_the_model_stays() -> None:
     model = tiny_creps().float()
     before = {name: value.clone() for name, value in model.state_dict().items()}

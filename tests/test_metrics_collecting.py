@@ -107,6 +107,7 @@ def test_a_damaged_file_is_worked_out_anew(marks: Path, tmp_path: Path) -> None:
         np.testing.assert_array_equal(collected(work, 3, cache)["square"], [0, 1, 4])
 
 
+@pytest.mark.slow
 def test_processes_change_nothing(marks: Path, tmp_path: Path) -> None:
     work = Squares(str(marks))
     alone = collected(work, 8, tmp_path / "a")
@@ -115,6 +116,7 @@ def test_processes_change_nothing(marks: Path, tmp_path: Path) -> None:
         np.testing.assert_array_equal(alone[name], together[name])
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_one_line(marks: Path, tmp_path: Path) -> None:
     with pytest.raises(CrepsError, match="a measuring process died"):
         collected(Squares(str(marks), dies=True), 3, tmp_path / "cache", workers=1)

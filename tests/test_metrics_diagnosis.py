@@ -75,6 +75,7 @@ def findings(model, real: Images, cache: Path) -> dict[str, tuple[float, str]]:
     return {each.name: (each.model, each.verdict) for each in found.findings}
 
 
+@pytest.mark.slow
 def test_a_lattice_and_grain_are_found_and_advised_upon(real: Images, tmp_path: Path) -> None:
     plain = findings(Clouds(), real, tmp_path)
     marked = findings(Clouds(lattice=0.1), real, tmp_path)

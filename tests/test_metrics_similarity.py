@@ -23,6 +23,7 @@ def pair(shape: tuple[int, ...], *, seed: int, noise: float = 20) -> tuple[np.nd
     return a, (a + rng.normal(size=shape) * noise).clip(0, 255)
 
 
+@pytest.mark.slow
 @given(
     seed=st.integers(0, 2**31),
     height=st.integers(11, 30),

@@ -17,6 +17,8 @@ import pytest
 from creps.serving._pages import MEDIA_TYPES, static_folder
 from patience import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("hatchling", reason="builds the wheel; the extra dev has it")
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -142,6 +142,7 @@ def test_small_pictures_take_exact_lines_and_large_ones_tables(network: Creps) -
     assert isinstance(painter_of(exact), ExactPoints)
 
 
+@pytest.mark.slow
 def test_tables_depend_on_the_picture_not_on_the_part(network: Creps) -> None:
     styles = random_styles(network, 1)
     canvas, parts = Canvas(3000, 2000), [Tile(1000, 900, 5, 6), Tile(10, 20, 5, 6)]

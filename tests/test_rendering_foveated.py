@@ -98,6 +98,7 @@ def test_a_fill_keeps_what_is_known_and_nothing_else_matters() -> None:
     torch.testing.assert_close(fill(torch.where(mask, picture, 7.0), mask), filled)
 
 
+@pytest.mark.slow
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 80))
 def test_one_sample_fills_any_picture(height: int, width: int, place: int) -> None:
     mask = torch.zeros(height * width, dtype=torch.bool)

@@ -48,6 +48,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, by
     return results
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_a_resumed_picture_is_the_unbroken_one(
     tmp_path: Path, suffix: str, unbroken: dict[str, dict[str, bytes]]
@@ -93,6 +94,7 @@ def test_shards_at_the_same_time_make_the_whole(
     assert names_in(tmp_path) == ["a.tif"]
 
 
+@pytest.mark.slow
 def test_a_killed_process_loses_nothing(
     tmp_path: Path, unbroken: dict[str, dict[str, bytes]]
 ) -> None:
@@ -178,6 +180,7 @@ def test_a_disk_full_of_the_result_is_one_clear_error_and_no_loss(
     assert contents(target) == unbroken[suffix]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_a_damaged_chunk_is_named_and_can_be_made_again(
     tmp_path: Path, suffix: str, unbroken: dict[str, dict[str, bytes]]

@@ -82,6 +82,7 @@ def test_doubled_lines_are_those_half_as_far_apart() -> None:
     assert relative_error(doubled, shifted) > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("warp", [None, "rotate:30", "zoom:0.7"])
 def test_automatic_samples_are_close_to_the_mean_of_all(warp: str | None) -> None:
     """On pictures with edges, in one and a half times the work of one sample."""

@@ -114,6 +114,7 @@ def test_missing_packages_are_told_before_any_work(
     assert names_in(tmp_path) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_memory_does_not_grow_with_the_height(
     tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch

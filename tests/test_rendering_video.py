@@ -171,6 +171,7 @@ def test_a_stopped_film_goes_on_to_the_same_film(tmp_path, suffix, error):
         }
 
 
+@pytest.mark.slow
 def test_a_killed_process_loses_no_whole_frame(tmp_path):
     pytest.importorskip("av")
     code = """

@@ -345,6 +345,7 @@ def test_panoramas_agree_with_rotation_matrices(yaw: float, pitch: float, fov: f
     torch.testing.assert_close(latitude.cos() * longitude.cos(), ahead, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 @given(warps)
 def test_any_parameters_give_places_or_nowhere(warp: Warp) -> None:
     """No parameter within its range raises or changes the shape."""

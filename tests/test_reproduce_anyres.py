@@ -138,6 +138,7 @@ def test_sets_of_one_size_keep_the_small_pictures(
     np.testing.assert_array_equal(found.image(3), open_images(shop.data(MIXED)).image(3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", TABLES, ids=lambda each: each.name)
 def test_tables_have_the_papers_shape_and_say_which_rows_swap(shop: Shop, experiment: Any) -> None:
     published = experiment.published
@@ -220,6 +221,7 @@ def test_correlation_is_numpys() -> None:
     assert correlation(np.ones((3, 2))) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in BY_NAME if "fig" in name])
 def test_figures_can_be_looked_at(shop: Shop, name: str) -> None:
     found = BY_NAME[name].run(shop)

@@ -216,6 +216,7 @@ def test_table_3_has_the_papers_marks_because_its_networks_have_those_parts(shel
     assert "holds" not in other.remarks[1]
 
 
+@pytest.mark.slow
 def test_table_4_counts_the_papers_networks(shelf: Any) -> None:
     rows = findings("cips-table-4", shelf()).tables[0].rows
     assert list(rows) == list(published("cips-table-4").rows)
@@ -275,6 +276,7 @@ def test_encodings_are_those_of_the_models_own_pixels(shelf: Any) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [f"cips-fig-{k}" for k in (3, 5, 6, 9, 10, 12, 14, 15, 16, 17, 19)],

@@ -56,6 +56,7 @@ def test_thicker_lines_say_more_and_take_more() -> None:
     assert thin.share == pytest.approx(37 / (16 * 21))
 
 
+@pytest.mark.slow
 def test_decoders_reach_beyond_the_rank_of_their_lines() -> None:
     """A disc is no product of few rows and columns; a decoder can cut it out of one."""
     y, x = np.mgrid[-1:1:30j, -1:1:40j]

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from creps.serving._cache import AnswerCache
 
 
@@ -76,6 +78,7 @@ assert found > 50, found
 """
 
 
+@pytest.mark.slow
 def test_processes_share_a_folder_and_get_whole_answers_only(tmp_path: Path) -> None:
     """Writing the same keys and throwing away what others have written, all at once."""
     command = [sys.executable, "-c", CROWD, str(tmp_path)]

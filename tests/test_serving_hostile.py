@@ -107,6 +107,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         yield client
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(address=ADDRESS, query=QUERY, headers=HEADERS)
 def test_any_address_is_answered(
@@ -120,6 +121,7 @@ def test_any_address_is_answered(
         assert answer.json()["error"]
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(body=BODY)
 def test_any_body_is_answered(body: dict[str, object], client: TestClient) -> None:
@@ -130,6 +132,7 @@ def test_any_body_is_answered(body: dict[str, object], client: TestClient) -> No
     assert answer.status_code in EXPECTED, answer.text
 
 
+@pytest.mark.slow
 def test_nothing_piles_up(tmp_path: Path) -> None:
     """Many pictures, each new: what the process holds stays as it is."""
     logging.getLogger("httpx2").setLevel(logging.WARNING)

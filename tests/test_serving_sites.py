@@ -35,6 +35,7 @@ def page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(pages, "static_folder", lambda: folder)
 
 
+@pytest.mark.slow
 def test_a_site_is_whole(page: None, tmp_path: Path) -> None:
     out = tmp_path / "site"
     told: list[tuple[int, int]] = []
@@ -58,6 +59,7 @@ def test_a_site_is_whole(page: None, tmp_path: Path) -> None:
     assert told == sorted(told)
 
 
+@pytest.mark.slow
 def test_what_is_there_is_kept_and_what_differs_is_made_again(page: None, tmp_path: Path) -> None:
     out = tmp_path / "site"
     write_site(out, tiny_creps(), settings=SETTINGS)

@@ -59,6 +59,7 @@ def known_colours() -> torch.Tensor:
     return torch.tensor(json.loads(done.stdout.splitlines()[-1]))
 
 
+@pytest.mark.slow
 def test_the_official_validator_passes_with_every_feature(monkeypatch: pytest.MonkeyPatch) -> None:
     generator = ColourSquares(SquaresConfig(), known_colours())
     monkeypatch.setitem(base._FAMILIES, "colour-squares", (ColourSquares, SquaresConfig))

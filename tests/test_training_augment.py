@@ -137,6 +137,7 @@ def test_a_gpu_makes_the_same_pictures(kind: AugmentSettings) -> None:
 # Derivatives
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dense", [sampling.DENSE_SIZE, 0], ids=["matrices", "filters"])
 @pytest.mark.parametrize("kind", [ADA, DIFFAUGMENT], ids=["ada", "diffaugment"])
 def test_derivatives_are_right_twice(

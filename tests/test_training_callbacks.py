@@ -168,6 +168,7 @@ def collapsing_run(folder: Path, config: TrainConfig, data: Path) -> tuple[Alarm
 FROZEN = ("optimizer.learning_rate=1e-9", "watch.patience=72", "log_every=1", "images=120")
 
 
+@pytest.mark.slow
 def test_a_collapsed_run_is_stopped_and_saved(tmp_path: Path, pictures: Path) -> None:
     # Variety is looked at every fourth step, and an alarm wants five looks.
     config = tiny(*FROZEN)
@@ -179,6 +180,7 @@ def test_a_collapsed_run_is_stopped_and_saved(tmp_path: Path, pictures: Path) ->
     assert 18 <= int(last.stem.removeprefix("step-")) < config.steps
 
 
+@pytest.mark.slow
 def test_alarms_can_be_switched_off(tmp_path: Path, pictures: Path) -> None:
     config = tiny(*FROZEN, "watch.stop=false")
     alarms, stop = collapsing_run(tmp_path / "run", config, pictures)
@@ -288,6 +290,7 @@ def test_rows_of_a_conditional_run_are_its_classes() -> None:
 # The distance to the training set
 
 
+@pytest.mark.slow
 def test_the_distance_is_measured_now_and_then(tmp_path: Path, pictures: Path) -> None:
     pytest.importorskip("efficientnet_lite_pytorch")
     config = tiny("watch.evaluate_every=3", "watch.evaluate_pictures=6", "images=36")

@@ -84,6 +84,7 @@ def run_command(out: Path, data: Path, *changes: str, processes: int) -> None:
     assert [process.returncode for process in started] == [0] * processes, said
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_step_of_one_and_one_goes_on(tmp_path: Path, pictures: Path) -> None:
     recipe = [*RECIPES["classes, augmented"], "batch=8", "data.labels=true"]
     run_command(tmp_path / "pair", pictures, *recipe, "images=24", processes=2)
@@ -155,6 +156,7 @@ def test_passes_of_half_precision_give_float32(pictures: Path) -> None:
     assert 0 < (half - exact).abs().max() < 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # from within torch.compile
 def test_compiled_passes_make_the_same_step(
     pictures: Path, monkeypatch: pytest.MonkeyPatch

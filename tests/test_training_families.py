@@ -82,6 +82,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", families())
 def test_every_family_trains_resumes_and_renders(
     family: str, tmp_path: Path, pictures: Path
@@ -134,6 +135,7 @@ def second_phase(*changes: str) -> TrainConfig:
     return toy("anyres-smoke-patches", "generator.scale_max=4", "data.zoom=4", *changes)
 
 
+@pytest.mark.slow
 def test_the_second_phase_goes_on_from_the_first_and_resumes_without_it(
     tmp_path: Path, pictures: Path, first_phase: Path
 ) -> None:
@@ -362,6 +364,7 @@ def test_a_trained_panorama_wraps_exactly(tmp_path: Path, pictures: Path) -> Non
     assert float((across - seam)[..., 22:26].abs().max()) < 0.01 * scale
 
 
+@pytest.mark.slow
 def test_a_panorama_goes_through_both_phases(tmp_path: Path, pictures: Path) -> None:
     run_to(tmp_path / "first", toy("anyres-smoke", *CYLINDER), pictures, steps=2)
     config = second_phase(*CYLINDER)
@@ -405,6 +408,7 @@ def test_frames_of_convolutions_meet_anywhere() -> None:
 # Scales that agree
 
 
+@pytest.mark.slow
 def test_consistency_of_scales_is_trained_for(pictures: Path) -> None:
     config = toy("scaleparty-smoke", "consistency.interval=2", "consistency.weight=1")
     _, logged = few_steps(config, pictures)
@@ -427,6 +431,7 @@ def test_one_size_cannot_agree_with_another(tmp_path: Path, pictures: Path) -> N
 # Discriminators of patches (Table 13)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("judge", ["two", "scaled"])
 def test_other_judges_go_on_from_one_and_train(
     judge: str, tmp_path: Path, pictures: Path, first_phase: Path
@@ -468,6 +473,7 @@ def test_judges_know_the_scale_of_each_picture() -> None:
     assert not any(p.requires_grad for p in two.parameters())
 
 
+@pytest.mark.slow
 def test_parts_of_a_batch_make_the_step_of_the_whole_with_everything_on(
     tmp_path: Path, pictures: Path, first_phase: Path
 ) -> None:

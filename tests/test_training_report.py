@@ -143,6 +143,7 @@ def test_open_keeps_a_report_and_shows_it(
     assert capsys.readouterr().out.strip() == str(tmp_path / "page.html")
 
 
+@pytest.mark.slow
 def test_an_alarm_is_one_line_and_exit_code_1(
     tmp_path: Path,
     pictures: Path,
