@@ -26,6 +26,8 @@ CONFIG: dict[str, Any] = {
 class SmoothModel(Generator):
     """Two waves across the plane, `waves` of them a plane unit, their phase from the styles."""
 
+    pixelwise = True
+
     def __init__(self, *, waves: float = 1.3, height: float = 0.4, broken: bool = False) -> None:
         super().__init__()
         with torch.random.fork_rng(devices=[]):

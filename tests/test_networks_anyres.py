@@ -226,7 +226,7 @@ def test_a_cylinder_wraps_exactly(turn: float) -> None:
     assert relative_error(network.synthesize(styles, around), picture) <= 1e-9
     half = AxisGrid(here.ys, here.xs + turn / 2)
     assert relative_error(network.synthesize(styles, half), picture) > 1e-2
-    assert network.period == turn
+    assert network.period == (0, turn)
 
 
 def test_the_first_column_of_a_panorama_follows_its_last() -> None:

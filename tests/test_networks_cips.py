@@ -11,7 +11,7 @@ from torch import Tensor
 
 from creps.checkpoints.official.cips import cips_from_state_dict
 from creps.coordinates import AxisGrid, Canvas, PointGrid, Sampling
-from creps.errors import ConfigError, GridError, UsageError
+from creps.errors import ConfigError, UsageError
 from creps.networks import cips as cips
 from creps.networks.base import build_generator
 from creps.networks.cips import (
@@ -283,7 +283,7 @@ def test_embeddings_are_bilinear_and_stay_beyond_the_border() -> None:
 
 def test_a_cylinder_wraps_exactly() -> None:
     network = tiny(circumference=2.5)
-    assert network.period == 2.5
+    assert network.period == (0, 2.5)
     styles, canvas = random_styles(network, 1), Canvas(6, 20, (0, 0, 1, 2.5))
     grid = canvas.grid()
     once = network.synthesize(styles, grid)
@@ -341,11 +341,11 @@ def test_where_one_style_is_alone_the_picture_is_its_own(changes: dict[str, Any]
     weights[0, :, :3] = 1
     weights[1, :, 5:] = 1
     weights[:, :, 3:5] = 0.5
-    mixed = network.synthesize_blended(styles, [grid], weights=weights)
+    mixed = network.blend(styles, grid, weights=lambda points: weights.flatten(1))
     own = network.synthesize(styles, grid)
     assert relative_error(mixed[0, :, :, :3], own[0, :, :, :3]) <= EXACT
     assert relative_error(mixed[0, :, :, 5:], own[1, :, :, 5:]) <= EXACT
-    same = network.synthesize_blended(styles[[0, 0]], [grid, grid], weights=weights)
+    same = network.blend(styles[[0, 0]], grid, weights=lambda points: weights.flatten(1))
     assert relative_error(same, own[:1]) <= EXACT
 
 
@@ -353,7 +353,7 @@ def test_a_mixture_is_the_picture_of_the_mixed_style() -> None:
     network = tiny()
     styles, grid = random_styles(network, 2), Canvas(4, 6).grid()
     weights = torch.tensor([0.3, 0.7]).double()[:, None, None].expand(2, 4, 6)
-    mixed = network.synthesize_blended(styles, [grid], weights=weights)
+    mixed = network.blend(styles, grid, weights=lambda points: weights.flatten(1))
     style = (weights[:, :1, :1] * styles).sum(0, keepdim=True)
     assert relative_error(mixed, network.synthesize(style, grid)) <= EXACT
 
@@ -362,8 +362,7 @@ def test_style_fields_are_drawn_tile_by_tile() -> None:
     network = tiny()
     styles, canvas = random_styles(network, 2), Canvas(6, 14)
     field = StyleField(styles, Gradient(2))
-    weights = field.weights_on(canvas.rows(), canvas.columns())
-    whole = network.synthesize_blended(styles, [canvas.grid()], weights=weights)
+    whole = network.blend(styles, canvas.grid(), weights=field.weights)
     drawn = torch.empty_like(whole)
     for tile, image in FieldDrawer(network, field, canvas, tile=4).tiles():
         drawn[:, :, tile.rows, tile.columns] = image
@@ -412,7 +411,4 @@ def test_what_does_not_fit_is_named() -> None:
     with pytest.raises(UsageError, match="noise of shape"):
         network.synthesize(styles, grid, noise=torch.zeros(2, 5, 4, 6))
     with pytest.raises(UsageError, match="weights of shape"):
-        network.synthesize_blended(styles, [grid], weights=torch.ones(1, 4, 6))
-    other = Canvas(4, 7).grid()
-    with pytest.raises(GridError, match="one for each style"):
-        network.synthesize_blended(styles, [grid, other], weights=torch.ones(2, 4, 6))
+        network.blend(styles, grid, weights=lambda points: torch.ones(1, len(points)))

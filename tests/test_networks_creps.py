@@ -13,7 +13,7 @@ from torch import Tensor
 
 from creps.checkpoints.official.creps import creps_from_state_dict, official_name
 from creps.coordinates import AxisGrid, Canvas, PointGrid
-from creps.errors import ConfigError, GridError, LabelError, UsageError
+from creps.errors import ConfigError, LabelError, UnsupportedError, UsageError
 from creps.networks.base import build_generator, describe_generator
 from creps.networks.creps import CREPS_PRESETS, Creps, CrepsConfig
 from golden_names import golden, relative_error
@@ -333,7 +333,7 @@ def test_dense_networks_show_maps_and_have_no_lines() -> None:
     maps = network.feature_maps(mixed_styles(network), grid())
     assert maps.row_lines is maps.column_lines is None
     assert maps.final.shape == (2, 6, 5, 7)
-    with pytest.raises(GridError, match="no lines: use synthesize"):
+    with pytest.raises(UnsupportedError, match="no lines: use synthesize"):
         network.lines(mixed_styles(network), grid().ys, "rows")
 
 

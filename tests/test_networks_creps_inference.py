@@ -11,7 +11,7 @@ from torch import Tensor
 
 from creps.checkpoints.official.creps import creps_from_state_dict
 from creps.coordinates import AxisGrid, Canvas, PointGrid
-from creps.errors import GridError, UsageError
+from creps.errors import UnsupportedError, UsageError
 from creps.networks import _creps_prepared as creps_inference
 from creps.networks._creps_prepared import PreparedCreps, prepare
 from creps.networks.base import coordinate_device
@@ -198,7 +198,6 @@ def test_the_door_of_the_generator_leads_here() -> None:
     assert isinstance(prepared, PreparedCreps)
     assert prepared.dtype == torch.float64
     assert prepared.device == network.device
-    assert small(composition="dense").prepare(mixed_styles(network)) is None
 
 
 def test_its_bytes_are_those_of_the_weights_in_use() -> None:
@@ -250,5 +249,5 @@ def test_styles_of_several_pictures_are_refused() -> None:
 
 def test_networks_without_lines_are_refused() -> None:
     network = small(composition="dense")
-    with pytest.raises(GridError, match="no lines"):
-        prepare(network, mixed_styles(network))
+    with pytest.raises(UnsupportedError, match="no lines"):
+        network.prepare(mixed_styles(network))

@@ -351,12 +351,12 @@ def test_where_a_style_is_alone_the_picture_is_its_own(kind: dict[str, Any]) -> 
     styles = mixed_styles(network)
     for index, window in enumerate([(0.0, -9.0, 1.0, -8.0), (0.0, 8.0, 1.0, 9.0)]):
         far = Canvas(10, 12, window=window).grid()
-        blended = network.synthesize_flowing(styles, far, weights=halves)
+        blended = network.blend(styles, far, weights=halves)
         alone = network.synthesize(styles[index : index + 1], far)
         assert relative_error(blended, alone) <= 1e-9
     # Far from the border on a wide picture; near it the two mix.
     wide = Canvas(16, 128, window=(0.0, -1.5, 0.5, 2.5)).grid()
-    blended = network.synthesize_flowing(styles, wide, weights=halves)[0]
+    blended = network.blend(styles, wide, weights=halves)[0]
     apart = network.synthesize(styles, wide)
     blended, apart = blended.detach(), apart.detach()
     size = apart.abs().max()
@@ -369,7 +369,7 @@ def test_styles_with_an_origin_paint_their_own_square() -> None:
     network = small()
     styles = mixed_styles(network)[:1]
     moved = Canvas(32, 32, window=(0.0, 2.0, 1.0, 3.0)).grid()
-    blended = network.synthesize_flowing(
+    blended = network.blend(
         styles, moved, weights=lambda points: torch.ones(1, len(points)), origins=[(0.0, 2.0)]
     )
     assert relative_error(blended, network.synthesize(styles, Canvas(32, 32).grid())) <= 1e-9

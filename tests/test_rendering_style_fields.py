@@ -10,7 +10,6 @@ from torch import Tensor
 
 from creps.coordinates import Canvas
 from creps.errors import UsageError
-from creps.networks.base import Generator
 from creps.networks.creps import Creps
 from creps.rendering._blend_painter import FieldDrawer
 from creps.rendering._blends import (
@@ -20,7 +19,6 @@ from creps.rendering._blends import (
     Stripes,
     StyleField,
     panorama,
-    wrap_period,
 )
 from creps.rendering._tiles import Tile, plan
 from tiny_creps import random_styles, tiny_creps
@@ -181,7 +179,7 @@ def test_impossible_fields_are_refused(network: Creps) -> None:
 def test_a_network_without_lines_says_so() -> None:
     dense = tiny_creps(composition="dense")
     field = StyleField(random_styles(dense, 2), Gradient(2))
-    with pytest.raises(UsageError, match="cannot mix styles in a picture"):
+    with pytest.raises(UsageError, match="family creps cannot mix styles in a picture"):
         FieldDrawer(dense, field, Canvas(2, 3))
 
 
@@ -189,25 +187,18 @@ def test_a_network_without_lines_says_so() -> None:
 
 
 def test_whole_frequencies_wrap(network: Creps) -> None:
-    assert wrap_period(network) == 0
+    assert network.period == (0, 0)
     whole = tiny_creps()
     whole.input.frequencies.round_()
-    assert wrap_period(whole) == 1
+    assert whole.period == (1, 1)
     styles = random_styles(whole, 1)
     here, next_door = (Canvas(4, 6, (0, x, 1, x + 1)).grid() for x in (0, 1))
     torch.testing.assert_close(whole.synthesize(styles, here), whole.synthesize(styles, next_door))
 
 
-def test_only_frequencies_along_x_count() -> None:
+def test_dense_networks_wrap_along_each_axis_apart() -> None:
     dense = tiny_creps(composition="dense")
     dense.input.frequencies[:, 1].round_()
-    assert wrap_period(dense) == 1
+    assert dense.period == (0, 1)
     dense.input.frequencies[:, 1] += 0.1
-    assert wrap_period(dense) == 0
-
-
-def test_a_network_without_frequencies_does_not_wrap(network: Creps) -> None:
-    class Other(Generator):
-        synthesize = Creps.synthesize
-
-    assert wrap_period(Other()) == 0
+    assert dense.period == (0, 0)

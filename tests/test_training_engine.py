@@ -303,9 +303,10 @@ def test_families_that_measure_their_features_are_told(
     def track(self: Creps, magnitudes: Tensor, *, images: int) -> None:
         told.append((magnitudes.tolist(), images))
 
-    monkeypatch.setattr(Creps, "synthesize_measured", measured, raising=False)
-    monkeypatch.setattr(Creps, "track_magnitudes", track, raising=False)
-    monkeypatch.setattr(Creps, "average_decay", 1.0, raising=False)
+    monkeypatch.setattr(Creps, "synthesize_measured", measured)
+    monkeypatch.setattr(Creps, "track_magnitudes", track)
+    monkeypatch.setattr(Creps, "tracks_magnitudes", True)
+    monkeypatch.setattr(Creps, "average_decay", 1.0)
     state, _ = few_steps(tiny("batch=8", "accumulate=2"), pictures, steps=2)
     assert told == [([1.0, 4.0], 8)] * 2
     assert not state.generator.mapping.average.any()  # a decay of one keeps the zeros

@@ -99,7 +99,7 @@ def run_landscape(shop: Workshop) -> Findings:
 def belt(ref: ModelRef, seed: int) -> Picture:
     """One and a half turns of a cylinder, (H, W, 3) uint8."""
     side = DENSITY * ref.size[0]
-    length = TURNS * float(ref.generator().config.turn)
+    length = TURNS * ref.generator().period[1]
     size = side, round(side * length)
     return render(ref.generator(), seed=seed, size=size, window=(0.0, 0.0, 1.0, length))
 

@@ -69,7 +69,7 @@ def run_more(shop: Workshop) -> Findings:
 
 def panorama_canvas(model: ModelRef) -> Canvas:
     """All of a cylinder, its pixels square."""
-    turn = float(model.generator().config.circumference)
+    turn = model.generator().period[1]
     height = round(WIDTH / turn)
     return Canvas(height, round(height * turn), (0.0, 0.0, 1.0, turn))
 

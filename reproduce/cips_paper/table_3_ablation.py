@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from creps.networks.cips import CipsConfig
 from reproduce.cips_paper.models import (
     BASE,
     MAIN,
@@ -45,6 +46,7 @@ def run(shop: Workshop) -> Findings:
     for label, model in MODELS.items():
         ref = shop.ref(model)
         config = ref.generator().config
+        assert isinstance(config, CipsConfig)
         there = (
             config.fourier,
             config.embedding,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from creps.networks.base import build_generator
+from creps.networks.base import GeneratorConfig, build_generator
 from creps.networks.cips import CIPS_PRESETS
 from creps.networks.stylegan2 import STYLEGAN2_PRESETS
 from reproduce.experiment import Cell, Experiment, Findings, Table
@@ -26,7 +26,7 @@ NETWORKS = {
 }
 
 
-def millions(family: str, config: object) -> float:
+def millions(family: str, config: GeneratorConfig) -> float:
     """Parameters of a network, in millions."""
     network = build_generator(family, config)
     return sum(parameter.numel() for parameter in network.parameters()) / 1e6

@@ -4,7 +4,8 @@ CrepsError                 something the user can mend; the command prints the m
 ├── UsageError             a request that makes no sense (command exit code 2)
 │   ├── ConfigError        an unknown or impossible setting
 │   ├── GridError          sizes, windows or coordinates that cannot be rendered
-│   └── LabelError         class labels missing, unexpected or of the wrong count
+│   ├── LabelError         class labels missing, unexpected or of the wrong count
+│   └── UnsupportedError   something that this family of generators cannot do
 ├── CheckpointError        a model file that is missing, damaged, unsafe or of another shape
 ├── DataError              images that are missing, broken or cannot be drawn
 └── MissingExtraError      a feature whose optional packages are not installed
@@ -38,6 +39,10 @@ class GridError(UsageError):
 
 class LabelError(UsageError):
     """Class labels that are missing, unexpected or of the wrong count."""
+
+
+class UnsupportedError(UsageError):
+    """Something that this family of generators cannot do."""
 
 
 class CheckpointError(CrepsError):

@@ -32,7 +32,7 @@ from creps.networks._creps_layers import (
     RefinementBlock,
 )
 from creps.networks._layers import EPSILON, GAIN, SLOPE, EqualizedLinear, ModulatedLinear
-from creps.networks.base import AddMap, Axis, coordinate_device
+from creps.networks.base import AddMap, Axis, Prepared, coordinate_device
 
 LINE_POSITIONS = 1024
 """Line samples times thickness computed at once on a CPU: below, reading the weights shows."""
@@ -97,7 +97,7 @@ def prepare(
     )
 
 
-class PreparedCreps:
+class PreparedCreps(Prepared):
     """What `prepare` returns: the two halves of a CREPS, and the per-pixel half for free points.
 
     Any number of threads may use one: each has buffers of its own. On a CPU, give each thread one

@@ -62,9 +62,9 @@ class AnyResConfig(StyleGAN3Config):
             raise ConfigError(f"turn {self.turn}: expected 0, or at least 1 plane unit")
 
     @property
-    def period(self) -> float:
-        """Plane units after which pictures repeat along x; 0 if they do not."""
-        return self.turn
+    def period(self) -> tuple[float, float]:
+        """Cylinders repeat along x."""
+        return 0.0, float(self.turn)
 
 
 def _anyres(preset: str, *, scale_max: float, turn: float = 0.0) -> AnyResConfig:
@@ -149,11 +149,6 @@ class AnyRes(StyleGAN3):
         super().__init__(config, turn=config.turn)
         widths = [spec.inputs.channels for spec in config.layers]
         self.scale = ScaleBranch(config, widths) if config.scale_mapping != "none" else None
-
-    @property
-    def period(self) -> float:
-        """Plane units after which pictures repeat along x; 0 if they do not."""
-        return self.config.period
 
     def synthesize_patches(self, styles: Tensor, grid: Grid) -> Tensor:
         """As the official tool makes large pictures: of patches of the network's size.

@@ -1,33 +1,44 @@
-"""The Generator door: what every family offers, and the registry of families by name."""
+"""What every family of generators offers, and the registry of families by name.
+
+A family says what it can do beyond `map` and `synthesize`: `separable`, `pixelwise`, `blends`,
+`tileable`, `period`. What it cannot do raises an `UnsupportedError`.
+
+Shapes: B batch, K styles, D their width or the thickness of lines, L levels, N channels of a line,
+S samples along an axis, H and W rows and columns, P points, C colours, M styles that are mixed.
+"""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from creps.config import from_dict, to_dict
 from creps.coordinates import AxisGrid, PointGrid, Sampling
-from creps.errors import ConfigError, UsageError, nearest
+from creps.errors import ConfigError, UnsupportedError, UsageError, nearest
 from creps.networks._layers import MappingNetwork, one_hot_labels
 
-# The door to fast pictures: what a family offers that can be prepared for one latent.
-#
-# Shapes: L levels, N channels of a line, D thickness, S samples along an axis, H and W rows and
-# columns, P points, C colours.
-
-
 Axis = Literal["rows", "columns"]
+
+Grid = AxisGrid | PointGrid
+
+Synthesize = Callable[[Tensor, AxisGrid], Tensor]
+"""Styles and a grid to pictures, as `Generator.synthesize` does."""
+
+Weights = Callable[[Tensor], Tensor]
+"""Points (P, 2) of (y, x) to weights (M, P) of M styles: 0 or more, sum 1 at each point."""
 
 AddMap = Callable[[int, Tensor], object]
 """Adds the composed map F of a level (0 .. L - 1) to features (N, P), in place."""
 
 
-class Prepared(Protocol):
+class Prepared(ABC):
     """A network folded for one latent: it computes pictures from row and column lines.
 
     What `Generator.prepare` returns. Any number of threads may use one at once.
@@ -41,28 +52,35 @@ class Prepared(Protocol):
     dtype: torch.dtype
 
     @property
+    @abstractmethod
     def line_flops(self) -> int:
         """Operations (two a multiply-add) for the lines of one coordinate."""
 
     @property
+    @abstractmethod
     def pixel_flops(self) -> int:
         """Operations for one pixel."""
 
     @property
+    @abstractmethod
     def nbytes(self) -> int:
         """Bytes of the weights."""
 
+    @abstractmethod
     def lines(self, coords: Tensor, axis: Axis, *, out: Tensor | None = None) -> Tensor:
         """(L, N, S, D) lines of plane coordinates (S,), in `out` if given."""
 
+    @abstractmethod
     def compose(
         self, row_lines: Tensor, column_lines: Tensor, *, out: Tensor | None = None
     ) -> Tensor:
         """(C, H, W) picture of rows (L, N, H, D) and columns (L, N, W, D), in `out` if given."""
 
+    @abstractmethod
     def compose_points(self, row_lines: Tensor, column_lines: Tensor) -> Tensor:
         """Colours (C, P) of points with a row and a column line each, both (L, N, P, D)."""
 
+    @abstractmethod
     def colour(self, add_map: AddMap, pixels: int) -> Tensor:
         """Colours (C, P) of composed maps from anywhere, added level by level."""
 
@@ -77,10 +95,79 @@ def coordinate_device(device: torch.device) -> torch.device:
     return torch.device("cpu") if device.type == "mps" else device
 
 
-Grid = AxisGrid | PointGrid
+def points_of(grid: Grid) -> Tensor:
+    """(P, 2) places (y, x) of the pixels of either kind of grid, row by row."""
+    if isinstance(grid, PointGrid):
+        return grid.points.flatten(0, 1)
+    return torch.cartesian_prod(grid.ys, grid.xs).reshape(-1, 2)
 
-Synthesize = Callable[[Tensor, AxisGrid], Tensor]
-"""Styles and a grid to pictures, as `Generator.synthesize` does."""
+
+def blended_parts(
+    styles: Tensor,
+    grid: Grid,
+    *,
+    weights: Weights,
+    origins: Sequence[tuple[float, float]] | None,
+) -> tuple[Tensor, Tensor, list[Grid]]:
+    """What pixel-wise families `blend`: the styles that weigh anything, and how they see a grid.
+
+    Args:
+        styles, grid, weights, origins: as for `Generator.blend`.
+    Returns:
+        their styles, weights (M, P), and grids seen from their own origins.
+    """
+    points = points_of(grid)
+    mixture = weights(points)
+    if mixture.shape != (len(styles), len(points)):
+        expected = (len(styles), len(points))
+        raise UsageError(f"weights of shape {tuple(mixture.shape)}: expected {expected}")
+    present = mixture.any(1).nonzero()[:, 0].tolist()
+    grids = [grid if origins is None else _moved(grid, origins[k]) for k in present]
+    return styles[present], mixture[present], grids
+
+
+def _moved(grid: Grid, origin: tuple[float, float]) -> Grid:
+    """A grid as seen from another origin of the plane."""
+    if isinstance(grid, AxisGrid):
+        return AxisGrid(grid.ys - origin[0], grid.xs - origin[1])
+    return PointGrid(grid.points - grid.points.new_tensor(origin))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorConfig:
+    """What the configs of all families say; each adds what shapes its own network."""
+
+    resolution: int
+    """The natural size in pixels a side: what is rendered where no size is given."""
+    img_channels: int = 3
+    """Colour channels of the picture."""
+    z_dim: int = 512
+    """Width of a latent."""
+    w_dim: int = 512
+    """Width of an intermediate latent and of every style vector."""
+    label_dim: int = 0
+    """Number of classes; 0 is unconditional."""
+    mapping_layers: int = 8
+    """Fully connected layers of the mapping network."""
+    sampling: Sampling = "centres"
+    """Where pixels lie: "centres" of their areas (ours) or "corners" (official models)."""
+
+    def __post_init__(self) -> None:
+        self._require_at_least(1, "img_channels", "z_dim", "w_dim", "mapping_layers")
+        self._require_at_least(0, "label_dim")
+        if self.mapping_layers > 64:
+            raise ConfigError(f"mapping_layers {self.mapping_layers}: expected at most 64")
+
+    def _require_at_least(self, least: int, *names: str) -> None:
+        """Refuse settings below a number, and those that are not finite."""
+        for name in names:
+            if not least <= getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} {getattr(self, name)}: expected at least {least}")
+
+    @property
+    def period(self) -> tuple[float, float]:
+        """Plane units (y, x) after which pictures repeat; 0 where they do not."""
+        return 0.0, 0.0
 
 
 class Generator(nn.Module, ABC):
@@ -89,29 +176,53 @@ class Generator(nn.Module, ABC):
     A forward pass changes nothing; whatever varies per call is an argument.
 
     Attributes:
-        config: the frozen dataclass the network was built from.
+        family: the name it is registered under.
+        config: what the network was built from.
         mapping: the network from latents to intermediate latents w.
         num_styles: K, how many style vectors steer the synthesis.
         margin: pixels of context a tile needs on each side; 0 for pixel-wise families. Tiles are
             then asked for with so many pixels more on each side, which are cut off.
         tileable: whether parts of a picture may be asked for; False for families that paint one
             fixed grid: they are asked for whole pictures.
+        pixelwise: whether a pixel depends on its place alone: any points can be drawn.
+        average_decay: share of the average of w that a training batch leaves as it was; 0.998 in
+            the official CREPS.
+        tracks_magnitudes: whether layers divide by the running size of their features: training
+            then calls `synthesize_measured` and `track_magnitudes`.
         record: where the weights come from (training, source, credits), as JSON types; empty for a
             fresh network.
     """
 
-    config: Any
+    family: ClassVar[str] = "unregistered"
+    config: GeneratorConfig
     mapping: MappingNetwork
     num_styles: int
     margin: int = 0
     tileable: bool = True
+    pixelwise: bool = False
+    average_decay: float = 0.998
+    tracks_magnitudes: bool = False
     record: Mapping[str, Any] = MappingProxyType({})
+
+    @property
+    def separable(self) -> bool:
+        """Whether rows and columns are computed apart: it has lines, and can be prepared."""
+        return False
+
+    @property
+    def blends(self) -> bool:
+        """Whether styles can flow into each other within one picture."""
+        return False
+
+    @property
+    def period(self) -> tuple[float, float]:
+        """Plane units (y, x) after which pictures repeat; 0 where they do not."""
+        return self.config.period
 
     @property
     def sampling(self) -> Sampling:
         """Where the samples of a picture lie: pixel centres, or corners for converted models."""
-        rule: Sampling = self.config.sampling
-        return rule
+        return self.config.sampling
 
     @property
     def device(self) -> torch.device:
@@ -174,14 +285,94 @@ class Generator(nn.Module, ABC):
             (B, C, H, W) in the weights' precision, nominal range [-1, 1], not clipped.
         """
 
+    def blend(
+        self,
+        styles: Tensor,
+        grid: Grid,
+        *,
+        weights: Weights,
+        origins: Sequence[tuple[float, float]] | None = None,
+    ) -> Tensor:
+        """One picture in which styles flow into each other, if the family `blends`.
+
+        Where one style is alone, the picture is that style's own; for convolutions where it is
+        alone in the reach of a pixel.
+
+        Args:
+            styles: (M, K, D) from `map`.
+            grid: as in `synthesize`.
+            weights: of the styles at any points; also asked for points beyond the grid where
+                convolutions see them.
+            origins: M of (y, x): where on the plane each style's own origin lies (panoramas of
+                several pictures); (0, 0) by default.
+        Returns:
+            (1, C, H, W), nominal range [-1, 1].
+        Raises:
+            UnsupportedError: if the family does not blend.
+        """
+        raise self.unsupported("mix styles in a picture", "creps, cips, stylegan3 or anyres")
+
+    def lines(self, styles: Tensor, coords: Tensor, axis: Axis) -> Tensor:
+        """The row or column lines of a `separable` network, which meet in `compose`.
+
+        Args:
+            styles: (B, K, D) from `map`.
+            coords: (S,) plane coordinates along the axis, any number and order.
+            axis: "rows" or "columns".
+        Returns:
+            (B, L, N, S, D).
+        Raises:
+            UnsupportedError: if the network has no lines.
+        """
+        raise self._without_lines()
+
+    def compose(self, row_lines: Tensor, column_lines: Tensor, styles: Tensor) -> Tensor:
+        """The picture where rows (B, L, N, H, D) and columns (B, L, N, W, D) meet.
+
+        Returns:
+            (B, C, H, W) picture, each pixel from its own row and column line alone.
+        Raises:
+            UnsupportedError: if the network has no lines.
+        """
+        raise self._without_lines()
+
+    def compose_points(self, row_lines: Tensor, column_lines: Tensor, styles: Tensor) -> Tensor:
+        """`compose` for free points: each pixel has a row and a column line of its own.
+
+        Args:
+            row_lines, column_lines: (B, L, N, P, D) each.
+            styles: (B, K, D), those of the lines.
+        Returns:
+            (B, C, P) colours.
+        Raises:
+            UnsupportedError: if the network has no lines.
+        """
+        raise self._without_lines()
+
+    def compose_blended(
+        self, row_lines: Tensor, column_lines: Tensor, styles: Tensor, *, weights: Tensor
+    ) -> Tensor:
+        """`compose` with another mixture of M styles in each pixel (CIPS, section 4.8).
+
+        Args:
+            row_lines, column_lines: of each style, (M, L, N, H, D) and (M, L, N, W, D).
+            styles: (M, K, D), those of the lines.
+            weights: (M, H, W), 0 to 1, sum 1 in each pixel.
+        Returns:
+            (1, C, H, W) picture; where a weight is 1, that style's own.
+        Raises:
+            UnsupportedError: if the network has no lines.
+        """
+        raise self._without_lines()
+
     def prepare(
         self,
         styles: Tensor,
         *,
         device: torch.device | None = None,
         dtype: torch.dtype | None = None,
-    ) -> Prepared | None:
-        """A network folded for the pictures of one latent, where the family has such a thing.
+    ) -> Prepared:
+        """A `separable` network folded for the pictures of one latent.
 
         It makes the pictures of `synthesize` to rounding, faster. The generator stays as it is.
 
@@ -189,10 +380,38 @@ class Generator(nn.Module, ABC):
             styles: (1, K, D) from `map`.
             device: where it is to work; the generator's own by default.
             dtype: its precision; the generator's own by default.
-        Returns:
-            the prepared network; None if there is no other way than `synthesize`.
+        Raises:
+            UnsupportedError: if the network has no lines.
         """
-        return None
+        raise self._without_lines()
+
+    def synthesize_measured(self, styles: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
+        """`synthesize`, and what `track_magnitudes` wants to know (for training).
+
+        Returns:
+            the picture, and the mean squares (L,) of what each layer was given, without gradients.
+        Raises:
+            UnsupportedError: if the family does not track magnitudes.
+        """
+        raise self.unsupported("measure its features", "stylegan3 or anyres")
+
+    def track_magnitudes(self, magnitudes: Tensor, *, images: int) -> None:
+        """Move the magnitudes that layers divide by towards measured ones.
+
+        Args:
+            magnitudes: (L,) from `synthesize_measured`.
+            images: training images since the last call.
+        Raises:
+            UnsupportedError: if the family does not track magnitudes.
+        """
+        raise self.unsupported("track magnitudes", "stylegan3 or anyres")
+
+    def unsupported(self, ability: str, others: str) -> UnsupportedError:
+        """The error of a family that cannot do something, and the families that can."""
+        return UnsupportedError(f"family {self.family} cannot {ability}: take a model of {others}")
+
+    def _without_lines(self) -> UnsupportedError:
+        return UnsupportedError(f"this {self.family} network has no lines: use synthesize")
 
     def forward(self, z: Tensor, label: Tensor | None, grid: Grid) -> Tensor:
         """`synthesize(map(z, label), grid)`, for wrappers that call modules."""
@@ -200,13 +419,14 @@ class Generator(nn.Module, ABC):
 
 
 G = TypeVar("G", bound=type[Generator])
-_FAMILIES: dict[str, tuple[type[Generator], type]] = {}
+_FAMILIES: dict[str, tuple[type[Generator], type[GeneratorConfig]]] = {}
 
 
-def register_family(name: str, config: type) -> Callable[[G], G]:
+def register_family(name: str, config: type[GeneratorConfig]) -> Callable[[G], G]:
     """Class decorator: makes a generator family known under `name` with its config dataclass."""
 
     def register(kind: G) -> G:
+        kind.family = name
         _FAMILIES[name] = (kind, config)
         return kind
 
@@ -218,7 +438,7 @@ def families() -> list[str]:
     return sorted(_FAMILIES)
 
 
-def family_config(family: str) -> type:
+def family_config(family: str) -> type[GeneratorConfig]:
     """The config dataclass of a family.
 
     Raises:
@@ -229,7 +449,7 @@ def family_config(family: str) -> type:
     return _FAMILIES[family][1]
 
 
-def build_generator(family: str, config: Mapping[str, Any] | Any) -> Generator:
+def build_generator(family: str, config: Mapping[str, Any] | GeneratorConfig) -> Generator:
     """A freshly initialised generator in evaluation mode, on the CPU.
 
     Args:
@@ -241,13 +461,12 @@ def build_generator(family: str, config: Mapping[str, Any] | Any) -> Generator:
     config_kind = family_config(family)
     if isinstance(config, Mapping):
         config = from_dict(config_kind, config)
-    kind, _ = _FAMILIES[family]
+    kind: Callable[[GeneratorConfig], Generator] = _FAMILIES[family][0]
     return kind(config).eval().requires_grad_(False)
 
 
 def describe_generator(generator: Generator) -> tuple[str, dict[str, Any]]:
     """(family name, config as JSON types): what `build_generator` needs to build it again."""
-    for name, (kind, _) in _FAMILIES.items():
-        if type(generator) is kind:
-            return name, to_dict(generator.config)
-    raise ConfigError(f"{type(generator).__name__} is not a registered generator family")
+    if type(generator) is not _FAMILIES.get(generator.family, (None, None))[0]:
+        raise ConfigError(f"{type(generator).__name__} is not a registered generator family")
+    return generator.family, to_dict(generator.config)

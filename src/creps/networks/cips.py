@@ -20,10 +20,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from creps.coordinates import AxisGrid, PointGrid, Sampling
-from creps.errors import ConfigError, GridError, UsageError
+from creps.errors import ConfigError, UsageError
 from creps.networks._creps_layers import blended_map, blended_modulation
 from creps.networks._layers import EPSILON, GAIN, SLOPE, MappingNetwork, ModulatedLinear
-from creps.networks.base import Generator, Grid, register_family
+from creps.networks.base import (
+    Generator,
+    GeneratorConfig,
+    Grid,
+    Weights,
+    blended_parts,
+    register_family,
+)
 
 # What defines a CIPS network, and the networks of the paper and the official code by name.
 
@@ -40,21 +47,11 @@ OFFICIAL_WIDTHS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class CipsConfig:
+class CipsConfig(GeneratorConfig):
     """Everything that defines a CIPS network; the defaults are the official code's."""
 
     resolution: int
     """The natural size in pixels a side, and the nodes a plane unit of the embedding."""
-    img_channels: int = 3
-    """Colour channels of the picture."""
-    z_dim: int = 512
-    """Width of a latent."""
-    w_dim: int = 512
-    """Width of an intermediate latent and of every style vector."""
-    label_dim: int = 0
-    """Number of classes; 0 is unconditional."""
-    mapping_layers: int = 8
-    """Fully connected layers of the mapping network."""
     features: int = 512
     """F: how many Fourier features, and the width of an embedding (section 4.1)."""
     widths: tuple[int, ...] = ()
@@ -78,17 +75,10 @@ class CipsConfig:
     """Where the embedding's nodes lie, see `PlaneEmbedding`. The same as `sampling`, each pixel of
     the natural size has a node of its own. The official code trains that way with "corners", and
     draws with "centres" between "corners" samples, so converted models do too."""
-    sampling: Sampling = "centres"
-    """Where pixels lie: "centres" of their areas (ours) or "corners" (official models)."""
 
     def __post_init__(self) -> None:
-        for name in ("img_channels", "z_dim", "w_dim", "mapping_layers", "features"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} {getattr(self, name)}: expected at least 1")
-        if self.mapping_layers > 64:
-            raise ConfigError(f"mapping_layers {self.mapping_layers}: expected at most 64")
-        if self.label_dim < 0:
-            raise ConfigError(f"label_dim {self.label_dim}: expected 0 or the number of classes")
+        super().__post_init__()
+        self._require_at_least(1, "features")
         if not (math.isfinite(self.bandwidth) and self.bandwidth > 0):
             raise ConfigError(f"bandwidth {self.bandwidth}: expected a positive number")
         if not (self.fourier or self.embedding):
@@ -127,9 +117,9 @@ class CipsConfig:
             )
 
     @property
-    def period(self) -> float:
-        """Plane units after which pictures repeat along x; 0 if they do not."""
-        return self.circumference
+    def period(self) -> tuple[float, float]:
+        """Cylinders repeat along x."""
+        return 0.0, float(self.circumference)
 
     @property
     def level_widths(self) -> tuple[int, ...]:
@@ -381,6 +371,9 @@ class Cips(Generator):
     colour takes the next. The official code has the same w in all of them.
     """
 
+    config: CipsConfig
+    pixelwise = blends = True
+
     def __init__(self, config: CipsConfig) -> None:
         super().__init__()
         self.config = config
@@ -410,11 +403,6 @@ class Cips(Generator):
         for j, (before, width) in enumerate(zip((widths[0], *widths), widths, strict=False)):
             shows = config.connections == "skip" or j == len(widths) - 1
             self.levels.append(CipsLevel(config, before, width, shows=shows))
-
-    @property
-    def period(self) -> float:
-        """Plane units after which pictures repeat along x; 0 where they do not (flat planes)."""
-        return float(self.config.circumference)
 
     def synthesize(self, styles: Tensor, grid: Grid, *, noise: Tensor | None = None) -> Tensor:
         """The picture of `styles` on `grid`.
@@ -450,45 +438,30 @@ class Cips(Generator):
             picture[:, :, top : top + rows] = colours.unflatten(2, part.shape)
         return picture
 
-    def synthesize_blended(
-        self, styles: Tensor, grids: Sequence[Grid], *, weights: Tensor
+    def blend(
+        self,
+        styles: Tensor,
+        grid: Grid,
+        *,
+        weights: Weights,
+        origins: Sequence[tuple[float, float]] | None = None,
     ) -> Tensor:
-        """A picture with another mixture of M styles in each pixel (section 4.8, Fig. 11c).
-
-        Args:
-            styles: (M, K, D) from `map`.
-            grids: where the pixels lie: one grid for all styles, or M of one shape, where each
-                style has an origin of its own (panoramas of several pictures).
-            weights: (M, H, W), 0 to 1, sum 1 in each pixel.
-        Returns:
-            (1, C, H, W) picture; where a weight is 1, that style's own.
-        Raises:
-            UsageError: for styles or weights of another shape.
-            GridError: if the grids are not one or M of one shape.
-        """
         self._check(styles)
-        shape = grids[0].shape if grids else None
-        if len(grids) not in (1, len(styles)) or any(grid.shape != shape for grid in grids):
-            raise GridError(
-                f"grids of shapes {[grid.shape for grid in grids]} for {len(styles)} styles: "
-                "expected one, or one for each style, of one shape"
-            )
-        if weights.shape != (len(styles), *grids[0].shape):
-            raise UsageError(
-                f"weights of shape {tuple(weights.shape)}: expected "
-                f"{(len(styles), *grids[0].shape)}"
-            )
-        mixture = weights.flatten(1).to(styles)  # (M, P)
-        places = torch.cat([self._places(grid) for grid in grids])
-        if len(places) > 1:
-            places = blended_map(places, mixture)
+        styles, mixture, grids = blended_parts(styles, grid, weights=weights, origins=origins)
+        if len(styles) == 1:
+            return self.synthesize(styles, grids[0])
+        mixture = mixture.to(styles)  # (M, P)
+        if origins is None or len(set(origins)) == 1:
+            places = self._places(grids[0])
+        else:
+            places = blended_map(torch.cat([self._places(own) for own in grids]), mixture)
 
         def apply(layer: ModulatedLinear, x: Tensor, k: int) -> Tensor:
             if isinstance(layer, StyledLayer):
                 return layer.blended(x, styles[:, k], mixture)
             return blended_modulation(layer, x, styles[:, k], mixture)
 
-        return self._colours(places, apply).unflatten(2, grids[0].shape)
+        return self._colours(places, apply).unflatten(2, grid.shape)
 
     def draw_noise(self, batch: int, *, generator: torch.Generator) -> Tensor:
         """Noise for `synthesize`: one normal value a picture, layer and node of the plane.

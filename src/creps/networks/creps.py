@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, cast
@@ -21,8 +21,8 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
-from creps.coordinates import AxisGrid, PointGrid, Sampling
-from creps.errors import ConfigError, GridError, UsageError
+from creps.coordinates import AxisGrid
+from creps.errors import ConfigError, UsageError
 from creps.networks._creps_layers import (
     LINE_SCALE,
     Decoder,
@@ -34,28 +34,31 @@ from creps.networks._creps_layers import (
 )
 from creps.networks._creps_prepared import prepare
 from creps.networks._layers import EqualizedLinear, MappingNetwork, ModulatedLinear
-from creps.networks.base import Axis, Generator, Grid, Prepared, register_family
+from creps.networks.base import (
+    Axis,
+    Generator,
+    GeneratorConfig,
+    Grid,
+    Prepared,
+    Weights,
+    blended_parts,
+    points_of,
+    register_family,
+)
 
 Composition = Literal["layerwise", "sum", "once", "dense"]
 
+WHOLE = 1e-6
+"""How far from a whole number of cycles a Fourier frequency may be."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class CrepsConfig:
+class CrepsConfig(GeneratorConfig):
     """Everything that defines a CREPS network."""
 
     resolution: int
     """The natural size in pixels a side, a power of two: what is rendered where no size is given.
     It sets the number of levels; a picture of any other size has the same details."""
-    img_channels: int = 3
-    """Colour channels of the picture."""
-    z_dim: int = 512
-    """Width of a latent."""
-    w_dim: int = 512
-    """Width of an intermediate latent and of every style vector."""
-    label_dim: int = 0
-    """Number of classes; 0 is unconditional."""
-    mapping_layers: int = 8
-    """Fully connected layers of the mapping network."""
     channel_base: int = 65536
     """Line blocks of level r have min(channel_base // r, channel_max) channels."""
     channel_max: int = 1024
@@ -76,24 +79,15 @@ class CrepsConfig:
     """Width of each refinement block (supplement, Table 5)."""
     clamp: float = 256.0
     """Modulated layers clip their output to [-clamp, clamp]; 0 does not clip."""
-    sampling: Sampling = "centres"
-    """Where pixels lie: "centres" of their areas (ours) or "corners" (official models)."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.resolution < 4 or self.resolution & (self.resolution - 1):
             raise ConfigError(f"resolution {self.resolution}: expected a power of two, at least 4")
-        for name in ("img_channels", "z_dim", "w_dim", "mapping_layers", "channel_base",
-                     "channel_max", "thickness", "line_channels"):  # fmt: skip
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} {getattr(self, name)}: expected at least 1")
-        if self.mapping_layers > 64:
-            raise ConfigError(f"mapping_layers {self.mapping_layers}: expected at most 64")
-        if self.label_dim < 0:
-            raise ConfigError(f"label_dim {self.label_dim}: expected 0 or the number of classes")
+        self._require_at_least(1, "channel_base", "channel_max", "thickness", "line_channels")
         if not (math.isfinite(self.bandwidth) and self.bandwidth > 0):
             raise ConfigError(f"bandwidth {self.bandwidth}: expected a positive number")
-        if self.clamp < 0:
-            raise ConfigError(f"clamp {self.clamp}: expected 0 or more")
+        self._require_at_least(0, "clamp")
         if self.channels(4) % 2:
             raise ConfigError(f"{self.channels(4)} input channels: expected an even number")
 
@@ -135,6 +129,9 @@ class FeatureMaps:
 @register_family("creps", CrepsConfig)
 class Creps(Generator):
     """The CREPS generator; `synthesize` is `lines` of both axes, then `compose`."""
+
+    config: CrepsConfig
+    pixelwise = True
 
     def __init__(self, config: CrepsConfig) -> None:
         super().__init__()
@@ -181,64 +178,55 @@ class Creps(Generator):
         """L: how many levels of lines are composed."""
         return 1 if self.config.composition == "once" else max(len(self.config.levels) - 1, 1)
 
-    def lines(self, styles: Tensor, coords: Tensor, axis: Axis) -> Tensor:
-        """The thick row or column lines of every composed level (section 3.3).
+    @property
+    def blends(self) -> bool:
+        return self.separable
 
-        Args:
-            styles: (B, K, D) from `map`.
-            coords: (S,) plane coordinates along the axis, any number and order.
-            axis: "rows" or "columns".
-        Returns:
-            (B, L, N, S, D): accumulated over the levels and scaled for `compose`.
-        Raises:
-            GridError: for a "dense" network, which has no lines.
-        """
+    @property
+    def period(self) -> tuple[float, float]:
+        """1 along an axis whose Fourier frequencies are all whole cycles per plane unit."""
+        frequencies = self.input.frequencies
+        # Rows and columns share theirs; dense networks have pairs (y, x).
+        y, x = (frequencies, frequencies) if self.separable else frequencies.unbind(1)
+        return _period(y), _period(x)
+
+    def lines(self, styles: Tensor, coords: Tensor, axis: Axis) -> Tensor:
         self._check(styles)
         if not self.separable:
-            raise GridError("a dense network (CREPS-NB) has no lines: use synthesize")
+            raise self._without_lines()
         return self._emitted_lines(styles, self.input.lines(styles[:, 0], coords, axis))
 
     def compose(self, row_lines: Tensor, column_lines: Tensor, styles: Tensor) -> Tensor:
-        """The per-pixel half: rows (B, L, N, H, D) meet columns (B, L, N, W, D), eq. 3-6.
-
-        Returns:
-            (B, C, H, W) picture, each pixel from its own row and column line alone.
-        """
         size = row_lines.shape[3], column_lines.shape[3]
         return self._colour(self._fuse(_outer(row_lines, column_lines)), styles).unflatten(2, size)
 
     def compose_points(self, row_lines: Tensor, column_lines: Tensor, styles: Tensor) -> Tensor:
-        """`compose` for free points: each pixel has a row and a column line of its own.
-
-        Args:
-            row_lines, column_lines: (B, L, N, P, D) each.
-            styles: (B, K, D), those of the lines.
-        Returns:
-            (B, C, P) colours.
-        """
         return self._colour(self._fuse(_inner(row_lines, column_lines)), styles)
 
     def compose_blended(
         self, row_lines: Tensor, column_lines: Tensor, styles: Tensor, *, weights: Tensor
     ) -> Tensor:
-        """`compose` with another mixture of M styles in each pixel (CIPS, section 4.8).
-
-        Args:
-            row_lines, column_lines: of each style, (M, L, N, H, D) and (M, L, N, W, D).
-            styles: (M, K, D), those of the lines.
-            weights: (M, H, W), 0 to 1, sum 1 in each pixel.
-        Returns:
-            (1, C, H, W) picture; where a weight is 1, that style's own.
-        """
         mixture = weights.flatten(1).to(row_lines)  # (M, P)
         maps = _outer(row_lines, column_lines)
-        features = self._fuse(blended_map(each, mixture) for each in maps)
-        rgb: Tensor = self.to_rgb.per_position(features)
-        for block in cast("Iterable[RefinementBlock]", self.refinement):
-            for layer in cast("Iterable[ModulatedLinear]", block.layers):
-                features = blended_modulation(layer, features, styles[:, -1], mixture)
-            rgb = rgb + blended_modulation(block.to_rgb, features, styles[:, -1], mixture)
-        return rgb.unflatten(2, weights.shape[1:])
+        return self._mixed_colour(maps, styles, mixture).unflatten(2, weights.shape[1:])
+
+    def blend(
+        self,
+        styles: Tensor,
+        grid: Grid,
+        *,
+        weights: Weights,
+        origins: Sequence[tuple[float, float]] | None = None,
+    ) -> Tensor:
+        if not self.blends:
+            raise self.unsupported("mix styles without lines", 'another composition than "dense"')
+        self._check(styles)
+        styles, mixture, grids = blended_parts(styles, grid, weights=weights, origins=origins)
+        if len(styles) == 1:
+            return self.synthesize(styles, grids[0])
+        each = [self._composed_maps(w[None], own) for w, own in zip(styles, grids, strict=True)]
+        maps = (torch.cat(level) for level in zip(*each, strict=True))
+        return self._mixed_colour(maps, styles, mixture.to(styles)).unflatten(2, grid.shape)
 
     def prepare(
         self,
@@ -246,8 +234,10 @@ class Creps(Generator):
         *,
         device: torch.device | None = None,
         dtype: torch.dtype | None = None,
-    ) -> Prepared | None:
-        return prepare(self, styles, device=device, dtype=dtype) if self.separable else None
+    ) -> Prepared:
+        if not self.separable:
+            raise self._without_lines()
+        return prepare(self, styles, device=device, dtype=dtype)
 
     def synthesize(self, styles: Tensor, grid: Grid) -> Tensor:
         return self._colour(self._fuse(self._composed_maps(styles, grid)), styles).unflatten(
@@ -267,6 +257,16 @@ class Creps(Generator):
         shaped = [(f.unflatten(2, grid.shape), e.unflatten(2, grid.shape)) for f, e in steps]
         final = self._final(steps[-1][1]).unflatten(2, grid.shape)
         return FeatureMaps(rows, columns, [f for f, _ in shaped], [e for _, e in shaped], final)
+
+    def _mixed_colour(self, maps: Iterable[Tensor], styles: Tensor, mixture: Tensor) -> Tensor:
+        """Maps F (M, N, P) of each level and weights (M, P) to the colour (1, C, P) of a blend."""
+        features = self._fuse(blended_map(each, mixture) for each in maps)
+        rgb: Tensor = self.to_rgb.per_position(features)
+        for block in cast("Iterable[RefinementBlock]", self.refinement):
+            for layer in cast("Iterable[ModulatedLinear]", block.layers):
+                features = blended_modulation(layer, features, styles[:, -1], mixture)
+            rgb = rgb + blended_modulation(block.to_rgb, features, styles[:, -1], mixture)
+        return rgb
 
     def _check(self, styles: Tensor) -> None:
         if styles.ndim != 3 or styles.shape[1:] != (self.num_styles, self.config.w_dim):
@@ -310,12 +310,12 @@ class Creps(Generator):
         """The maps F of each level, (B, N, P), on either kind of grid."""
         self._check(styles)
         if not self.separable:
-            features = self.input.dense(styles[:, 0], _points(grid))
+            features = self.input.dense(styles[:, 0], points_of(grid))
             total = list(self._emissions(styles, features))[-1]
             return iter([total])
         if isinstance(grid, AxisGrid):
             return _outer(*self._both_lines(styles, grid.ys, grid.xs))
-        points = _points(grid)
+        points = points_of(grid)
         return _inner(*self._both_lines(styles, points[:, 0], points[:, 1]))
 
     def _fusion(self, maps: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
@@ -348,6 +348,10 @@ class Creps(Generator):
         return rgb
 
 
+def _period(frequencies: Tensor) -> float:
+    return float(((frequencies - frequencies.round()).abs() <= WHOLE).all())
+
+
 def _outer(row_lines: Tensor, column_lines: Tensor) -> Iterator[Tensor]:
     """Compose each level: the dot product over the thickness (eq. 3), (B, N, H * W)."""
     for rows, columns in zip(row_lines.unbind(1), column_lines.unbind(1), strict=True):
@@ -358,10 +362,3 @@ def _inner(row_lines: Tensor, column_lines: Tensor) -> Iterator[Tensor]:
     """Compose each level where the lines come in pairs: eq. 3 at free points, (B, N, P)."""
     for rows, columns in zip(row_lines.unbind(1), column_lines.unbind(1), strict=True):
         yield (rows * columns).sum(3)
-
-
-def _points(grid: Grid) -> Tensor:
-    """(P, 2) of (y, x) for either kind of grid."""
-    if isinstance(grid, PointGrid):
-        return grid.points.flatten(0, 1)
-    return torch.cartesian_prod(grid.ys, grid.xs).reshape(-1, 2)

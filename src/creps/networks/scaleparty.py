@@ -27,11 +27,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from creps.coordinates import AxisGrid, Sampling
+from creps.coordinates import AxisGrid
 from creps.errors import ConfigError, GridError, UsageError
 from creps.networks._layers import MappingNetwork, ModulatedLinear
 from creps.networks._resampling import upsample2d
-from creps.networks.base import Generator, Grid, register_family
+from creps.networks.base import Generator, GeneratorConfig, Grid, register_family
 from creps.networks.stylegan2 import ModulatedConv2d, low_pass
 
 UNEVEN = 1e-3
@@ -47,7 +47,7 @@ SCALE_UNIT = 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScalePartyConfig:
+class ScalePartyConfig(GeneratorConfig):
     """Everything that defines a generator of this family."""
 
     resolution: int
@@ -55,40 +55,24 @@ class ScalePartyConfig:
     coarse: int = 8
     """Cells a side of the encoded grid at the natural size: a power of two, at most `resolution`.
     Every picture has resolution / coarse times the pixels of its coarse grid a side."""
-    img_channels: int = 3
-    """Colour channels of the picture."""
-    z_dim: int = 512
-    """Width of a latent."""
-    w_dim: int = 512
-    """Width of an intermediate latent and of every style vector."""
-    label_dim: int = 0
-    """Number of classes; 0 is unconditional."""
-    mapping_layers: int = 8
-    """Fully connected layers of the mapping network."""
     channel_base: int = 32768
     """A block of r pixels a side at the natural size has min(channel_base // r, channel_max)."""
     channel_max: int = 512
     """The most channels at any size."""
     octaves: int = 8
     """Frequencies of the encoding, from half a cycle per plane unit, each twice the one before."""
-    sampling: Sampling = "centres"
-    """Where pixels lie: "centres" of their areas, or "corners"."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("resolution", "coarse"):
             size = getattr(self, name)
             if size < 2 or size & (size - 1):
                 raise ConfigError(f"{name} {size}: expected a power of two, at least 2")
         if self.coarse > self.resolution:
             raise ConfigError(f"coarse {self.coarse}: expected at most {self.resolution}")
-        for name in ("img_channels", "z_dim", "w_dim", "mapping_layers", "channel_base",
-                     "channel_max", "octaves"):  # fmt: skip
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} {getattr(self, name)}: expected at least 1")
-        if max(self.mapping_layers, self.octaves) > 64:
-            raise ConfigError("mapping_layers and octaves: expected at most 64")
-        if self.label_dim < 0:
-            raise ConfigError(f"label_dim {self.label_dim}: expected 0 or the number of classes")
+        self._require_at_least(1, "channel_base", "channel_max", "octaves")
+        if self.octaves > 64:
+            raise ConfigError(f"octaves {self.octaves}: expected at most 64")
 
     def channels(self, size: int) -> int:
         """Channels of the block of `size` pixels a side at the natural size."""
@@ -245,6 +229,7 @@ class ScaleBlock(nn.Module):
 class ScaleParty(Generator):
     """The generator; `synthesize` takes the context that its convolutions need by itself."""
 
+    config: ScalePartyConfig
     margin = 1
     """Enough for a tile of one row to show how far apart rows are."""
     average_decay = 0.995

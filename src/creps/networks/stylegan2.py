@@ -31,7 +31,7 @@ from creps.networks._layers import (
     ModulatedLinear,
 )
 from creps.networks._resampling import conv2d_resample, resample_filter, upsample2d
-from creps.networks.base import Generator, Grid, register_family
+from creps.networks.base import Generator, GeneratorConfig, Grid, register_family
 
 # Modulated 3x3 convolutions with upsampling and noise (StyleGAN2, section 2).
 #
@@ -148,21 +148,11 @@ GRID_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
-class StyleGAN2Config:
+class StyleGAN2Config(GeneratorConfig):
     """Everything that defines a StyleGAN2 generator."""
 
     resolution: int
     """Pixels a side of its pictures, the only size it draws: a power of two."""
-    img_channels: int = 3
-    """Colour channels of the picture."""
-    z_dim: int = 512
-    """Width of a latent."""
-    w_dim: int = 512
-    """Width of an intermediate latent and of every style vector."""
-    label_dim: int = 0
-    """Number of classes; 0 is unconditional."""
-    mapping_layers: int = 8
-    """Fully connected layers of the mapping network."""
     channel_base: int = 32768
     """At r pixels a side there are min(channel_base // r, channel_max) channels."""
     channel_max: int = 512
@@ -183,18 +173,11 @@ class StyleGAN2Config:
     """Where pixels are said to lie; either rule names the same pixels of the only grid."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.resolution < SMALLEST or self.resolution & (self.resolution - 1):
             raise ConfigError(f"resolution {self.resolution}: expected a power of two, at least 4")
-        for name in ("img_channels", "z_dim", "w_dim", "mapping_layers", "channel_base",
-                     "channel_max"):  # fmt: skip
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} {getattr(self, name)}: expected at least 1")
-        if self.mapping_layers > 64:
-            raise ConfigError(f"mapping_layers {self.mapping_layers}: expected at most 64")
-        if self.label_dim < 0:
-            raise ConfigError(f"label_dim {self.label_dim}: expected 0 or the number of classes")
-        if not (math.isfinite(self.clamp) and self.clamp >= 0):
-            raise ConfigError(f"clamp {self.clamp}: expected 0 or more")
+        self._require_at_least(1, "channel_base", "channel_max")
+        self._require_at_least(0, "clamp")
         if self.noise == "const" and not self.noise_inputs:
             raise ConfigError('noise "const" needs noise_inputs')
 
@@ -281,6 +264,7 @@ class SynthesisBlock(nn.Module):
 class StyleGAN2(Generator):
     """The StyleGAN2 generator."""
 
+    config: StyleGAN2Config
     tileable = False
     average_decay = 0.995
     """Decay of the average of w per batch while training (StyleGAN2-ADA)."""

@@ -12,7 +12,7 @@ styles that are mixed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, cast
@@ -31,7 +31,7 @@ from creps.networks._alias_free import (
     placement_of,
 )
 from creps.networks._layers import EPSILON, GAIN, EqualizedLinear, MappingNetwork
-from creps.networks.base import Generator, Grid, register_family
+from creps.networks.base import Generator, GeneratorConfig, Grid, Weights, register_family
 
 # Settings of StyleGAN3 and the table of layers that follows from them (appendix C).
 
@@ -76,20 +76,12 @@ class LayerSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StyleGAN3Config:
+class StyleGAN3Config(GeneratorConfig):
     """Everything that defines a StyleGAN3 network; the defaults are those of configuration T."""
 
     resolution: int
     """Pixels a side of the pictures it is made for, a power of two, at least 16: what it draws
     where no size is given, and how many pixels a plane unit has in training."""
-    img_channels: int = 3
-    """Colour channels of the picture."""
-    z_dim: int = 512
-    """Width of a latent."""
-    w_dim: int = 512
-    """Width of an intermediate latent and of every style vector."""
-    label_dim: int = 0
-    """Number of classes; 0 is unconditional."""
     mapping_layers: int = 2
     """Fully connected layers of the mapping network."""
     num_layers: int = 14
@@ -124,17 +116,13 @@ class StyleGAN3Config:
     """Where pixels lie: at the centres of their areas, as the official networks have it."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.resolution < 16 or self.resolution & (self.resolution - 1):
             raise ConfigError(f"resolution {self.resolution}: expected a power of two, at least 16")
-        for name in ("img_channels", "z_dim", "w_dim", "mapping_layers", "num_layers",
-                     "channel_base", "channel_max", "filter_size"):  # fmt: skip
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} {getattr(self, name)}: expected at least 1")
-        for name in ("label_dim", "num_critical", "margin_size", "clamp"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ConfigError(f"{name} {getattr(self, name)}: expected 0 or more")
-        if max(self.mapping_layers, self.num_layers) > 64:
-            raise ConfigError("mapping_layers and num_layers: expected at most 64")
+        self._require_at_least(1, "num_layers", "channel_base", "channel_max", "filter_size")
+        self._require_at_least(0, "num_critical", "margin_size", "clamp")
+        if self.num_layers > 64:
+            raise ConfigError(f"num_layers {self.num_layers}: expected at most 64")
         if self.num_critical >= self.num_layers:
             raise ConfigError(
                 f"num_critical {self.num_critical}: expected fewer than the {self.num_layers} "
@@ -242,9 +230,6 @@ STYLEGAN3_PRESETS = {
 # Shapes: B batch, I input and O output channels, h and w samples of a lattice, M styles that are
 # mixed (in place of B), S samples of one axis.
 
-
-Weights = Callable[[Tensor], Tensor]
-"""Points (P, 2) of (y, x) to weights (M, P) of M styles, sum 1 at each point."""
 
 PLANE_CENTRE = 0.5
 """The origin of the Fourier features, on both axes: what the learned rotation turns about."""
@@ -492,6 +477,8 @@ class StyleGAN3(Generator):
     """
 
     config: StyleGAN3Config
+    blends = True
+    tracks_magnitudes = True
 
     def __init__(self, config: StyleGAN3Config, *, turn: float = 0.0) -> None:
         super().__init__()
@@ -533,28 +520,18 @@ class StyleGAN3(Generator):
         return self._drawn(styles, self._placed(grid))
 
     def synthesize_measured(self, styles: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
-        """`synthesize`, and what `track_magnitudes` wants to know (for training).
-
-        Returns:
-            the picture, and the mean squares (L,) of what each layer was given, without gradients.
-        """
         magnitudes: list[Tensor] = []
         image = self._drawn(styles, self._placed(grid), magnitudes)
         return image, torch.stack(magnitudes)
 
     @torch.no_grad()
     def track_magnitudes(self, magnitudes: Tensor, *, images: int) -> None:
-        """Move the layers' magnitudes, which they divide by, towards measured ones.
-
-        Args:
-            magnitudes: (L,) from `synthesize_measured`.
-            images: training images since the last call: half is forgotten after 20,000.
-        """
+        """As the base says; half of a magnitude is forgotten after 20,000 images."""
         share = 1 - 0.5 ** (images / MAGNITUDE_HALF_LIFE)
         for layer, measured in zip(self._layers(), magnitudes, strict=True):
             layer.magnitude.lerp_(measured.to(layer.magnitude), share)
 
-    def synthesize_flowing(
+    def blend(
         self,
         styles: Tensor,
         grid: Grid,
@@ -562,21 +539,7 @@ class StyleGAN3(Generator):
         weights: Weights,
         origins: Sequence[Vector] | None = None,
     ) -> Tensor:
-        """One picture in which styles flow into each other: w differs from place to place.
-
-        Any-resolution GAN, section 6: landscapes without an end. Where one style is alone for
-        some pixels around, the picture is that style's own.
-
-        Args:
-            styles: (M, K, D), one row a style.
-            grid: as in `synthesize`.
-            weights: points (P, 2) of (y, x) to (M, P), sum 1 at each point; asked for places
-                beyond the grid too.
-            origins: M of (y, x): where on the plane each style's own origin lies; (0, 0) by
-                default.
-        Returns:
-            (1, C, H, W), nominal range [-1, 1].
-        """
+        """Any-resolution GAN, section 6: landscapes without an end; w differs in each place."""
         self._check(styles)
         place = self._placed(grid)
         frame, (top, left) = self._frame(place)

@@ -6,17 +6,16 @@ as far as they fit. A tile mixes what they compose to, pixel by pixel.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
 from creps.coordinates import AxisGrid, Canvas
-from creps.errors import GridError, UsageError
-from creps.networks.base import Generator, Grid
-from creps.rendering._blends import Frame, StyleField, Weights
-from creps.rendering._lines import COLUMNS_KEPT, Axis, KeptLines, LineSource
+from creps.errors import GridError
+from creps.networks.base import Generator
+from creps.rendering._blends import Frame, StyleField
+from creps.rendering._lines import COLUMNS_KEPT, Axis, KeptLines
 from creps.rendering._painter import MARGINS, Samples, sample_count
 from creps.rendering._sampling import antialiased, supersampled
 from creps.rendering._tiles import Tile, plan
@@ -24,46 +23,6 @@ from creps.rendering._view import DEFAULT_TILE
 from creps.rendering._workers import map_in_order, worker_count
 
 Draw = Callable[[Tile], Tensor]
-
-
-@runtime_checkable
-class Blendable(LineSource, Protocol):
-    """A generator that can mix styles pixel by pixel."""
-
-    def compose(self, row_lines: Tensor, column_lines: Tensor, styles: Tensor) -> Tensor:
-        """(B, C, H, W) picture of row lines (B, L, N, H, D) and column lines (B, L, N, W, D)."""
-
-    def compose_blended(
-        self, row_lines: Tensor, column_lines: Tensor, styles: Tensor, *, weights: Tensor
-    ) -> Tensor:
-        """(1, C, H, W) picture of M styles and their lines, mixed by weights (M, H, W)."""
-
-
-@runtime_checkable
-class PixelwiseBlendable(Protocol):
-    """A generator that needs no lines to mix styles pixel by pixel."""
-
-    def synthesize_blended(
-        self, styles: Tensor, grids: Sequence[Grid], *, weights: Tensor
-    ) -> Tensor:
-        """(1, C, H, W) picture of M styles on one grid or on M, mixed by weights (M, H, W)."""
-
-
-@runtime_checkable
-class Flowing(Protocol):
-    """A generator of convolutions, whose layers ask for the weights of styles on their own."""
-
-    margin: int
-
-    def synthesize_flowing(
-        self,
-        styles: Tensor,
-        grid: Grid,
-        *,
-        weights: Weights,
-        origins: Sequence[tuple[float, float]] | None = None,
-    ) -> Tensor:
-        """(1, C, H, W) picture of M styles, each from its own origin, mixed by their weights."""
 
 
 class FieldDrawer:
@@ -79,7 +38,8 @@ class FieldDrawer:
         supersample: as for `Drawer`.
         tile: pixels of a tile's side, or samples where there are more.
     Raises:
-        UsageError: for a model that cannot mix styles, or a number of samples that is none.
+        UnsupportedError: for a model that cannot mix styles.
+        UsageError: for an invalid number of samples.
         GridError: for a tile below 1.
     """
 
@@ -101,18 +61,13 @@ class FieldDrawer:
         self._fine = fine = supersampled(canvas, self.samples)
         self._ys, self._xs = fine.rows(), fine.columns()
         self._frames = field.frames or (Frame(),) * len(field.styles)
-        self._pixelwise = generator if isinstance(generator, PixelwiseBlendable) else None
-        self._flowing = generator if isinstance(generator, Flowing) else None
         self._strips: list[tuple[_Strip, _Strip]] = []
-        if self._pixelwise is not None or self._flowing is not None:
-            return
-        if not isinstance(generator, Blendable) or not getattr(generator, "separable", True):
-            raise UsageError(
-                f"{type(generator).__name__.lower()} cannot mix styles in a picture: "
-                "expected a StyleGAN3, an any-resolution GAN, a CIPS, or a model with lines, "
-                "a CREPS that is not dense"
+        if not generator.blends:
+            raise generator.unsupported(
+                "mix styles in a picture", "creps (not dense), cips, stylegan3 or anyres"
             )
-        self._blendable = generator
+        if not generator.separable:
+            return
         self._strips = [
             self._strips_of(style[None], frame)
             for style, frame in zip(field.styles, self._frames, strict=True)
@@ -167,46 +122,31 @@ class FieldDrawer:
 
     def _mixed(self, lines: list[tuple[_Lines, _Lines]], tile: Tile) -> Tensor:
         """(1, C, H, W) of a tile of samples."""
+        if not self.generator.separable:
+            return self._blended(tile)
         weights = self._field.weights_on(self._ys[tile.rows], self._xs[tile.columns])
         present = [k for k, each in enumerate(weights) if each.any()]
-        if self._flowing is not None:
-            return self._mixed_flowing(self._flowing, tile)
-        if self._pixelwise is not None:
-            return self._mixed_pixels(self._pixelwise, tile, present, weights[present])
         row_lines = torch.cat([lines[k][0].part(tile.rows) for k in present])
         column_lines = torch.cat([lines[k][1].part(tile.columns) for k in present])
         styles = self._field.styles[present]
         if len(present) == 1:
-            return self._blendable.compose(row_lines, column_lines, styles)
-        return self._blendable.compose_blended(
+            return self.generator.compose(row_lines, column_lines, styles)
+        return self.generator.compose_blended(
             row_lines, column_lines, styles, weights=weights[present]
         )
 
-    def _mixed_pixels(
-        self, generator: PixelwiseBlendable, tile: Tile, present: list[int], weights: Tensor
-    ) -> Tensor:
-        """`_mixed` without lines: each style sees the tile from its own origin."""
-        ys, xs = self._ys[tile.rows], self._xs[tile.columns]
-        origins = [self._frames[k] for k in present]
-        grids = [AxisGrid(ys - frame.y, xs - frame.x) for frame in origins]
-        styles = self._field.styles[present]
-        if len(present) == 1:
-            return self.generator.synthesize(styles, grids[0])
-        if len({(frame.y, frame.x) for frame in origins}) == 1:
-            grids = grids[:1]
-        return generator.synthesize_blended(styles, grids, weights=weights)
-
-    def _mixed_flowing(self, generator: Flowing, tile: Tile) -> Tensor:
-        """`_mixed` with the context that convolutions need."""
+    def _blended(self, tile: Tile) -> Tensor:
+        """`_mixed` without lines, with the context that convolutions need."""
+        generator = self.generator
         n = generator.margin
         grid = AxisGrid(
             self._fine.rows(tile.top - n, tile.height + 2 * n),
             self._fine.columns(tile.left - n, tile.width + 2 * n),
         )
-        image = generator.synthesize_flowing(
+        image = generator.blend(
             self._field.styles,
             grid,
-            weights=self._field.weights,
+            weights=self._field.weights_at,
             origins=[(frame.y, frame.x) for frame in self._frames],
         )
         return image[..., n : n + tile.height, n : n + tile.width]
@@ -220,7 +160,7 @@ class FieldDrawer:
             first = int((coords < reach[0]).sum())
             count = max(int((coords <= reach[1]).sum()) - first, 0)
             kept = KeptLines(
-                self._blendable,
+                self.generator,
                 style,
                 coords - origin,
                 axis=axis,

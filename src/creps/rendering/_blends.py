@@ -21,7 +21,6 @@ from torch import Tensor
 
 from creps.coordinates import WHOLE_PLANE, Window
 from creps.errors import DataError, UsageError, nearest
-from creps.networks.base import Generator
 from creps.rendering.warps._base import format_number
 
 # How several styles share the plane: gradients, rings, stripes and masks.
@@ -457,6 +456,10 @@ class StyleField:
             UsageError: if the function does not give M weights, 0 or more, that sum to 1.
         """
         points = torch.cartesian_prod(ys, xs).reshape(-1, 2)
+        return self.weights_at(points).unflatten(1, (len(ys), len(xs)))
+
+    def weights_at(self, points: Tensor) -> Tensor:
+        """(M, P) weights at points (P, 2), checked; errors as `weights_on`."""
         weights = self.weights(points)
         expected = (len(self.styles), len(points))
         if weights.shape != expected:
@@ -464,7 +467,7 @@ class StyleField:
         # Written so that NaN is refused too.
         if not bool((weights >= 0).all() and ((weights.sum(0) - 1).abs() <= _SUM_TOLERANCE).all()):
             raise UsageError("weights of styles: expected 0 or more, and the sum 1 at each point")
-        return weights.unflatten(1, (len(ys), len(xs)))
+        return weights
 
 
 def panorama(styles: Tensor, *, overlap: float = 0.5, closed: bool = False) -> StyleField:
@@ -491,25 +494,3 @@ def panorama(styles: Tensor, *, overlap: float = 0.5, closed: bool = False) -> S
         right = x + 1 + overlap / 2 if x < places[-1] else math.inf
         frames.append(Frame(0.0, float(x), (-math.inf, left, math.inf, right)))
     return StyleField(styles[[x % count for x in places]], weights, tuple(frames))
-
-
-def wrap_period(generator: Generator, *, tolerance: float = 1e-6) -> float:
-    """Plane units along x after which a model's pictures repeat; 0 if they do not.
-
-    A picture whose window is so wide wraps without a seam. Cylinders say it themselves, as their
-    `period`; for other models it is 1 if all their Fourier frequencies along x are whole numbers of
-    cycles per plane.
-
-    Args:
-        generator: the model.
-        tolerance: how far from whole a frequency may be.
-    """
-    period: float = getattr(generator, "period", 0.0)
-    if period:
-        return period
-    frequencies = getattr(getattr(generator, "input", None), "frequencies", None)
-    if not isinstance(frequencies, Tensor):
-        return 0.0
-    if frequencies.ndim == 2:
-        frequencies = frequencies[:, 1]  # (y, x) pairs
-    return float(((frequencies - frequencies.round()).abs() <= tolerance).all())

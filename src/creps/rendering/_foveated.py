@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +19,7 @@ from torch import Tensor
 from creps.coordinates import Canvas, PointGrid
 from creps.errors import GridError, UsageError
 from creps.networks.base import Generator
-from creps.rendering._lines import LineSource, picture_lines
+from creps.rendering._lines import picture_lines
 from creps.rendering._workers import map_in_order, worker_count
 
 POINTS_AT_ONCE = 1024
@@ -34,18 +33,6 @@ FILL_STEPS = 30
 most 0.4 dB with 5 %."""
 
 _BLUR = (0.125, 0.375, 0.375, 0.125)  # the quadratic B-spline, centred between two pixels
-
-
-@runtime_checkable
-class PointComposer(LineSource, Protocol):
-    """A generator whose pixels are made of any row and any column line."""
-
-    @property
-    def separable(self) -> bool:
-        """Whether this very network has lines."""
-
-    def compose_points(self, row_lines: Tensor, column_lines: Tensor, styles: Tensor) -> Tensor:
-        """(B, C, P) colours of row and column lines (B, L, N, P, D) each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +72,10 @@ def foveated(
         progress: called now and then with the pixels evaluated and those to be evaluated in all.
     Raises:
         UsageError, GridError: as `sampling_pattern`.
+        UnsupportedError: for families that are not pixel-wise.
     """
+    if not generator.pixelwise:
+        raise generator.unsupported("draw scattered pixels", "creps or cips")
     mask = sampling_pattern(canvas, share=share, gaze=gaze, sigma=sigma, seed=seed)
     rows, columns = mask.nonzero(as_tuple=True)
     colours = _evaluate(generator, styles, canvas, rows=rows, columns=columns, progress=progress)
@@ -175,7 +165,7 @@ def _evaluate(
     progress: Callable[[int, int], None] | None,
 ) -> Tensor:
     """(B, C, P) colours of the pixels (rows[p], columns[p])."""
-    if isinstance(generator, PointComposer) and generator.separable:
+    if generator.separable:
         colours_at = _by_lines(generator, styles, canvas)
     else:
         colours_at = _by_points(generator, styles, canvas)
@@ -195,7 +185,7 @@ def _evaluate(
 
 
 def _by_lines(
-    generator: PointComposer, styles: Tensor, canvas: Canvas
+    generator: Generator, styles: Tensor, canvas: Canvas
 ) -> Callable[[Tensor, Tensor], Tensor]:
     """Colours of pixels, from the lines of the whole canvas."""
     row_lines = picture_lines(generator, styles, canvas.rows(), axis="rows")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 
-from creps.networks.base import Axis, Prepared
+from creps.networks.base import Axis, Generator, Prepared
 from creps.rendering._workers import map_in_order, worker_count
 
 LINE_CHUNK = 128
@@ -28,20 +28,13 @@ rows, which there takes as long as the pixels of 480 rows."""
 Key = TypeVar("Key", bound=Hashable)
 
 
-class LineSource(Protocol):
-    """A generator that makes lines."""
-
-    def lines(self, styles: Tensor, coords: Tensor, axis: Axis) -> Tensor:
-        """(B, L, N, S, D) lines of styles (B, K, D) at coordinates (S,)."""
-
-
-def picture_lines(generator: LineSource, styles: Tensor, coords: Tensor, *, axis: Axis) -> Tensor:
+def picture_lines(generator: Generator, styles: Tensor, coords: Tensor, *, axis: Axis) -> Tensor:
     """Lines of all coordinates of a picture's axis, in bounded memory beside the result.
 
     On a CPU, as many chunks are computed at once as torch has threads.
 
     Args:
-        generator: a model with lines (CREPS); a "dense" one has none and raises a GridError.
+        generator: a `separable` model, which has lines.
         styles: (B, K, D) on the model's device.
         coords: (S,) plane coordinates, at least one.
         axis: "rows" or "columns".
@@ -106,7 +99,7 @@ class KeptLines:
 
     def __init__(
         self,
-        generator: LineSource,
+        generator: Generator,
         styles: Tensor,
         coords: Tensor,
         *,

@@ -124,11 +124,11 @@ def _latents(
     keep: int | None,
 ) -> list[Latent]:
     """One for each picture, or none at all."""
+    if not generator.separable:
+        return []
     latents = []
     for one in styles.split(1):
         prepared = generator.prepare(one, device=device, dtype=dtype)
-        if prepared is None:
-            return []
         if keep is None:  # a part at a time: its rows serve it alone, its columns the next stripes
             rows = LineStore(prepared, keep=0)
             columns = LineStore(prepared, keep=COLUMNS_KEPT)

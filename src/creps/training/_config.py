@@ -129,7 +129,7 @@ class TrainConfig:
     @property
     def period(self) -> float:
         """Plane units after which the generator's pictures repeat along x; 0 on a flat plane."""
-        return float(getattr(self.generator, "period", 0.0))
+        return float(self.generator.period[1])
 
     @property
     def whole(self) -> Window:
@@ -138,7 +138,7 @@ class TrainConfig:
 
     def canvas(self, window: Window | None = None) -> Canvas:
         """The training grid on a window of the plane, by default on a whole picture's."""
-        sampling: Sampling = getattr(self.generator, "sampling", "centres")
+        sampling: Sampling = self.generator.sampling
         return Canvas(*self.size, self.whole if window is None else window, sampling)
 
     def check_share(self, processes: int) -> None:

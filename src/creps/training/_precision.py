@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from creps.coordinates import AxisGrid
 from creps.data._patches import Batch
-from creps.networks.base import Grid, Synthesize
+from creps.networks.base import Synthesize
 from creps.training._config import Precision, TrainConfig
 from creps.training._state import TrainState
 from creps.training.regularizers._cross_frame import straddling
@@ -28,17 +27,6 @@ large for the gradients of single pixels. A power of two: dividing it out again 
 
 Notice = Callable[[str], None]
 """Told a line for people."""
-
-
-@runtime_checkable
-class Measured(Protocol):
-    """A generator whose layers divide by the running size of their features (StyleGAN3)."""
-
-    def synthesize_measured(self, styles: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
-        """The picture, and the mean squares (L,) of what each layer was given."""
-
-    def track_magnitudes(self, magnitudes: Tensor, *, images: int) -> None:
-        """Move the running sizes towards measured ones (L,), `images` training images later."""
 
 
 class Passes:
@@ -96,7 +84,7 @@ class Passes:
 
     def _noting(self, magnitudes: list[Tensor] | None) -> Synthesize:
         """The generator, telling the sizes of its features where somebody wants to know."""
-        if magnitudes is None or not isinstance(self._generator, Measured):
+        if magnitudes is None or not self._generator.tracks_magnitudes:
             return self._synthesize
         measured = self._generator.synthesize_measured
 

@@ -22,14 +22,12 @@ from creps.training._losses import (
     path_length_penalty,
     path_lengths,
 )
-from creps.training._precision import Measured, paint
+from creps.training._precision import paint
 from creps.training._state import TrainState, step_random
 from creps.training.augment._ada import adapt_strength
 from creps.training.monitoring._previews import thumbnail_distances, thumbnails
 from creps.training.regularizers._terms import other_losses
 
-W_AVERAGE_DECAY = 0.998
-"""Decay of the average of w per generator step (official CREPS); families may have their own."""
 VARIETY_INTERVAL = 4
 """Steps between two looks at how different pictures are: enough for the means of the log."""
 
@@ -86,7 +84,7 @@ def generator_step(engine: Engine, parts: list[Part], *, real: Tensor | None = N
     optimizer = state.generator_optimizer
     gradient = engine.learn(state.generator, optimizer, losses(), scale=passes.loss_scale)
     _track_average(engine, seen)
-    if magnitudes and isinstance(state.generator, Measured):
+    if magnitudes:
         measured = engine.team.mean(torch.stack(magnitudes))
         state.generator.track_magnitudes(measured, images=engine.config.batch)
     stats = means.joint(engine.team) | gradient.named("generator")
@@ -250,5 +248,5 @@ def _lengths(engine: Engine, part: Part) -> tuple[Tensor, Tensor]:
 def _track_average(engine: Engine, seen: list[Tensor]) -> None:
     """Move the centre of truncation towards the mean of the w that were just drawn."""
     generator = engine.state.generator
-    decay = getattr(generator, "average_decay", W_AVERAGE_DECAY)
-    generator.mapping.track_average(engine.team.mean(torch.cat(seen))[None], decay=decay)
+    mean = engine.team.mean(torch.cat(seen))[None]
+    generator.mapping.track_average(mean, decay=generator.average_decay)
