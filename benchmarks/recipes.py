@@ -25,7 +25,7 @@ import typer
 from numpy.typing import NDArray
 from rich.progress import track
 
-from creps.checkpoints.native import load
+from creps.checkpoints import load
 from creps.coordinates import Canvas
 from creps.data._sources import open_images, square
 from creps.metrics._charts import line_chart, standalone

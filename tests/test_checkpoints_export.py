@@ -19,9 +19,8 @@ from click.testing import Result
 from torch import Tensor
 from typer.testing import CliRunner
 
-from creps.checkpoints import export as exporting
-from creps.checkpoints.export import export_mapping, export_onnx
-from creps.checkpoints.native import load, save
+from creps.checkpoints import _export as exporting
+from creps.checkpoints import export_mapping, export_onnx, load, save
 from creps.cli._models import export
 from creps.coordinates import Canvas
 from creps.errors import CheckpointError, MissingExtraError, UsageError

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
+import copy
 import json
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,15 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from creps import _files as files
-from creps.checkpoints import packaged
-from creps.checkpoints.native import load, save, summarize, write_tensors
+from creps.checkpoints import (
+    _store,
+    load,
+    packaged_names,
+    save,
+    summarize,
+    weights_id,
+    write_tensors,
+)
 from creps.coordinates import AxisGrid
 from creps.errors import CheckpointError, CrepsError, UsageError
 from creps.networks.base import Generator, build_generator, describe_generator
@@ -127,32 +134,60 @@ def test_a_summary_needs_no_weights(tmp_path: Path, generator: Generator) -> Non
     assert summary.document.config["resolution"] == 8
 
 
-def test_the_config_beside_the_weights_knows_their_sum(
-    tmp_path: Path, generator: Generator
-) -> None:
-    for folder, record in (("new", RECORD), ("new", {"steps": 2}), ("other", RECORD)):
-        save(generator, tmp_path / folder, record=record)
-        path = tmp_path / folder / "model.safetensors"
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        beside = json.loads((tmp_path / folder / "config.json").read_text())
-        assert beside["weights_sha256"] == digest
-        assert summarize(tmp_path / folder).document.weights_sha256 == digest
-    (tmp_path / "new" / "config.json").unlink()
-    assert summarize(tmp_path / "new").document.weights_sha256 is None
+def test_a_saved_model_knows_its_id(tmp_path: Path, generator: Generator) -> None:
+    expected = weights_id(generator)
+    for name, record in (("new", RECORD), ("new", {"steps": 2}), ("single.safetensors", RECORD)):
+        save(generator, tmp_path / name, record=record)
+        assert summarize(tmp_path / name).document.weights_id == expected
+        assert weights_id(load(tmp_path / name)) == expected
+    assert json.loads((tmp_path / "new" / "config.json").read_text())["weights_id"] == expected
+    save(generator, tmp_path / "half", dtype=torch.float16)
+    half = load(tmp_path / "half")
+    assert summarize(tmp_path / "half").document.weights_id == weights_id(half) != expected
 
 
-@pytest.mark.parametrize("value", [None, 7, "0" * 64])
-def test_a_model_loads_whatever_sum_its_config_tells(
-    tmp_path: Path, generator: Generator, value: Any
+@pytest.mark.parametrize(
+    "changes", [{"weights_id": None}, {"weights_id": 7}, {"weights_sha256": "0" * 64}]
+)
+def test_models_saved_before_ids_still_load(
+    tmp_path: Path, generator: Generator, changes: dict[str, Any]
 ) -> None:
     save(generator, tmp_path / "m", record=RECORD)
     config = tmp_path / "m" / "config.json"
     document = json.loads(config.read_text())
-    config.write_text(json.dumps(document | {"weights_sha256": value}))
-    assert load(tmp_path / "m").record == RECORD
-    del document["weights_sha256"]  # as older versions wrote it
-    config.write_text(json.dumps(document))
-    assert summarize(tmp_path / "m").document.weights_sha256 is None
+    del document["weights_id"]
+    config.write_text(json.dumps(document | changes))
+    assert summarize(tmp_path / "m").document.weights_id is None
+    loaded = load(tmp_path / "m")
+    assert loaded.record == RECORD
+    assert weights_id(loaded) == weights_id(generator)
+
+
+def test_an_id_is_of_what_a_generator_computes(generator: Generator) -> None:
+    twin = copy.deepcopy(generator)
+    twin.record = {"steps": 9}
+    assert weights_id(twin.double()) == weights_id(twin) == weights_id(generator)
+    with torch.no_grad():
+        twin.to_rgb.bias[1] += 1
+    changed = weights_id(twin)
+    assert changed != weights_id(generator)
+    twin.load_state_dict(generator.state_dict())
+    assert weights_id(twin) == weights_id(generator)
+    other = build_generator("creps", replace(TINY, clamp=1.0))
+    other.load_state_dict(generator.state_dict())
+    assert weights_id(other) != weights_id(generator)
+
+
+def test_an_id_is_computed_once(generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = weights_id(generator)
+    monkeypatch.delattr(_store, "_digest")
+    assert weights_id(generator) == expected
+
+
+def test_ids_stay_what_they_were() -> None:
+    """Styles and pictures of before name the weights they were made with."""
+    expected = "ccf6902d"
+    assert weights_id(load("portraits")).startswith(expected)
 
 
 def test_saving_over_a_model_replaces_it_and_leaves_other_files(
@@ -289,10 +324,10 @@ def test_a_config_that_is_no_json_is_refused(
 def test_names_and_paths_are_told_apart(
     tmp_path: Path, generator: Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packaged, "_folder", lambda: tmp_path / "models")
+    monkeypatch.setattr(_store, "_folder", lambda: tmp_path / "models")
     monkeypatch.chdir(tmp_path)
     save(generator, tmp_path / "models" / "portraits", record={"from": "package"})
-    assert packaged.packaged_names() == ["portraits"]
+    assert packaged_names() == ["portraits"]
     assert load("portraits").record == {"from": "package"}
     (tmp_path / "portraits").mkdir()  # some directory is not a model
     assert load("portraits").record == {"from": "package"}

@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from creps.checkpoints.native import load, save
-from creps.checkpoints.official.conversion import convert_pickle
-from creps.checkpoints.official.creps import creps_from_state_dict
+from creps.checkpoints import convert, from_state_dict, load, save
 from creps.coordinates import AxisGrid, pixel_corners
 from creps.errors import CheckpointError
 from creps.networks.base import Generator
@@ -43,7 +41,7 @@ def native_grid(generator: Generator) -> AxisGrid:
 @pytest.mark.parametrize("which", ["G_ema", "G"])
 def test_an_official_pickle_draws_its_official_pictures(which: str) -> None:
     expected = golden("pkl_creps_expected")
-    generator, record = convert_pickle(OFFICIAL, which=which)
+    generator, record = convert(OFFICIAL, which=which)
     picture = generator.synthesize(generator.map(expected["z"]), native_grid(generator))
     assert relative_error(picture, expected[f"{which}.img"]) <= TOLERANCE
     assert generator.sampling == "corners"
@@ -65,15 +63,15 @@ def test_source_text_in_a_pickle_is_ignored(tmp_path: Path) -> None:
     assert content.count(empty) == 1
     full = empty[:-2] + bytes([len(source)]) + source + b"\x94"
     (tmp_path / "source.pkl").write_bytes(content.replace(empty, full))
-    generator, _ = convert_pickle(tmp_path / "source.pkl")
-    expected, _ = convert_pickle(OFFICIAL)
+    generator, _ = convert(tmp_path / "source.pkl")
+    expected, _ = convert(OFFICIAL)
     assert not touched.exists()
     for name, tensor in expected.state_dict().items():
         assert torch.equal(generator.state_dict()[name], tensor)
 
 
 def test_a_converted_model_is_saved_with_its_source(tmp_path: Path) -> None:
-    generator, record = convert_pickle(OFFICIAL)
+    generator, record = convert(OFFICIAL)
     save(generator, tmp_path / "model")
     loaded = load(tmp_path / "model")
     assert loaded.record == record
@@ -83,7 +81,7 @@ def test_a_converted_model_is_saved_with_its_source(tmp_path: Path) -> None:
 
 
 def test_an_official_state_dictionary_draws_its_official_pictures() -> None:
-    generator = creps_from_state_dict(golden("creps_a.weights"))
+    generator = from_state_dict(golden("creps_a.weights"))
     expected = golden("creps_a.native")
     grid = native_grid(generator)
     for styles, picture in (("ws", "img"), ("ws_mixed", "img_ws_mixed")):
@@ -122,7 +120,7 @@ def test_official_networks_of_every_kind_convert(
     }
     path = tmp_path / "network.pkl"
     path.write_bytes(generator_pickle(tensors, settings))
-    generator, _ = convert_pickle(path)
+    generator, _ = convert(path)
     by_hand = Creps(
         CrepsConfig(
             resolution=top, img_channels=settings["img_channels"], z_dim=6, w_dim=10,
@@ -144,7 +142,7 @@ def test_official_networks_of_every_kind_convert(
 
 def test_a_network_of_four_pixels_keeps_its_only_lines() -> None:
     tensors = official_tensors(widths={4: 8})
-    generator = creps_from_state_dict(tensors)
+    generator = from_state_dict(tensors)
     expected = tensors["synthesis.b4.tores.weight"]
     assert torch.equal(generator.state_dict()["blocks.0.emit.weight"], expected)
     picture = generator.synthesize(generator.map(torch.ones(1, 6)), native_grid(generator))
@@ -157,14 +155,14 @@ def test_widths_are_read_off_the_tensors_where_settings_are_silent(
 ) -> None:
     path = tmp_path / "network.pkl"
     path.write_bytes(generator_pickle(official_tensors(widths=widths), {}))
-    config = convert_pickle(path)[0].config
+    config = convert(path)[0].config
     assert {level: config.channels(level) for level in config.levels} == widths
 
 
 def test_older_pickles_convert_too(tmp_path: Path) -> None:
     path = tmp_path / "network.pkl"
     path.write_bytes(generator_pickle(official_tensors(widths=WIDTHS), SETTINGS, protocol=3))
-    assert convert_pickle(path)[0].config.resolution == 16
+    assert convert(path)[0].config.resolution == 16
 
 
 @pytest.mark.parametrize(
@@ -186,7 +184,7 @@ def test_settings_that_contradict_the_tensors_are_refused(
     path = tmp_path / "network.pkl"
     path.write_bytes(generator_pickle(official_tensors(widths=WIDTHS), {**SETTINGS, **change}))
     with pytest.raises(CheckpointError, match=message) as caught:
-        convert_pickle(path)
+        convert(path)
     assert str(caught.value).startswith(f"{path}: ")
 
 
@@ -209,18 +207,18 @@ def test_tensors_that_do_not_fit_are_named(name: str, value: Any, message: str) 
     if value is not None:
         tensors[name] = value
     with pytest.raises(CheckpointError, match=message):
-        creps_from_state_dict(tensors)
+        from_state_dict(tensors)
 
 
 def test_other_networks_are_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"D is a Discriminator .* only generators of"):
-        convert_pickle(OFFICIAL, which="D")
+        convert(OFFICIAL, which="D")
     with pytest.raises(CheckpointError, match=r"no network 'G_eam' in it: did you mean G_ema"):
-        convert_pickle(OFFICIAL, which="G_eam")
+        convert(OFFICIAL, which="G_eam")
     stranger = module_tree({"synthesis.b4.other": torch.ones(4)}, "Generator")
     (tmp_path / "stranger.pkl").write_bytes(dumps({"G_ema": stranger}))
     with pytest.raises(CheckpointError, match=r"G_ema is a Generator .* only generators of"):
-        convert_pickle(tmp_path / "stranger.pkl")
+        convert(tmp_path / "stranger.pkl")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.999])
@@ -228,11 +226,11 @@ def test_a_truncated_pickle_is_refused(tmp_path: Path, share: float) -> None:
     content = OFFICIAL.read_bytes()
     (tmp_path / "network.pkl").write_bytes(content[: int(len(content) * share)])
     with pytest.raises(CheckpointError, match=r"truncated|not a pickle"):
-        convert_pickle(tmp_path / "network.pkl")
+        convert(tmp_path / "network.pkl")
 
 
 def test_converted_weights_do_not_hold_the_pickle(tmp_path: Path) -> None:
     """Each tensor has memory of its own, so the rest of the file can be let go."""
-    generator, _ = convert_pickle(OFFICIAL)
+    generator, _ = convert(OFFICIAL)
     for tensor in generator.state_dict().values():
         assert tensor.untyped_storage().nbytes() == tensor.numel() * tensor.itemsize

@@ -18,9 +18,8 @@ from torch import Tensor, nn
 from typer.testing import CliRunner
 
 import official_cips
-from creps.checkpoints.native import load, save
-from creps.checkpoints.official.cips import AVERAGED_LATENTS, LICENCE_NOTE, cips_from_state_dict
-from creps.checkpoints.official.conversion import convert
+from creps.checkpoints import convert, from_state_dict, load, save
+from creps.checkpoints._official.cips import AVERAGED_LATENTS, LICENCE_NOTE
 from creps.checkpoints.torch_files import read_torch_file
 from creps.cli._models import convert as convert_command
 from creps.coordinates import AxisGrid, Canvas
@@ -66,7 +65,7 @@ def test_both_official_generators_paint_as_written_down(
 ) -> None:
     state = official_cips.state_dict(residual=residual, widths=widths)
     state = {name: tensor.float().double() for name, tensor in state.items()}
-    generator = cips_from_state_dict(state)
+    generator = from_state_dict(state)
     assert generator.config.connections == ("residual" if residual else "skip")
     assert generator.config.widths == widths
     assert generator.sampling == "corners"
@@ -85,7 +84,7 @@ def test_residual_blocks_may_name_their_layers_otherwise() -> None:
                     name = f"blocks.{head}.{rest}"
         renamed[name.replace("to_rgb_last", "to_rgb")] = tensor
     assert not any(name.startswith("linears") for name in renamed)
-    first, second = cips_from_state_dict(state), cips_from_state_dict(renamed)
+    first, second = from_state_dict(state), from_state_dict(renamed)
     assert first.config == second.config
     for name, tensor in first.state_dict().items():
         assert torch.equal(second.state_dict()[name], tensor), name
@@ -139,7 +138,7 @@ def test_a_single_state_dictionary_is_enough(tmp_path: Path, zipped: bool) -> No
 def test_a_safetensors_file_with_official_names_is_a_state_dictionary(tmp_path: Path) -> None:
     path = GOLDEN / "cips_skip32.weights.safetensors"
     generator, record = convert(path)
-    expected = cips_from_state_dict(golden("cips_skip32.weights"))
+    expected = from_state_dict(golden("cips_skip32.weights"))
     for name, tensor in expected.state_dict().items():
         assert torch.equal(generator.state_dict()[name], tensor)
     assert record["source"]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -163,7 +162,7 @@ def test_a_converted_model_is_saved_and_painted_from(tmp_path: Path) -> None:
 
 def test_the_centre_of_truncation_is_measured() -> None:
     state = official_cips.state_dict()
-    first, again = cips_from_state_dict(state), cips_from_state_dict(state)
+    first, again = from_state_dict(state), from_state_dict(state)
     assert torch.equal(first.mapping.average, again.mapping.average)
     draw = torch.Generator().manual_seed(9)
     z = torch.randn((4 * AVERAGED_LATENTS, 6), dtype=torch.float64, generator=draw)
@@ -173,7 +172,7 @@ def test_the_centre_of_truncation_is_measured() -> None:
 
 
 def test_embeddings_may_be_taken_as_they_were_trained(tmp_path: Path) -> None:
-    generator = cips_from_state_dict(golden("cips_skip32.weights"), embedding_nodes="corners")
+    generator = from_state_dict(golden("cips_skip32.weights"), {"embedding_nodes": "corners"})
     save(generator, tmp_path / "model")
     assert load(tmp_path / "model").config.embedding_nodes == "corners"
 

@@ -11,9 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from creps.checkpoints.native import load, save
-from creps.checkpoints.official.conversion import convert_pickle
-from creps.checkpoints.official.stylegan2 import stylegan2_from_state_dict
+from creps.checkpoints import convert as convert_official
+from creps.checkpoints import from_state_dict, load, save
 from creps.coordinates import Canvas
 from creps.errors import CheckpointError
 from creps.networks.stylegan2 import StyleGAN2
@@ -39,7 +38,7 @@ SETTINGS: dict[str, Any] = {
 def convert(tmp_path: Path, tensors: dict[str, Tensor], settings: dict[str, Any]) -> StyleGAN2:
     path = tmp_path / "network.pkl"
     path.write_bytes(generator_pickle(tensors, settings))
-    generator, record = convert_pickle(path)
+    generator, record = convert_official(path)
     assert isinstance(generator, StyleGAN2)
     assert record["source"]["dropped"] == []
     return generator
@@ -48,7 +47,7 @@ def convert(tmp_path: Path, tensors: dict[str, Tensor], settings: dict[str, Any]
 @pytest.mark.parametrize("which", ["G_ema", "G"])
 def test_an_official_pickle_draws_its_official_pictures(which: str) -> None:
     expected = golden("pkl_stylegan2ada_expected")
-    generator, record = convert_pickle(OFFICIAL, which=which)
+    generator, record = convert_official(OFFICIAL, which=which)
     assert isinstance(generator, StyleGAN2)
     grid = Canvas(32, 32).grid()
     styles = generator.map(expected["z"])
@@ -67,7 +66,7 @@ def test_an_official_pickle_draws_its_official_pictures(which: str) -> None:
 
 
 def test_a_converted_model_survives_its_files(tmp_path: Path) -> None:
-    generator, record = convert_pickle(OFFICIAL)
+    generator, record = convert_official(OFFICIAL)
     save(generator, tmp_path / "model")
     loaded = load(tmp_path / "model")
     assert loaded.record == record
@@ -114,7 +113,7 @@ def test_the_clamp_is_read_off_the_layers_where_settings_are_silent(tmp_path: Pa
     for found, expected in ((None, 0.0), (256, 256.0)):
         layer.meta["state"]["conv_clamp"] = found
         path.write_bytes(dumps({"G_ema": network}))
-        assert convert_pickle(path)[0].config.clamp == expected
+        assert convert_official(path)[0].config.clamp == expected
 
 
 def test_a_network_without_noise_converts(tmp_path: Path) -> None:
@@ -153,7 +152,7 @@ def test_settings_that_do_not_fit_are_refused(
         settings = SETTINGS | change
     path.write_bytes(generator_pickle(official_tensors(widths=WIDTHS), settings))
     with pytest.raises(CheckpointError, match=message) as caught:
-        convert_pickle(path)
+        convert_official(path)
     assert str(caught.value).startswith(f"{path}: ")
 
 
@@ -176,4 +175,4 @@ def test_tensors_that_do_not_fit_are_named(name: str, value: Any, message: str) 
     if value is not None:
         tensors[name] = value
     with pytest.raises(CheckpointError, match=message):
-        stylegan2_from_state_dict(tensors)
+        from_state_dict(tensors)

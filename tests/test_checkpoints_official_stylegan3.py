@@ -12,9 +12,8 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from creps.checkpoints.native import load, save
-from creps.checkpoints.official.conversion import convert_pickle
-from creps.checkpoints.official.stylegan3 import official_name, stylegan3_from_state_dict
+from creps.checkpoints import convert, from_state_dict, load, save
+from creps.checkpoints._official.stylegan3 import official_name
 from creps.coordinates import Canvas
 from creps.errors import CheckpointError
 from creps.networks.anyres import AnyRes, AnyResConfig
@@ -111,7 +110,7 @@ def test_golden_pickles_draw_their_official_pictures(tmp_path: Path) -> None:
         settings = settings_of(name)
         settings["mapping_kwargs"] = EasyDict(settings["mapping_kwargs"])
         path = written(tmp_path / f"{name}.pkl", golden(f"{name}.weights"), settings)
-        generator, record = convert_pickle(path)
+        generator, record = convert(path)
         expected = golden(f"{name}.io")
         drawn = generator.synthesize(generator.map(expected["z"]), Canvas(32, 32).grid())
         assert relative_error(drawn, expected[image]) <= TOLERANCE
@@ -138,7 +137,7 @@ def test_golden_pickles_draw_their_official_pictures(tmp_path: Path) -> None:
 def test_official_networks_of_every_kind_convert(tmp_path: Path, config: StyleGAN3Config) -> None:
     network = fresh(config)
     settings = official_settings(config)
-    generator, _ = convert_pickle(written(tmp_path / "n.pkl", officially(network), settings))
+    generator, _ = convert(written(tmp_path / "n.pkl", officially(network), settings))
     assert generator.config == config
     assert type(generator) is type(network)
     assert torch.equal(picture(generator), picture(network))
@@ -155,14 +154,14 @@ def test_settings_with_numpy_in_the_layers_are_read(tmp_path: Path) -> None:
         if hasattr(layer, "meta"):
             layer.meta["state"] |= {"in_size": np.array([28, 28]), "in_cutoff": np.float64(2)}
     (tmp_path / "n.pkl").write_bytes(dumps({"G_ema": tree}))
-    generator, _ = convert_pickle(tmp_path / "n.pkl")
+    generator, _ = convert(tmp_path / "n.pkl")
     assert generator.config == network.config
     assert torch.equal(picture(generator), picture(network))
 
 
 def test_official_state_dictionaries_need_no_settings() -> None:
     network = fresh(StyleGAN3Config(**SMALL))
-    generator = stylegan3_from_state_dict(officially(network))
+    generator = from_state_dict(officially(network))
     assert torch.equal(picture(generator), picture(network))
 
 
@@ -195,7 +194,7 @@ def test_settings_that_contradict_the_tensors_are_refused(
     settings = official_settings(network.config) | change
     path = written(tmp_path / "n.pkl", officially(network), settings)
     with pytest.raises(CheckpointError, match=message) as caught:
-        convert_pickle(path)
+        convert(path)
     assert str(caught.value).startswith(f"{path}: ")
 
 
@@ -216,4 +215,4 @@ def test_tensors_that_do_not_fit_are_named(name: str, value: Any, message: str) 
     if value is not None:
         tensors[name] = value
     with pytest.raises(CheckpointError, match=message):
-        stylegan3_from_state_dict(tensors)
+        from_state_dict(tensors)

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from creps.checkpoints.native import load, save
+from creps.checkpoints import load, save
 from creps.cli import app
 from creps.data._framing import read_picture
 from creps.errors import ConfigError, DataError, GridError, MissingExtraError, UsageError

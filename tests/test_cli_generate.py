@@ -12,7 +12,7 @@ from click.testing import Result
 from PIL import Image
 from typer.testing import CliRunner
 
-from creps.checkpoints.native import load, save
+from creps.checkpoints import load, save
 from creps.cli import app
 from creps.cli._options import parse_seeds, parse_size, parse_window
 from creps.errors import CheckpointError, GridError, LabelError, UsageError

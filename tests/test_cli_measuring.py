@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from creps.checkpoints.native import save
+from creps.checkpoints import save
 from creps.cli import app
 from creps.cli._evaluate import _patch_sizes
 from creps.errors import UsageError

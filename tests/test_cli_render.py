@@ -15,8 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import creps
-from creps.checkpoints.fingerprints import fingerprint
-from creps.checkpoints.native import load, save
+from creps.checkpoints import load, save, weights_id
 from creps.cli import app
 from creps.errors import CheckpointError, CrepsError, GridError, LabelError, UsageError
 from creps.networks.base import build_generator
@@ -112,7 +111,7 @@ def test_the_file_says_how_it_was_made(model, tmp_path) -> None:
     assert settings["warp"] == "rotate:30"
     assert settings["supersample"] == 2
     assert settings["credits"] == "Art by A"
-    assert settings["weights"] == fingerprint(load(model))
+    assert settings["weights"] == weights_id(load(model))
     assert "maps" not in settings
 
 

@@ -18,7 +18,7 @@ from click.testing import Result
 from PIL import Image
 from typer.testing import CliRunner
 
-from creps.checkpoints.native import load, save
+from creps.checkpoints import load, save
 from creps.cli._video import COMMANDS
 from creps.errors import CheckpointError, CrepsError, GridError, UsageError
 from creps.networks.base import build_generator

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 import creps
-from creps.checkpoints.native import load, save
+from creps.checkpoints import load, save
 from creps.cli._generate import progress_bar
 from creps.cli._options import parse_dpi, parse_point, parse_size
 from creps.cli._progress import report

@@ -14,7 +14,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from creps.checkpoints.native import save
+from creps.checkpoints import save
 from creps.cli._serve import export_site, model_name, serve
 from creps.errors import CrepsError
 from patience import PATIENCE

@@ -81,7 +81,7 @@ def test_the_record_holds_what_it_takes_to_repeat_it(data, extractor, cache) -> 
     assert record["protocol"]["n"] == 20
     assert record["protocol"]["seed"] == 0
     assert record["data"]["data"] == open_reality(data).identity()["data"]
-    assert len(record["model"]["weights_sha256"]) == 64
+    assert len(record["model"]["weights_id"]) == 64
     assert record["patches"][0]["largest"] == 64
 
 

@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from creps.checkpoints.official.stylegan3 import stylegan3_from_state_dict
+from creps.checkpoints import from_state_dict
 from creps.coordinates import AxisGrid, Canvas, PointGrid
 from creps.errors import ConfigError, GridError
 from creps.networks._alias_free import Placement, placement_of
@@ -74,7 +74,7 @@ def official() -> AnyRes:
         "training_mode": metadata["training_mode"],
         "scale_mapping_kwargs": ast.literal_eval(metadata["scale_mapping_kwargs"]),
     }
-    network = stylegan3_from_state_dict(golden("anyres.weights"), settings)
+    network = from_state_dict(golden("anyres.weights"), settings)
     assert isinstance(network, AnyRes)
     return network
 

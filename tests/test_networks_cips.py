@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from creps.checkpoints.official.cips import cips_from_state_dict
+from creps.checkpoints import from_state_dict
 from creps.coordinates import AxisGrid, Canvas, PointGrid, Sampling
 from creps.errors import ConfigError, UsageError
 from creps.networks import cips as cips
@@ -78,7 +78,7 @@ def official_grid(size: int) -> AxisGrid:
 
 
 def official(nodes: Sampling = "centres") -> Cips:
-    network = cips_from_state_dict(golden("cips_skip32.weights"), embedding_nodes=nodes)
+    network = from_state_dict(golden("cips_skip32.weights"), {"embedding_nodes": nodes})
     assert isinstance(network, Cips)
     return network
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from creps.checkpoints.official.creps import creps_from_state_dict, official_name
+from creps.checkpoints import from_state_dict
+from creps.checkpoints._official.creps import official_name
 from creps.coordinates import AxisGrid, Canvas, PointGrid
 from creps.errors import ConfigError, LabelError, UnsupportedError, UsageError
 from creps.networks.base import build_generator, describe_generator
@@ -75,7 +76,7 @@ def official_grid(coords: Tensor) -> AxisGrid:
 
 @pytest.fixture(scope="module")
 def official() -> Creps:
-    network = creps_from_state_dict(golden("creps_a.weights"))
+    network = from_state_dict(golden("creps_a.weights"))
     assert isinstance(network, Creps)
     return network
 
@@ -118,7 +119,7 @@ def test_golden_pictures_elsewhere(official: Creps, native: dict[str, Tensor], n
 
 
 def test_golden_pictures_in_float64(native: dict[str, Tensor]) -> None:
-    network = creps_from_state_dict(golden("creps_a.weights")).double()
+    network = from_state_dict(golden("creps_a.weights")).double()
     styles = network.map(native["z"].double())
     assert relative_error(styles, native["ws_f64"]) <= TOLERANCE[torch.float64]
     picture = network.synthesize(styles, official_grid(native["coords_native"]))
@@ -150,7 +151,7 @@ def test_golden_input_lines(official: Creps, native: dict[str, Tensor]) -> None:
 
 def test_golden_gradients(native: dict[str, Tensor]) -> None:
     expected, tolerance = golden("creps_a.grads"), TOLERANCE[torch.float32]
-    network = creps_from_state_dict(golden("creps_a.weights")).requires_grad_(True)
+    network = from_state_dict(golden("creps_a.weights")).requires_grad_(True)
     styles = network.map(native["z"])
     picture = network.synthesize(styles, official_grid(native["coords_native"]))
     objective = (picture * expected["pl_noise"]).sum()
@@ -174,7 +175,7 @@ def test_golden_gradients(native: dict[str, Tensor]) -> None:
 def test_golden_pictures_where_clamps_fire() -> None:
     tensors, tolerance = golden("creps_c_clamp"), TOLERANCE[torch.float32]
     state = {name[3:]: tensor for name, tensor in tensors.items() if name.startswith("sd.")}
-    network = creps_from_state_dict(state)
+    network = from_state_dict(state)
     assert isinstance(network, Creps)
     where = official_grid(state["synthesis.b4.input.coords"])
     assert relative_error(network.map(tensors["z"]), tensors["ws"]) <= tolerance

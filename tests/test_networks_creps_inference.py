@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from creps.checkpoints.official.creps import creps_from_state_dict
+from creps.checkpoints import from_state_dict
 from creps.coordinates import AxisGrid, Canvas, PointGrid
 from creps.errors import UnsupportedError, UsageError
 from creps.networks import _creps_prepared as creps_inference
@@ -84,7 +84,7 @@ def test_gray_pictures_are_the_plain_ones() -> None:
 
 
 def test_golden_pictures() -> None:
-    network = creps_from_state_dict(golden("creps_a.weights"))
+    network = from_state_dict(golden("creps_a.weights"))
     assert isinstance(network, Creps)
     native = golden("creps_a.native")
     where = Canvas(32, 32, sampling="corners").grid()

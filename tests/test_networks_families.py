@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 import creps
-from creps.checkpoints.native import load, save
+from creps.checkpoints import load, save
 from creps.coordinates import AxisGrid, Canvas, PointGrid
 from creps.errors import GridError, LabelError, UsageError
 from creps.networks.base import Generator, build_generator, describe_generator, families

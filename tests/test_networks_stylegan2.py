@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from creps.checkpoints.official.stylegan2 import stylegan2_from_state_dict
+from creps.checkpoints import from_state_dict
 from creps.coordinates import AxisGrid, Canvas, PointGrid, pixel_corners
 from creps.errors import ConfigError, GridError, UsageError
 from creps.networks.stylegan2 import STYLEGAN2_PRESETS, ModulatedConv2d, StyleGAN2, StyleGAN2Config
@@ -48,7 +48,7 @@ def random_styles(network: StyleGAN2, count: int) -> Tensor:
 
 def test_official_pictures_with_and_without_noise() -> None:
     expected = golden("sg2_G_skip.io")
-    network = stylegan2_from_state_dict(golden("sg2_G_skip.weights"))
+    network = from_state_dict(golden("sg2_G_skip.weights"))
     assert isinstance(network, StyleGAN2)
     grid = own_grid(network)
     styles = network.map(expected["z"])
@@ -77,7 +77,7 @@ def test_official_pictures_with_and_without_noise() -> None:
 def test_every_architecture_is_its_definition(architecture: str, noise: Any) -> None:
     tensors = official_tensors(widths={4: 6, 8: 6, 16: 4}, architecture=architecture)
     tensors = {name: tensor.double() for name, tensor in tensors.items()}
-    network = stylegan2_from_state_dict(tensors).double()
+    network = from_state_dict(tensors).double()
     assert isinstance(network, StyleGAN2)
     assert network.config.architecture == architecture
     # The network has rounded its weights to float32: so does the definition.

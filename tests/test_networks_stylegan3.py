@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from creps.checkpoints.official.stylegan3 import stylegan3_from_state_dict
+from creps.checkpoints import from_state_dict
 from creps.coordinates import AxisGrid, Canvas, PointGrid
 from creps.errors import ConfigError, GridError, UsageError
 from creps.networks._alias_free import (
@@ -79,7 +79,7 @@ def turned_points(inverse: Tensor, size: int) -> PointGrid:
 
 @pytest.fixture(scope="module")
 def official() -> StyleGAN3:
-    network = stylegan3_from_state_dict(golden("sg3_t.weights"), OFFICIAL)
+    network = from_state_dict(golden("sg3_t.weights"), OFFICIAL)
     assert isinstance(network, StyleGAN3)
     return network
 
@@ -122,7 +122,7 @@ def test_golden_activations(official: StyleGAN3, expected: dict[str, Tensor]) ->
 
 def test_filters_are_the_official_ones() -> None:
     weights = golden("sg3_t.weights")
-    fresh = StyleGAN3(stylegan3_from_state_dict(weights, OFFICIAL).config)
+    fresh = StyleGAN3(from_state_dict(weights, OFFICIAL).config)
     for index, layer in enumerate(fresh._layers()):
         for name in ("up_filter", "down_filter"):
             stored = [t for n, t in weights.items() if f".L{index}_" in n and n.endswith(name)]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from creps.checkpoints.native import load
+from creps.checkpoints import load
 from creps.coordinates import Canvas, undistorted_window
 from creps.networks._creps_prepared import prepare
 from creps.rendering._latents import latents

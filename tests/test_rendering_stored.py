@@ -10,8 +10,7 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from creps.checkpoints.fingerprints import fingerprint
-from creps.checkpoints.native import save
+from creps.checkpoints import save, weights_id
 from creps.cli import app
 from creps.errors import DataError, UsageError
 from creps.rendering._latents import latents
@@ -111,7 +110,7 @@ def test_render_draws_them_at_any_size(network, stored, tmp_path: Path) -> None:
 def test_styles_found_with_other_weights_are_told(network, tmp_path: Path) -> None:
     save(network, tmp_path / "model")
     told = []
-    for weights in (fingerprint(network), "0" * 64):
+    for weights in (weights_id(network), "0" * 64):
         path = tmp_path / "face.safetensors"
         save_styles(path, random_styles(network, 1), record={"weights": weights})
         words = ["render", "--model", tmp_path / "model", "--styles", path, "--size", "8"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from creps.checkpoints.native import save
+from creps.checkpoints import save
 from creps.metrics._extractor_names import extractor_spec
 from creps.metrics._jobs import Consistency
 from creps.metrics._models import ModelRef, model_ref

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING
 from creps._lazy import attach
 
 if TYPE_CHECKING:
-    from creps.checkpoints.hub import from_pretrained, push_to_hub, save_pretrained
-    from creps.checkpoints.native import load, save
+    from creps.checkpoints import from_pretrained, load, push_to_hub, save, save_pretrained
     from creps.coordinates import AxisGrid, Canvas, PointGrid
     from creps.errors import CrepsError
     from creps.inversion import invert
@@ -36,15 +35,15 @@ else:  # `creps --help` does not wait for torch
             "PointGrid": "creps.coordinates",
             "Renderer": "creps.rendering._renderer",
             "Tile": "creps.rendering._tiles",
-            "from_pretrained": "creps.checkpoints.hub",
+            "from_pretrained": "creps.checkpoints",
             "invert": "creps.inversion",
             "latents": "creps.rendering._latents",
-            "load": "creps.checkpoints.native",
-            "push_to_hub": "creps.checkpoints.hub",
+            "load": "creps.checkpoints",
+            "push_to_hub": "creps.checkpoints",
             "render": "creps.rendering._renderer",
             "render_tiles": "creps.rendering._renderer",
-            "save": "creps.checkpoints.native",
-            "save_pretrained": "creps.checkpoints.hub",
+            "save": "creps.checkpoints",
+            "save_pretrained": "creps.checkpoints",
             "view": "creps.serving._notebook",
         },
     )

@@ -1,1 +1,61 @@
-"""Models on disk: our own format, the official pickles read without running them, and the Hub."""
+"""Models on disk: our own format, official files read without running them, ONNX, and the Hub."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from creps._lazy import attach
+
+if TYPE_CHECKING:
+    from creps.checkpoints._export import export_mapping, export_onnx
+    from creps.checkpoints._hub import from_pretrained, push_to_hub, save_pretrained
+    from creps.checkpoints._official.conversion import convert, from_state_dict
+    from creps.checkpoints._store import (
+        Document,
+        ModelSummary,
+        load,
+        packaged_names,
+        save,
+        summarize,
+        weights_id,
+        write_tensors,
+    )
+else:
+    __getattr__, __dir__ = attach(
+        __name__,
+        {
+            "Document": "creps.checkpoints._store",
+            "ModelSummary": "creps.checkpoints._store",
+            "convert": "creps.checkpoints._official.conversion",
+            "export_mapping": "creps.checkpoints._export",
+            "export_onnx": "creps.checkpoints._export",
+            "from_pretrained": "creps.checkpoints._hub",
+            "from_state_dict": "creps.checkpoints._official.conversion",
+            "load": "creps.checkpoints._store",
+            "packaged_names": "creps.checkpoints._store",
+            "push_to_hub": "creps.checkpoints._hub",
+            "save": "creps.checkpoints._store",
+            "save_pretrained": "creps.checkpoints._hub",
+            "summarize": "creps.checkpoints._store",
+            "weights_id": "creps.checkpoints._store",
+            "write_tensors": "creps.checkpoints._store",
+        },
+    )
+
+__all__ = [
+    "Document",
+    "ModelSummary",
+    "convert",
+    "export_mapping",
+    "export_onnx",
+    "from_pretrained",
+    "from_state_dict",
+    "load",
+    "packaged_names",
+    "push_to_hub",
+    "save",
+    "save_pretrained",
+    "summarize",
+    "weights_id",
+    "write_tensors",
+]

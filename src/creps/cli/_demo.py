@@ -43,7 +43,7 @@ def demo(
     from creps.rendering._view import RenderRequest
 
     RenderRequest(truncation=truncation)
-    from creps.checkpoints.native import load
+    from creps.checkpoints import load
     from creps.rendering._latents import checked_seed
 
     started = time.perf_counter()

@@ -90,7 +90,7 @@ def generate(
     if tile is not None:
         request = replace(request, tile=tile)
     samples = parse_supersample(supersample)
-    from creps.checkpoints.native import load
+    from creps.checkpoints import load
     from creps.rendering._renderer import render
 
     started = time.perf_counter()
@@ -128,10 +128,13 @@ def settings_of(
     model: str, generator: Generator, request: RenderRequest, *, label: int | None = None
 ) -> dict[str, Any]:
     """What a picture's file tells of how it was made, all but the seed."""
+    from creps.checkpoints import weights_id
+
     canvas = request.canvas(generator)
     settings = {
         "creps": __version__,
         "model": model,
+        "weights": weights_id(generator),
         "class": label,
         "size": [canvas.height, canvas.width],
         "window": list(canvas.window),

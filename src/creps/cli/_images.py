@@ -127,7 +127,7 @@ def write_job(job: Job) -> None:
     job.request()
     height, width = job.view.pixels or (1, 1)
     refuse_target(job.out, height=height, width=width, shard=job.shard, overwrite=job.overwrite)
-    from creps.checkpoints.native import load
+    from creps.checkpoints import load
 
     generator = load(job.model)
     _note_strange_styles(job, generator)
@@ -139,14 +139,14 @@ def write_job(job: Job) -> None:
 
 def _note_strange_styles(job: Job, generator: Generator) -> None:
     """Say which files of styles were made with other weights: the picture is another there."""
-    from creps.checkpoints.fingerprints import fingerprint
+    from creps.checkpoints import weights_id
     from creps.rendering._styles import FileRecipe
 
     for recipe in job.recipes:
         if not isinstance(recipe, FileRecipe):
             continue
         _, record = recipe.base.read()
-        if record.get("weights") not in (None, fingerprint(generator)):
+        if record.get("weights") not in (None, weights_id(generator)):
             typer.echo(
                 f"note: {recipe.base} was found with other weights than {job.model} has now, "
                 "so this is not the picture it was found for",
@@ -246,7 +246,7 @@ def _styles(job: Job, generator: Generator) -> Tensor:
 
 def _settings(job: Job, work: _Work, request: RenderRequest) -> dict[str, Any]:
     """All that the pixels depend on; only where it is the same, unfinished work goes on."""
-    from creps.checkpoints.fingerprints import fingerprint
+    from creps.checkpoints import weights_id
     from creps.rendering._styles import FileRecipe
     from creps.rendering.warps._point_maps import PointMap
 
@@ -258,7 +258,7 @@ def _settings(job: Job, work: _Work, request: RenderRequest) -> dict[str, Any]:
         **settings_of(job.model, work.generator, request, label=job.label),
         **({"seed": int(recipe)} if recipe.isdecimal() else {"styles": recipe}),
         "files": files or None,
-        "weights": fingerprint(work.generator),
+        "weights": weights_id(work.generator),
         "dpi": job.view.resolution,
         "blend": None if job.blend is None else str(job.blend),
         "mask": None if job.blend is None else job.blend.fingerprint,

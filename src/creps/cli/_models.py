@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +15,7 @@ from creps.cli import _options as options
 from creps.errors import UsageError
 
 if TYPE_CHECKING:
-    from creps.checkpoints.native import ModelSummary
+    from creps.checkpoints import ModelSummary
 
 
 def info(
@@ -24,9 +23,9 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Say what a model is: its network, its size, how it was trained and whom to credit."""
-    from creps.checkpoints.native import summarize
+    from creps.checkpoints import load, summarize, weights_id
 
-    summary = summarize(model)
+    summary, weights = summarize(model), weights_id(load(model))
     if as_json:
         document = summary.document
         values = {
@@ -35,14 +34,14 @@ def info(
             "parameters": summary.parameters,
             "file_bytes": summary.file_bytes,
             "stored_as": summary.stored_as,
-            "weights_sha256": document.weights_sha256,
+            "weights_id": weights,
             "config": dict(document.config),
             "record": dict(document.record),
         }
         print(json.dumps(values, indent=2, ensure_ascii=False))
         return
     table = Table(title=Text(model), show_header=False)
-    for name, value in _facts(summary):
+    for name, value in _facts(summary, weights):
         table.add_row(Text(name), Text(value))
     Console().print(table)
 
@@ -59,14 +58,13 @@ def convert(
     """Convert an official model of any family known here; nothing in its file is run."""
     if out.exists() and not overwrite:
         raise UsageError(f"{out} exists: give another --out, or --overwrite to replace the model")
-    from creps.checkpoints.native import WEIGHTS, save
-    from creps.checkpoints.official.conversion import convert as convert_official
+    from creps.checkpoints import convert as convert_official
+    from creps.checkpoints import save, weights_id
 
     generator, record = convert_official(source, which=which)
     save(generator, out, record=record)
-    weights = out / WEIGHTS if out.is_dir() else out
     print(f"wrote {out}")
-    print(f"sha256 {hashlib.sha256(weights.read_bytes()).hexdigest()}  {weights.name}")
+    print(f"weights id {weights_id(generator)}")
     print(record["credits"])
 
 
@@ -92,8 +90,7 @@ def export(
     for file in (out, mapping):
         if file is not None and file.exists() and not overwrite:
             raise UsageError(f"{file} exists: give another name, or --overwrite to replace it")
-    from creps.checkpoints.export import export_mapping, export_onnx
-    from creps.checkpoints.native import load
+    from creps.checkpoints import export_mapping, export_onnx, load
 
     generator = load(model)
     error = export_onnx(generator, out, start="z" if start == "z" else "styles")
@@ -103,7 +100,7 @@ def export(
         print(f"wrote {mapping}: {error:.1e} from PyTorch at worst")
 
 
-def _facts(summary: ModelSummary) -> list[tuple[str, str]]:
+def _facts(summary: ModelSummary, weights: str) -> list[tuple[str, str]]:
     """Rows of the table: the config's main numbers, the file, then the record."""
     config, record = summary.document.config, summary.document.record
     # A stored config may leave out what is the family's default.
@@ -123,10 +120,9 @@ def _facts(summary: ModelSummary) -> list[tuple[str, str]]:
     rows += [
         ("parameters", f"{summary.parameters:,}"),
         ("weights", f"{summary.file_bytes / 1e6:.1f} MB, {summary.stored_as}"),
+        ("weights id", weights),
         ("file", str(summary.path)),
     ]
-    if summary.document.weights_sha256 is not None:
-        rows.append(("its SHA-256", summary.document.weights_sha256))
     return rows + list(_record_rows(record, ""))
 
 

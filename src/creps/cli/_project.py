@@ -164,7 +164,7 @@ def _label(label: int | None) -> Tensor | None:
 
 def _opened(model: str, path: Path, *, device: str | None, whole: bool) -> tuple[Generator, Pixels]:
     """The model where it is to work, and the picture or its largest centred square."""
-    from creps.checkpoints.native import load
+    from creps.checkpoints import load
     from creps.data._framing import read_picture, square
     from creps.rendering._view import checked_device
 
@@ -182,14 +182,14 @@ def _write_projection(
     import numpy as np
 
     from creps._files import write_atomically
-    from creps.checkpoints.fingerprints import fingerprint
+    from creps.checkpoints import weights_id
     from creps.rendering._renderer import to_uint8
     from creps.rendering._sheets import contact_sheet
     from creps.rendering._styles import save_styles
     from creps.rendering.output._images import save_picture
 
     out.mkdir(parents=True, exist_ok=True)
-    record["weights"] = fingerprint(generator)
+    record["weights"] = weights_id(generator)
     if credits := generator.record.get("credits"):
         record["credits"] = credits
     save_styles(out / "styles.safetensors", found.styles, record=record)

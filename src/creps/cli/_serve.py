@@ -180,7 +180,7 @@ def export_site(
     creps export-site --seeds 0-23 --size 16384 --out site
     python -m http.server --directory site
     """
-    from creps.checkpoints.native import load
+    from creps.checkpoints import load
     from creps.rendering._latents import checked_seed
     from creps.serving._sites import SiteSettings, write_site
 
@@ -217,7 +217,7 @@ def model_name(word: str) -> str:
 
 def _load_models(words: list[str]) -> dict[str, Generator]:
     """Models by name, of words such as `portraits` and `mine=runs/mine/model`."""
-    from creps.checkpoints.native import load
+    from creps.checkpoints import load
 
     named: dict[str, str] = {}
     for word in words:

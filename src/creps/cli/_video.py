@@ -192,7 +192,7 @@ def shoot(order: Order, scene: Scene) -> None:
     warp = _parse_warp(scene.bend)
     size = order.pixels
     _refuse(order, film, script, size)
-    from creps.checkpoints.native import load
+    from creps.checkpoints import load
 
     generator = load(order.model)
     label = None if order.label is None else torch.tensor([order.label])
@@ -247,12 +247,12 @@ def _settings(order: Order, scene: Scene, generator: Generator) -> dict[str, Any
     """What changes the pixels of a film; a render goes on only where all of it is the same."""
     from importlib.metadata import version
 
-    from creps.checkpoints.fingerprints import fingerprint
+    from creps.checkpoints import weights_id
 
     settings = {
         "creps": version("creps"),
         "model": order.model,
-        "weights": fingerprint(generator),
+        "weights": weights_id(generator),
         "seeds": list(scene.seeds),
         "space": scene.space.value if len(scene.seeds) > 1 else None,
         "class": order.label,

@@ -153,7 +153,7 @@ def diagnose(
     findings.append(_spectrum_finding(spectra, size))
     record = {
         "format": "creps diagnosis",
-        "model": {"path": model.path, "weights_sha256": model.sha256},
+        "model": {"path": model.path, "weights_id": model.weights_id},
         "data": real.identity(),
         "size": size,
         "counts": counts,

@@ -320,7 +320,7 @@ def evaluate(
         "version": 1,
         "creps": version("creps"),
         "machine": machine(),
-        "model": {"path": model.path, "weights_sha256": model.sha256},
+        "model": {"path": model.path, "weights_id": model.weights_id},
         "data": None if real is None else real.identity(),
         "extractor": extractor.identity(),
         "protocol": to_dict(protocol),

@@ -1,8 +1,7 @@
-"""A generator as something to measure: named by the hash of its weights, drawn unrounded."""
+"""A generator as something to measure: named by the id of its weights, drawn unrounded."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
@@ -12,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from creps.checkpoints.native import load, summarize
+from creps.checkpoints import load, weights_id
 from creps.coordinates import WHOLE_PLANE, Window
 from creps.errors import DataError, UsageError
 from creps.networks.base import Generator
@@ -33,11 +32,11 @@ class ModelRef:
 
     Attributes:
         path: a packaged name, a model directory or a file.
-        sha256: of its weights file: what numbers depend on.
+        weights_id: what numbers depend on.
     """
 
     path: str
-    sha256: str
+    weights_id: str
 
     def generator(self) -> Generator:
         """The network on the CPU, loaded once a process."""
@@ -78,8 +77,7 @@ def model_ref(path: str) -> ModelRef:
         CheckpointError: for an unknown name, or a missing or damaged file.
         UsageError: for a model whose pictures have neither 1 nor 3 channels.
     """
-    digest = hashlib.sha256(summarize(path).path.read_bytes()).hexdigest()
-    return _checked(ModelRef(path=path, sha256=digest))
+    return _held(path, load(path))
 
 
 def hold(generator: Generator) -> ModelRef:
@@ -87,18 +85,7 @@ def hold(generator: Generator) -> ModelRef:
 
     It is kept for as long as the process lives or another one with the same weights is held.
     """
-    kind = f"{type(generator).__name__} {generator.config}"
-    digest = hashlib.sha256(kind.encode())
-    for name, tensor in sorted(generator.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(
-            tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes()
-        )
-    ref = ModelRef(path="in memory", sha256=digest.hexdigest())
-    _HELD[ref.sha256] = generator
-    _loaded.cache_clear()
-    _renderer.cache_clear()
-    return _checked(ref)
+    return _held("in memory", generator)
 
 
 def draw(
@@ -189,13 +176,13 @@ def latents_of(model: ModelRef, seed: int) -> Tensor:
 
 def identity(model: ModelRef) -> dict[str, Any]:
     """What numbers of a model depend on, as JSON."""
-    return {"weights_sha256": model.sha256}
+    return {"weights_id": model.weights_id}
 
 
 @cache
 def _loaded(model: ModelRef) -> Generator:
-    if model.sha256 in _HELD:
-        return _HELD[model.sha256]
+    if model.weights_id in _HELD:
+        return _HELD[model.weights_id]
     return load(model.path)
 
 
@@ -207,7 +194,12 @@ def _renderer(model: ModelRef, seed: int, truncation: float) -> Renderer:
     )
 
 
-def _checked(model: ModelRef) -> ModelRef:
+def _held(path: str, generator: Generator) -> ModelRef:
+    """Keeps a model for this process, and refuses what cannot be measured."""
+    model = ModelRef(path=path, weights_id=weights_id(generator))
+    _HELD[model.weights_id] = generator
+    _loaded.cache_clear()
+    _renderer.cache_clear()
     channels = int(model.generator().config.img_channels)
     if channels not in (1, 3):
         raise UsageError(f"{model.path} paints {channels} channels: expected 1 or 3 to measure it")

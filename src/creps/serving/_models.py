@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from creps.checkpoints.fingerprints import fingerprint
+from creps.checkpoints import weights_id
 from creps.errors import ConfigError, CrepsError, LabelError, UsageError, nearest
 from creps.networks.base import Generator, describe_generator
 from creps.rendering._renderer import Renderer
@@ -48,7 +48,7 @@ class ServedModel:
     @cached_property
     def weights(self) -> str:
         """The hash of its weights."""
-        return fingerprint(self.generator)
+        return weights_id(self.generator)
 
     @property
     def pin(self) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from creps._files import write_atomically
-from creps.checkpoints.fingerprints import fingerprint
+from creps.checkpoints import weights_id
 from creps.coordinates import Canvas
 from creps.errors import CrepsError
 from creps.networks.base import Generator
@@ -77,7 +77,7 @@ def write_site(
     """
     RenderRequest(size=settings.size, truncation=settings.truncation)
     out.mkdir(parents=True, exist_ok=True)
-    weights = fingerprint(generator)[:16]
+    weights = weights_id(generator)
     pixels = settings.size**2
     new = 0
     for index, seed in enumerate(settings.seeds):

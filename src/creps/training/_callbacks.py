@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from creps.checkpoints.native import save
+from creps.checkpoints import save
 from creps.errors import CrepsError
 from creps.training._config import TrainConfig
 from creps.training._engine import Stats

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from creps.checkpoints.native import write_tensors
+from creps.checkpoints import write_tensors
 from creps.errors import CheckpointError, CrepsError
 from creps.training._state import TrainState
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from creps.checkpoints.native import load
+from creps.checkpoints import load
 from creps.errors import CheckpointError
 from creps.networks.base import describe_generator
 from creps.training._snapshots import copy_tensors, read_snapshot, snapshots

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from creps.checkpoints.native import load, save
+from creps.checkpoints import load, save
 from creps.coordinates import Canvas
 from creps.data._patches import Batch
 from creps.errors import CheckpointError, ConfigError, GridError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
+from creps.checkpoints._official.cips import CIPS
+from creps.checkpoints._official.creps import CREPS
+from creps.checkpoints._official.family import OfficialFamily, Tensors
+from creps.checkpoints._official.stylegan2 import STYLEGAN2
+from creps.checkpoints._official.stylegan3 import ANYRES, STYLEGAN3
 from creps.checkpoints.numpy_values import unwrapped
-from creps.checkpoints.official.cips import CIPS
-from creps.checkpoints.official.creps import CREPS
-from creps.checkpoints.official.family import OfficialFamily, Tensors
-from creps.checkpoints.official.stylegan2 import STYLEGAN2
-from creps.checkpoints.official.stylegan3 import ANYRES, STYLEGAN3
 from creps.checkpoints.pickles import OfficialModule, read_official
 from creps.checkpoints.torch_files import is_torch_file, read_torch_file
 from creps.errors import CheckpointError, nearest
@@ -30,7 +31,9 @@ WHOLE_FILE = "file"
 """What the record calls the network of a file that is a single state dictionary."""
 
 
-def convert(path: str | Path, *, which: str = "G_ema") -> tuple[Generator, dict[str, Any]]:
+def convert(
+    path: str | os.PathLike[str], *, which: str = "G_ema"
+) -> tuple[Generator, dict[str, Any]]:
     """Read an official file of any kind, told by its content; nothing in it is run.
 
     Args:
@@ -50,23 +53,31 @@ def convert(path: str | Path, *, which: str = "G_ema") -> tuple[Generator, dict[
         return _convert_torch_file(path, which=which)
     if _is_safetensors(path):
         return _convert_safetensors(path)
-    return convert_pickle(path, which=which)
+    return _convert_pickle(path, which=which)
 
 
-def convert_pickle(path: Path, *, which: str = "G_ema") -> tuple[Generator, dict[str, Any]]:
-    """Read an official network pickle without running anything in it.
+def from_state_dict(
+    state_dict: Mapping[str, Tensor], settings: Mapping[str, Any] | None = None
+) -> Generator:
+    """The generator of an official state dictionary, of any family that `convert` knows.
 
     Args:
-        path: an official `network-snapshot-*.pkl`.
-        which: "G_ema", the averaged generator that official scripts draw with, or "G".
+        state_dict: official names to tensors; layers that never run may be there or not.
+        settings: what the official network was built with, by official names; where they are
+            silent, the shapes and the official defaults count. CIPS has one of ours:
+            `embedding_nodes`, "centres" to draw what the official code draws, "corners" to draw
+            what it trained (pictures at the natural size then take each embedding as it is).
     Returns:
-        The generator (evaluation mode, CPU, float32) and its record: source and licence note. The
-        generator carries the record too, so `save` writes it.
+        in evaluation mode, on the CPU, float32.
     Raises:
-        CheckpointError: if the file is truncated or hostile, or holds no generator `which` of a
-            known family.
+        CheckpointError: if names, shapes or settings are not those of a known family.
     """
-    path = Path(path)
+    where = Path("state dictionary")
+    return _family_of(state_dict, where, "weights").rebuild(state_dict, settings or {}, where)[0]
+
+
+def _convert_pickle(path: Path, *, which: str) -> tuple[Generator, dict[str, Any]]:
+    """`convert` for network pickles."""
     source = read_official(path)
     if which not in source.networks:
         hint = nearest(which, source.networks)
@@ -133,13 +144,7 @@ def _generator_of(
     *, sha256: str, network: str, kind: str,
 ) -> tuple[Generator, dict[str, Any]]:  # fmt: skip
     """The generator of official tensors, and the record it carries."""
-    family = next((known for known in FAMILIES if known.recognises(tensors)), None)
-    if family is None:
-        known = ", ".join(f.name for f in FAMILIES)
-        raise CheckpointError(
-            f"{path}: {network} is a {kind} of no known family: "
-            f"only generators of {known} can be converted"
-        )
+    family = _family_of(tensors, path, f"{network} is a {kind}")
     generator, dropped = family.rebuild(tensors, settings, path)
     record = {
         "source": {
@@ -154,6 +159,16 @@ def _generator_of(
     }
     generator.record = record
     return generator, record
+
+
+def _family_of(tensors: Tensors, where: Path, what: str) -> OfficialFamily:
+    for family in FAMILIES:
+        if family.recognises(tensors):
+            return family
+    known = ", ".join(family.name for family in FAMILIES)
+    raise CheckpointError(
+        f"{where}: {what} of no known family: only generators of {known} can be converted"
+    )
 
 
 def _recorded_settings(module: OfficialModule) -> dict[str, Any]:

@@ -14,28 +14,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from creps.checkpoints.official.family import (
+from creps.checkpoints._official.family import (
     OfficialFamily,
     Rebuilt,
     Tensors,
     filled,
+    level_widths,
+    mapping_name,
+    measured_settings,
     refuse_disagreement,
     whole_number,
 )
 from creps.errors import CheckpointError, ConfigError
 from creps.networks._resampling import resample_filter
-from creps.networks.base import Generator
 from creps.networks.stylegan2 import Architecture, StyleGAN2Config
-
-SETTINGS = {
-    "z_dim": "z_dim",
-    "c_dim": "label_dim",
-    "w_dim": "w_dim",
-    "img_resolution": "resolution",
-    "img_channels": "img_channels",
-    "num_layers": "mapping_layers",
-}
-"""Official settings that the tensors show as well, and their names in `StyleGAN2Config`."""
 
 FIXED = {"activation": "lrelu", "lr_multiplier": 0.01}
 """Official settings that every trained network leaves at these values."""
@@ -51,61 +43,18 @@ FIRST_LAYER = "synthesis.b4.conv1"
 FILTER = ".resample_filter"
 
 
-def stylegan2_from_state_dict(
-    state_dict: Mapping[str, Tensor], config: StyleGAN2Config | None = None
-) -> Generator:
-    """The generator of an official StyleGAN2 state dictionary (evaluation mode, CPU, float32).
-
-    Args:
-        state_dict: official names to tensors.
-        config: by default what `read_config` finds.
-    Raises:
-        CheckpointError: if names or shapes are not those of a StyleGAN2 generator.
-    """
-    where = Path("state dictionary")
-    if config is None:
-        config = read_config(state_dict, {}, where=where)
-    return _rebuilt(state_dict, config, where)[0]
-
-
-def read_config(
-    tensors: Mapping[str, Tensor], settings: Mapping[str, Any], *, where: Path
-) -> StyleGAN2Config:
+def read_config(tensors: Tensors, settings: Mapping[str, Any], *, where: Path) -> StyleGAN2Config:
     """The config of an official StyleGAN2 generator, from names and shapes of its tensors.
 
-    Args:
-        tensors: official names to tensors.
-        settings: what the source states, by official names; must agree with the shapes. Without
-            "conv_clamp", of the network or of its first layer, nothing is clipped.
-        where: the file, for messages.
-    Raises:
-        CheckpointError: if a tensor is missing or disagrees with the settings.
+    Without the setting "conv_clamp", of the network or of its first layer, nothing is clipped.
     """
-
-    def shape(name: str) -> tuple[int, ...]:
-        if name not in tensors or tensors[name].ndim < 1:
-            raise CheckpointError(f"{where}: tensor {name} missing: not a StyleGAN2 generator")
-        return tuple(tensors[name].shape)
-
-    (w_dim,) = shape("mapping.w_avg")[:1]
-    label_dim = shape("mapping.embed.weight")[-1] if "mapping.embed.weight" in tensors else 0
-    channels = {4: shape(f"{FIRST_LAYER}.weight")[0]}
-    while (name := f"synthesis.b{max(channels) * 2}.conv1.weight") in tensors:
-        channels[max(channels) * 2] = shape(name)[0]
-    mapping_layers = 0
-    while f"mapping.fc{mapping_layers}.weight" in tensors:
-        mapping_layers += 1
+    channels = level_widths(tensors, "synthesis.b{}.conv1.weight", family="StyleGAN2", where=where)
     top = max(channels)
-    measured: dict[str, Any] = {
-        "resolution": top,
-        "img_channels": shape(f"synthesis.b{top}.torgb.weight")[0],
-        "z_dim": shape("mapping.fc0.weight")[-1] - (w_dim if label_dim else 0),
-        "w_dim": w_dim,
-        "label_dim": label_dim,
-        "mapping_layers": mapping_layers,
-    }
-    for official, field in SETTINGS.items():
-        refuse_disagreement(settings, official, measured[field], where=where)
+    measured = measured_settings(
+        tensors, settings, resolution=top, colors=f"synthesis.b{top}.torgb.weight",
+        family="StyleGAN2", where=where,
+    )  # fmt: skip
+    refuse_disagreement(settings, "num_layers", measured["mapping_layers"], where=where)
     _refuse_variants(tensors, settings, where)
     smallest_base = max(size * width for size, width in channels.items())
     try:
@@ -129,12 +78,8 @@ def official_name(name: str) -> str:
         'synthesis.b8.conv0.affine.bias'
     """
     match name.split("."):
-        case ["mapping", "average"]:
-            return "mapping.w_avg"
-        case ["mapping", "layers", index, *rest]:
-            return ".".join(["mapping", f"fc{index}", *rest])
         case ["mapping", *rest]:
-            return ".".join(["mapping", *rest])
+            return mapping_name(rest)
         case ["const"]:
             return CONST
         case ["blocks", "0", "layers", "0", *rest]:
@@ -196,11 +141,17 @@ def _refuse_variants(tensors: Tensors, settings: Mapping[str, Any], where: Path)
             )
 
 
-def _rebuilt(tensors: Tensors, config: StyleGAN2Config, where: Path) -> Rebuilt:
-    """The generator; nothing of value is dropped."""
+def _reshaped(name: str, tensor: Tensor, expected: Tensor) -> Tensor:
+    """An official tensor in the shape that `StyleGAN2` keeps it in."""
+    if name.endswith("to_rgb.weight") and tensor.ndim == 4 and tensor.shape[2:] == (1, 1):
+        return tensor.flatten(1)  # (O, I, 1, 1) to (O, I)
+    return tensor
+
+
+def _rebuild(tensors: Tensors, settings: Mapping[str, Any], where: Path) -> Rebuilt:
     return filled(
         "stylegan2",
-        config,
+        read_config(tensors, settings, where=where),
         tensors,
         official_name=official_name,
         reshaped=_reshaped,
@@ -209,20 +160,9 @@ def _rebuilt(tensors: Tensors, config: StyleGAN2Config, where: Path) -> Rebuilt:
     )
 
 
-def _reshaped(name: str, tensor: Tensor, expected: Tensor) -> Tensor:
-    """An official tensor in the shape that `StyleGAN2` keeps it in."""
-    if name.endswith("to_rgb.weight") and tensor.ndim == 4 and tensor.shape[2:] == (1, 1):
-        return tensor.flatten(1)  # (O, I, 1, 1) to (O, I)
-    return tensor
-
-
-def _converted(tensors: Tensors, settings: Mapping[str, Any], where: Path) -> Rebuilt:
-    return _rebuilt(tensors, read_config(tensors, settings, where=where), where)
-
-
 STYLEGAN2 = OfficialFamily(
     name="StyleGAN2",
     licence_note=LICENCE_NOTE,
     recognises=lambda tensors: CONST in tensors,
-    rebuild=_converted,
+    rebuild=_rebuild,
 )

@@ -1,18 +1,20 @@
 """Our model format: `model.safetensors` with `config.json`, or one file that carries the same JSON.
 
 The weights file is complete in itself: its metadata holds the document. In a directory
-`config.json` repeats it for people and for the Hub, and the two must agree; it adds the SHA-256
-of the weights file.
+`config.json` repeats it for people and for the Hub, and the two must agree.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,11 +22,11 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from creps._files import write_atomically, write_directory
-from creps.checkpoints.documents import Document
-from creps.checkpoints.packaged import packaged_path
-from creps.errors import CheckpointError, ConfigError, UsageError
+from creps.errors import CheckpointError, ConfigError, UsageError, nearest
 from creps.networks.base import Generator, build_generator, describe_generator
 
+FORMAT = "creps-model"
+VERSION = 1
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 OFFICIAL = (".pkl", ".pt")
@@ -34,6 +36,53 @@ METADATA_KEY = "creps"
 
 STORED_TYPES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
 """What weights may be stored as, and how safetensors calls it; they are loaded as float32."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """What `config.json` says of a model.
+
+    Attributes:
+        family: registered name of the generator family.
+        config: fields of the family's config, as JSON types.
+        record: free JSON: training, source, credits, license.
+        weights_id: as `weights_id` finds it; None in files of before it was stored.
+    """
+
+    family: str
+    config: Mapping[str, Any]
+    record: Mapping[str, Any]
+    weights_id: str | None = field(default=None, compare=False)
+
+    def to_json(self) -> str:
+        """The text of `config.json`."""
+        document = {"format": FORMAT, "version": VERSION, **asdict(self)}
+        return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes, where: Path) -> Document:
+        """Read the text of `config.json`, strictly; errors name the file `where`."""
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise CheckpointError(f"{where}: not JSON ({error})") from None
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise CheckpointError(f"{where}: not a creps model (no format {FORMAT!r})")
+        version = values.get("version")
+        if version != VERSION:
+            raise CheckpointError(
+                f"{where}: format version {version!r}, this creps reads {VERSION}: upgrade creps"
+            )
+        family, config, record = (values.get(key) for key in ("family", "config", "record"))
+        if not isinstance(family, str) or not isinstance(config, dict):
+            raise CheckpointError(f"{where}: family or config is missing")
+        weights = values.get("weights_id")
+        return cls(
+            family=family,
+            config=config,
+            record=record if isinstance(record, dict) else {},
+            weights_id=weights if isinstance(weights, str) else None,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,34 +132,32 @@ def save(
     if dtype not in STORED_TYPES:
         raise UsageError(f"dtype {dtype}: weights are stored as float32, float16 or bfloat16")
     family, config = describe_generator(generator)
+    tensors = _stored(generator, dtype)
     document = Document(
-        family=family, config=config, record=dict(generator.record if record is None else record)
+        family=family,
+        config=config,
+        record=dict(generator.record if record is None else record),
+        weights_id=_digest(generator, tensors),
     )
     try:
         text = document.to_json()
-        text.encode()  # refuses half of a surrogate pair
+        beside = text.encode()  # refuses half of a surrogate pair
     except (TypeError, ValueError) as error:
         raise UsageError(f"the record of a model must be JSON: {error}") from None
-    weights = to_safetensors(_stored(generator, dtype), {METADATA_KEY: text})
+    weights = to_safetensors(tensors, {METADATA_KEY: text})
     if path.suffix == ".safetensors":
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, weights)
     elif path.is_dir():
         # Weights first: should the second step never come, they are still complete in themselves.
         write_atomically(path / WEIGHTS, weights)
-        write_atomically(path / CONFIG, _beside(document, weights))
+        write_atomically(path / CONFIG, beside)
     elif path.exists():
         raise CheckpointError(
             f"{path} is a file: give a directory or a name ending in .safetensors"
         )
     else:
-        write_directory(path, {WEIGHTS: weights, CONFIG: _beside(document, weights)})
-
-
-def _beside(document: Document, weights: bytes) -> bytes:
-    """Content of `config.json` beside a weights file."""
-    digest = hashlib.sha256(weights).hexdigest()
-    return replace(document, weights_sha256=digest).to_json().encode()
+        write_directory(path, {WEIGHTS: weights, CONFIG: beside})
 
 
 def load(path_or_name: str | os.PathLike[str]) -> Generator:
@@ -160,6 +207,44 @@ def summarize(path_or_name: str | os.PathLike[str]) -> ModelSummary:
         file_bytes=weights.stat().st_size,
         stored_as=stored_as,
     )
+
+
+_IDS: WeakKeyDictionary[Generator, tuple[object, str]] = WeakKeyDictionary()
+"""Ids of generators, and which values of their tensors they are of."""
+
+
+def weights_id(generator: Generator) -> str:
+    """Which weights these are, whatever their file or model is called.
+
+    `creps info`, `config.json`, evaluation records, pictures, films, styles and pinned addresses
+    show it. It is computed once for a generator, and again when a weight has changed.
+
+    Returns:
+        64 hexadecimal digits: the SHA-256 of the family, the config and the weights in float32.
+        Device, wider types and the record (credits, training) make no difference.
+    """
+    tensors = [*generator.parameters(), *generator.buffers()]
+    if any(tensor.is_inference() for tensor in tensors):  # these do not count their changes
+        return _digest(generator, generator.state_dict())
+    state = tuple((id(tensor), tensor.data_ptr(), tensor._version) for tensor in tensors)
+    known, found = _IDS.get(generator, (None, ""))
+    if known != state:
+        found = _digest(generator, generator.state_dict())
+        _IDS[generator] = state, found
+    return found
+
+
+def _digest(generator: Generator, tensors: Mapping[str, Tensor]) -> str:
+    try:
+        kind = json.dumps(describe_generator(generator), sort_keys=True)
+    except ConfigError:  # of no registered family, as in tests of metrics
+        kind = f"{type(generator).__name__} {generator.config}"
+    digest = hashlib.sha256(kind.encode())
+    for name, tensor in sorted(tensors.items()):
+        values = tensor.detach().to("cpu", torch.float32).contiguous()
+        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+        digest.update(values.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def write_tensors(
@@ -297,3 +382,28 @@ def _stored(generator: Generator, dtype: torch.dtype) -> dict[str, Tensor]:
             )
         tensors[name] = stored
     return tensors
+
+
+def packaged_names() -> list[str]:
+    """Names of the models inside the package."""
+    folder = _folder()
+    return sorted(path.parent.name for path in folder.glob("*/model.safetensors"))
+
+
+def packaged_path(name: str) -> Path:
+    """The directory of a packaged model.
+
+    Raises:
+        CheckpointError: for an unknown name, with the nearest known ones.
+    """
+    names = packaged_names()
+    if name not in names:
+        raise CheckpointError(
+            f"no packaged model {name!r}, {nearest(name, names)}; "
+            "a path has a slash or ends with .safetensors"
+        )
+    return _folder() / name
+
+
+def _folder() -> Path:
+    return Path(str(files("creps"))) / "models"

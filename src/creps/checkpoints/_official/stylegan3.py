@@ -15,27 +15,19 @@ from typing import Any
 
 from torch import Tensor
 
-from creps.checkpoints.official.family import (
+from creps.checkpoints._official.family import (
     OfficialFamily,
     Rebuilt,
     Tensors,
     filled,
-    refuse_disagreement,
+    mapping_name,
+    measured_settings,
+    shape_of,
     whole_number,
 )
 from creps.errors import CheckpointError, ConfigError
 from creps.networks.anyres import AnyResConfig
-from creps.networks.base import Generator
 from creps.networks.stylegan3 import StyleGAN3Config
-
-SETTINGS = {
-    "z_dim": "z_dim",
-    "c_dim": "label_dim",
-    "w_dim": "w_dim",
-    "img_resolution": "resolution",
-    "img_channels": "img_channels",
-}
-"""Official settings that the tensors show as well, and their names in `StyleGAN3Config`."""
 
 NUMBERS = {
     "first_cutoff": "first_cutoff",
@@ -66,63 +58,22 @@ NO_WEIGHTS = frozenset({"synthesis.input.transform", "scale_mapping.w_avg"})
 LAYER = re.compile(r"synthesis\.(L(\d+)_(\d+)_(\d+))\.weight")
 
 
-def stylegan3_from_state_dict(
-    state_dict: Mapping[str, Tensor], settings: Mapping[str, Any] | None = None
-) -> Generator:
-    """The generator of an official StyleGAN3 or any-resolution state dictionary.
-
-    Args:
-        state_dict: official names to tensors.
-        settings: what the official network was built with, by official names; the official
-            defaults where they are silent.
-    Returns:
-        in evaluation mode, on the CPU, float32.
-    Raises:
-        CheckpointError: if names or shapes are not those of such a generator.
-    """
-    return _converted(state_dict, settings or {}, Path("state dictionary"))[0]
-
-
 def read_config(
     tensors: Tensors, settings: Mapping[str, Any], *, where: Path
 ) -> StyleGAN3Config | AnyResConfig:
-    """The config of an official generator; an `AnyResConfig` where it has a scale branch.
-
-    Args:
-        tensors: official names to tensors.
-        settings: what the source states, by official names; must agree with the tensors.
-        where: the file, for messages.
-    Raises:
-        CheckpointError: if a tensor is missing or disagrees with the settings.
-    """
-
-    def shape(name: str) -> tuple[int, ...]:
-        if name not in tensors or tensors[name].ndim < 1:
-            raise CheckpointError(f"{where}: tensor {name} missing: not a StyleGAN3 generator")
-        return tuple(tensors[name].shape)
-
+    """The config of an official generator; an `AnyResConfig` where it has a scale branch."""
     layers = _layer_names(tensors, where)
-    names = [match[1] for match in layers]
-    label_dim = shape("mapping.embed.weight")[-1] if "mapping.embed.weight" in tensors else 0
-    (w_dim,) = shape("mapping.w_avg")[:1]
-    mapping_layers = 0
-    while f"mapping.fc{mapping_layers}.weight" in tensors:
-        mapping_layers += 1
-    measured: dict[str, Any] = {
-        "resolution": int(layers[-1][3]),
-        "img_channels": int(layers[-1][4]),
-        "z_dim": shape("mapping.fc0.weight")[-1] - (w_dim if label_dim else 0),
-        "w_dim": w_dim,
-        "label_dim": label_dim,
-    }
-    for official, field in SETTINGS.items():
-        refuse_disagreement(settings, official, measured[field], where=where)
+    first = shape_of(tensors, f"{layers[0][0]}", family="StyleGAN3", where=where)
+    filters = f"synthesis.{layers[0][1]}.down_filter"
+    measured = measured_settings(
+        tensors, settings, resolution=int(layers[-1][3]), colors=layers[-1][0],
+        family="StyleGAN3", where=where,
+    )  # fmt: skip
     widths = [int(match[4]) for match in layers[:-1]]
     measured |= {
-        "mapping_layers": mapping_layers,
         "num_layers": len(layers) - 1,
-        "kernel": shape(f"synthesis.{names[0]}.weight")[-1],
-        "radial_filters": len(shape(f"synthesis.{names[0]}.down_filter")) == 2,
+        "kernel": first[-1],
+        "radial_filters": len(shape_of(tensors, filters, family="StyleGAN3", where=where)) == 2,
         "channel_max": whole_number(settings, "channel_max", max(widths), where=where),
         # The last layers' cutoff is half of the resolution.
         "channel_base": whole_number(
@@ -147,12 +98,8 @@ def official_name(name: str, config: StyleGAN3Config) -> str:
     """
     renamed = {"magnitude": "magnitude_ema", "frequencies": "freqs"}
     match name.split("."):
-        case ["mapping", "average"]:
-            return "mapping.w_avg"
-        case ["mapping", "layers", index, *rest]:
-            return ".".join(["mapping", f"fc{index}", *rest])
         case ["mapping", *rest]:
-            return ".".join(["mapping", *rest])
+            return mapping_name(rest)
         case ["input", *rest]:
             return ".".join(["synthesis.input", *(renamed.get(word, word) for word in rest)])
         case ["scale", "layers", index, *rest]:
@@ -236,7 +183,7 @@ def _reshaped(name: str, tensor: Tensor, expected: Tensor) -> Tensor:
     return tensor
 
 
-def _converted(tensors: Tensors, settings: Mapping[str, Any], where: Path) -> Rebuilt:
+def _rebuild(tensors: Tensors, settings: Mapping[str, Any], where: Path) -> Rebuilt:
     config = read_config(tensors, settings, where=where)
     return filled(
         "anyres" if isinstance(config, AnyResConfig) else "stylegan3",
@@ -253,12 +200,12 @@ STYLEGAN3 = OfficialFamily(
     name="StyleGAN3",
     licence_note=LICENCE_NOTE.format(name="StyleGAN3"),
     recognises=lambda tensors: FREQUENCIES in tensors and SCALE not in tensors,
-    rebuild=_converted,
+    rebuild=_rebuild,
 )
 
 ANYRES = OfficialFamily(
     name="any-resolution GAN",
     licence_note=LICENCE_NOTE.format(name="any-resolution GAN"),
     recognises=lambda tensors: FREQUENCIES in tensors and SCALE in tensors,
-    rebuild=_converted,
+    rebuild=_rebuild,
 )

@@ -22,11 +22,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from creps.checkpoints.official.family import OfficialFamily, Rebuilt, Tensors, filled
+from creps.checkpoints._official.family import OfficialFamily, Rebuilt, Tensors, filled
 from creps.coordinates import Sampling
 from creps.errors import CheckpointError, ConfigError
 from creps.networks._layers import MappingNetwork
-from creps.networks.base import Generator
 from creps.networks.cips import CipsConfig
 
 LICENCE_NOTE = (
@@ -74,21 +73,6 @@ class Layout:
     def residual(self) -> bool:
         """Whether only the last level shows colour."""
         return len(self.shown) < self.levels or bool(self.shortcuts)
-
-
-def cips_from_state_dict(
-    state_dict: Mapping[str, Tensor], *, embedding_nodes: Sampling = "centres"
-) -> Generator:
-    """The generator of an official CIPS state dictionary (evaluation mode, CPU, float32).
-
-    Args:
-        state_dict: official names to tensors.
-        embedding_nodes: "centres" draws what the official code draws; "corners" what it trained:
-            pictures at the natural size then take each embedding as it is.
-    Raises:
-        CheckpointError: if names or shapes are not those of a CIPS generator.
-    """
-    return _rebuilt(state_dict, Path("state dictionary"), embedding_nodes)[0]
 
 
 def read_layout(tensors: Tensors, *, where: Path) -> Layout:
@@ -224,7 +208,8 @@ def _reshaped(name: str, tensor: Tensor, expected: Tensor) -> Tensor:
     return tensor.reshape(expected.shape) if same else tensor
 
 
-def _rebuilt(tensors: Tensors, where: Path, embedding_nodes: Sampling) -> Rebuilt:
+def _rebuild(tensors: Tensors, settings: Mapping[str, Any], where: Path) -> Rebuilt:
+    embedding_nodes: Sampling = settings.get("embedding_nodes", "centres")
     layout = read_layout(tensors, where=where)
     config = read_config(tensors, layout, embedding_nodes=embedding_nodes, where=where)
     names = official_names(layout, config.level_widths)
@@ -264,13 +249,9 @@ def _average_style(tensors: Tensors, layout: Layout, config: CipsConfig, where: 
         return mapping(latents, None).mean(0)
 
 
-def _converted(tensors: Tensors, settings: Mapping[str, Any], where: Path) -> Rebuilt:
-    return _rebuilt(tensors, where, "centres")
-
-
 CIPS = OfficialFamily(
     name="CIPS",
     licence_note=LICENCE_NOTE,
     recognises=lambda tensors: EMBEDDING in tensors or f"{FOURIER}weight" in tensors,
-    rebuild=_converted,
+    rebuild=_rebuild,
 )
