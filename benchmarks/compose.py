@@ -31,7 +31,7 @@ from creps.coordinates import Canvas
 from creps.networks._creps_prepared import PreparedCreps, prepare
 from creps.networks.base import Axis
 from creps.networks.creps import CREPS_PRESETS, Creps
-from creps.rendering._points import Painter, TableStore
+from creps.rendering._points import PointColours, TableStore
 from creps.rendering._tiles import Tile, plan
 from creps.rendering._workers import map_in_order
 
@@ -95,7 +95,7 @@ def measure(prepared: PreparedCreps, size: int, threads: int) -> Iterator[dict[s
     canvas = Canvas(size, size)
     parts: dict[str, Tensor] = {}
     store = TableStore(prepared)
-    painters: list[Painter] = []
+    sources: list[PointColours] = []
 
     def lines() -> None:
         parts["rows"] = all_lines(prepared, canvas.rows(), "rows", threads=threads)
@@ -111,10 +111,10 @@ def measure(prepared: PreparedCreps, size: int, threads: int) -> Iterator[dict[s
 
     def build() -> None:
         coarse = rotated(Canvas(65, 65, sampling="corners"), Tile(0, 0, 65, 65))
-        painters.append(store.painter(coarse.flatten(0, 1), points=size * size))
+        sources.append(store.source(coarse.flatten(0, 1), points=size * size))
 
     def warp() -> None:
-        draw(lambda tile: painters[0].colours(rotated(canvas, tile)), size, threads=threads)
+        draw(lambda tile: sources[0].colours(rotated(canvas, tile)), size, threads=threads)
 
     line_work, pixel_work = 2 * size * prepared.line_flops, size * size * prepared.pixel_flops
     best = matrix_seconds(threads)

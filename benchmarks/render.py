@@ -45,7 +45,7 @@ from creps import __version__
 from creps.errors import UsageError
 from creps.networks.base import build_generator
 from creps.networks.creps import CREPS_PRESETS, Creps, CrepsConfig
-from creps.rendering._painter import Drawer
+from creps.rendering._painter import Painter
 from creps.rendering._renderer import Renderer, render
 from creps.rendering._tiles import plan
 from creps.rendering._view import Device, Precision, checked_device, checked_dtype
@@ -217,8 +217,7 @@ class Bench:
         straight_time, first, again = (
             statistics.median(each) for each in (straight, turned, further)
         )
-        assert renderer.latent is not None
-        density = renderer.latent.tables.density
+        density = renderer._latents.latents[0].tables.density
         return {
             "straight_seconds": round(straight_time, 3),
             "seconds": round(first, 3),
@@ -233,12 +232,12 @@ class Bench:
         """Two stripes of every band of a picture of this width, as it is written; tiles let go."""
         with PeakMemory(self.device) as memory:
             renderer = Renderer(self.generator, seed=0, dtype=self.dtype, keep=None)
-            drawer = renderer.drawer(size=size)
+            painter = renderer.painter(size=size)
             pixels = 0
             chunks = plan(size, size, DEFAULT_CHUNK)
             for index in chunks.in_bands(BAND):
                 if chunks[index].top < 2 * DEFAULT_CHUNK:
-                    for tile, _ in drawer.tiles(chunks[index]):
+                    for tile, _ in painter.images(chunks[index]):
                         pixels += tile.height * tile.width
         return {"peak_extra_mb": round(memory.added / 1e6, 1), "megapixels_drawn": pixels / 1e6}
 
@@ -247,17 +246,10 @@ class Bench:
         generator = creps.load("portraits").to(self.device)
         worst, different = 0.0, 0.0
         for seed, warp in EXACT_WARPS:
-            styles = generator.map(creps.latents([seed], generator).to(self.device))
+            renderer = Renderer(generator, seed=seed, dtype=self.dtype)
             pair = [
                 whole_picture(
-                    Drawer(
-                        generator,
-                        styles,
-                        creps.Canvas(size, size),
-                        warp=warp,
-                        exact=exact,
-                        dtype=self.dtype,
-                    )
+                    renderer.painter(size=size, window=(0, 0, 1, 1), warp=warp, exact=exact)
                 )
                 for exact in (False, True)
             ]
@@ -272,11 +264,11 @@ class Bench:
         }
 
 
-def whole_picture(drawer: Drawer) -> np.ndarray:
+def whole_picture(painter: Painter) -> np.ndarray:
     """(C, H, W) colours, not rounded."""
-    size = drawer.canvas.height, drawer.canvas.width
-    picture = np.empty((drawer.generator.config.img_channels, *size), np.float32)
-    for tile, image in drawer.tiles():
+    size = painter.height, painter.width
+    picture = np.empty((painter.channels, *size), np.float32)
+    for tile, image in painter.images():
         picture[:, tile.rows, tile.columns] = image[0].float().cpu().numpy()
     return picture
 

@@ -5,7 +5,7 @@ from PIL import Image
 import creps
 from creps.rendering._blend_painter import FieldDrawer
 from creps.rendering._blends import parse_blend
-from creps.rendering._renderer import to_uint8
+from creps.rendering._painter import to_uint8
 
 generator = creps.load("portraits")
 styles = generator.map(creps.latents([7, 12, 3, 2], generator))  # (4, K, D)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from creps.rendering._renderer import Picture
+from creps.rendering._painter import Picture
 
 if TYPE_CHECKING:
     from reproduce.workshop import Workshop

@@ -7,8 +7,9 @@ from PIL import Image
 
 from creps.coordinates import WHOLE_PLANE, Window
 from creps.metrics._models import ModelRef
-from creps.rendering._painter import Samples
-from creps.rendering._renderer import Picture, render
+from creps.rendering._painter import Picture
+from creps.rendering._renderer import render
+from creps.rendering._view import Samples
 from creps.rendering.warps import WarpLike
 
 

@@ -26,7 +26,7 @@ from creps.coordinates import Canvas
 from creps.errors import CheckpointError, MissingExtraError, UsageError
 from creps.networks.base import Generator, build_generator
 from creps.rendering._latents import latents
-from creps.rendering._renderer import to_uint8
+from creps.rendering._painter import to_uint8
 
 pytestmark = pytest.mark.slow
 

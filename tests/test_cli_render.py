@@ -19,7 +19,7 @@ from creps.checkpoints import load, save, weights_id
 from creps.cli import app
 from creps.errors import CheckpointError, CrepsError, GridError, LabelError, UsageError
 from creps.networks.base import build_generator
-from creps.rendering import _renderer as renderer
+from creps.rendering._painter import Painter
 from creps.rendering._styles import styles_of
 from creps.rendering.output import _save as streaming
 from creps.rendering.output import _save as writing
@@ -73,8 +73,8 @@ def pixels(path: Path) -> np.ndarray:
 
 
 def stopping_after(count: int) -> Callable[..., np.ndarray]:
-    """`paint` that is interrupted after so many chunks."""
-    paint, left = renderer.paint, iter(range(count))
+    """`Painter.pixels` that is interrupted after so many chunks."""
+    paint, left = Painter.pixels, iter(range(count))
 
     def interrupted(*arguments, **options):
         if next(left, None) is None:
@@ -151,7 +151,7 @@ def test_an_interruption_is_one_line_and_the_same_command_goes_on(
 ) -> None:
     out = tmp_path / "a.tif"
     with monkeypatch.context() as patch:
-        patch.setattr(renderer, "paint", stopping_after(2))
+        patch.setattr(Painter, "pixels", stopping_after(2))
         with pytest.raises(CrepsError) as stopped:
             drawn(model, out)
     assert stopped.value.exit_code == 1
@@ -159,7 +159,7 @@ def test_an_interruption_is_one_line_and_the_same_command_goes_on(
         f"interrupted: 33% of the pixels are in {out}.part.zarr, the same command goes on"
     )
     with monkeypatch.context() as patch:
-        patch.setattr(renderer, "paint", stopping_after(7))  # enough for what is left
+        patch.setattr(Painter, "pixels", stopping_after(7))  # enough for what is left
         with pytest.raises(UsageError, match="was begun with seed 7, not 8"):
             drawn(model, out, "--seed", 8)
         picture = drawn(model, out)
@@ -169,10 +169,10 @@ def test_an_interruption_is_one_line_and_the_same_command_goes_on(
 
 def test_work_that_is_done_is_not_done_again(model, tmp_path, monkeypatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(renderer, "paint", stopping_after(7))
+        patch.setattr(Painter, "pixels", stopping_after(7))
         with pytest.raises(CrepsError, match="94%"):  # 2 rows of chunks, and 6x32
             drawn(model, tmp_path / "a.png")
-    monkeypatch.setattr(renderer, "paint", stopping_after(2))
+    monkeypatch.setattr(Painter, "pixels", stopping_after(2))
     assert drawn(model, tmp_path / "a.png").shape == (*SIZE, 3)
 
 
@@ -205,7 +205,7 @@ def test_other_weights_or_maps_of_the_same_name_are_another_picture(
     save(generator, copy)
     np.save(places, np.random.RandomState(0).rand(3, 4, 2))
     with monkeypatch.context() as patch:
-        patch.setattr(renderer, "paint", stopping_after(1))
+        patch.setattr(Painter, "pixels", stopping_after(1))
         with pytest.raises(CrepsError, match="interrupted"):
             drawn(copy, out, "--warp", f"rotate:30+map:{places}")
     np.save(places, np.random.RandomState(1).rand(3, 4, 2))

@@ -20,7 +20,7 @@ from creps.coordinates import Canvas
 from creps.errors import CrepsError, DataError, GridError, UsageError
 from creps.networks.base import build_generator
 from creps.rendering._foveated import foveated
-from creps.rendering._renderer import to_uint8
+from creps.rendering._painter import to_uint8
 from creps.rendering._view import view_window
 from creps.rendering.output import _save as writing
 from creps.rendering.output._images import read_settings

@@ -22,7 +22,8 @@ from creps.metrics._pictures import (
 )
 from creps.metrics._real_images import Images, Portraits, open_reality
 from creps.metrics._resampled import Filter, ResampledPatches, ResampledPictures
-from creps.rendering._renderer import render, to_uint8
+from creps.rendering._painter import to_uint8
+from creps.rendering._renderer import render
 from creps.rendering._tiles import Tile
 from smooth_model import SmoothModel
 

@@ -24,8 +24,8 @@ from creps.networks.cips import (
 )
 from creps.rendering._blend_painter import FieldDrawer
 from creps.rendering._blends import Gradient, StyleField, panorama
-from creps.rendering._painter import Drawer
 from golden_names import golden, relative_error
+from painters import painter_of
 
 CONFIG: dict[str, Any] = {
     "resolution": 8,
@@ -216,7 +216,7 @@ def test_tiles_of_the_renderer_meet() -> None:
     network = tiny(circumference=2.0)
     styles, canvas = random_styles(network, 1), Canvas(11, 17, (0.1, -0.3, 0.8, 1.9))
     whole = network.synthesize(styles, canvas.grid())
-    for tile, image in Drawer(network, styles, canvas, tile=4).tiles():
+    for tile, image in painter_of(network, styles, canvas, tile=4).images():
         assert relative_error(image, whole[:, :, tile.rows, tile.columns]) <= EXACT
 
 

@@ -13,12 +13,13 @@ from creps.coordinates import AxisGrid, Canvas
 from creps.errors import GridError, UsageError
 from creps.networks.base import Generator, Grid
 from creps.networks.creps import Creps
-from creps.rendering._painter import Drawer
+from creps.rendering._painter import Painter
 from creps.rendering._points import ExactPoints, TablePoints
-from creps.rendering._prepared import Subject
+from creps.rendering._prepared import PreparedLatents
 from creps.rendering._tiles import Tile, plan
-from creps.rendering.warps import Elastic, Rotate, warped_grid
+from creps.rendering.warps import Elastic, Rotate, as_warp, warped_grid
 from golden_names import relative_error
+from painters import painter_of
 from tiny_creps import random_styles, tiny_creps
 
 CANVAS = Canvas(71, 96, (0.1, -0.3, 0.8, 1.2))
@@ -62,11 +63,11 @@ class Whole(Blurred):
         return super().synthesize(styles, grid)
 
 
-def whole(drawer: Drawer, part: Tile | None = None) -> Tensor:
+def whole(drawer: Painter, part: Tile | None = None) -> Tensor:
     """(B, C, H, W) of a part of the canvas, NaN where no tile was drawn."""
     canvas = drawer.canvas
     picture: Tensor | None = None
-    for tile, image in drawer.tiles(part):
+    for tile, image in drawer.images(part):
         if picture is None:
             shape = (*image.shape[:2], canvas.height, canvas.width)
             picture = torch.full(shape, torch.nan, dtype=image.dtype)
@@ -85,11 +86,11 @@ def network() -> Creps:
 def test_pictures_are_those_of_synthesize(warp: str | None, composition: str) -> None:
     network = tiny_creps(composition=composition)
     styles = random_styles(network, 1)
-    plain = network.synthesize(styles, warped_grid(CANVAS, Drawer(
-        network, styles, CANVAS, warp=warp or "identity")._warp))  # fmt: skip
-    exact = whole(Drawer(network, styles, CANVAS, warp=warp, exact=True))
+    plain = network.synthesize(styles, warped_grid(CANVAS, as_warp(warp)))
+    exact = whole(painter_of(network, styles, CANVAS, warp=warp, exact=True))
     assert relative_error(exact, plain) <= 1e-10
-    assert float((whole(Drawer(network, styles, CANVAS, warp=warp)) - plain).abs().max()) <= 2 / 255
+    quick = whole(painter_of(network, styles, CANVAS, warp=warp))
+    assert float((quick - plain).abs().max()) <= 2 / 255
 
 
 @pytest.mark.parametrize("warp", WARPS)
@@ -98,8 +99,8 @@ def test_tiles_and_parts_are_the_whole(network: Creps, warp: str | None, supersa
     styles = random_styles(network, 1)
     canvas = CANVAS if supersample == 1 else Canvas(9, 13, CANVAS.window)
 
-    def drawer(tile: int) -> Drawer:
-        return Drawer(network, styles, canvas, warp=warp, supersample=supersample, tile=tile)
+    def drawer(tile: int) -> Painter:
+        return painter_of(network, styles, canvas, warp=warp, supersample=supersample, tile=tile)
 
     picture = whole(drawer(200))
     assert not picture.isnan().any()
@@ -115,40 +116,40 @@ def test_tiles_and_parts_are_the_whole(network: Creps, warp: str | None, supersa
 @pytest.mark.parametrize("warp", [None, "rotate:30"])
 def test_a_batch_is_its_pictures(network: Creps, warp: str | None) -> None:
     styles = random_styles(network, 3)
-    batch = whole(Drawer(network, styles, CANVAS, warp=warp))
+    batch = whole(painter_of(network, styles, CANVAS, warp=warp))
     for one, image in zip(styles.split(1), batch.split(1), strict=True):
-        assert torch.equal(whole(Drawer(network, one, CANVAS, warp=warp)), image)
+        assert torch.equal(whole(painter_of(network, one, CANVAS, warp=warp)), image)
 
 
 @pytest.mark.parametrize("warp", ["identity", "rotate:360", Rotate(-720)])
 def test_warps_that_change_nothing_leave_every_bit(network: Creps, warp) -> None:
     styles = random_styles(network, 1)
-    plain = whole(Drawer(network, styles, CANVAS))
-    assert torch.equal(whole(Drawer(network, styles, CANVAS, warp=warp)), plain)
+    plain = whole(painter_of(network, styles, CANVAS))
+    assert torch.equal(whole(painter_of(network, styles, CANVAS, warp=warp)), plain)
 
 
-def painter_of(drawer: Drawer) -> object:
-    next(drawer.tiles(Tile(0, 0, 1, 1)))
-    return drawer._painters[0]
+def colours_of(drawer: Painter) -> object:
+    next(drawer.images(Tile(0, 0, 1, 1)))
+    return drawer._strategy._points[0]
 
 
 def test_small_pictures_take_exact_lines_and_large_ones_tables(network: Creps) -> None:
     """By the whole picture: a small part of a large one is looked up too."""
     styles = random_styles(network, 1)
     for size, kind in ((20, ExactPoints), (2000, TablePoints)):
-        drawer = Drawer(network, styles, Canvas(size, size), warp="rotate:30")
-        assert isinstance(painter_of(drawer), kind)
-    exact = Drawer(network, styles, Canvas(2000, 2000), warp="rotate:30", exact=True)
-    assert isinstance(painter_of(exact), ExactPoints)
+        drawer = painter_of(network, styles, Canvas(size, size), warp="rotate:30")
+        assert isinstance(colours_of(drawer), kind)
+    exact = painter_of(network, styles, Canvas(2000, 2000), warp="rotate:30", exact=True)
+    assert isinstance(colours_of(exact), ExactPoints)
 
 
 @pytest.mark.slow
 def test_tables_depend_on_the_picture_not_on_the_part(network: Creps) -> None:
     styles = random_styles(network, 1)
     canvas, parts = Canvas(3000, 2000), [Tile(1000, 900, 5, 6), Tile(10, 20, 5, 6)]
-    drawers = [Drawer(network, styles, canvas, warp=Elastic(0.05, 5, 3)) for _ in parts]
+    drawers = [painter_of(network, styles, canvas, warp=Elastic(0.05, 5, 3)) for _ in parts]
     alone = [whole(drawer, part) for drawer, part in zip(drawers, parts, strict=True)]
-    one = Drawer(network, styles, canvas, warp=Elastic(0.05, 5, 3))
+    one = painter_of(network, styles, canvas, warp=Elastic(0.05, 5, 3))
     for part, picture in reversed(list(zip(parts, alone, strict=True))):
         assert torch.equal(whole(one, part), picture)
 
@@ -161,7 +162,8 @@ def test_families_with_a_margin_have_no_seams(warp: str | None) -> None:
     family = Blurred(accepts_points=True)
     styles = torch.zeros(2, 1, 1, dtype=torch.float64)
     pictures = [
-        whole(Drawer(family, styles, CANVAS, warp=warp, tile=tile)) for tile in (200, 64, 9, None)
+        whole(painter_of(family, styles, CANVAS, warp=warp, tile=tile))
+        for tile in (200, 64, 9, None)
     ]
     assert pictures[0].std() > 0.1
     for picture in pictures[1:]:
@@ -170,35 +172,35 @@ def test_families_with_a_margin_have_no_seams(warp: str | None) -> None:
 
 def test_the_context_of_a_margin_is_the_plane_beyond_the_picture() -> None:
     family, styles = Blurred(), torch.zeros(1, 1, 1, dtype=torch.float64)
-    picture = whole(Drawer(family, styles, Canvas(20, 30, (0, 0, 0.5, 0.5)), tile=8))
+    picture = whole(painter_of(family, styles, Canvas(20, 30, (0, 0, 0.5, 0.5)), tile=8))
     assert set(family.asked) <= {(a + 6, b + 6) for a in (8, 4) for b in (8, 6)}
-    larger = whole(Drawer(family, styles, Canvas(40, 60), tile=100))
+    larger = whole(painter_of(family, styles, Canvas(40, 60), tile=100))
     torch.testing.assert_close(picture, larger[..., :20, :30], rtol=0, atol=1e-9)
 
 
 def test_margins_make_tiles_larger() -> None:
     family, styles = Blurred(), torch.zeros(1, 1, 1, dtype=torch.float64)
     family.margin = 30
-    assert Drawer(family, styles, CANVAS).tile == 240
-    assert Drawer(family, styles, CANVAS, tile=50).tile == 50
+    assert painter_of(family, styles, CANVAS).tile == 240
+    assert painter_of(family, styles, CANVAS, tile=50).tile == 50
 
 
 def test_families_that_refuse_a_grid_say_so() -> None:
-    drawer = Drawer(Blurred(), torch.zeros(1, 1, 1), CANVAS, warp="rotate:30")
+    drawer = painter_of(Blurred(), torch.zeros(1, 1, 1), CANVAS, warp="rotate:30")
     with pytest.raises(GridError, match="rows and columns only"):
-        list(drawer.tiles())
+        list(drawer.images())
 
 
 def test_families_without_tiles_are_asked_for_the_whole_once() -> None:
     family, styles = Whole(), torch.zeros(1, 1, 1, dtype=torch.float64)
-    drawer = Drawer(family, styles, Canvas(16, 16), tile=5)
+    drawer = painter_of(family, styles, Canvas(16, 16), tile=5)
     expected = family.synthesize(styles, Canvas(16, 16).grid())
     family.asked.clear()
     assert torch.equal(whole(drawer), expected)
     assert torch.equal(whole(drawer, Tile(3, 4, 9, 5)), expected[..., 3:12, 4:9])
     assert len(family.asked) == 1
     with pytest.raises(GridError, match="16x16 pixels only"):
-        list(Drawer(family, styles, Canvas(16, 17)).tiles())
+        list(painter_of(family, styles, Canvas(16, 17)).images())
 
 
 # Devices and precision
@@ -216,9 +218,9 @@ def test_precision_is_that_asked_for(
     network = tiny_creps(composition=composition)
     styles = random_styles(network, 1)
     network32 = tiny_creps(composition=composition).float()
-    expected = whole(Drawer(network, styles, Canvas(11, 17), warp=warp))
+    expected = whole(painter_of(network, styles, Canvas(11, 17), warp=warp))
     for source, least in ((network, 0.0), (network32, 1e-5)):  # whose weights are rounded
-        picture = whole(Drawer(source, styles, Canvas(11, 17), warp=warp, dtype=dtype))
+        picture = whole(painter_of(source, styles, Canvas(11, 17), warp=warp, dtype=dtype))
         assert picture.dtype == (torch.float64 if dtype == "float64" else torch.float32)
         assert relative_error(picture, expected) <= max(error, least)
 
@@ -227,9 +229,9 @@ def test_precision_is_that_asked_for(
 def test_the_generator_stays_as_it_is(make: Callable[[], Creps]) -> None:
     network = make().float()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    subject = Subject(network, random_styles(network, 1), dtype="float64")
+    subject = PreparedLatents(network, random_styles(network, 1), dtype="float64")
     assert subject.nbytes > 0
-    whole(Drawer(network, random_styles(network, 1), Canvas(5, 7), dtype=torch.float64))
+    whole(painter_of(network, random_styles(network, 1), Canvas(5, 7), dtype=torch.float64))
     for name, value in network.state_dict().items():
         assert value.dtype == before[name].dtype
         assert torch.equal(value, before[name])
@@ -238,14 +240,14 @@ def test_the_generator_stays_as_it_is(make: Callable[[], Creps]) -> None:
 def test_nothing_is_copied_where_nothing_changes() -> None:
     dense = tiny_creps(composition="dense").float()
     for dtype in (None, "float32", "bfloat16"):
-        assert Subject(dense, random_styles(dense, 1), dtype=dtype).nbytes == 0
+        assert PreparedLatents(dense, random_styles(dense, 1), dtype=dtype).nbytes == 0
 
 
 def test_other_nonsense_is_refused(network: Creps) -> None:
     styles = random_styles(network, 1)
     with pytest.raises(GridError, match="tile of 0"):
-        Drawer(network, styles, CANVAS, tile=0)
+        painter_of(network, styles, CANVAS, tile=0)
     with pytest.raises(UsageError, match="supersample 0"):
-        Drawer(network, styles, CANVAS, supersample=0)
+        painter_of(network, styles, CANVAS, supersample=0)
     with pytest.raises(UsageError, match="dtype int8"):
-        Drawer(network, styles, CANVAS, dtype="int8")
+        painter_of(network, styles, CANVAS, dtype="int8")

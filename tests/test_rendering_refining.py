@@ -10,7 +10,6 @@ from creps.checkpoints import load
 from creps.coordinates import Canvas, undistorted_window
 from creps.networks._creps_prepared import prepare
 from creps.rendering._latents import latents
-from creps.rendering._painter import Drawer, Samples, sample_count
 from creps.rendering._sampling import (
     CONTRAST,
     automatic_supersample,
@@ -19,8 +18,10 @@ from creps.rendering._sampling import (
     refined,
     standing_out,
 )
+from creps.rendering._view import Samples
 from creps.rendering.warps import Scale, parse_warp
 from golden_names import relative_error
+from painters import painter_of
 from tiny_creps import random_styles, tiny_creps
 
 
@@ -92,13 +93,17 @@ def test_automatic_samples_are_close_to_the_mean_of_all(warp: str | None) -> Non
 
     def picture(supersample: Samples) -> Tensor:
         canvas = Canvas(96, 72, undistorted_window(96, 72))
-        drawer = Drawer(model, styles, canvas, warp=warp, supersample=supersample)
+        drawer = painter_of(model, styles, canvas, warp=warp, supersample=supersample)
         image = torch.full((1, 3, 96, 72), torch.nan)
-        for tile, part in drawer.tiles():
+        for tile, part in drawer.images():
             image[..., tile.rows, tile.columns] = part
         return image.clamp(-1, 1)
 
-    count = sample_count("auto", model, Canvas(96, 72, undistorted_window(96, 72)), warp=warp)
+    count = automatic_supersample(
+        model,
+        Canvas(96, 72, undistorted_window(96, 72)),
+        None if warp is None else parse_warp(warp),
+    )
     assert count == (3 if warp == "zoom:0.7" else 2)
     full = picture(2 * (count - count // 2))  # in steps of two: twice the samples that come first
     error, plain = ((picture(n) - full).square().mean().sqrt() for n in ("auto", count // 2))
@@ -109,11 +114,11 @@ def test_automatic_samples_are_close_to_the_mean_of_all(warp: str | None) -> Non
 def test_a_drawer_tells_its_samples() -> None:
     network = tiny_creps()
     styles = random_styles(network, 1)
-    assert Drawer(network, styles, Canvas(8, 8), supersample="auto").samples == "auto, 2"
-    assert Drawer(network, styles, Canvas(16, 16), supersample="auto").samples == 1
-    assert Drawer(network, styles, Canvas(8, 8), supersample=3).samples == 3
+    assert painter_of(network, styles, Canvas(8, 8), supersample="auto").sampling == "auto, 2"
+    assert painter_of(network, styles, Canvas(16, 16), supersample="auto").sampling == 1
+    assert painter_of(network, styles, Canvas(8, 8), supersample=3).samples == 3
     dense = tiny_creps(composition="dense")
-    assert Drawer(dense, styles, Canvas(8, 8), supersample="auto").samples == 2
+    assert painter_of(dense, styles, Canvas(8, 8), supersample="auto").sampling == 2
 
 
 # How many samples

@@ -21,11 +21,12 @@ from creps.rendering import _tables as tables
 from creps.rendering import _view as requests
 from creps.rendering._latents import latents
 from creps.rendering._lines import LINE_CHUNK
-from creps.rendering._painter import Drawer
-from creps.rendering._renderer import Renderer, paint, render, render_tiles, to_uint8
+from creps.rendering._painter import to_uint8
+from creps.rendering._renderer import Renderer, render, render_tiles
 from creps.rendering._tiles import Tile, plan
 from creps.rendering._workers import worker_count
 from creps.rendering.warps import Identity, Translate
+from painters import painter_of
 
 TINY = {
     "resolution": 16,
@@ -79,7 +80,7 @@ def test_tiles_agree_with_the_whole(height, width, tile) -> None:
     canvas = Canvas(height, width, (0.1, -0.3, 0.8, 1.2))
     whole = generator.synthesize(styles, canvas.grid())
     stitched = torch.full_like(whole, math.nan)
-    for part, image in Drawer(generator, styles, canvas, tile=tile).tiles():
+    for part, image in painter_of(generator, styles, canvas, tile=tile).images():
         stitched[..., part.rows, part.columns] = image
     assert (stitched - whole).abs().max() <= 1e-5 * whole.abs().max()
 
@@ -166,10 +167,10 @@ def test_parts_of_a_picture_agree_with_the_whole(composition, warp, samples) -> 
     generator = tiny(composition=composition)
     styles = generator.map(latents([2], generator))
     canvas = Canvas(11, 17, (0.1, -0.3, 0.8, 1.2))
-    drawer = Drawer(generator, styles, canvas, warp=warp, supersample=samples, tile=4)
-    whole = paint(drawer)
+    drawer = painter_of(generator, styles, canvas, warp=warp, supersample=samples, tile=4)
+    whole = drawer.pixels()
     for part in plan(11, 17, 6):
-        assert differ(paint(drawer, part), whole[part.rows, part.columns]) <= 1
+        assert differ(drawer.pixels(part), whole[part.rows, part.columns]) <= 1
 
 
 def test_lines_are_kept_as_far_as_they_fit(generator) -> None:
@@ -256,7 +257,7 @@ def test_double_precision_agrees(generator) -> None:
 
 def test_rendering_leaves_gradients_on_between_tiles(generator) -> None:
     styles = generator.map(latents([0], generator))
-    tiles = Drawer(generator, styles, Canvas(4, 6), tile=2).tiles()
+    tiles = painter_of(generator, styles, Canvas(4, 6), tile=2).images()
     next(tiles)
     assert not torch.is_inference_mode_enabled()
     tiles.close()

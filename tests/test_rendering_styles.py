@@ -14,6 +14,7 @@ from creps.errors import UsageError
 from creps.networks.creps import Creps
 from creps.rendering._latents import latents
 from creps.rendering._styles import (
+    Latent,
     Recipe,
     SeedPath,
     Walk,
@@ -253,3 +254,35 @@ def test_ways_to_nowhere_are_refused() -> None:
         SeedPath((7, 12)).steps(0)
     with pytest.raises(UsageError, match="expected 0 to 1"):
         Walk((7, 12), math.nan)
+
+
+# Latents
+
+
+def test_a_latent_is_the_same_in_other_words() -> None:
+    network = tiny_creps()
+    styles = Latent(seed=7, truncation=0.5).styles_of(network)
+    for latent in (
+        Latent(z=latents([7], network), truncation=0.5),
+        Latent(styles="7", truncation=0.5),
+        Latent(styles=parse_styles("7"), truncation=0.5),
+        Latent(styles=styles),
+    ):
+        assert torch.equal(latent.styles_of(network), styles)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "nothing given"),
+        ({"seed": 1, "styles": "7"}, "seed and styles given"),
+        ({"seed": -1}, "expected an integer from 0"),
+        ({"styles": "seven"}, "is no walk"),
+        ({"seed": 1, "truncation": math.nan}, "truncation nan"),
+        ({"seed": 1, "truncation_cutoff": -1}, "expected 0 or more styles"),
+        ({"styles": torch.zeros(1, 2, 3), "truncation": 0.5}, "already labelled and truncated"),
+    ],
+)
+def test_impossible_latents_are_refused_before_there_is_a_model(options, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        Latent(**options)

@@ -253,9 +253,9 @@ def test_tables_are_for_where_more_points_than_nodes_lie(
 
 def test_few_points_need_no_tables(prepared: PreparedCreps) -> None:
     store, samples = TableStore(prepared), rotated(40, 40, 30).flatten(0, 1)
-    assert isinstance(store.painter(samples, points=1000), ExactPoints)
+    assert isinstance(store.source(samples, points=1000), ExactPoints)
     assert store.nbytes == 0
-    assert isinstance(store.painter(samples, points=10**6), TablePoints)
+    assert isinstance(store.source(samples, points=10**6), TablePoints)
     assert store.nbytes > 0
     store.clear()
     assert store.nbytes == 0
@@ -264,15 +264,15 @@ def test_few_points_need_no_tables(prepared: PreparedCreps) -> None:
 def test_tables_grow_as_far_as_their_bytes_allow(prepared: PreparedCreps) -> None:
     near = rotated(40, 40, 30).flatten(0, 1)
     store = TableStore(prepared, limit=2_500_000)  # 4 plane units
-    colours = store.painter(near, points=10**6).colours(near)
+    colours = store.source(near, points=10**6).colours(near)
     first = store.nbytes
-    store.painter(near + 0.5, points=10**6)
+    store.source(near + 0.5, points=10**6)
     assert first < store.nbytes <= 2 * 2_500_000
-    assert torch.equal(store.painter(near, points=10**6).colours(near), colours)
-    store.painter(near - 1.0, points=10**6)
-    store.painter(near + 1.0, points=10**6)
+    assert torch.equal(store.source(near, points=10**6).colours(near), colours)
+    store.source(near - 1.0, points=10**6)
+    store.source(near + 1.0, points=10**6)
     assert store.nbytes <= 2 * 2_500_000
-    assert torch.equal(store.painter(near, points=10**6).colours(near), colours)
+    assert torch.equal(store.source(near, points=10**6).colours(near), colours)
 
 
 def test_half_precision_is_looked_up_too() -> None:

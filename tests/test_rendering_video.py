@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from creps.errors import CrepsError, GridError, MissingExtraError, UsageError
-from creps.rendering._renderer import Picture
+from creps.rendering._painter import Picture
 from creps.rendering.output._images import read_settings
 from creps.rendering.video._files import Film, FrameFolder, write_video
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from creps.coordinates import undistorted_window
-from creps.errors import GridError
-from creps.rendering._view import refuse_beyond_precision, view_window
+from creps.coordinates import Canvas, undistorted_window
+from creps.errors import CrepsError, GridError, UsageError
+from creps.rendering._renderer import render
+from creps.rendering._styles import Latent
+from creps.rendering._view import View, refuse_beyond_precision, view_window
+from creps.rendering.warps import Rotate
+from tiny_creps import tiny_creps
 
 SIDES = st.integers(1, 5000)
 
@@ -59,3 +64,48 @@ def test_pixels_that_float64_cannot_tell_apart_are_refused() -> None:
     refuse_beyond_precision(view_window(512, 512, zoom=2.0**37), 512, 512)
     with pytest.raises(GridError, match="too small for float64"):
         refuse_beyond_precision(view_window(512, 512, zoom=2.0**45), 512, 512)
+
+
+# What is asked for, checked when it is made
+
+
+def test_a_view_is_the_same_in_other_words() -> None:
+    view = View(size=512, zoom=4, pan=(0.25, 0.5))
+    assert view == View(size=(512, 512), window=view_window(512, 512, zoom=4, pan=(0.25, 0.5)))
+    assert View(size=8, warp="rotate:30").bend == Rotate(30)
+    assert replace(view, supersample=2).window == view.window
+
+
+def test_a_view_knows_its_canvas_once_there_is_a_model() -> None:
+    network = tiny_creps()
+    assert View().canvas(network) == Canvas(16, 16)
+    assert View(size=(6, 9)).canvas(network) == Canvas(6, 9, undistorted_window(6, 9))
+    assert View(across=3).canvas(network) == Canvas(16, 48, (0, 0, 1, 3))
+    assert View(zoom=2).canvas(network) == Canvas(16, 16, (0.25, 0.25, 0.75, 0.75))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"size": (0, 3)}, "at least 1 pixel"),
+        ({"size": 1.5}, "expected whole pixels"),
+        ({"size": (1, 2, 3)}, "expected whole pixels"),
+        ({"window": (0, 0, 0, 1)}, "expected y0 < y1"),
+        ({"window": (0, 0, 1, 1e7)}, "expected edges within"),
+        ({"size": 512, "zoom": 2.0**45}, "too small for float64"),
+        ({"window": (0, 0, 1, 1), "zoom": 2}, "leave zoom and pan out"),
+        ({"warp": "bend"}, "unknown warp"),
+        ({"supersample": 0}, "whole number from 1"),
+        ({"tile": 0}, "tile of 0 pixels"),
+    ],
+)
+def test_impossible_views_are_refused_before_there_is_a_model(options, words: str) -> None:
+    with pytest.raises(CrepsError, match=words):
+        View(**options)
+
+
+def test_one_view_is_given_not_two() -> None:
+    with pytest.raises(UsageError, match="expected one of them"):
+        render(tiny_creps(), seed=1, view=View(size=8), size=9)
+    with pytest.raises(UsageError, match="expected one of them"):
+        render(tiny_creps(), Latent(seed=1), seed=2)

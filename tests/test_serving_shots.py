@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from colour_squares import ColourSquares, SquaresConfig, squares
 from creps.coordinates import Canvas
 from creps.errors import GridError
-from creps.rendering._renderer import Renderer, to_uint8
+from creps.rendering._painter import to_uint8
+from creps.rendering._renderer import Renderer
 from creps.rendering._tiles import Tile, plan
 from creps.serving._views import (
     RenderedSource,

@@ -16,7 +16,7 @@ from PIL import Image
 
 from creps.config import to_dict
 from creps.errors import ConfigError, CrepsError, MissingExtraError, UsageError
-from creps.rendering._renderer import to_uint8
+from creps.rendering._painter import to_uint8
 from creps.training._callbacks import Snapshots, standard_callbacks
 from creps.training._config import TrainConfig
 from creps.training._loop import StopRequest, train

@@ -14,7 +14,7 @@ from PIL import Image
 from creps.data._framing import fit
 from creps.data._set_files import named, png, write_set
 from creps.data._sources import open_images
-from creps.rendering._renderer import Picture
+from creps.rendering._painter import Picture
 from reproduce.cips_paper.models import EARTH_SLICES
 from reproduce.ingredients import Dataset, Model, Supplies, Training
 from reproduce.standard_models import (

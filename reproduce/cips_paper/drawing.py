@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from creps.metrics._models import ModelRef
-from creps.rendering._renderer import Picture, render
+from creps.rendering._painter import Picture
+from creps.rendering._renderer import render
 
 SIDE = 224
 """Pixels a side of a picture in a row of four or five."""

@@ -10,7 +10,8 @@ from creps.metrics._models import ModelRef
 from creps.rendering._blend_painter import FieldDrawer
 from creps.rendering._blends import Radial, StyleField
 from creps.rendering._latents import latents
-from creps.rendering._renderer import Picture, render, to_uint8
+from creps.rendering._painter import Picture, to_uint8
+from creps.rendering._renderer import render
 from creps.rendering._sheets import Panel, captioned_sheet
 from reproduce.cips_paper.models import PANORAMA
 from reproduce.experiment import Experiment, Figure, Findings

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from creps.metrics._models import ModelRef
 from creps.metrics._pages import shaded
 from creps.metrics._spectra import whole_plane
-from creps.rendering._renderer import Picture
+from creps.rendering._painter import Picture
 from creps.rendering._sheets import Panel, captioned_sheet
 from creps.rendering._view import RenderRequest
 from reproduce.cips_paper.encodings import main_components, mean_frequency, mean_spectrum

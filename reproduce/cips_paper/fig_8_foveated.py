@@ -9,7 +9,7 @@ from torch import Tensor
 from creps.metrics._models import ModelRef
 from creps.rendering._foveated import foveated
 from creps.rendering._latents import latents
-from creps.rendering._renderer import Picture, to_uint8
+from creps.rendering._painter import Picture, to_uint8
 from creps.rendering._sheets import Panel, captioned_sheet
 from creps.rendering._view import RenderRequest
 from reproduce.cips_paper.drawing import shown_side

@@ -6,7 +6,7 @@ from creps.metrics._models import ModelRef
 from creps.metrics._pictures import ModelPictures
 from creps.metrics._resampled import resampled
 from creps.metrics._spectra import power_spectrum
-from creps.rendering._renderer import Picture
+from creps.rendering._painter import Picture
 from creps.rendering._sheets import Panel, captioned_sheet
 from reproduce.cips_paper.encodings import mean_frequency
 from reproduce.cips_paper.models import BRIEFLY, shown

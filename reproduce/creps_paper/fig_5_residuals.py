@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from creps.metrics._consistency import box_reduce
 from creps.metrics._similarity import psnr, ssim
-from creps.rendering._renderer import Picture
+from creps.rendering._painter import Picture
 from creps.rendering._sheets import Panel, captioned_sheet
 from reproduce.experiment import Experiment, Figure, Findings, Table
 from reproduce.orders import order_remark

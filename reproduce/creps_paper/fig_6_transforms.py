@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from creps.coordinates import Canvas
 from creps.metrics._similarity import psnr
-from creps.rendering._renderer import Picture
+from creps.rendering._painter import Picture
 from creps.rendering._sheets import Panel, captioned_sheet
 from creps.rendering.warps import as_warp, warped_grid
 from reproduce.experiment import Experiment, Figure, Findings, Table

@@ -15,8 +15,9 @@ from creps.errors import UsageError
 from creps.metrics._models import ModelRef
 from creps.metrics._spectra import power_spectrum, radial_spectrum
 from creps.networks.creps import Creps, FeatureMaps
-from creps.rendering._renderer import Picture, styles_of_one
+from creps.rendering._painter import Picture
 from creps.rendering._sheets import Panel, captioned_sheet
+from creps.rendering._styles import Latent
 from reproduce.experiment import Cell, Experiment, Figure, Findings, Table
 from reproduce.showing import panel_picture, sample
 from reproduce.standard_models import SHIPPED
@@ -65,7 +66,7 @@ def maps_of(ref: ModelRef, seed: int) -> FeatureMaps:
     generator = ref.generator()
     if not isinstance(generator, Creps):
         raise UsageError(f"{ref.path} is no CREPS: Figure 7 looks at the maps inside one")
-    styles = styles_of_one(generator, seed=seed, label=ref.label(seed))
+    styles = Latent(seed=seed, label=ref.label(seed)).styles_of(generator)
     return generator.feature_maps(styles, Canvas(SIDE, SIDE, sampling=generator.sampling).grid())
 
 

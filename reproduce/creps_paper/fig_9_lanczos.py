@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from creps.rendering._renderer import Picture
+from creps.rendering._painter import Picture
 from creps.rendering._sheets import Panel, captioned_sheet
 from reproduce.experiment import Cell, Experiment, Figure, Findings, Table
 from reproduce.showing import panel_picture, sample

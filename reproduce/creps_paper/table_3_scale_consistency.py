@@ -9,7 +9,7 @@ from creps.metrics._extractor_names import extractor_spec
 from creps.metrics._jobs import Consistency
 from creps.metrics._models import ModelRef, model_ref
 from creps.networks.base import build_generator, describe_generator
-from creps.rendering._painter import Samples
+from creps.rendering._view import Samples
 from reproduce.experiment import Cell, Experiment, Findings, Table
 from reproduce.orders import column, numbers, order_remark
 from reproduce.standard_models import ANYRES, CIPS, CREPS, SCALEPARTY, SHIPPED

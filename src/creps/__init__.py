@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from creps.rendering._latents import latents
     from creps.rendering._renderer import Renderer, render, render_tiles
     from creps.rendering._tiles import Tile
+    from creps.rendering._view import View
     from creps.serving._notebook import view
 else:  # `creps --help` does not wait for torch
     __getattr__, __dir__ = attach(
@@ -35,6 +36,7 @@ else:  # `creps --help` does not wait for torch
             "PointGrid": "creps.coordinates",
             "Renderer": "creps.rendering._renderer",
             "Tile": "creps.rendering._tiles",
+            "View": "creps.rendering._view",
             "from_pretrained": "creps.checkpoints",
             "invert": "creps.inversion",
             "latents": "creps.rendering._latents",
@@ -57,6 +59,7 @@ __all__ = [
     "PointGrid",
     "Renderer",
     "Tile",
+    "View",
     "from_pretrained",
     "invert",
     "latents",

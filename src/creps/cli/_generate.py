@@ -37,7 +37,7 @@ from creps.cli._progress import vanishing_bar
 if TYPE_CHECKING:
     from creps.coordinates import Canvas
     from creps.networks.base import Generator
-    from creps.rendering._renderer import Picture
+    from creps.rendering._painter import Picture
     from creps.rendering._view import RenderRequest
 
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -21,11 +21,10 @@ if TYPE_CHECKING:
     from creps.coordinates import Canvas
     from creps.networks.base import Generator
     from creps.rendering._blends import Blend
-    from creps.rendering._painter import Samples, SubjectDrawer
-    from creps.rendering._renderer import Picture
+    from creps.rendering._painter import Picture, TileSource
     from creps.rendering._styles import FileRecipe, Recipe
     from creps.rendering._tiles import Tile
-    from creps.rendering._view import RenderRequest
+    from creps.rendering._view import RenderRequest, Samples
     from creps.rendering.output._save import Make, Outcome
     from creps.rendering.output._shards import Shard
     from creps.rendering.warps import Warp
@@ -168,9 +167,9 @@ class _Work:
 def _work(job: Job, generator: Generator, canvas: Canvas) -> _Work:
     """The way of this picture: plain or warped, of several styles, or foveated."""
     from creps.rendering._blend_painter import FieldDrawer
-    from creps.rendering._painter import Drawer, sample_count
-    from creps.rendering._renderer import paint
-    from creps.rendering._view import checked_device
+    from creps.rendering._painter import Painter
+    from creps.rendering._prepared import PreparedLatents
+    from creps.rendering._view import View, checked_device
 
     if job.fovea is not None or job.blend is not None:
         generator.to(checked_device(job.device, generator))
@@ -178,21 +177,19 @@ def _work(job: Job, generator: Generator, canvas: Canvas) -> _Work:
     if job.fovea is not None:
         return _Work(generator, canvas, _foveated(job.fovea, generator, styles, canvas))
     if job.blend is None:
-        drawer: SubjectDrawer = Drawer(
-            generator,
-            styles,
-            canvas,
+        view = View(
+            size=(canvas.height, canvas.width),
+            window=canvas.window,
             warp=job.warp,
             supersample=job.supersample,
-            device=job.device,
-            dtype=job.dtype,
             exact=job.exact,
         )
+        latents = PreparedLatents(generator, styles, device=job.device, dtype=job.dtype)
+        source: TileSource = Painter(latents, view)
     else:
         field = FieldDrawer(generator, job.blend.field(styles), canvas, supersample=job.supersample)
-        drawer = cast("SubjectDrawer", field)  # all that `paint` needs of one
-    samples = sample_count(job.supersample, generator, canvas, warp=job.warp)
-    return _Work(generator, canvas, partial(paint, drawer), samples, drawer.samples)
+        source = field
+    return _Work(generator, canvas, source.pixels, source.samples, source.sampling)
 
 
 def _foveated(fovea: Fovea, generator: Generator, styles: Tensor, canvas: Canvas) -> Make:
@@ -202,7 +199,7 @@ def _foveated(fovea: Fovea, generator: Generator, styles: Tensor, canvas: Canvas
     import torch
 
     from creps.rendering._foveated import BYTES_A_PIXEL, foveated, sampling_pattern
-    from creps.rendering._renderer import to_uint8
+    from creps.rendering._painter import to_uint8
     from creps.rendering._view import refuse_beyond_memory
 
     refuse_beyond_memory(canvas.height, canvas.width, channels=BYTES_A_PIXEL)

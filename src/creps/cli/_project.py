@@ -183,7 +183,7 @@ def _write_projection(
 
     from creps._files import write_atomically
     from creps.checkpoints import weights_id
-    from creps.rendering._renderer import to_uint8
+    from creps.rendering._painter import to_uint8
     from creps.rendering._sheets import contact_sheet
     from creps.rendering._styles import save_styles
     from creps.rendering.output._images import save_picture

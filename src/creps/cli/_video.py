@@ -30,7 +30,8 @@ from creps.errors import CrepsError, UsageError
 if TYPE_CHECKING:
     from creps.coordinates import Window
     from creps.networks.base import Generator
-    from creps.rendering._renderer import Picture, Renderer
+    from creps.rendering._painter import Picture
+    from creps.rendering._renderer import Renderer
     from creps.rendering._styles import Recipe
     from creps.rendering.video._files import Film
     from creps.rendering.video._motion import Motion, Shot

@@ -17,8 +17,8 @@ from creps.metrics._grid_artifact import lattice_ratio
 from creps.metrics._similarity import LayeredExtractor, perceptual_distance, psnr, ssim
 from creps.metrics._spectra import power_spectrum
 from creps.networks.base import Generator
-from creps.rendering._painter import Samples
 from creps.rendering._renderer import render
+from creps.rendering._view import Samples
 
 # Pictures at a fraction of their size, by exact box filters.
 

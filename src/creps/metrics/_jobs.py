@@ -23,7 +23,7 @@ from creps.metrics._path_length import path_step
 from creps.metrics._pictures import Picture, PictureSet
 from creps.metrics._similarity import LayeredExtractor
 from creps.metrics._spectra import SMALLEST, power_spectrum, radial_spectrum
-from creps.rendering._painter import Samples
+from creps.rendering._view import Samples
 
 SPECTRUM_SIDE = 512
 """Pixels a side up to which the mean spectrum is kept as a plane; beyond only by radius."""

@@ -15,10 +15,11 @@ from creps.checkpoints import load, weights_id
 from creps.coordinates import WHOLE_PLANE, Window
 from creps.errors import DataError, UsageError
 from creps.networks.base import Generator
-from creps.rendering._painter import Samples
-from creps.rendering._renderer import Renderer, to_uint8
+from creps.rendering._painter import to_uint8
+from creps.rendering._renderer import Renderer
 from creps.rendering._sampling import detail_resolution
 from creps.rendering._tiles import Tile
+from creps.rendering._view import Samples
 from creps.rendering.warps import WarpLike
 
 Size = tuple[int, int]
@@ -116,11 +117,11 @@ def draw(
     """
     renderer = _renderer(model, seed, truncation)
     part = Tile(0, 0, *size) if part is None else part
-    drawer = renderer.drawer(
+    painter = renderer.painter(
         size=size, window=window, supersample=supersample, warp=warp, exact=warp is not None
     )
     image = torch.empty(int(model.generator().config.img_channels), part.height, part.width)
-    for tile, pixels in drawer.tiles(part):
+    for tile, pixels in painter.images(part):
         top, left = tile.top - part.top, tile.left - part.left
         image[:, top : top + tile.height, left : left + tile.width] = pixels[0]
     if not bool(image.isfinite().all()):

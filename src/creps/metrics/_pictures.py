@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from creps.errors import UsageError
 from creps.metrics._models import ModelRef, Size, draw, identity, picture
 from creps.metrics._real_images import Reality
-from creps.rendering._painter import Samples
 from creps.rendering._tiles import Tile
+from creps.rendering._view import Samples
 
 Picture = NDArray[np.uint8]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from creps.errors import UsageError, nearest
-from creps.rendering._painter import Samples
+from creps.rendering._view import Samples
 
 Size = tuple[int, int]
 

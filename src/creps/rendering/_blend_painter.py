@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,10 +17,10 @@ from creps.errors import GridError
 from creps.networks.base import Generator
 from creps.rendering._blends import Frame, StyleField
 from creps.rendering._lines import COLUMNS_KEPT, Axis, KeptLines
-from creps.rendering._painter import MARGINS, Samples, sample_count
-from creps.rendering._sampling import antialiased, supersampled
+from creps.rendering._painter import DEFAULT_TILE, MARGINS, Picture, Progress, to_uint8
+from creps.rendering._sampling import antialiased, automatic_supersample, supersampled
 from creps.rendering._tiles import Tile, plan
-from creps.rendering._view import DEFAULT_TILE
+from creps.rendering._view import Samples
 from creps.rendering._workers import map_in_order, worker_count
 
 Draw = Callable[[Tile], Tensor]
@@ -56,7 +57,12 @@ class FieldDrawer:
             raise GridError(f"tile of {tile} pixels: expected at least 1")
         self.generator, self.canvas = generator, canvas
         self.tile = max(tile, MARGINS * generator.margin)
-        self.samples = sample_count(supersample, generator, canvas)
+        self.height, self.width = canvas.height, canvas.width
+        self.channels = int(generator.config.img_channels)
+        self.samples = (
+            automatic_supersample(generator, canvas) if supersample == "auto" else supersample
+        )
+        self.sampling: int | str = self.samples
         self._field = field
         self._fine = fine = supersampled(canvas, self.samples)
         self._ys, self._xs = fine.rows(), fine.columns()
@@ -91,6 +97,19 @@ class FieldDrawer:
 
         cells = plan(part.height, part.width, self.tile)
         yield from map_in_order(job, cells, workers=worker_count(self.generator.device))
+
+    def pixels(self, part: Tile | None = None, *, progress: Progress | None = None) -> Picture:
+        """A part of the picture as 8-bit pixels, as `Painter.pixels`."""
+        part = Tile(0, 0, self.height, self.width) if part is None else part
+        picture = np.empty((part.height, part.width, self.channels), dtype=np.uint8)
+        done = 0
+        for tile, image in self.tiles(part):
+            inside = Tile(tile.top - part.top, tile.left - part.left, tile.height, tile.width)
+            picture[inside.rows, inside.columns] = to_uint8(image[0])
+            done += tile.height * tile.width
+            if progress is not None:
+                progress(done, part.height * part.width)
+        return picture
 
     def painter(self, part: Tile | None = None) -> Draw:
         """A function that draws tiles of a part in any order, also at once.

@@ -1,23 +1,23 @@
-"""Drawing: any part of a picture, warped or not, tile by tile, by the fastest way there is.
+"""The painter: any part of a picture, warped or not, tile by tile, by the fastest way there is.
 
-One way for pictures in memory, for films and for pictures larger than memory. Whatever a pixel
-depends on is decided by the whole picture, never by the part or tile it is drawn in.
+One way for pictures in memory, for films, for servers and for pictures larger than memory. Whatever
+a pixel depends on is decided by the whole picture, never by the part or tile it is painted in.
 """
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from creps.coordinates import FARTHEST, AxisGrid, Canvas, PointGrid
-from creps.errors import GridError, UsageError
-from creps.networks.base import Generator, coordinate_device
-from creps.rendering._points import ExactPoints, Painter
-from creps.rendering._prepared import Latent, Subject
+from creps.networks.base import coordinate_device
+from creps.rendering._points import ExactPoints, PointColours
+from creps.rendering._prepared import PreparedLatent, PreparedLatents
 from creps.rendering._sampling import (
     PADDING,
     CrossedLines,
@@ -28,20 +28,19 @@ from creps.rendering._sampling import (
     supersampled,
 )
 from creps.rendering._tiles import Tile, plan
-from creps.rendering._view import ACCELERATOR_TILE, DEFAULT_TILE, Device, Precision
+from creps.rendering._view import View
 from creps.rendering._workers import map_in_order, worker_count
-from creps.rendering.warps import (
-    Chain,
-    CustomWarp,
-    WarpLike,
-    as_warp,
-    split_nowhere,
-    warped_grid,
-)
+from creps.rendering.warps import Chain, CustomWarp, Warp, as_warp, split_nowhere, warped_grid
 
+Picture = NDArray[np.uint8]
+Progress = Callable[[int, int], None]
 Draw = Callable[[Tile], Tensor]
-Samples = int | Literal["auto"]
 
+DEFAULT_TILE = 64
+"""Pixels of a tile's side: its widest features (128 channels, 2 MiB) stay near a core. Measured
+with the 512 preset: 48 to 96 are alike, 32 and 128 cost a sixth more, 256 twice as much."""
+ACCELERATOR_TILE = 1024
+"""The same on an accelerator, which wants much at once."""
 POINT_TILE = 32
 """Pixels of a tile's side where a family synthesizes points: feature buffers of 64 MiB at 1024
 channels and thickness 8."""
@@ -54,50 +53,70 @@ NOWHERE = -1.0
 """The colour of places that a warp does not show: black."""
 
 
-class SubjectDrawer:
-    """Draws parts of one picture of a subject.
+class TileSource(Protocol):
+    """The pixels of one picture, of any size: what a writer takes.
 
-    Args:
-        subject: what it shows.
-        canvas, warp, supersample, tile, exact: as for `Drawer`.
-    Raises:
-        UsageError: for a warp or a number of samples that is none.
-        GridError: for a tile below 1.
+    A writer asks for any parts, in any order; parts meet exactly. `Painter` is one.
+
+    Attributes:
+        height, width, channels: of the picture; 3 channels are colour, 1 is gray.
+        samples: evaluated a side of a pixel, at most: the work of a pixel grows with its square.
+        sampling: the same as files tell it: a number, or "auto, N" for up to N where they matter.
     """
 
-    def __init__(
-        self,
-        subject: Subject,
-        canvas: Canvas,
-        *,
-        warp: WarpLike = None,
-        supersample: Samples = 1,
-        tile: int | None = None,
-        exact: bool = False,
-    ) -> None:
-        if tile is not None and tile < 1:
-            raise GridError(f"tile of {tile} pixels: expected at least 1")
-        self.generator, self.canvas, self._subject, self._exact = (
-            subject.generator,
-            canvas,
-            subject,
-            exact,
+    height: int
+    width: int
+    channels: int
+    samples: int
+    sampling: int | str
+
+    def pixels(self, part: Tile | None = None, *, progress: Progress | None = None) -> Picture:
+        """(part.height, part.width, channels) uint8 of a part; of the whole picture by default."""
+
+
+class Painter:
+    """Paints any parts of one picture, or of a batch of pictures: a `TileSource`.
+
+    Where the warp keeps rows and columns aligned, lines serve all tiles of a part, and are kept for
+    the next part as far as they fit. Other warps look lines up in tables (`_tables`), which are
+    built once, when the first part is painted; pictures of few points evaluate their lines.
+
+    Keep it for as long as parts of the same picture are asked for.
+
+    Args:
+        latents: what it shows.
+        view: what is seen of it.
+    Attributes:
+        canvas: size, window and sampling rule.
+        height, width, channels, samples, sampling: as `TileSource`.
+        tile: pixels of a tile's side, or samples where there are more.
+    """
+
+    def __init__(self, latents: PreparedLatents, view: View) -> None:
+        generator, warp = latents.generator, view.bend
+        self.generator, self.canvas = generator, view.canvas(generator)
+        self.height, self.width = self.canvas.height, self.canvas.width
+        self.channels = int(generator.config.img_channels)
+        self.samples = (
+            automatic_supersample(generator, self.canvas, warp)
+            if view.supersample == "auto"
+            else view.supersample
         )
-        self._warp = None if warp is None else as_warp(warp)
-        count = sample_count(supersample, subject.generator, canvas, warp=self._warp)
-        self._refines = supersample == "auto" and count > 1 and subject.prepared
-        factor = -(-count // 2) if self._refines else count
-        self.samples: int | str = f"auto, {count}" if self._refines else count
-        self._factor, self._base = factor, supersampled(canvas, factor)
-        self._doubled = supersampled(self._base, 2)
-        self._aligned = self._stays_aligned()
-        self.tile = self._tile_edge(tile)
-        self._painters: list[Painter] = []
-        self._whole: Tensor | None = None
+        refines = view.supersample == "auto" and self.samples > 1 and latents.prepared
+        self.sampling: int | str = f"auto, {self.samples}" if refines else self.samples
+        self._factor = -(-self.samples // 2) if refines else self.samples
+        self._device = latents.device
+        places = _Places(supersampled(self.canvas, self._factor), warp, self._device)
+        self._strategy: _Strategy = (
+            _Lines(latents.latents, places, refines=refines, exact=view.exact)
+            if latents.prepared
+            else _Network(latents, places)
+        )
+        self.tile = _tile_edge(view.tile, latents, aligned=places.aligned)
 
     @torch.inference_mode()
-    def tiles(self, part: Tile | None = None) -> Iterator[tuple[Tile, Tensor]]:
-        """The pictures of the tiles of a part, row by row.
+    def images(self, part: Tile | None = None) -> Iterator[tuple[Tile, Tensor]]:
+        """The tiles of a part before they are rounded, row by row.
 
         On a CPU, as many tiles are made at once as torch has threads.
 
@@ -108,43 +127,155 @@ class SubjectDrawer:
             the device, at least float32, nominal range [-1, 1], not clipped where samples are not
             averaged.
         """
-        part = Tile(0, 0, self.canvas.height, self.canvas.width) if part is None else part
-        draw = antialiased(self._sampler(part), self._factor, tile=self.tile)
+        part = self._part(part)
+        n = self._factor
+        samples = Tile(n * part.top, n * part.left, n * part.height, n * part.width)
+        draw = self._strategy.draws(samples)
+        # As a larger picture would be reduced: what is beyond white does not brighten neighbours.
+        clipped: Draw = draw if n == 1 else lambda tile: draw(tile).clamp(-1, 1)
+        draw_pixels = antialiased(clipped, n, tile=self.tile)
 
         @torch.inference_mode()  # the mode belongs to a thread
         def job(cell: Tile) -> tuple[Tile, Tensor]:
             tile = Tile(part.top + cell.top, part.left + cell.left, cell.height, cell.width)
-            return tile, draw(tile)
+            return tile, draw_pixels(tile)
 
         cells = plan(part.height, part.width, self.tile)
-        yield from map_in_order(job, cells, workers=worker_count(self._subject.device))
+        yield from map_in_order(job, cells, workers=worker_count(self._device))
 
-    def _sampler(self, part: Tile) -> Draw:
-        """Draws tiles (B, C, H, W) of the samples of a part."""
-        n = self._factor
-        samples = Tile(n * part.top, n * part.left, n * part.height, n * part.width)
-        if not self._subject.prepared:
-            draw: Draw = self._synthesized
-            if not self.generator.tileable and self._whole is None:
-                whole = Tile(0, 0, self._base.height, self._base.width)
-                self._whole = self._synthesized_part(whole)
-        else:
-            make = self._composer if self._aligned else self._free_painter
-            draws = [make(k, samples) for k in range(len(self._subject.latents))]
-            draw = lambda tile: torch.stack([each(tile) for each in draws])  # noqa: E731
+    def tiles(self, part: Tile | None = None) -> Iterator[tuple[Tile, Picture]]:
+        """The tiles of a part of one picture as 8-bit pixels, row by row, for any sink.
 
-        if n == 1:
-            return draw
-        # As a larger picture would be reduced: what is beyond white does not brighten neighbours.
-        return lambda tile: draw(tile).clamp(-1, 1)
+        Yields:
+            (tile, pixels): a tile of the canvas, and its (tile.height, tile.width, C) uint8 pixels.
+        """
+        for tile, image in self.images(part):
+            yield tile, to_uint8(image[0])
 
-    # Rows and columns that stay aligned
+    def pixels(self, part: Tile | None = None, *, progress: Progress | None = None) -> Picture:
+        """A part of one picture as 8-bit pixels.
 
-    def _composer(self, index: int, part: Tile) -> Draw:
+        Args:
+            part: pixels of the canvas; all by default.
+            progress: called after each tile with the pixels done and the pixels in all.
+        Returns:
+            (part.height, part.width, C) uint8.
+        """
+        part = self._part(part)
+        picture = np.empty((part.height, part.width, self.channels), dtype=np.uint8)
+        done = 0
+        for tile, pixels in self.tiles(part):
+            inside = Tile(tile.top - part.top, tile.left - part.left, tile.height, tile.width)
+            picture[inside.rows, inside.columns] = pixels
+            done += tile.height * tile.width
+            if progress is not None:
+                progress(done, part.height * part.width)
+        return picture
+
+    def _part(self, part: Tile | None) -> Tile:
+        return Tile(0, 0, self.height, self.width) if part is None else part
+
+
+def to_uint8(image: Tensor) -> Picture:
+    """A picture in [-1, 1] as 8-bit pixels: (x + 1) * 127.5, clipped, rounded to nearest.
+
+    Args:
+        image: (C, H, W), floating point, on any device.
+    Returns:
+        (H, W, C) uint8 array on the CPU.
+    """
+    image = image.permute(1, 2, 0)
+    if image.device.type != "cpu":  # a quarter of the bytes comes over
+        levels = ((image + 1) * 127.5).clamp(0, 255).round().to(torch.uint8)
+        return levels.cpu().numpy()
+    # In NumPy: torch would wake its threads for this trifle, and they spin beside the tile workers.
+    return np.rint(((image.numpy() + 1) * 127.5).clip(0, 255)).astype(np.uint8)
+
+
+def _tile_edge(wanted: int | None, latents: PreparedLatents, *, aligned: bool) -> int:
+    """Pixels of a tile's side."""
+    on_cpu, margin = latents.device.type == "cpu", latents.generator.margin
+    suits = DEFAULT_TILE if on_cpu else ACCELERATOR_TILE
+    edge = max(suits, MARGINS * margin) if wanted is None else wanted
+    if aligned or latents.prepared or margin:
+        return edge
+    return min(edge, POINT_TILE if on_cpu else ACCELERATOR_TILE // 4)
+
+
+class _Places:
+    """Where the samples of a picture lie on the plane."""
+
+    def __init__(self, canvas: Canvas, warp: Warp | None, device: torch.device) -> None:
+        self.canvas, self.doubled = canvas, supersampled(canvas, 2)
+        self._warp = as_warp(warp)
+        parts = self._warp.warps if isinstance(self._warp, Chain) else (self._warp,)
+        # A user's function may hold tensors of its own, which are on the CPU as a rule.
+        own = any(isinstance(each, CustomWarp) for each in parts)
+        self._device = torch.device("cpu") if own else coordinate_device(device)
+        self.aligned = warp is None or self._stays_aligned()
+
+    def axes(self, part: Tile, *, doubled: bool = False) -> AxisGrid:
+        """The warped rows and columns of a part, where they stay aligned."""
+        canvas = self.doubled if doubled else self.canvas
+        ys, xs = canvas.rows(part.top, part.height), canvas.columns(part.left, part.width)
+        axes = self._warp.over(canvas.window).axes(ys, xs)
+        assert axes is not None
+        return AxisGrid(*axes)
+
+    def points(self, part: Tile, *, doubled: bool = False) -> tuple[PointGrid, Tensor | None]:
+        """The places of a part, and which are shown; None if all are."""
+        canvas = self.doubled if doubled else self.canvas
+        return split_nowhere(warped_grid(canvas, self._warp, part, device=self._device))
+
+    def spread(self) -> Tensor:
+        """(S, 2) places that are spread over the picture as its samples are."""
+        sides = min(self.canvas.height, SPREAD), min(self.canvas.width, SPREAD)
+        few = Canvas(*sides, self.canvas.window, "corners")
+        points = warped_grid(few, self._warp, device=self._device).points.flatten(0, 1)
+        return points[points.isfinite().all(1)]
+
+    def _stays_aligned(self) -> bool:
+        """Whether rows and columns stay what they are, within reach of the plane."""
+        base = self.canvas
+        ys = torch.cat([base.rows(0, 1), base.rows(base.height - 1, 1)])
+        xs = torch.cat([base.columns(0, 1), base.columns(base.width - 1, 1)])
+        axes = self._warp.over(base.window).axes(ys, xs)
+        return axes is not None and all(bool((axis.abs() <= FARTHEST).all()) for axis in axes)
+
+
+class _Strategy(Protocol):
+    """Where the samples of a picture come from: prepared lines, or the whole network."""
+
+    def draws(self, part: Tile) -> Draw:
+        """Draws tiles (B, C, H, W) of the samples of a part, in any order and on any thread."""
+
+
+class _Lines:
+    """Samples from the lines of prepared latents: of rows and columns, or of free points.
+
+    Args:
+        latents: one for each picture.
+        places: of the samples.
+        refines: samples that stand out are replaced by means of 2 x 2 (see `_sampling`).
+        exact: no line tables.
+    """
+
+    def __init__(
+        self, latents: list[PreparedLatent], places: _Places, *, refines: bool, exact: bool
+    ) -> None:
+        self._latents, self._places, self._refines, self._exact = latents, places, refines, exact
+        self._points: list[PointColours] = []
+
+    def draws(self, part: Tile) -> Draw:
+        make = self._crossing if self._places.aligned else self._free
+        draws = [make(index, part) for index in range(len(self._latents))]
+        return lambda tile: torch.stack([draw(tile) for draw in draws])
+
+    def _crossing(self, index: int, part: Tile) -> Draw:
         """Draws tiles (C, H, W) of a part from its lines, which are computed here."""
-        latent = self._subject.latents[index]
+        latent = self._latents[index]
         border = PADDING if self._refines else 0
-        rows, columns = self._lines(latent, _grown(part, border), self._base)
+        rows, columns = latent.lines(self._places.axes(_grown(part, border)))
         top, left = part.top - border, part.left - border
 
         def plain(tile: Tile) -> Tensor:
@@ -155,11 +286,10 @@ class SubjectDrawer:
         if not self._refines:
             return plain
         if self._exact:
-            fine_rows, fine_columns = self._lines(latent, _twice(part), self._doubled)
+            fine = latent.lines(self._places.axes(_twice(part), doubled=True))
         else:
-            fine_rows, fine_columns = doubled_lines(rows), doubled_lines(columns)
-
-        crossed = CrossedLines(latent.prepared, fine_rows, fine_columns)
+            fine = doubled_lines(rows), doubled_lines(columns)
+        crossed = CrossedLines(latent.prepared, *fine)
 
         def draw(tile: Tile) -> Tensor:
             down, across = 2 * (tile.top - part.top), 2 * (tile.left - part.left)
@@ -169,174 +299,66 @@ class SubjectDrawer:
 
         return draw
 
-    def _lines(self, latent: Latent, part: Tile, canvas: Canvas) -> tuple[Tensor, Tensor]:
-        """Row and column lines of a part of a canvas."""
-        grid = self._axes(part, canvas)
-        return latent.rows.lines(grid.ys, "rows"), latent.columns.lines(grid.xs, "columns")
-
-    def _axes(self, part: Tile, canvas: Canvas) -> AxisGrid:
-        """The warped rows and columns of a part of a canvas."""
-        ys, xs = canvas.rows(part.top, part.height), canvas.columns(part.left, part.width)
-        axes = (ys, xs) if self._warp is None else self._warp.over(canvas.window).axes(ys, xs)
-        assert axes is not None
-        return AxisGrid(*axes)
-
-    def _stays_aligned(self) -> bool:
-        """Whether rows and columns stay what they are, within reach of the plane."""
-        if self._warp is None:
-            return True
-        base = self._base
-        ys = torch.cat([base.rows(0, 1), base.rows(base.height - 1, 1)])
-        xs = torch.cat([base.columns(0, 1), base.columns(base.width - 1, 1)])
-        axes = self._warp.over(base.window).axes(ys, xs)
-        return axes is not None and all(bool((axis.abs() <= FARTHEST).all()) for axis in axes)
-
-    # Points that are no rows and columns
-
-    def _free_painter(self, index: int, part: Tile) -> Draw:
+    def _free(self, index: int, part: Tile) -> Draw:
         """Draws tiles (C, H, W) of points, any part alike."""
-        if not self._painters:
-            self._painters = self._new_painters()
-        painter = self._painters[index]
+        if not self._points:
+            self._points = [self._colours_of(latent) for latent in self._latents]
+        source = self._points[index]
 
         def plain(tile: Tile) -> Tensor:
-            grid, shown = split_nowhere(self._points(tile, self._base))
-            image = painter.colours(grid.points)
-            return image if shown is None else image.where(shown.to(image.device), NOWHERE)
-
-        if not self._refines:
-            return plain
+            grid, shown = self._places.points(tile)
+            return _blackened(source.colours(grid.points), shown)
 
         def draw(tile: Tile) -> Tensor:
             def sub_samples(i: Tensor, j: Tensor) -> Tensor:
-                grid, shown = split_nowhere(self._points(_twice(tile), self._doubled))
+                grid, shown = self._places.points(_twice(tile), doubled=True)
                 i, j = i.to(grid.points.device), j.to(grid.points.device)
-                colours = painter.colours(grid.points[i, j])
-                if shown is None:
-                    return colours
-                return colours.where(shown[i, j].to(colours.device), NOWHERE)
+                colours = source.colours(grid.points[i, j])
+                return _blackened(colours, None if shown is None else shown[i, j])
 
             return refined(plain(_grown(tile, 1)), sub_samples)
 
-        return draw
+        return draw if self._refines else plain
 
-    def _new_painters(self) -> list[Painter]:
-        """One for each latent; what they look up is built here, once for the whole picture."""
-        latents = self._subject.latents
+    def _colours_of(self, latent: PreparedLatent) -> PointColours:
+        """Colours of points; what is looked up is built here, once for the whole picture."""
         if self._exact:
-            return [ExactPoints(latent.prepared) for latent in latents]
-        base = self._base
-        spread = min(base.height, SPREAD), min(base.width, SPREAD)
-        samples = self._points(None, Canvas(*spread, base.window, "corners")).points.flatten(0, 1)
-        samples = samples[samples.isfinite().all(1)]
-        points = base.height * base.width
-        return [latent.tables.painter(samples, points=points) for latent in latents]
+            return ExactPoints(latent.prepared)
+        points = self._places.canvas.height * self._places.canvas.width
+        return latent.tables.source(self._places.spread(), points=points)
 
-    def _points(self, tile: Tile | None, canvas: Canvas) -> PointGrid:
-        """The places of a tile of a canvas, NaN where nothing is to be seen."""
-        warp = as_warp(self._warp)
-        parts = warp.warps if isinstance(warp, Chain) else (warp,)
-        # A user's function may hold tensors of its own, which are on the CPU as a rule.
-        own = any(isinstance(each, CustomWarp) for each in parts)
-        device = "cpu" if own else coordinate_device(self._subject.device)
-        return warped_grid(canvas, warp, tile, device=device)
 
-    # Families without lines
+class _Network:
+    """Samples of families without lines, each tile with the context that it needs."""
 
-    def _synthesized(self, tile: Tile) -> Tensor:
-        """A tile (B, C, H, W) from its coordinates alone, with the context that it needs."""
+    def __init__(self, latents: PreparedLatents, places: _Places) -> None:
+        self._latents, self._places = latents, places
+        self._whole: Tensor | None = None
+
+    def draws(self, part: Tile) -> Draw:
+        canvas = self._places.canvas
+        if not self._latents.generator.tileable and self._whole is None:
+            self._whole = self._synthesized(Tile(0, 0, canvas.height, canvas.width))
+        return self._draw
+
+    def _draw(self, tile: Tile) -> Tensor:
         if self._whole is not None:
             return self._whole[..., tile.rows, tile.columns]
-        margin = self.generator.margin
-        image = self._synthesized_part(_grown(tile, margin))
-        return image[..., margin : margin + tile.height, margin : margin + tile.width]
+        n = self._latents.generator.margin
+        image = self._synthesized(_grown(tile, n))
+        return image[..., n : n + tile.height, n : n + tile.width]
 
-    def _synthesized_part(self, part: Tile) -> Tensor:
+    def _synthesized(self, part: Tile) -> Tensor:
         """Any part of the samples, and beyond."""
-        if self._aligned:
-            return self._subject.synthesize(self._axes(part, self._base))
-        grid, shown = split_nowhere(self._points(part, self._base))
-        image = self._subject.synthesize(grid)
-        return image if shown is None else image.where(shown.to(image.device), NOWHERE)
-
-    def _tile_edge(self, wanted: int | None) -> int:
-        """Pixels of a tile's side."""
-        on_cpu = self._subject.device.type == "cpu"
-        suits = DEFAULT_TILE if on_cpu else ACCELERATOR_TILE
-        edge = max(suits, MARGINS * self.generator.margin) if wanted is None else wanted
-        if self._aligned or self._subject.prepared or self.generator.margin:
-            return edge
-        return min(edge, POINT_TILE if on_cpu else ACCELERATOR_TILE // 4)
+        if self._places.aligned:
+            return self._latents.synthesize(self._places.axes(part))
+        grid, shown = self._places.points(part)
+        return _blackened(self._latents.synthesize(grid), shown)
 
 
-class Drawer(SubjectDrawer):
-    """Draws parts of one picture, or of a batch of pictures.
-
-    Where the warp keeps rows and columns aligned, lines serve all tiles of a part, and are kept for
-    the next part as far as they fit. Other warps look lines up in tables (`rendering.tables`),
-    which are built once, when the first part is drawn; pictures of few points evaluate their lines.
-
-    Args:
-        generator: the model; it stays as and where it is.
-        styles: (B, K, D) from `generator.map`.
-        canvas: size, window and sampling rule.
-        warp: of the picture, as `as_warp` takes it; black where it shows nothing.
-        supersample: pixels are means of so many by so many samples; "auto": as many as the model's
-            detail needs, see `automatic_supersample`, and where they matter, see `refining`.
-        tile: pixels of a tile's side, or samples where there are more; what suits the device and
-            the model by default.
-        exact: evaluate the lines of every point of a bent picture instead of looking them up: up to
-            a hundred times slower, and closer by less than a grey level.
-        device: where to draw; where the generator is by default.
-        dtype: precision, as `requests.checked_dtype`; the generator's own by default.
-
-    Attributes:
-        samples: a side of a pixel, a number; or "auto, N" for up to N where they matter.
-    Raises:
-        UsageError: for a warp, a number of samples, a device or a precision that is none.
-        GridError: for a tile below 1.
-    """
-
-    def __init__(
-        self,
-        generator: Generator,
-        styles: Tensor,
-        canvas: Canvas,
-        *,
-        warp: WarpLike = None,
-        supersample: Samples = 1,
-        tile: int | None = None,
-        exact: bool = False,
-        device: Device = None,
-        dtype: Precision = None,
-    ) -> None:
-        super().__init__(
-            Subject(generator, styles, device=device, dtype=dtype),
-            canvas,
-            warp=warp,
-            supersample=supersample,
-            tile=tile,
-            exact=exact,
-        )
-
-
-def sample_count(
-    supersample: Samples, generator: Generator, canvas: Canvas, *, warp: WarpLike = None
-) -> int:
-    """Samples a side of a pixel: the number given, or what "auto" means for a picture.
-
-    Raises:
-        UsageError: for anything but "auto" and whole numbers from 1.
-    """
-    if supersample == "auto":
-        return automatic_supersample(generator, canvas, None if warp is None else as_warp(warp))
-    try:
-        samples = operator.index(supersample)
-    except TypeError:
-        samples = 0
-    if samples < 1:
-        raise UsageError(f'supersample {supersample!r}: expected a whole number from 1, or "auto"')
-    return samples
+def _blackened(colours: Tensor, shown: Tensor | None) -> Tensor:
+    """Colours (..., H, W) or (C, P), black where nothing is shown."""
+    return colours if shown is None else colours.where(shown.to(colours.device), NOWHERE)
 
 
 def _grown(tile: Tile, border: int) -> Tile:

@@ -38,7 +38,7 @@ TABLE_BYTES = 2**28
 the middle of the unit square; what is farther has its own lines."""
 
 
-class Painter(Protocol):
+class PointColours(Protocol):
     """Colours anywhere on the plane."""
 
     def colours(self, points: Tensor) -> Tensor:
@@ -169,14 +169,14 @@ class TableStore:
         with self._lock:
             return sum(table.nbytes for table in self._tables.values())
 
-    def painter(self, samples: Tensor, *, points: int) -> Painter:
+    def source(self, samples: Tensor, *, points: int) -> PointColours:
         """Colours at the points of a picture, by the cheapest way.
 
         Args:
             samples: (S, 2) places that are spread over the whole picture as its points are.
             points: how many the picture has.
         Returns:
-            a painter of the same colours in every call with the same arguments, whatever other
+            the same colours in every call with the same arguments, whatever other
             pictures the tables serve; exact lines where the picture has too few points for tables.
         """
         if self._worthwhile(samples, points, first_density(self._prepared)) is None:

@@ -12,13 +12,14 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor
 
+from creps.coordinates import AxisGrid
 from creps.networks.base import Generator, Grid, Prepared
 from creps.rendering._lines import COLUMNS_KEPT, LineStore
 from creps.rendering._points import TableStore
 from creps.rendering._view import Device, Precision, checked_device, checked_dtype
 
 
-class Latent:
+class PreparedLatent:
     """One latent of a family that can be prepared, and what is kept for its pictures.
 
     Args:
@@ -33,6 +34,10 @@ class Latent:
         self.prepared, self.rows, self.columns = prepared, rows, columns
         self.tables = TableStore(prepared)
 
+    def lines(self, grid: AxisGrid) -> tuple[Tensor, Tensor]:
+        """Row lines (L, N, H, D) and column lines (L, N, W, D)."""
+        return self.rows.lines(grid.ys, "rows"), self.columns.lines(grid.xs, "columns")
+
     @property
     def nbytes(self) -> int:
         """Bytes of weights, lines and tables."""
@@ -46,7 +51,7 @@ class Latent:
             store.clear()
 
 
-class Subject:
+class PreparedLatents:
     """The latents of one picture, or of a batch of pictures, ready to be drawn.
 
     Args:
@@ -122,7 +127,7 @@ def _latents(
     device: torch.device,
     dtype: torch.dtype | None,
     keep: int | None,
-) -> list[Latent]:
+) -> list[PreparedLatent]:
     """One for each picture, or none at all."""
     if not generator.separable:
         return []
@@ -134,7 +139,7 @@ def _latents(
             columns = LineStore(prepared, keep=COLUMNS_KEPT)
         else:
             rows = columns = LineStore(prepared, keep=keep)
-        latents.append(Latent(prepared, rows=rows, columns=columns))
+        latents.append(PreparedLatent(prepared, rows=rows, columns=columns))
     return latents
 
 

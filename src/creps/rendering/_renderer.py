@@ -6,40 +6,39 @@ large and only ever exist for a few tiles.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Unpack
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from creps.coordinates import Window
 from creps.errors import UsageError
 from creps.networks.base import Generator
-from creps.rendering._latents import latents
 from creps.rendering._lines import LINES_KEPT
-from creps.rendering._painter import Samples, SubjectDrawer
-from creps.rendering._prepared import Latent, Subject
+from creps.rendering._painter import Painter, Picture, Progress
+from creps.rendering._prepared import PreparedLatents
+from creps.rendering._styles import Latent, Styles
 from creps.rendering._tiles import Tile
 from creps.rendering._view import (
     Device,
     Precision,
-    RenderRequest,
+    Samples,
     Size,
+    View,
+    ViewOptions,
     refuse_beyond_memory,
 )
 from creps.rendering.warps import WarpLike
 
-Picture = NDArray[np.uint8]
-Progress = Callable[[int, int], None]
-
 
 def render(
     generator: Generator,
+    latent: Latent | None = None,
     *,
+    view: View | None = None,
     seed: int | None = None,
     z: Tensor | None = None,
-    styles: Tensor | None = None,
+    styles: Styles | None = None,
     label: int | Tensor | None = None,
     size: Size | None = None,
     window: Window | None = None,
@@ -60,39 +59,35 @@ def render(
 
     Args:
         generator: the model; it stays as and where it is.
-        seed: integer 0 .. 2**32 - 1 that draws the latent (see `latents`).
-        z: (1, Z) latent, instead of a seed.
-        styles: (1, K, D) from `generator.map`, instead of a seed; already truncated.
-        label: class index, or (1, label_dim) one-hot row, for class-conditional models.
-        size: (height, width) in pixels, or one number for a square; the model's own by default.
-        window: (y0, x0, y1, x1) in plane units, mapped exactly onto the picture; outside [0, 1] the
-            model extrapolates. By default the unit square, undistorted: the shorter side spans
-            [0, 1], the longer reaches beyond it on both ends.
-        truncation: 1 keeps the styles, 0 gives the average picture.
-        truncation_cutoff: truncate only this many leading styles; all by default.
-        warp: changes the picture before the window is cut out: text such as "rotate:30", a warp, or
-            a function of points (`rendering.warps`); black where it shows nothing.
-        supersample: pixels are means of so many by so many samples, >= 1: less shimmer where a
-            picture is smaller than the detail of the model; "auto": as many as it takes, where it
-            takes them.
-        exact: evaluate the lines of every point of a bent picture instead of looking them up in
-            tables: up to a hundred times slower, closer by less than a grey level.
+        latent: whose picture; or in keywords, as `Latent` takes them: seed, z, styles, label,
+            truncation, truncation_cutoff.
+        view: what is seen; or in keywords, as `View` takes them: size, window, warp, supersample,
+            exact, tile. By default the model's own size and the unit square, undistorted: the
+            shorter side spans [0, 1], the longer reaches beyond it on both ends.
         device: where to work, such as "cuda"; where the model is by default. What is needed is
             copied there and let go at the end: for many pictures keep a `Renderer`.
         dtype: "float32", "float64", "bfloat16" or "float16"; the model's own by default.
-        tile: pixels of a tile's side; what suits the device and the model by default.
         progress: called after each tile with the pixels done and the pixels in all.
     Returns:
         (H, W, C) uint8; C is 3 for colour and 1 for gray models. See `to_uint8` for the rounding.
     Raises:
         GridError: for sizes or windows that cannot be rendered or do not fit in memory.
-        UsageError: unless exactly one of seed, z and styles is given, for one picture; for a
-            warp, a number of samples, a device or a precision that is none.
+        UsageError: unless exactly one of seed, z and styles is given, for one picture; for an
+            invalid warp, number of samples, device or precision.
         LabelError: if the label is missing, unexpected or unknown.
     """
-    RenderRequest(size=size, window=window, tile=tile)  # refused before any work
+    view = _view(
+        view,
+        size=size,
+        window=window,
+        warp=warp,
+        supersample=supersample,
+        exact=exact,
+        tile=tile,
+    )
     renderer = Renderer(
         generator,
+        latent,
         seed=seed,
         z=z,
         styles=styles,
@@ -103,15 +98,51 @@ def render(
         dtype=dtype,
         keep=None,
     )
-    return renderer.picture(
-        size=size,
-        window=window,
-        warp=warp,
-        supersample=supersample,
-        exact=exact,
-        tile=tile,
-        progress=progress,
+    return renderer.picture(view, progress=progress)
+
+
+def render_tiles(
+    generator: Generator,
+    latent: Latent | None = None,
+    *,
+    view: View | None = None,
+    seed: int | None = None,
+    z: Tensor | None = None,
+    styles: Styles | None = None,
+    label: int | Tensor | None = None,
+    truncation: float = 1.0,
+    truncation_cutoff: int | None = None,
+    device: Device = None,
+    dtype: Precision = None,
+    **options: Unpack[ViewOptions],
+) -> Iterator[tuple[Tile, Picture]]:
+    """The tiles of a picture of any size, one after the other, for any sink.
+
+    The picture is never in memory as a whole: what is done with a tile is up to the caller.
+
+    Args:
+        generator and all others: as for `render`.
+    Returns:
+        an iterator of (tile, pixels): where the tile lies, `tile.rows` and `tile.columns` of the
+        picture, and its (tile.height, tile.width, C) uint8 pixels; row by row.
+    Raises:
+        GridError, UsageError, LabelError: as `render`, at once; no size is too large.
+    """
+    view = _view(view, **options)
+    renderer = Renderer(
+        generator,
+        latent,
+        seed=seed,
+        z=z,
+        styles=styles,
+        label=label,
+        truncation=truncation,
+        truncation_cutoff=truncation_cutoff,
+        device=device,
+        dtype=dtype,
+        keep=None,
     )
+    return renderer.tiles(view)
 
 
 class Renderer:
@@ -125,7 +156,8 @@ class Renderer:
 
     Args:
         generator: the model; it stays as and where it is.
-        seed, z, styles, label, truncation, truncation_cutoff, device, dtype: as for `render`.
+        latent, seed, z, styles, label, truncation, truncation_cutoff, device, dtype: as for
+            `render`.
         keep: bytes of lines to keep beside those in use; line tables have bounds of their own
             (`points.TABLE_BYTES`, for each axis). None: for one picture, as `render` does.
 
@@ -144,10 +176,11 @@ class Renderer:
     def __init__(
         self,
         generator: Generator,
+        latent: Latent | None = None,
         *,
         seed: int | None = None,
         z: Tensor | None = None,
-        styles: Tensor | None = None,
+        styles: Styles | None = None,
         label: int | Tensor | None = None,
         truncation: float = 1.0,
         truncation_cutoff: int | None = None,
@@ -155,109 +188,62 @@ class Renderer:
         dtype: Precision = None,
         keep: int | None = LINES_KEPT,
     ) -> None:
-        RenderRequest(truncation=truncation, truncation_cutoff=truncation_cutoff)
+        if latent is None:
+            latent = Latent(
+                seed=seed,
+                z=z,
+                styles=styles,
+                label=label,
+                truncation=truncation,
+                truncation_cutoff=truncation_cutoff,
+            )
+        elif not (seed is z is styles is None):
+            raise UsageError("a latent and seed, z or styles given: expected one of them")
         self.generator = generator
-        self.styles = styles_of_one(
-            generator,
-            seed=seed,
-            z=z,
-            styles=styles,
-            label=label,
-            truncation=truncation,
-            truncation_cutoff=truncation_cutoff,
+        self.styles = latent.styles_of(generator)
+        self._latents = PreparedLatents(
+            generator, self.styles, device=device, dtype=dtype, keep=keep
         )
-        self._subject = Subject(generator, self.styles, device=device, dtype=dtype, keep=keep)
 
     @property
     def nbytes(self) -> int:
         """Bytes that are held: weights, lines and tables, but not the generator."""
-        return self._subject.nbytes
-
-    @property
-    def latent(self) -> Latent | None:
-        """What is kept; None for families without a prepared form."""
-        return self._subject.latents[0] if self._subject.prepared else None
+        return self._latents.nbytes
 
     def clear(self) -> None:
         """Let go of lines and tables; the next picture computes its own."""
-        self._subject.clear()
+        self._latents.clear()
 
-    def drawer(
-        self,
-        *,
-        size: Size | None = None,
-        window: Window | None = None,
-        warp: WarpLike = None,
-        supersample: Samples = 1,
-        exact: bool = False,
-        tile: int | None = None,
-    ) -> SubjectDrawer:
-        """What draws any parts of one picture, such as `paint` and `streams.streaming` use.
-
-        Keep it for as long as parts of the same picture are asked for.
+    def painter(self, view: View | None = None, **options: Unpack[ViewOptions]) -> Painter:
+        """What paints any parts of one picture: a source of tiles, as writers take it.
 
         Args:
-            size, window, warp, supersample, exact, tile: as for `render`.
+            view: what is seen; or in keywords, as `View` takes them.
         Raises:
             GridError, UsageError: as `render`; no size is too large.
         """
-        request = RenderRequest(size=size, window=window, tile=tile)
-        return SubjectDrawer(
-            self._subject,
-            request.canvas(self.generator),
-            warp=warp,
-            supersample=supersample,
-            exact=exact,
-            tile=tile,
-        )
+        return Painter(self._latents, _view(view, **options))
 
     def picture(
         self,
+        view: View | None = None,
         *,
-        size: Size | None = None,
-        window: Window | None = None,
-        warp: WarpLike = None,
-        supersample: Samples = 1,
-        exact: bool = False,
-        tile: int | None = None,
         progress: Progress | None = None,
+        **options: Unpack[ViewOptions],
     ) -> Picture:
         """One picture of the latent; arguments, result and errors as `render`."""
-        canvas = RenderRequest(size=size, window=window, tile=tile).canvas(self.generator)
-        channels = self.generator.config.img_channels
-        refuse_beyond_memory(canvas.height, canvas.width, channels=channels)
-        drawer = self.drawer(
-            size=size, window=window, warp=warp, supersample=supersample, exact=exact, tile=tile
-        )
-        return paint(drawer, progress=progress)
+        painter = self.painter(view, **options)
+        refuse_beyond_memory(painter.height, painter.width, channels=painter.channels)
+        return painter.pixels(progress=progress)
 
     def tiles(
-        self,
-        *,
-        size: Size | None = None,
-        window: Window | None = None,
-        warp: WarpLike = None,
-        supersample: Samples = 1,
-        exact: bool = False,
-        tile: int | None = None,
+        self, view: View | None = None, **options: Unpack[ViewOptions]
     ) -> Iterator[tuple[Tile, Picture]]:
         """The tiles of a picture of any size, for any sink; as `render_tiles`."""
-        return painted_tiles(
-            self.drawer(
-                size=size, window=window, warp=warp, supersample=supersample, exact=exact, tile=tile
-            )
-        )
+        return self.painter(view, **options).tiles()
 
     def region(
-        self,
-        part: Tile,
-        *,
-        size: Size,
-        window: Window | None = None,
-        warp: WarpLike = None,
-        supersample: Samples = 1,
-        exact: bool = False,
-        tile: int | None = None,
+        self, part: Tile, view: View | None = None, **options: Unpack[ViewOptions]
     ) -> Picture:
         """Some pixels of a picture that may be far too large to be made: for servers of tiles.
 
@@ -266,161 +252,20 @@ class Renderer:
 
         Args:
             part: pixels of the picture, or beyond its borders.
-            size: of the whole picture, any.
-            window, warp, supersample, exact, tile: of the whole picture, as for `render`.
+            view: of the whole picture; or in keywords, as `View` takes them.
         Returns:
             (part.height, part.width, C) uint8.
         Raises:
             GridError, UsageError: as `render`, for an empty part too.
         """
-        refuse_beyond_memory(part.height, part.width, channels=self.generator.config.img_channels)
-        drawer = self.drawer(
-            size=size, window=window, warp=warp, supersample=supersample, exact=exact, tile=tile
-        )
-        return paint(drawer, part)
+        painter = self.painter(view, **options)
+        refuse_beyond_memory(part.height, part.width, channels=painter.channels)
+        return painter.pixels(part)
 
 
-def paint(
-    drawer: SubjectDrawer, part: Tile | None = None, *, progress: Progress | None = None
-) -> Picture:
-    """A part of a picture as 8-bit pixels.
-
-    Args:
-        drawer: of one picture, not a batch.
-        part: pixels of its canvas; all by default.
-        progress: called after each tile with the pixels done and the pixels in all.
-    Returns:
-        (part.height, part.width, C) uint8.
-    """
-    part = Tile(0, 0, drawer.canvas.height, drawer.canvas.width) if part is None else part
-    channels = drawer.generator.config.img_channels
-    picture = np.empty((part.height, part.width, channels), dtype=np.uint8)
-    done = 0
-    for tile, pixels in painted_tiles(drawer, part):
-        inside = Tile(tile.top - part.top, tile.left - part.left, tile.height, tile.width)
-        picture[inside.rows, inside.columns] = pixels
-        done += tile.height * tile.width
-        if progress is not None:
-            progress(done, part.height * part.width)
-    return picture
-
-
-def painted_tiles(
-    drawer: SubjectDrawer, part: Tile | None = None
-) -> Iterator[tuple[Tile, Picture]]:
-    """The tiles of a part of a picture as 8-bit pixels, row by row, for any sink.
-
-    Args:
-        drawer: of one picture, not a batch.
-        part: pixels of its canvas; all by default.
-    Yields:
-        (tile, pixels): a tile of the canvas, and its (tile.height, tile.width, C) uint8 pixels.
-    """
-    for tile, image in drawer.tiles(part):
-        yield tile, to_uint8(image[0])
-
-
-def render_tiles(
-    generator: Generator,
-    *,
-    seed: int | None = None,
-    z: Tensor | None = None,
-    styles: Tensor | None = None,
-    label: int | Tensor | None = None,
-    size: Size | None = None,
-    window: Window | None = None,
-    truncation: float = 1.0,
-    truncation_cutoff: int | None = None,
-    warp: WarpLike = None,
-    supersample: Samples = 1,
-    exact: bool = False,
-    device: Device = None,
-    dtype: Precision = None,
-    tile: int | None = None,
-) -> Iterator[tuple[Tile, Picture]]:
-    """The tiles of a picture of any size, one after the other, for any sink.
-
-    The picture is never in memory as a whole: what is done with a tile is up to the caller.
-
-    Args:
-        generator, seed, z, styles, label, size, window, truncation, truncation_cutoff, warp,
-        supersample, exact, device, dtype, tile: as for `render`.
-    Returns:
-        an iterator of (tile, pixels): where the tile lies, `tile.rows` and `tile.columns` of the
-        picture, and its (tile.height, tile.width, C) uint8 pixels; row by row.
-    Raises:
-        GridError, UsageError, LabelError: as `render`, at once; no size is too large.
-    """
-    renderer = Renderer(
-        generator,
-        seed=seed,
-        z=z,
-        styles=styles,
-        label=label,
-        truncation=truncation,
-        truncation_cutoff=truncation_cutoff,
-        device=device,
-        dtype=dtype,
-        keep=None,
-    )
-    return renderer.tiles(
-        size=size, window=window, warp=warp, supersample=supersample, exact=exact, tile=tile
-    )
-
-
-def to_uint8(image: Tensor) -> Picture:
-    """A picture in [-1, 1] as 8-bit pixels: (x + 1) * 127.5, clipped, rounded to nearest.
-
-    Args:
-        image: (C, H, W), floating point, on any device.
-    Returns:
-        (H, W, C) uint8 array on the CPU.
-    """
-    image = image.permute(1, 2, 0)
-    if image.device.type != "cpu":  # a quarter of the bytes comes over
-        levels = ((image + 1) * 127.5).clamp(0, 255).round().to(torch.uint8)
-        return levels.cpu().numpy()
-    # In NumPy: torch would wake its threads for this trifle, and they spin beside the tile workers.
-    return np.rint(((image.numpy() + 1) * 127.5).clip(0, 255)).astype(np.uint8)
-
-
-@torch.inference_mode()
-def styles_of_one(
-    generator: Generator,
-    *,
-    seed: int | None = None,
-    z: Tensor | None = None,
-    styles: Tensor | None = None,
-    label: int | Tensor | None = None,
-    truncation: float = 1.0,
-    truncation_cutoff: int | None = None,
-) -> Tensor:
-    """(1, K, D) styles from the one source that is given, as `render` takes it.
-
-    Raises:
-        UsageError: unless exactly one of seed, z and styles is given, for one picture.
-        LabelError: if the label is missing, unexpected or unknown.
-    """
-    given = [n for n, v in (("seed", seed), ("z", z), ("styles", styles)) if v is not None]
-    if len(given) != 1:
-        raise UsageError(
-            f"{' and '.join(given) or 'nothing'} given: expected one of seed, z, styles"
-        )
-    if seed is not None:
-        z = latents([seed], generator)
-    if z is not None:
-        classes = label if label is None or isinstance(label, Tensor) else torch.tensor([label])
-        styles = generator.map(
-            z.to(generator.device),
-            classes if classes is None else classes.to(generator.device),
-            truncation=truncation,
-            truncation_cutoff=truncation_cutoff,
-        )
-    elif label is not None or truncation != 1.0:
-        raise UsageError(
-            "styles are already labelled and truncated: leave label and truncation out"
-        )
-    assert styles is not None
-    if len(styles) != 1:
-        raise UsageError(f"{len(styles)} latents given: expected one, render makes one picture")
-    return styles
+def _view(view: View | None, **options: Unpack[ViewOptions]) -> View:
+    """The view given, or made of keywords."""
+    made = View(**options)
+    if view is not None and made != View():
+        raise UsageError("a view and keywords of another given: expected one of them")
+    return made if view is None else view

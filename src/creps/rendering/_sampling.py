@@ -26,7 +26,6 @@ from creps.errors import GridError
 from creps.networks.base import Generator, Prepared
 from creps.rendering._tables import cubic_weights
 from creps.rendering._tiles import Tile, plan
-from creps.rendering._view import DEFAULT_TILE
 from creps.rendering.warps import Warp, warped_grid
 
 # Small pictures without shimmer: several samples a pixel, averaged over its area.
@@ -135,7 +134,7 @@ def box_reduced(image: Tensor, factor: int) -> Tensor:
 
 
 def antialiased(
-    draw: Callable[[Tile], Tensor], factor: int, *, tile: int = DEFAULT_TILE
+    draw: Callable[[Tile], Tensor], factor: int, *, tile: int
 ) -> Callable[[Tile], Tensor]:
     """Draws tiles of a canvas out of tiles of the canvas `supersampled` by a factor.
 

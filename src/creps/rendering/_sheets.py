@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from creps.errors import UsageError
-from creps.rendering._renderer import Picture
+from creps.rendering._painter import Picture
 
 PAPER, INK, FAINT = (255, 255, 255), (32, 32, 32), (120, 120, 120)
 

@@ -531,3 +531,79 @@ def _walk(way: str, text: str) -> Walk:
 def _number(value: float) -> str:
     """The shortest text of a number that reads back as it."""
     return str(int(value)) if value == int(value) else repr(float(value))
+
+
+Styles = Tensor | Recipe | FileRecipe | str
+"""Styles, or what makes them."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Latent:
+    """Whose picture: a seed, a latent z or styles; checked when it is made, without a model.
+
+    Args:
+        seed: integer 0 .. 2**32 - 1 that draws the latent (see `latents`).
+        z: (1, Z) latent.
+        styles: a recipe or its text (see `parse_styles`), or (1, K, D) from `Generator.map`, which
+            are labelled and truncated already.
+        label: class index, or (1, label_dim) one-hot row, for class-conditional models.
+        truncation: 1 keeps the styles, 0 gives the average picture.
+        truncation_cutoff: truncate only this many leading styles; all by default.
+    Raises:
+        UsageError: unless exactly one of seed, z and styles is given; for an impossible seed,
+            recipe or truncation.
+    """
+
+    seed: int | None = None
+    z: Tensor | None = None
+    styles: Styles | None = None
+    label: int | Tensor | None = None
+    truncation: float = 1.0
+    truncation_cutoff: int | None = None
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("seed", "z", "styles") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise UsageError(
+                f"{' and '.join(given) or 'nothing'} given: expected one of seed, z, styles"
+            )
+        if self.seed is not None:
+            object.__setattr__(self, "seed", checked_seed(self.seed))
+        if isinstance(self.styles, str):
+            object.__setattr__(self, "styles", parse_styles(self.styles))
+        if not math.isfinite(self.truncation):
+            raise UsageError(
+                f"truncation {self.truncation}: expected a finite number, usually 0..1"
+            )
+        if self.truncation_cutoff is not None and self.truncation_cutoff < 0:
+            raise UsageError(
+                f"truncation cutoff {self.truncation_cutoff}: expected 0 or more styles"
+            )
+        if isinstance(self.styles, Tensor) and (self.label is not None or self.truncation != 1.0):
+            raise UsageError(
+                "styles are already labelled and truncated: leave label and truncation out"
+            )
+
+    @torch.inference_mode()
+    def styles_of(self, generator: Generator) -> Tensor:
+        """(1, K, D) styles on the model's device.
+
+        Raises:
+            UsageError: for more than one latent, or a recipe that does not suit the model.
+            LabelError: if the label is missing, unexpected or unknown.
+            DataError: for a file that holds no styles.
+        """
+        label = self.label
+        if label is not None and not isinstance(label, Tensor):
+            label = torch.tensor([label])
+        how: Any = {"truncation": self.truncation, "truncation_cutoff": self.truncation_cutoff}
+        if isinstance(self.styles, Tensor):
+            styles = self.styles
+        elif self.styles is not None:
+            styles = styles_of(self.styles, generator, label=label, **how)
+        else:
+            z = latents([self.seed or 0], generator) if self.z is None else self.z
+            styles = generator.map(z, label, **how)
+        if len(styles) != 1:
+            raise UsageError(f"{len(styles)} latents given: expected one, render makes one picture")
+        return styles

@@ -1,23 +1,142 @@
-"""What can be asked of the renderer, refused early where it makes no sense."""
+"""What is seen of the plane, at which size and how finely: checked once, where the words come in.
+
+The road of every picture: a `Latent` (whose picture, see `_styles`) and a `View` are made from what
+a user says, before a model is loaded. `Renderer(generator, latent).painter(view)` is a source of
+tiles (`_painter.TileSource`), and writers take any such source.
+"""
 
 from __future__ import annotations
 
 import math
 import operator
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from pathlib import Path
+from typing import Literal, TypedDict
 
 import torch
 
 from creps.coordinates import FARTHEST, Canvas, Window, undistorted_window
 from creps.errors import GridError, UsageError, nearest
 from creps.networks.base import Generator
+from creps.rendering.warps import Warp, WarpLike, as_warp
 
-# Views: which window of the plane a picture shows, by zoom and pan.
+Size = int | tuple[int, int]
+Samples = int | Literal["auto"]
+Device = str | torch.device | None
+Precision = str | torch.dtype | None
 
+PRECISIONS = {
+    str(kind).removeprefix("torch."): kind
+    for kind in (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+}
+"""By name; half precision serves accelerators, with errors of some grey levels."""
+
+PICTURE_LIMIT = 4 * 2**30
+"""Bytes of the largest picture that is held in memory as a whole."""
 
 DISTINCT = 8
 """Neighbouring pixels are at least this many steps of float64 apart: none are drawn alike."""
+
+
+class ViewOptions(TypedDict, total=False):
+    """The keywords of a `View`, for calls that make one."""
+
+    size: Size | None
+    window: Window | None
+    zoom: float | None
+    pan: tuple[float, float] | None
+    warp: WarpLike
+    supersample: Samples
+    exact: bool
+    tile: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """What a picture shows of the plane, at which size and how finely.
+
+    Args:
+        size: (height, width) in pixels, or one number for a square; None: the model's resolution.
+        window: (y0, x0, y1, x1) in plane units, mapped exactly onto the picture; None shows the
+            unit square undistorted: the shorter side spans [0, 1], the longer reaches beyond it.
+        zoom, pan: a window in other words: how many times as large the scene is seen, and the
+            (y, x) in the middle of the picture; see `view_window`.
+        across: the scene is that many unit squares side by side (`Latent.across`).
+        warp: changes the picture before the window is cut out: text such as "rotate:30", a warp, or
+            a function of points (`rendering.warps`); black where it shows nothing.
+        supersample: pixels are means of so many by so many samples, >= 1: less shimmer where a
+            picture is smaller than the detail of the model; "auto": as many as it takes, where it
+            takes them.
+        exact: evaluate the lines of every point of a bent picture instead of looking them up in
+            tables: up to a hundred times slower, closer by less than a grey level.
+        tile: pixels of a tile's side, >= 1; bounds memory, changes pixels only by rounding. None:
+            what suits the device and the model.
+    Raises:
+        GridError: for impossible sizes, windows or tiles, and for pixels so small that float64
+            cannot tell them apart.
+        UsageError: for a window beside zoom or pan, an invalid warp or number of samples.
+    Example:
+        >>> View(size=512, zoom=4, pan=(0.25, 0.5)).window
+        (0.125, 0.375, 0.375, 0.625)
+    """
+
+    size: Size | None = None
+    window: Window | None = None
+    zoom: InitVar[float | None] = None
+    pan: InitVar[tuple[float, float] | None] = None
+    across: int = 1
+    warp: WarpLike = None
+    supersample: Samples = 1
+    exact: bool = False
+    tile: int | None = None
+
+    def __post_init__(self, zoom: float | None, pan: tuple[float, float] | None) -> None:
+        if self.size is not None:
+            object.__setattr__(self, "size", _both_sides(self.size))
+        height, width = self.pixels or (1, self.across)
+        undistorted_window(height, width)  # refuses sizes below 1
+        if self.window is not None:
+            if zoom is not None or pan is not None:
+                raise UsageError("window says all that is seen: leave zoom and pan out")
+            Canvas(height, width, self.window)
+        elif zoom is not None or pan is not None or self.across > 1:
+            window = view_window(
+                height, width, zoom=1.0 if zoom is None else zoom, pan=pan, across=self.across
+            )
+            object.__setattr__(self, "window", window)
+        if self.window is not None:
+            if max(abs(edge) for edge in self.window) > FARTHEST:
+                raise GridError(f"window {self.window}: expected edges within +-{FARTHEST:g}")
+            refuse_beyond_precision(self.window, height, width)
+        if self.warp is not None:
+            object.__setattr__(self, "warp", as_warp(self.warp))
+        if self.supersample != "auto":
+            object.__setattr__(self, "supersample", _whole_samples(self.supersample))
+        if self.tile is not None and self.tile < 1:
+            raise GridError(f"tile of {self.tile} pixels: expected at least 1")
+
+    @property
+    def pixels(self) -> tuple[int, int] | None:
+        """(height, width); None for the model's own resolution."""
+        return None if self.size is None else _both_sides(self.size)
+
+    @property
+    def bend(self) -> Warp | None:
+        """The warp; None where the picture is straight."""
+        return None if self.warp is None else as_warp(self.warp)
+
+    def canvas(self, generator: Generator) -> Canvas:
+        """Size, window and sampling rule of this picture for a model.
+
+        Raises:
+            GridError: for pixels of the model's own size that float64 cannot tell apart.
+        """
+        own = generator.config.resolution
+        height, width = self.pixels or (own, own * self.across)
+        if self.window is None:
+            return Canvas(height, width, undistorted_window(height, width), generator.sampling)
+        refuse_beyond_precision(self.window, height, width)
+        return Canvas(height, width, self.window, generator.sampling)
 
 
 def view_window(
@@ -73,26 +192,6 @@ def refuse_beyond_precision(window: Window, height: int, width: int) -> None:
                 f"window {window} at {height}x{width}: "
                 "too small for float64 to tell its pixels apart, zoom in less deep"
             )
-
-
-Size = int | tuple[int, int]
-Device = str | torch.device | None
-Precision = str | torch.dtype | None
-
-PRECISIONS = {
-    str(kind).removeprefix("torch."): kind
-    for kind in (torch.float32, torch.float64, torch.bfloat16, torch.float16)
-}
-"""By name; half precision serves accelerators, with errors of some grey levels."""
-
-DEFAULT_TILE = 64
-"""Pixels of a tile's side: its widest features (128 channels, 2 MiB) stay near a core. Measured
-with the 512 preset: 48 to 96 are alike, 32 and 128 cost a sixth more, 256 twice as much."""
-ACCELERATOR_TILE = 1024
-"""The same on an accelerator, which wants much at once."""
-
-PICTURE_LIMIT = 4 * 2**30
-"""Bytes of the largest picture that is held in memory as a whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,6 +310,17 @@ def _both_sides(size: Size) -> tuple[int, int]:
             f"size {size!r}: expected whole pixels, one number or (height, width)"
         ) from None
     return height, width
+
+
+def _whole_samples(samples: object) -> int:
+    """A number of samples a side of a pixel as a plain integer."""
+    try:
+        number = operator.index(samples)  # type: ignore[arg-type]
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise UsageError(f'supersample {samples!r}: expected a whole number from 1, or "auto"')
+    return number
 
 
 def _available_memory() -> int | None:

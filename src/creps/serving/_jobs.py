@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from creps.errors import CrepsError, UsageError
-from creps.rendering._renderer import Picture
+from creps.rendering._painter import Picture
 from creps.rendering._tiles import Tile
 from creps.rendering.output._save import refuse_target, unfinished, write_picture
 from creps.serving._identifiers import PictureId

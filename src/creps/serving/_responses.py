@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from creps.errors import CrepsError
-from creps.rendering._renderer import Picture
+from creps.rendering._painter import Picture
 from creps.serving._iiif import Quality
 from creps.serving._models import UnknownPictureError
 from creps.serving._pool import OverloadedError

@@ -14,8 +14,8 @@ from creps.checkpoints import weights_id
 from creps.coordinates import Canvas
 from creps.errors import CrepsError
 from creps.networks.base import Generator
-from creps.rendering._painter import SubjectDrawer
-from creps.rendering._renderer import Progress, Renderer, paint
+from creps.rendering._painter import Progress
+from creps.rendering._renderer import Renderer
 from creps.rendering._view import Device, Precision, RenderRequest
 from creps.rendering.output._formats import tiles_folder
 from creps.rendering.output._images import read_settings, save_picture
@@ -108,10 +108,10 @@ def _write_picture(
         return False
     renderer = make()
     channels = renderer.generator.config.img_channels
-    drawer: SubjectDrawer = renderer.drawer(size=size)
+    painter = renderer.painter(size=size)
     write_big(
         target,
-        partial(paint, drawer),
+        painter.pixels,
         height=size,
         width=size,
         channels=channels,

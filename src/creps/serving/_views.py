@@ -17,11 +17,11 @@ from PIL import Image
 
 from creps.coordinates import FARTHEST, Canvas, Window
 from creps.errors import GridError
-from creps.rendering._painter import Samples, SubjectDrawer
-from creps.rendering._renderer import Picture, Renderer, paint
+from creps.rendering._painter import Painter, Picture
+from creps.rendering._renderer import Renderer
 from creps.rendering._sampling import automatic_supersample
 from creps.rendering._tiles import Tile
-from creps.rendering._view import refuse_beyond_precision
+from creps.rendering._view import Samples, refuse_beyond_precision
 from creps.rendering.output._save import Make
 from creps.rendering.warps import Affine
 from creps.rendering.warps._base import cosine_sine
@@ -159,24 +159,24 @@ class RenderedSource:
         height, width = shot.size
         if quarters is None:
             frame = Shot(window=shot.frame(), height=height, width=width)
-            drawer = self._drawer(frame, samples=samples, warp=turning(shot))
-            return lambda tile: _painted(drawer, tile, side_by_side)
-        drawer = self._drawer(upright_of(shot), samples=samples)
+            painter = self._painter(frame, samples=samples, warp=turning(shot))
+            return lambda tile: _painted(painter, tile, side_by_side)
+        painter = self._painter(upright_of(shot), samples=samples)
 
         def make(tile: Tile) -> Picture:
             part = _upright_tile(tile, height, width, mirror=shot.mirror, quarters=quarters)
-            pixels = _painted(drawer, part, side_by_side)
+            pixels = _painted(painter, part, side_by_side)
             return rearranged(pixels, mirror=shot.mirror, quarters=quarters)
 
         return make
 
-    def _drawer(self, shot: Shot, *, samples: int, warp: Affine | None = None) -> SubjectDrawer:
+    def _painter(self, shot: Shot, *, samples: int, warp: Affine | None = None) -> Painter:
         """What draws any part of a shot that is not turned, but by a warp."""
         generator = self._renderer.generator
         window = area_window(shot, sampling=generator.sampling)
         canvas = Canvas(shot.height, shot.width, window, generator.sampling)
         wanted = automatic_supersample(generator, canvas, warp)
-        return self._renderer.drawer(
+        return self._renderer.painter(
             size=(shot.height, shot.width),
             window=window,
             warp=warp,
@@ -184,15 +184,15 @@ class RenderedSource:
         )
 
 
-def _painted(drawer: SubjectDrawer, tile: Tile, side_by_side: SideBySide) -> Picture:
+def _painted(painter: Painter, tile: Tile, side_by_side: SideBySide) -> Picture:
     """The pixels of a tile, in stripes where there are cores to share them."""
-    generator = drawer.generator
+    generator = painter.generator
     picture = np.empty((tile.height, tile.width, generator.config.img_channels), np.uint8)
 
     def part(down: int, height: int) -> Part:
         def run() -> None:
             stripe = Tile(tile.top + down, tile.left, height, tile.width)
-            picture[down : down + height] = paint(drawer, stripe)
+            picture[down : down + height] = painter.pixels(stripe)
 
         return run
 

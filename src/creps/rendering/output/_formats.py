@@ -21,7 +21,7 @@ import tifffile
 from PIL import Image
 
 from creps.errors import DataError
-from creps.rendering._renderer import Picture
+from creps.rendering._painter import Picture
 from creps.rendering._tiles import Tile
 from creps.rendering.output._atomic import aside, discard, sweep, write_durably
 from creps.rendering.output._images import SETTINGS_KEY, exif_of

@@ -23,7 +23,7 @@ from PIL import (
 
 from creps._files import write_atomically
 from creps.errors import DataError, GridError, UsageError
-from creps.rendering._renderer import Picture
+from creps.rendering._painter import Picture
 
 Format = Literal["PNG", "JPEG", "WEBP"]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from creps.errors import CrepsError, GridError, MissingExtraError, UsageError
-from creps.rendering._renderer import Picture, Progress
+from creps.rendering._painter import Picture, Progress
 from creps.rendering._tiles import Tile, plan
 from creps.rendering._view import refuse_beyond_memory
 from creps.rendering.output._images import (

@@ -20,7 +20,7 @@ import zarr
 from zarr.codecs import BloscCodec
 
 from creps.errors import DataError, UsageError
-from creps.rendering._renderer import Picture
+from creps.rendering._painter import Picture
 from creps.rendering._tiles import Tile, plan
 from creps.rendering.output._atomic import DurableFolder, discard, exclusive
 from creps.rendering.output._shards import Shard

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from creps.coordinates import Window
-from creps.rendering._painter import Samples
-from creps.rendering._renderer import Picture, Renderer
+from creps.rendering._painter import Picture
+from creps.rendering._renderer import Renderer
+from creps.rendering._view import Samples
 from creps.rendering.video._motion import Shot
 from creps.rendering.warps import Chain, Rotate, Swirl, Warp, chain
 

@@ -21,7 +21,7 @@ from PIL import Image, PngImagePlugin
 
 from creps._files import replacing, write_atomically
 from creps.errors import CrepsError, GridError, MissingExtraError, UsageError
-from creps.rendering._renderer import Picture, Progress
+from creps.rendering._painter import Picture, Progress
 from creps.rendering.output._images import save_picture
 from creps.rendering.video._motion import MOST_FRAMES
 

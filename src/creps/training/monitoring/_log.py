@@ -15,7 +15,7 @@ from torch import Tensor
 
 from creps._files import write_atomically
 from creps.errors import CrepsError
-from creps.rendering._renderer import Picture
+from creps.rendering._painter import Picture
 from creps.training._config import TrainConfig
 from creps.training._engine import Stats
 from creps.training._state import TrainState

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from creps._files import write_atomically
 from creps.errors import MissingExtraError, UsageError, nearest
-from creps.rendering._renderer import Picture
+from creps.rendering._painter import Picture
 
 LOGGERS = ("tensorboard", "trackio", "wandb")
 """Those that `open_logger` knows; each is an extra of its name, TensorBoard of `train`."""

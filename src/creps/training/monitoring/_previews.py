@@ -11,7 +11,7 @@ from torch import Tensor
 from creps.coordinates import AxisGrid, Canvas, Window
 from creps.networks.base import Generator
 from creps.rendering._latents import latents
-from creps.rendering._renderer import Picture, to_uint8
+from creps.rendering._painter import Picture, to_uint8
 from creps.rendering._sheets import contact_sheet
 from creps.rendering.output._images import save_picture
 from creps.training._config import TrainConfig
