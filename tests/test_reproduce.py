@@ -6,9 +6,9 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from creps.config import to_dict
 from creps.errors import CrepsError, DataError, UsageError
 from creps.training._presets import preset
 from creps.training._run import is_finished
+from patience import PATIENCE, wait_until
 from reproduce.__main__ import app
 from reproduce.budgets import BUDGETS, budget_named
 from reproduce.catalogue import EXPERIMENTS, experiments_named
@@ -148,9 +149,17 @@ def test_an_interruption_lets_the_command_save_its_state(
     program.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(program))
 
+    waiting, wait = threading.Event(), subprocess.Popen.wait
+
+    def told(process: subprocess.Popen[bytes], timeout: float | None = None) -> int:
+        waiting.set()
+        return wait(process, timeout)
+
+    monkeypatch.setattr(subprocess.Popen, "wait", told)
+
     def interrupt() -> None:
-        while not started.exists():
-            time.sleep(0.01)
+        assert waiting.wait(PATIENCE)
+        wait_until(started.exists)
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
