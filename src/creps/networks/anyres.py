@@ -144,6 +144,7 @@ class AnyRes(StyleGAN3):
     """
 
     config: AnyResConfig
+    _may_be_fresh = ("scale.",)  # the first phase of training does without
 
     def __init__(self, config: AnyResConfig) -> None:
         super().__init__(config, turn=config.turn)

@@ -203,6 +203,7 @@ class Generator(nn.Module, ABC):
     average_decay: float = 0.998
     tracks_magnitudes: bool = False
     record: Mapping[str, Any] = MappingProxyType({})
+    _may_be_fresh: tuple[str, ...] = ()  # how names begin that `grow_from` need not find
 
     @property
     def separable(self) -> bool:
@@ -405,6 +406,32 @@ class Generator(nn.Module, ABC):
             UnsupportedError: if the family does not track magnitudes.
         """
         raise self.unsupported("track magnitudes", "stylegan3 or anyres")
+
+    def grow_from(self, config: GeneratorConfig, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from what another network has learnt; some families also from a smaller one.
+
+        Args:
+            config: of the other network.
+            tensors: its state by name.
+        Raises:
+            UnsupportedError: if this network cannot go on from it; then nothing is changed.
+        """
+        ours = self.state_dict()
+        found = {n: t for n, t in tensors.items() if n in ours and t.shape == ours[n].shape}
+        missing = [n for n in ours if n not in found and not n.startswith(self._may_be_fresh)]
+        mine = self.config
+        if missing or config.period != mine.period or config.resolution > mine.resolution:
+            raise UnsupportedError(f"another generator: {self._differences(config)}")
+        self.load_state_dict(found, strict=False)
+
+    def _differences(self, config: GeneratorConfig) -> str:
+        """What tells a config from the own one."""
+        families = {kind: name for name, (_, kind) in _FAMILIES.items()}
+        if type(config) is not type(self.config):
+            return f"family {families[type(config)]} there, {self.family} here"
+        ours, theirs = to_dict(self.config), to_dict(config)
+        said = [f"{n} is {theirs[n]} there, {ours[n]} here" for n in ours if theirs[n] != ours[n]]
+        return "; ".join(said) or "other weights"
 
     def unsupported(self, ability: str, others: str) -> UnsupportedError:
         """The error of a family that cannot do something, and the families that can."""

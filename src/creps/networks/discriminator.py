@@ -9,6 +9,7 @@ Shapes: B batch, I channels of a block's input.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -287,6 +288,19 @@ class Discriminator(nn.Module):
             self.from_rgb.requires_grad_(False)
             self.blocks[:frozen].requires_grad_(False)
 
+    def grow_from(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over what fits of another discriminator's state; blocks count from the last one."""
+        numbers = {int(name.split(".")[1]) for name in tensors if name.startswith("blocks.")}
+        shift = len(self.blocks) - len(numbers)
+        ours, found = self.state_dict(), {}
+        for name, tensor in tensors.items():
+            if name.startswith("blocks."):
+                _, number, rest = name.split(".", 2)
+                name = f"blocks.{int(number) + shift}.{rest}"
+            if name in ours and ours[name].shape == tensor.shape:
+                found[name] = tensor
+        self.load_state_dict(found, strict=False)
+
     def maps(self, images: Tensor) -> Tensor:
         """Pictures (B, C, H, W) to the small maps (B, channels, h, w) after the last block."""
         # With the channels last, convolutions need no reordering: on a CPU a training step takes a
@@ -346,6 +360,12 @@ class TwoDiscriminators(nn.Module):
         """As `Discriminator.trainable`, both."""
         for network in (self.whole, self.patches):
             network.trainable(wanted, frozen=frozen)
+
+    def grow_from(self, tensors: Mapping[str, Tensor]) -> None:
+        """As `Discriminator.grow_from`; each of the two goes on from an only one."""
+        for prefix, network in (("whole.", self.whole), ("patches.", self.patches)):
+            own = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+            network.grow_from(own or tensors)
 
 
 class ScaledDiscriminator(Discriminator):
