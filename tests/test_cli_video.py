@@ -244,7 +244,7 @@ def test_an_interruption_is_one_line_that_says_what_is_kept(model, tmp_path, mon
 
 HANGS_AT_FRAME_3 = """
 import itertools, sys, time
-from creps.rendering.film import camera
+from creps.rendering.video import _camera as camera
 from test_cli_video import app
 shoot, frames = camera.render_shot, itertools.count()
 def hang(*arguments, **options):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from creps.cli import _render as render
+from creps.cli._render import render
 from creps.cli import app
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"

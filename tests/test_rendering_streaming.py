@@ -106,9 +106,9 @@ def test_missing_packages_are_told_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    for module in ("durable", "tile_array", "tile_store", "pyramids", "exports", "flat_exports"):
-        monkeypatch.delitem(sys.modules, f"creps.rendering.streams.{module}", raising=False)
-        monkeypatch.delattr(f"creps.rendering.streams.{module}", raising=False)
+    for module in ("_atomic", "_store", "_formats"):
+        monkeypatch.delitem(sys.modules, f"creps.rendering.output.{module}", raising=False)
+        monkeypatch.delattr(f"creps.rendering.output.{module}", raising=False)
     with pytest.raises(MissingExtraError, match=r"pip install 'creps\[big\]'"):
         write_scene(tmp_path / "a.png")
     assert names_in(tmp_path) == []

@@ -6,7 +6,7 @@
     portraits:7+12:4-8;t=0.7         with the styles of layers 4 to 8 of seed 12
     portraits@1a2b3c4d:7             of these very weights: what it names never changes
 
-RECIPE is one recipe of `rendering.styling.styles`. Options: `t` truncation, `k` leading styles that
+RECIPE is one recipe of `rendering._styles`. Options: `t` truncation, `k` leading styles that
 are truncated, `c` class, `w=Y0,X0,Y1,X1` the window of the plane that is the whole picture, `by` a
 filter that enlarges the model's native picture, for comparison.
 """
