@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from creps.cli._render import render
 from creps.cli import app
+from creps.cli._render import render
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE = (DOCS / "gallery.md").read_text(encoding="utf-8")
