@@ -28,7 +28,7 @@ class SquaresConfig:
     img_channels: int = 3
     z_dim: int = 4
     label_dim: int = 0
-    sampling: Sampling = "centres"
+    sampling: Sampling = "centers"
 
 
 class ColourSquares(Generator):

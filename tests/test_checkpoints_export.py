@@ -120,7 +120,7 @@ def test_files_say_whose_they_are(exported: Any) -> None:
     generator, run = exported
     words = run.opened.get_modelmeta().custom_metadata_map
     assert words["credits"] == "Art by A"
-    assert words["sampling"] == "centres"
+    assert words["sampling"] == "centers"
     assert "(i + 0.5) / n" in words["coordinates"]
     document = json.loads(words["creps"])
     assert document["record"] == generator.record

@@ -45,7 +45,7 @@ def test_info_says_what_a_model_is(model: Path) -> None:
     assert result.exit_code == 0
     lines = [line.strip() for line in result.stdout.splitlines()]
     shown = "\n".join(lines)
-    for words in ("creps", "4 x 4 pixels", "5 numbers", "centres", "F16", "Art by [b]A[/b]"):
+    for words in ("creps", "4 x 4 pixels", "5 numbers", "centers", "F16", "Art by [b]A[/b]"):
         assert words in shown
     assert any("classes" in line and "7" in line for line in lines)
     assert any("training.steps" in line and "3" in line for line in lines)

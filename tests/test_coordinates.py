@@ -30,7 +30,7 @@ def windows(draw: st.DrawFn) -> Window:
     return y0, x0, y0 + draw(st.floats(1e-6, 4)), x0 + draw(st.floats(1e-6, 4))
 
 
-@given(st.data(), sizes, windows(), st.sampled_from(["centres", "corners"]))
+@given(st.data(), sizes, windows(), st.sampled_from(["centers", "corners"]))
 def test_shared_pixels_have_bit_equal_coordinates(data, width, window, sampling) -> None:
     canvas = Canvas(3, width, window, sampling)
     first = data.draw(st.integers(0, width - 1))

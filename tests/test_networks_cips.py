@@ -77,7 +77,7 @@ def official_grid(size: int) -> AxisGrid:
     return Canvas(size, size, sampling="corners").grid()
 
 
-def official(nodes: Sampling = "centres") -> Cips:
+def official(nodes: Sampling = "centers") -> Cips:
     network = from_state_dict(golden("cips_skip32.weights"), {"embedding_nodes": nodes})
     assert isinstance(network, Cips)
     return network
@@ -89,9 +89,9 @@ def official(nodes: Sampling = "centres") -> Cips:
 @pytest.mark.parametrize(
     ("picture", "nodes", "size"),
     [
-        ("img_eval", "centres", 32),
-        ("img_eval_x2", "centres", 64),
-        ("img_train_x2(grid_sample)", "centres", 64),
+        ("img_eval", "centers", 32),
+        ("img_eval_x2", "centers", 64),
+        ("img_train_x2(grid_sample)", "centers", 64),
         ("img_train_constemb", "corners", 32),
     ],
 )
@@ -261,7 +261,7 @@ def test_fourier_features_by_hand() -> None:
     assert relative_error(part(grid), expected) <= EXACT
 
 
-@pytest.mark.parametrize("rule", ["centres", "corners"])
+@pytest.mark.parametrize("rule", ["centers", "corners"])
 def test_native_pixels_take_their_own_embedding(rule: Sampling) -> None:
     part = PlaneEmbedding(3, resolution=7, nodes=rule, circumference=0.0).requires_grad_(False)
     looked_up = part(Canvas(7, 7, sampling=rule).grid()).reshape(7, 7, 3)
@@ -269,7 +269,7 @@ def test_native_pixels_take_their_own_embedding(rule: Sampling) -> None:
 
 
 def test_embeddings_are_bilinear_and_stay_beyond_the_border() -> None:
-    part = PlaneEmbedding(1, resolution=2, nodes="centres", circumference=0.0).double()
+    part = PlaneEmbedding(1, resolution=2, nodes="centers", circumference=0.0).double()
     part.requires_grad_(False).vectors.copy_(torch.tensor([[[0.0], [8.0]], [[2.0], [4.0]]]))
 
     def at(y: float, x: float) -> float:

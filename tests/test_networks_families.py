@@ -29,6 +29,7 @@ from creps.networks.base import (
     describe_generator,
     families,
     family_config,
+    read_config,
 )
 
 EXACT = 1e-11
@@ -162,6 +163,12 @@ def test_a_saved_model_draws_the_same_picture(family: str, tmp_path: Path) -> No
     z, grid = latents(made, 1), canvas(made, sizes(made)[0]).grid()
     expected = made.synthesize(made.map(z), grid)
     assert torch.equal(loaded.synthesize(loaded.map(z), grid), expected)
+
+
+@every_family
+def test_configs_of_earlier_versions_are_read(family: str) -> None:
+    assert read_config(family, {"resolution": 16, "sampling": "centres"}).sampling == "centers"
+    assert read_config(family, {"resolution": 16}).sampling == "centers"
 
 
 @every_family

@@ -79,7 +79,7 @@ def test_one_sample_is_the_plain_picture(network: Creps) -> None:
     assert antialiased(draw, 1, tile=8) is draw
 
 
-@pytest.mark.parametrize("sampling", ["centres", "corners"])
+@pytest.mark.parametrize("sampling", ["centers", "corners"])
 @pytest.mark.parametrize("size", [(3, 5), (1, 2), (1, 1)])
 def test_sub_pixels_lie_evenly_about_their_pixel(sampling: str, size: tuple[int, int]) -> None:
     canvas = Canvas(*size, WINDOW, sampling)  # type: ignore[arg-type]

@@ -118,7 +118,7 @@ def test_only_what_lies_beside_a_turned_window_is_transparent(painted: RenderedS
     assert painted.shoot(filled, samples=MANY, side_by_side=at_once)[1] is None
 
 
-@pytest.mark.parametrize("sampling", ["centres", "corners"])
+@pytest.mark.parametrize("sampling", ["centers", "corners"])
 def test_tiles_of_a_level_meet_whatever_the_models_own_rule(sampling: str) -> None:
     generator = tiny_creps(sampling=sampling)
     drawn = RenderedSource(Renderer(generator, seed=3))

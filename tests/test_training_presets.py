@@ -38,7 +38,7 @@ def test_rows_of_the_paper(
     assert (optimizer.learning_rate, optimizer.beta1, optimizer.beta2) == (2e-3, 0, 0.99)
     assert config.augment.kind == "ada"
     assert config.augment.target == 0.6
-    assert config.canvas().sampling == "centres"
+    assert config.canvas().sampling == "centers"
 
 
 def test_transfer_at_1024_px_takes_the_network_of_512_px() -> None:

@@ -110,6 +110,7 @@ def test_runs_of_earlier_versions_go_on(tmp_path: Path, pictures: Path) -> None:
         del train["data"][name]
     for name in ("height", "width", "clamp"):
         del train["discriminator"][name]
+    train["generator"]["sampling"] = "centres"
     settings.write_text(json.dumps(document))
     (newest,) = snapshots(tmp_path / "run/snapshots")
     tensors = load_file(newest)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from creps.errors import GridError
 
-Sampling = Literal["centres", "corners"]
+Sampling = Literal["centers", "corners"]
 Window = tuple[float, float, float, float]
 
 WHOLE_PLANE: Window = (0.0, 0.0, 1.0, 1.0)
@@ -134,7 +134,7 @@ class Canvas:
         width: columns of pixels, >= 1.
         window: (y0, x0, y1, x1) in plane units, mapped exactly onto the canvas; outside [0, 1] the
             generator extrapolates.
-        sampling: "centres" (pixels are areas) or "corners" (border pixels on the window's borders).
+        sampling: "centers" (pixels are areas) or "corners" (border pixels on the window's borders).
     Raises:
         GridError: for sizes below 1, or a window that is not finite or not increasing.
     """
@@ -142,7 +142,7 @@ class Canvas:
     height: int
     width: int
     window: Window = WHOLE_PLANE
-    sampling: Sampling = "centres"
+    sampling: Sampling = "centers"
 
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:
@@ -166,7 +166,7 @@ class Canvas:
         return AxisGrid(self.rows(), self.columns())
 
     def _axis(self, start: float, stop: float, first: int, count: int | None, size: int) -> Tensor:
-        place = pixel_centres if self.sampling == "centres" else pixel_corners
+        place = pixel_centres if self.sampling == "centers" else pixel_corners
         unit = place(first, size - first if count is None else count, size)
         return start + (stop - start) * unit
 

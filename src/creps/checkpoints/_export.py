@@ -253,7 +253,7 @@ def _metadata(generator: Generator) -> dict[str, str]:
     """What a file says of itself, in words and as JSON."""
     family, config = describe_generator(generator)
     record = dict(generator.record)
-    place = "(i + 0.5) / n" if generator.sampling == "centres" else "i / (n - 1)"
+    place = "(i + 0.5) / n" if generator.sampling == "centers" else "i / (n - 1)"
     words = {
         "family": family,
         "sampling": generator.sampling,

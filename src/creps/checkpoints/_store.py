@@ -237,6 +237,8 @@ def weights_id(generator: Generator) -> str:
 def _digest(generator: Generator, tensors: Mapping[str, Tensor]) -> str:
     try:
         kind = json.dumps(describe_generator(generator), sort_keys=True)
+        # As it was spelled when the first models got their ids.
+        kind = kind.replace('"centers"', '"centres"')
     except ConfigError:  # of no registered family, as in tests of metrics
         kind = f"{type(generator).__name__} {generator.config}"
     digest = hashlib.sha256(kind.encode())

@@ -258,7 +258,7 @@ def patch_batch(
     windows: Tensor,
     labels: Tensor | None = None,
     *,
-    sampling: Sampling = "centres",
+    sampling: Sampling = "centers",
 ) -> Batch:
     """Patches as they are loaded to what a training step takes, on the device of the images.
 

@@ -149,8 +149,8 @@ class GeneratorConfig:
     """Number of classes; 0 is unconditional."""
     mapping_layers: int = 8
     """Fully connected layers of the mapping network."""
-    sampling: Sampling = "centres"
-    """Where pixels lie: "centres" of their areas (ours) or "corners" (official models)."""
+    sampling: Sampling = "centers"
+    """Where pixels lie: "centers" of their areas (ours) or "corners" (official models)."""
 
     def __post_init__(self) -> None:
         self._require_at_least(1, "img_channels", "z_dim", "w_dim", "mapping_layers")
@@ -476,6 +476,20 @@ def family_config(family: str) -> type[GeneratorConfig]:
     return _FAMILIES[family][1]
 
 
+def read_config(family: str, values: Mapping[str, Any], *, where: str = "") -> GeneratorConfig:
+    """The config of a family from its fields as JSON types.
+
+    Args:
+        family: a name from `families()`.
+        values: fields; files of earlier versions spell the sampling "centers" as "centres".
+        where: prefix that names the place of a mistake in messages.
+    Raises:
+        ConfigError: for an unknown family or setting.
+    """
+    values = {name: "centers" if each == "centres" else each for name, each in values.items()}
+    return from_dict(family_config(family), values, where=where)
+
+
 def build_generator(family: str, config: Mapping[str, Any] | GeneratorConfig) -> Generator:
     """A freshly initialised generator in evaluation mode, on the CPU.
 
@@ -485,9 +499,9 @@ def build_generator(family: str, config: Mapping[str, Any] | GeneratorConfig) ->
     Raises:
         ConfigError: for an unknown family or setting.
     """
-    config_kind = family_config(family)
     if isinstance(config, Mapping):
-        config = from_dict(config_kind, config)
+        config = read_config(family, config)
+    family_config(family)
     kind: Callable[[GeneratorConfig], Generator] = _FAMILIES[family][0]
     return kind(config).eval().requires_grad_(False)
 

@@ -71,10 +71,10 @@ class CipsConfig(GeneratorConfig):
     circumference: float = 0.0
     """Plane units after which the picture repeats along x, a cylinder (section 4.8); 0 is flat.
     The unit square is still what one training picture covers: 4 makes panoramas of four."""
-    embedding_nodes: Sampling = "centres"
+    embedding_nodes: Sampling = "centers"
     """Where the embedding's nodes lie, see `PlaneEmbedding`. The same as `sampling`, each pixel of
     the natural size has a node of its own. The official code trains that way with "corners", and
-    draws with "centres" between "corners" samples, so converted models do too."""
+    draws with "centers" between "corners" samples, so converted models do too."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -113,7 +113,7 @@ class CipsConfig(GeneratorConfig):
         if "corners" in (self.sampling, self.embedding_nodes):
             raise ConfigError(
                 "a cylinder with samples on its corners would have its seam twice: set sampling "
-                "and embedding_nodes to centres"
+                "and embedding_nodes to centers"
             )
 
     @property
@@ -230,7 +230,7 @@ class PlaneEmbedding(nn.Module):
     Args:
         features: F.
         resolution: R nodes a plane unit.
-        nodes: where they lie on the unit square: at the "centres" of R areas, or from border to
+        nodes: where they lie on the unit square: at the "centers" of R areas, or from border to
             border, the first and the last on the "corners".
         circumference: plane units after which x repeats, R * circumference nodes; 0 for a flat
             plane.
@@ -263,7 +263,7 @@ def looked_up(field: Tensor, grid: Grid, *, nodes: Sampling, wraps: bool) -> Ten
     resolution, columns = field.shape[:2]
     table = field.reshape(resolution * columns, -1)
     ys, xs = broadcast_axes(grid)
-    scale, offset = (resolution, 0.5) if nodes == "centres" else (resolution - 1, 0.0)
+    scale, offset = (resolution, 0.5) if nodes == "centers" else (resolution - 1, 0.0)
     total: Tensor | None = None
     for row, row_weight in _neighbours(ys.double() * scale - offset, resolution, wraps=False):
         for column, column_weight in _neighbours(

@@ -169,7 +169,7 @@ class StyleGAN2Config(GeneratorConfig):
     clamp: float = 0.0
     """Layers clip their output to [-clamp, clamp]; 0 does not clip. Official networks of
     StyleGAN2-ADA, meant for half precision, have 256."""
-    sampling: Sampling = "centres"
+    sampling: Sampling = "centers"
     """Where pixels are said to lie; either rule names the same pixels of the only grid."""
 
     def __post_init__(self) -> None:

@@ -112,7 +112,7 @@ class StyleGAN3Config(GeneratorConfig):
     """Factor on the colours: it makes the last layer start with small steps."""
     clamp: float = 256.0
     """Activations are clipped to [-clamp, clamp]; 0 does not clip, which is a little faster."""
-    sampling: Literal["centres"] = "centres"
+    sampling: Literal["centers"] = "centers"
     """Where pixels lie: at the centres of their areas, as the official networks have it."""
 
     def __post_init__(self) -> None:

@@ -341,7 +341,7 @@ def area_window(shot: Shot, *, sampling: str) -> Window:
     window, so they are asked for a window half a pixel smaller on each side.
     """
     y0, x0, y1, x1 = shot.window
-    if sampling == "centres":
+    if sampling == "centers":
         return shot.window
     y, x = shot.pitch
     # A single pixel has no width between its corners: any will do.

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from creps.config import from_dict
 from creps.coordinates import Canvas, Sampling, Window, undistorted_window
 from creps.errors import ConfigError
-from creps.networks.base import family_config
+from creps.networks.base import family_config, read_config
 from creps.networks.discriminator import DiscriminatorConfig, JudgeKind
 from creps.training._settings import DataSettings, LossSettings, OptimizerSettings, WatchSettings
 from creps.training.augment._settings import AugmentSettings
@@ -168,7 +167,7 @@ class TrainConfig:
                 "cross_frame: expected a generator on a cylinder (generator.turn of anyres, "
                 "generator.circumference of cips)"
             )
-        if self.consistency.weight and self.canvas().sampling != "centres":
+        if self.consistency.weight and self.canvas().sampling != "centers":
             raise ConfigError("consistency.weight: expected a generator that samples centres")
         seen = self.teacher.weight and self.teacher.perceptual != "none"
         if seen and self.watch.evaluate_every:
@@ -181,7 +180,7 @@ class TrainConfig:
         """Make the generator's config of the family's type, and tell the discriminator the size."""
         kind = family_config(self.family)
         if isinstance(self.generator, Mapping):
-            network: Any = from_dict(kind, self.generator, where="generator.")
+            network: Any = read_config(self.family, self.generator, where="generator.")
             object.__setattr__(self, "generator", network)
         if not isinstance(self.generator, kind):
             raise ConfigError(

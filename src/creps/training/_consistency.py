@@ -24,11 +24,11 @@ def refined(canvas: Canvas, factor: int) -> Canvas:
         UsageError: for a factor below 1, or a canvas that is sampled at corners.
     Example:
         >>> refined(Canvas(2, 3), 2)
-        Canvas(height=4, width=6, window=(0.0, 0.0, 1.0, 1.0), sampling='centres')
+        Canvas(height=4, width=6, window=(0.0, 0.0, 1.0, 1.0), sampling='centers')
     """
     if factor < 1:
         raise UsageError(f"factor {factor}: expected at least 1")
-    if canvas.sampling != "centres":
+    if canvas.sampling != "centers":
         raise UsageError("a canvas sampled at corners has no exact refinement: sample its centres")
     return replace(canvas, height=canvas.height * factor, width=canvas.width * factor)
 

@@ -8,9 +8,8 @@ from pathlib import Path
 from torch import Tensor
 
 from creps.checkpoints import load
-from creps.config import from_dict
 from creps.errors import CheckpointError, UnsupportedError
-from creps.networks.base import GeneratorConfig, family_config
+from creps.networks.base import GeneratorConfig, read_config
 from creps.training._snapshots import copy_tensors, read_snapshot, snapshots
 from creps.training._state import TrainState
 
@@ -64,8 +63,8 @@ def _learnt(path: Path) -> tuple[dict[str, Tensor], GeneratorConfig]:
         return {f"{name}.{key}": t for name in names for key, t in weights}, model.config
     try:
         settings = json.loads((path / "config.json").read_text(encoding="utf-8"))["train"]
-        kind = family_config(settings.get("family", "creps"))
-        return read_snapshot(kept[-1]), from_dict(kind, settings["generator"])
+        config = read_config(settings.get("family", "creps"), settings["generator"])
+        return read_snapshot(kept[-1]), config
     except (OSError, ValueError, KeyError, TypeError):
         raise CheckpointError(f"{path / 'config.json'} is missing or damaged") from None
 

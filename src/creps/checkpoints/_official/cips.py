@@ -6,7 +6,7 @@ noise is modulated and activated, one with a bias of its own shows colour, and a
 shortcut of a block whose width changes.
 
 Differences: official pictures are drawn from samples on the "corners" with an embedding whose nodes
-lie at the "centres"; converted models keep that. The average w, the centre of truncation, is not
+lie at the "centers"; converted models keep that. The average w, the centre of truncation, is not
 stored; it is measured here.
 """
 
@@ -209,7 +209,7 @@ def _reshaped(name: str, tensor: Tensor, expected: Tensor) -> Tensor:
 
 
 def _rebuild(tensors: Tensors, settings: Mapping[str, Any], where: Path) -> Rebuilt:
-    embedding_nodes: Sampling = settings.get("embedding_nodes", "centres")
+    embedding_nodes: Sampling = settings.get("embedding_nodes", "centers")
     layout = read_layout(tensors, where=where)
     config = read_config(tensors, layout, embedding_nodes=embedding_nodes, where=where)
     names = official_names(layout, config.level_widths)

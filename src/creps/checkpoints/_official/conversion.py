@@ -65,7 +65,7 @@ def from_state_dict(
         state_dict: official names to tensors; layers that never run may be there or not.
         settings: what the official network was built with, by official names; where they are
             silent, the shapes and the official defaults count. CIPS has one of ours:
-            `embedding_nodes`, "centres" to draw what the official code draws, "corners" to draw
+            `embedding_nodes`, "centers" to draw what the official code draws, "corners" to draw
             what it trained (pictures at the natural size then take each embedding as it is).
     Returns:
         in evaluation mode, on the CPU, float32.
