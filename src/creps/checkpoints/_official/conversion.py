@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
-from safetensors.torch import load as load_safetensors
+from safetensors.torch import load_file
 from torch import Tensor
 
 from creps.checkpoints._official.cips import CIPS
@@ -17,9 +19,13 @@ from creps.checkpoints._official.creps import CREPS
 from creps.checkpoints._official.family import OfficialFamily, Tensors
 from creps.checkpoints._official.stylegan2 import STYLEGAN2
 from creps.checkpoints._official.stylegan3 import ANYRES, STYLEGAN3
-from creps.checkpoints.numpy_values import unwrapped
-from creps.checkpoints.pickles import OfficialModule, read_official
-from creps.checkpoints.torch_files import is_torch_file, read_torch_file
+from creps.checkpoints._unpickle import (
+    OfficialModule,
+    is_torch_file,
+    read_networks,
+    read_torch_file,
+    unwrapped,
+)
 from creps.errors import CheckpointError, nearest
 from creps.networks.base import Generator
 
@@ -49,11 +55,40 @@ def convert(
             known family.
     """
     path = Path(path)
+    settings: Mapping[str, Any] = {}
+    kind = "state dictionary"
     if is_torch_file(path):
-        return _convert_torch_file(path, which=which)
-    if _is_safetensors(path):
-        return _convert_safetensors(path)
-    return _convert_pickle(path, which=which)
+        network, tensors = _state_dict_in(read_torch_file(path), path, which=which)
+    elif _is_safetensors(path):
+        network, tensors = WHOLE_FILE, _safetensors(path)
+    else:
+        networks = read_networks(path)
+        if which not in networks:
+            raise CheckpointError(f"{path}: no network {which!r} in it: {nearest(which, networks)}")
+        network, kind = which, networks[which].class_name
+        try:
+            tensors = networks[which].tensors()
+            settings = _recorded_settings(networks[which])
+        except CheckpointError as error:
+            raise CheckpointError(f"{path}: {which}: {error}") from None
+    _refuse_strange(tensors, path)
+    family = _family_of(tensors, path, f"{network} is a {kind}")
+    generator, dropped = family.rebuild(tensors, settings, path)
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    record = {
+        "source": {
+            "file": path.name,
+            "sha256": sha256,
+            "network": network,
+            "class": kind,
+            "dropped": dropped,
+        },
+        "license": "other",
+        "credits": family.licence_note,
+    }
+    generator.record = record
+    return generator, record
 
 
 def from_state_dict(
@@ -76,27 +111,9 @@ def from_state_dict(
     return _family_of(state_dict, where, "weights").rebuild(state_dict, settings or {}, where)[0]
 
 
-def _convert_pickle(path: Path, *, which: str) -> tuple[Generator, dict[str, Any]]:
-    """`convert` for network pickles."""
-    source = read_official(path)
-    if which not in source.networks:
-        hint = nearest(which, source.networks)
-        raise CheckpointError(f"{path}: no network {which!r} in it: {hint}")
-    module = source.networks[which]
-    try:
-        tensors = module.tensors()
-        settings = _recorded_settings(module)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {which}: {error}") from None
-    return _generator_of(
-        tensors, settings, path, sha256=source.sha256, network=which, kind=module.class_name
-    )
-
-
-def _convert_torch_file(path: Path, *, which: str) -> tuple[Generator, dict[str, Any]]:
-    """`convert` for torch.save files."""
-    source = read_torch_file(path)
-    tree = source.tree if isinstance(source.tree, dict) else {}
+def _state_dict_in(tree: Any, path: Path, *, which: str) -> tuple[str, dict[str, Tensor]]:
+    """The state dictionary in a torch.save file, and its name there."""
+    tree = tree if isinstance(tree, dict) else {}
     networks = {name: value for name, value in tree.items() if isinstance(value, dict)}
     network = {"G_ema": "g_ema", "G": "g"}.get(which, which)
     if any(isinstance(value, Tensor) for value in tree.values()):
@@ -112,9 +129,7 @@ def _convert_torch_file(path: Path, *, which: str) -> tuple[Generator, dict[str,
                 f"{path}: {network}: {str(name)[:100]!r} is a {type(value).__name__}: expected a "
                 "tensor, as state dictionaries hold"
             )
-    return _generator_of(
-        tensors, {}, path, sha256=source.sha256, network=network, kind="state dictionary"
-    )
+    return network, tensors
 
 
 def _is_safetensors(path: Path) -> bool:
@@ -124,41 +139,27 @@ def _is_safetensors(path: Path) -> bool:
     return head[8:] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size
 
 
-def _convert_safetensors(path: Path) -> tuple[Generator, dict[str, Any]]:
-    """`convert` for safetensors files of official state dictionaries."""
-    content = path.read_bytes()
+def _safetensors(path: Path) -> dict[str, Tensor]:
     try:
-        tensors = load_safetensors(content)
+        return load_file(path)
     except SafetensorError as error:
         raise CheckpointError(
             f"{path}: damaged or truncated ({error}): copy or download it again"
         ) from None
-    digest = hashlib.sha256(content).hexdigest()
-    return _generator_of(
-        tensors, {}, path, sha256=digest, network=WHOLE_FILE, kind="state dictionary"
-    )
 
 
-def _generator_of(
-    tensors: Tensors, settings: Mapping[str, Any], path: Path,
-    *, sha256: str, network: str, kind: str,
-) -> tuple[Generator, dict[str, Any]]:  # fmt: skip
-    """The generator of official tensors, and the record it carries."""
-    family = _family_of(tensors, path, f"{network} is a {kind}")
-    generator, dropped = family.rebuild(tensors, settings, path)
-    record = {
-        "source": {
-            "file": path.name,
-            "sha256": sha256,
-            "network": network,
-            "class": kind,
-            "dropped": dropped,
-        },
-        "license": "other",
-        "credits": family.licence_note,
-    }
-    generator.record = record
-    return generator, record
+def _refuse_strange(tensors: Tensors, path: Path) -> None:
+    """Refuse tensors that are no plain numbers, or more of them than the file can hold.
+
+    Views may show the same bytes any number of times, and each would be copied.
+    """
+    for name, tensor in tensors.items():
+        plain = tensor.layout == torch.strided and tensor.device.type == "cpu"
+        if not plain or tensor.is_quantized or 0 in tensor.shape:
+            raise CheckpointError(f"{path}: tensor {name[:100]!r} does not hold plain numbers")
+    size = sum(math.prod(tensor.shape) * tensor.element_size() for tensor in tensors.values())
+    if size > path.stat().st_size:
+        raise CheckpointError(f"{path}: tensors of {size} bytes: more than the file has")
 
 
 def _family_of(tensors: Tensors, where: Path, what: str) -> OfficialFamily:
