@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -16,11 +16,12 @@ from rich.text import Text
 
 from creps.cli._progress import report
 from creps.errors import CrepsError, UsageError
-
-if TYPE_CHECKING:
-    from reproduce.budgets import Budget
-    from reproduce.experiment import Experiment
-    from reproduce.experiment import Table as Numbers
+from reproduce.catalogue import EXPERIMENTS, experiments_named
+from reproduce.experiment import Experiment
+from reproduce.experiment import Table as Numbers
+from reproduce.results import cell_text, write_result
+from reproduce.runner import Runner
+from reproduce.specs import SMALL, budget_named
 
 LIST = "list"
 
@@ -58,9 +59,6 @@ def reproduce(
 
     What was trained is kept: experiments share models, and an interrupted command goes on.
     """
-    from reproduce.budgets import budget_named
-    from reproduce.catalogue import EXPERIMENTS, experiments_named
-
     console, chosen = Console(), budget_named(budget)
     if name == LIST:
         console.print(_catalogue(EXPERIMENTS))
@@ -68,58 +66,41 @@ def reproduce(
         return
     given = dict(_named_path(words) for words in data or [])
     for experiment in experiments_named(name):
-        _make(console, experiment, chosen, out=out, data=given, weights=weights, workers=workers)
+        with report("measuring", unit=None) as bar:
+            runner = Runner(
+                out,
+                chosen,
+                data=given,
+                weights=weights,
+                workers=workers,
+                say=lambda line: console.print(Text(line, style="dim")),
+                progress=bar,
+            )
+            _make(console, experiment, runner)
 
 
-def _make(
-    console: Console,
-    experiment: Experiment,
-    budget: Budget,
-    *,
-    out: Path,
-    data: dict[str, Path],
-    weights: Path | None,
-    workers: int,
-) -> None:
+def _make(console: Console, experiment: Experiment, runner: Runner) -> None:
     """Run one experiment, print and keep what it finds."""
-    from creps.metrics._evaluate import machine
-    from reproduce.records import write_result
-    from reproduce.workshop import Workshop
-
     console.rule(f"{experiment.name}: {experiment.title}")
-    if budget.name == "small":
+    if runner.budget is SMALL:
         console.print(Text(f"about {experiment.minutes:g} minutes on two cores", style="dim"))
     started = time.perf_counter()
-    with report("measuring", unit=None) as bar:
-        shop = Workshop(
-            out,
-            budget,
-            data=data,
-            weights=weights,
-            workers=workers,
-            say=lambda line: console.print(Text(line, style="dim")),
-            progress=bar,
-        )
-        findings = experiment.run(shop)
-    path = write_result(
-        shop.folder / "results",
-        experiment,
-        findings,
-        workshop=shop,
-        minutes=(time.perf_counter() - started) / 60,
-    )
+    result = experiment.run(runner)
+    minutes = (time.perf_counter() - started) / 60
+    folder = runner.folder / "results"
+    record = write_result(folder, experiment, result, runner=runner, minutes=minutes)
     if experiment.published is not None:
         console.print(_numbers(experiment.published, f"the paper, {experiment.place}"))
-    for table in findings.tables:
-        console.print(_numbers(table, table.caption or f"here, {machine()}"))
-    for remark in findings.remarks:
+    for table in result.tables:
+        console.print(_numbers(table, table.caption or f"here, {record['machine']}"))
+    for remark in record["remarks"]:
         console.print(Text(remark))
     if experiment.differences:
         console.print(Text("differs: " + "; ".join(experiment.differences), style="dim"))
-    for figure in findings.figures:
+    for figure in result.figures:
         console.print(Text(f"picture: {figure.caption}"))
-    more = " and its pictures" * bool(findings.figures)
-    console.print(Text(f"wrote {path}{more}"), soft_wrap=True)
+    more = " and its pictures" * bool(result.figures)
+    console.print(Text(f"wrote {folder / experiment.name}.json{more}"), soft_wrap=True)
 
 
 def _catalogue(experiments: tuple[Experiment, ...]) -> Table:
@@ -131,8 +112,6 @@ def _catalogue(experiments: tuple[Experiment, ...]) -> Table:
 
 def _numbers(numbers: Numbers, title: str) -> Table:
     """A table for the terminal."""
-    from reproduce.records import cell_text
-
     table = Table("", title=title, title_justify="left")
     for column in numbers.columns:
         table.add_column(column, justify="right")

@@ -3,12 +3,38 @@
 from __future__ import annotations
 
 from creps.errors import UsageError, nearest
-from reproduce.anyres_paper import EXPERIMENTS as ANYRES
-from reproduce.cips_paper import EXPERIMENTS as CIPS
-from reproduce.creps_paper import EXPERIMENTS as CREPS
-from reproduce.experiment import Experiment
+from reproduce import chance
+from reproduce.anyres_paper import figures as anyres_figures
+from reproduce.anyres_paper import tables as anyres_tables
+from reproduce.cips_paper import encodings, samples, views
+from reproduce.cips_paper import tables as cips_tables
+from reproduce.creps_paper import costs, inside, sizes, thick_lines
+from reproduce.creps_paper import tables as creps_tables
+from reproduce.experiment import PAPERS, Experiment
 
-EXPERIMENTS: tuple[Experiment, ...] = (*CREPS, *CIPS, *ANYRES)
+
+def _place(each: Experiment) -> tuple[int, str, int]:
+    """Figures of a paper come first, each by its number."""
+    kind, _, number = each.place.partition(" ")
+    return list(PAPERS).index(each.paper), kind, int(number or 0)
+
+
+EXPERIMENTS: tuple[Experiment, ...] = tuple(
+    sorted(
+        (
+            each
+            for module in (
+                *(costs, inside, sizes, thick_lines, creps_tables),
+                *(encodings, samples, views, cips_tables),
+                *(anyres_figures, anyres_tables),
+                chance,
+            )
+            for each in vars(module).values()
+            if isinstance(each, Experiment)
+        ),
+        key=_place,
+    )
+)
 """Every one there is."""
 
 

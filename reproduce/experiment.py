@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from typing import NamedTuple
 
 from creps.rendering._painter import Picture
-
-if TYPE_CHECKING:
-    from reproduce.workshop import Workshop
+from creps.rendering._sheets import Panel, captioned_sheet
+from reproduce.runner import Runner
 
 Cell = float | str | None
 PAPERS = {
+    "small": "The small budget",
     "creps": "CREPS (CVPR 2023)",
     "cips": "CIPS (CVPR 2021)",
     "anyres": "Any-resolution GAN (ECCV 2022)",
@@ -30,13 +31,22 @@ class Table:
     """
 
     columns: tuple[str, ...]
-    rows: dict[str, tuple[Cell, ...]]
+    rows: Mapping[str, Sequence[Cell]]
     caption: str = ""
 
     def __post_init__(self) -> None:
         for label, cells in self.rows.items():
             if len(cells) != len(self.columns):
                 raise ValueError(f"row {label!r}: {len(cells)} cells, {len(self.columns)} columns")
+
+    def turned(self) -> Table:
+        """Rows as columns."""
+        cells = zip(*self.rows.values(), strict=True)
+        return Table(
+            columns=tuple(self.rows),
+            rows=dict(zip(self.columns, cells, strict=True)),
+            caption=self.caption,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,19 +64,83 @@ class Figure:
     picture: Picture | str
 
 
+def sheet(name: str, caption: str, rows: Sequence[Sequence[Panel]], *, heading: str) -> Figure:
+    """A figure of captioned panels."""
+    return Figure(name=name, caption=caption, picture=captioned_sheet(rows, heading=heading))
+
+
 @dataclass(frozen=True, kw_only=True)
-class Findings:
+class Result:
     """What an experiment found here.
 
     Attributes:
-        tables: in the shape of the paper's.
+        tables: the first one in the shape of the paper's.
         figures: in the order to look at them.
-        remarks: what the numbers say beside the paper's; worked out from them, not wished.
+        remarks: what the tables do not show; whether the paper's order holds is added to them.
     """
 
     tables: tuple[Table, ...] = ()
     figures: tuple[Figure, ...] = ()
     remarks: tuple[str, ...] = ()
+
+
+class Comparison(NamedTuple):
+    """Numbers of the paper and of here whose order is compared, by the labels of here."""
+
+    name: str
+    published: Mapping[str, float]
+    found: Mapping[str, float]
+
+    def pairs(self) -> Iterator[tuple[str, str, bool]]:
+        """Each two labels with both numbers, unequal in the paper: does their order hold here?
+
+        Two equal numbers here where the paper's differ stand the other way round.
+        """
+        for a, b in combinations([label for label in self.found if label in self.published], 2):
+            theirs = self.published[a] - self.published[b]
+            if theirs:
+                yield a, b, theirs * (self.found[a] - self.found[b]) > 0
+
+    def sentence(self) -> str:
+        """Does the order of the paper hold, and what is the order here?"""
+        pairs = list(self.pairs())
+        wrong = [f"{a} and {b}" for a, b, holds in pairs if not holds]
+        if not pairs:
+            return f"{self.name}: nothing to compare with the paper's order."
+        if not wrong:
+            return f"{self.name}: the paper's order holds."
+        if len(wrong) == 1:
+            return f"{self.name}: the paper's order holds but for {wrong[0]}."
+        order = " < ".join(sorted(self.found, key=self.found.__getitem__))
+        return (
+            f"{self.name}: {len(wrong)} of {len(pairs)} pairs are not in the paper's order; "
+            f"here {order}."
+        )
+
+
+Compare = Callable[[Table, Table], list[Comparison]]
+
+
+def by_column(published: Table, found: Table) -> list[Comparison]:
+    """Each column with the paper's at the same place; rows go by place, too."""
+    comparisons = []
+    for place, name in enumerate(found.columns[: len(published.columns)]):
+        theirs = [cells[place] for cells in published.rows.values()]
+        ours = {label: cells[place] for label, cells in found.rows.items()}
+        comparisons.append(
+            Comparison(name, _numbers(dict(zip(ours, theirs, strict=True))), _numbers(ours))
+        )
+    return [each for each in comparisons if any(each.pairs())]
+
+
+def by_row(published: Table, found: Table) -> list[Comparison]:
+    """Each row with the paper's at the same place."""
+    return by_column(published.turned(), found.turned())
+
+
+def _numbers(cells: Mapping[str, Cell]) -> dict[str, float]:
+    """Those cells that are numbers."""
+    return {label: float(c) for label, c in cells.items() if isinstance(c, float | int)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +154,9 @@ class Experiment:
         claim: what the paper concludes from it, in a sentence.
         minutes: that the small budget takes on two cores, its models included.
         differences: of the small budget to the paper: data, networks, length, metric.
-        published: the paper's numbers; None for figures.
-        run: makes it.
+        published: the paper's numbers; None for figures without.
+        compare: which of them the first table found compares with; None: with none.
+        run: makes it; given by decorating a function with all the rest.
     """
 
     paper: str
@@ -89,12 +164,22 @@ class Experiment:
     title: str
     claim: str
     minutes: float
-    differences: tuple[str, ...]
-    run: Callable[[Workshop], Findings]
+    differences: tuple[str, ...] = ()
     published: Table | None = None
+    compare: Compare | None = None
+    run: Callable[[Runner], Result] = field(default=lambda _: Result(), repr=False)
+
+    def __call__(self, run: Callable[[Runner], Result]) -> Experiment:
+        """This experiment, made by a function."""
+        return replace(self, run=run)
 
     @property
     def name(self) -> str:
         """As given to `python -m reproduce`: "creps-table-2", "cips-fig-7"."""
-        place = self.place.lower().replace("figure", "fig").replace(".", "").replace(" ", "-")
-        return f"{self.paper}-{place}"
+        return f"{self.paper}-{self.place.lower().replace('figure', 'fig').replace(' ', '-')}"
+
+    def comparisons(self, tables: Sequence[Table]) -> list[Comparison]:
+        """The paper's numbers beside those of the first table."""
+        if self.compare is None or self.published is None or not tables:
+            return []
+        return self.compare(self.published, tables[0])

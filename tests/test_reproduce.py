@@ -12,6 +12,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,15 +23,14 @@ from creps.errors import CrepsError, DataError, UsageError
 from creps.training._presets import preset
 from creps.training._run import is_finished
 from patience import PATIENCE, wait_until
+from reproduce import page
 from reproduce.__main__ import app
-from reproduce.budgets import BUDGETS, budget_named
-from reproduce.catalogue import EXPERIMENTS, experiments_named
-from reproduce.experiment import PAPERS, Experiment, Figure, Findings, Table
-from reproduce.ingredients import Dataset, Model, Training
-from reproduce.records import cell_text, page, read_result, tables_of, write_result
-from reproduce.standard_models import mixed_portraits
-from reproduce.workshop import Workshop, run_command
-from reproduce.write_page import PAGE, text
+from reproduce.catalogue import EXPERIMENTS
+from reproduce.chance import repeats
+from reproduce.experiment import Comparison, Experiment, Figure, Result, Table, by_column, by_row
+from reproduce.results import cell_text, read_result, tables_of, write_result
+from reproduce.runner import Runner, run_command
+from reproduce.specs import BUDGETS, Dataset, Model, Training, budget_named
 
 RUN = CliRunner()
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,8 +74,8 @@ class Bench:
         return self.code
 
 
-def shop(folder: Path, bench: Bench, *, budget: str = "small", **given: Path) -> Workshop:
-    return Workshop(folder, budget_named(budget), data=given, run=bench, say=lambda line: None)
+def shop(folder: Path, bench: Bench, *, budget: str = "small", **given: Path) -> Runner:
+    return Runner(folder, budget_named(budget), data=given, run=bench, say=lambda line: None)
 
 
 def test_a_model_is_trained_once_from_pictures_that_are_made_once(tmp_path: Path) -> None:
@@ -196,68 +196,111 @@ def test_a_run_without_snapshots_is_not_finished(tmp_path: Path) -> None:
     assert not is_finished(tmp_path)
 
 
-def test_mixed_portraits_are_of_mixed_sizes(tmp_path: Path) -> None:
-    from creps.data._sources import open_images
-
-    out = tmp_path / "mixed.zip"
-    mixed_portraits(shop(tmp_path, Bench()), out, low=3, high=4)
-    sizes = [open_images(out).image(index).shape[0] for index in range(7)]
-    assert sizes[:3] == [32, 32, 32]
-    assert all(64 <= size <= 128 for size in sizes[3:])
-    assert len(set(sizes)) > 2
-
-
-EXPERIMENT = Experiment(
+@Experiment(
     paper="creps",
     place="Table 99",
     title="a test",
     claim="It works.",
     minutes=1,
     differences=("everything",),
-    published=Table(columns=("FID",), rows={"CREPS": (4.43,)}),
-    run=lambda shop: Findings(
-        tables=(Table(columns=("FD",), rows={"CREPS": (12.5,), "none": (None,)}),),
+    published=Table(columns=("FID",), rows={"CREPS": (4.43,), "CIPS": (6.18,)}),
+    compare=by_column,
+)
+def table_99(runner: Runner) -> Result:
+    """Numbers and pictures."""
+    return Result(
+        tables=(Table(columns=("fd_effnet",), rows={"CREPS": (12.5,), "CIPS": (10.25,)}),),
         figures=(
             Figure(name="gray", caption="Gray.", picture=np.full((8, 12, 3), 99, np.uint8)),
             Figure(name="curve", caption="A curve.", picture="<svg></svg>"),
         ),
         remarks=("A remark.",),
-    ),
-)
+    )
+
+
+def written(folder: Path, result: Result, experiment: Experiment = table_99) -> dict[str, Any]:
+    runner = shop(folder / "work", Bench())
+    write_result(folder, experiment, result, runner=runner, minutes=1.26)
+    return read_result(folder / f"{experiment.name}.json")
 
 
 def test_what_is_found_is_written_and_read_back(tmp_path: Path) -> None:
-    work = shop(tmp_path, Bench())
-    findings = EXPERIMENT.run(work)
-    path = write_result(tmp_path, EXPERIMENT, findings, workshop=work, minutes=1.26)
-    record = read_result(path)
-    assert tables_of(record) == list(findings.tables)
+    result = table_99.run(shop(tmp_path, Bench()))
+    record = written(tmp_path, result)
+    assert [table.rows for table in tables_of(record)] == [table.rows for table in result.tables]
     assert (record["minutes"], record["command"]) == (
         1.3,
         "python -m reproduce creps-table-99 --budget small",
     )
+    assert record["remarks"] == [
+        "fd_effnet: the paper's order holds but for CREPS and CIPS.",
+        "A remark.",
+    ]
     assert sorted(file.name for file in tmp_path.iterdir()) == [
         "creps-table-99-curve.svg",
         "creps-table-99-gray.webp",
         "creps-table-99.json",
     ]
-    other = replace(EXPERIMENT, place="Figure 98")
-    text = page([EXPERIMENT, other], tmp_path, pictures="images")
-    assert "Without a result here yet: `creps-fig-98`." in text
-    for words in ("| CREPS | 4.43 |", "| CREPS | 12.50 |", "images/creps-table-99-gray.webp"):
-        assert words in text
 
 
 def test_a_number_that_is_none_does_not_cost_the_result(tmp_path: Path) -> None:
-    found = Findings(tables=(Table(columns=("FD",), rows={"broken": (float("nan"),)}),))
-    path = write_result(tmp_path, EXPERIMENT, found, workshop=shop(tmp_path, Bench()), minutes=1)
-    assert tables_of(read_result(path))[0].rows == {"broken": (None,)}
+    found = Result(tables=(Table(columns=("FD",), rows={"a": (float("nan"),), "b": (1.0,)}),))
+    assert tables_of(written(tmp_path, found))[0].rows == {"a": (None,), "b": (1.0,)}
 
 
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("[1]")
     with pytest.raises(DataError, match="not a result of python -m reproduce"):
         read_result(tmp_path / "x.json")
+
+
+def test_an_order_is_compared_pair_by_pair() -> None:
+    theirs = {"a": 1.0, "b": 2.0, "c": 3.0}
+
+    def said(**ours: float) -> str:
+        return Comparison("x", theirs, ours).sentence()
+
+    assert said(a=4, b=5, c=6) == "x: the paper's order holds."
+    assert said(a=4, b=6, c=5) == "x: the paper's order holds but for b and c."
+    assert said(a=6, b=5, c=4).startswith("x: 3 of 3 pairs are not")
+    assert said(a=6, b=5, c=4).endswith("here c < b < a.")
+    assert said(a=1) == "x: nothing to compare with the paper's order."
+    assert list(Comparison("x", {"a": 1, "b": 1}, {"a": 1, "b": 2}).pairs()) == []
+
+
+def test_rows_and_columns_go_by_place_and_words_are_left_out() -> None:
+    published = Table(columns=("FID", "time"), rows={"a": (1.0, 2.0), "b": (3.0, "OOM")})
+    found = Table(columns=("fd", "s", "more"), rows={"x": (5.0, 6.0, 0), "y": (7.0, 8.0, 0)})
+    assert by_column(published, found) == [("fd", {"x": 1, "y": 3}, {"x": 5, "y": 7})]
+    narrow = Table(columns=("fd", "s"), rows={"x": (5.0, 6.0), "y": (7.0, 8.0)})
+    assert by_row(published, narrow) == [("x", {"fd": 1, "s": 2}, {"fd": 5, "s": 6})]
+
+
+def test_a_table_is_shown_where_half_of_its_pairs_are_apart(tmp_path: Path) -> None:
+    chance = Table(columns=("seed 0", "range"), rows={"creps: fd": (9.0, 2.0), "cips: fd": (9, 3)})
+    written(tmp_path, Result(tables=(chance,)), repeats)
+    assert page.chance(tmp_path) == {"small": 0, "creps": 2.0, "cips": 3.0, "anyres": 0}
+    rows = {"CREPS": (12.5,), "CIPS": (10.25,)}
+    table = Table(columns=("fd_effnet",), rows=rows)
+    assert page.told_apart(table_99, [table], {"creps": 2.0})
+    assert not page.told_apart(table_99, [table], {"creps": 2.5})
+    assert page.told_apart(table_99, [replace(table, columns=("seconds",))], {"creps": 2.5})
+    shares = Table(columns=("Precision",), rows={"CREPS": (0.5,), "CIPS": (0.52,)})
+    assert not page.told_apart(table_99, [shares], {"creps": 2.5})
+
+
+def test_the_page_shows_a_table_or_says_in_a_line_why_not(tmp_path: Path, monkeypatch) -> None:
+    result = table_99.run(shop(tmp_path, Bench()))
+    written(tmp_path, result)
+    monkeypatch.setattr(page, "EXPERIMENTS", (table_99, replace(table_99, place="Figure 98")))
+    for least in (2.0, 3.0):
+        rows = {"creps: fd": (9.0, least)}
+        written(tmp_path, Result(tables=(Table(columns=("seed 0", "range"), rows=rows),)), repeats)
+        text = page.page(tmp_path, link="there")
+        assert "Not measured here yet: `creps-fig-98`." in text
+        assert ("| CREPS | 12.50 |" in text) == (least < 2.25)
+        assert ("](there/creps-table-99-gray.webp)" in text) == (least < 2.25)
+        assert ("](there/creps-table-99.json))." in text) == (least > 2.25)
 
 
 @pytest.mark.parametrize(
@@ -280,24 +323,6 @@ def test_a_table_of_uneven_rows_is_a_mistake() -> None:
         Table(columns=("a",), rows={"x": (1.0, 2.0)})
 
 
-def test_experiments_are_complete_and_named_apart() -> None:
-    assert len({each.name for each in EXPERIMENTS}) == len(EXPERIMENTS) > 30
-    for each in EXPERIMENTS:
-        assert each.paper in PAPERS
-        assert each.title
-        assert each.claim.endswith(".")
-        assert each.minutes > 0
-        assert each.published is not None or each.place.startswith("Figure"), each.name
-
-
-def test_experiments_are_found_by_name_paper_and_all() -> None:
-    assert [each.name for each in experiments_named("creps-table-2")] == ["creps-table-2"]
-    assert {each.paper for each in experiments_named("cips")} == {"cips"}
-    assert experiments_named("all") == list(EXPERIMENTS)
-    with pytest.raises(UsageError, match="creps-table-2"):
-        experiments_named("creps-tabel-2")
-
-
 def test_budgets_are_found_by_name() -> None:
     assert budget_named("trial") is BUDGETS["trial"]
     with pytest.raises(UsageError, match="unknown budget 'smal'"):
@@ -309,10 +334,10 @@ def test_the_command_lists_and_makes_experiments(
 ) -> None:
     listed = RUN.invoke(app, ["list"])
     assert "creps-table-2" in listed.output
-    monkeypatch.setattr("reproduce.catalogue.EXPERIMENTS", (EXPERIMENT,))
+    monkeypatch.setattr("reproduce.catalogue.EXPERIMENTS", (table_99,))
     made = RUN.invoke(app, ["creps-table-99", "--out", str(tmp_path)])
     assert made.exit_code == 0, made.output
-    for words in ("4.43", "12.50", "A remark.", "and its pictures"):
+    for words in ("4.43", "12.50", "A remark.", "the paper's order", "and its pictures"):
         assert words in made.output
     assert (tmp_path / "small/results/creps-table-99-gray.webp").exists()
 
@@ -325,7 +350,8 @@ def test_pictures_that_are_not_named_are_refused(words: str, tmp_path: Path) -> 
 
 
 def test_the_page_shows_the_committed_results() -> None:
-    assert PAGE.read_text(encoding="utf-8") == text(), "python -m reproduce.write_page"
+    shown = page.PAGE.read_text(encoding="utf-8")
+    assert shown == page.text(), "python -m reproduce.page"
 
 
 def test_the_committed_results_are_of_the_small_budget_and_complete() -> None:

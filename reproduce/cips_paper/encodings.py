@@ -1,17 +1,32 @@
-"""What a network is told of places, looked at as pictures: components and spectra (CIPS, 4.4).
+"""CIPS, Figures 3 to 6 and 14: what the network is told of places, as spectra and components.
 
-Maps are (H, W, F): F features for each place of a grid.
+Maps are (H, W, F): F features for each place of a grid (CIPS, 4.4).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from creps.errors import UsageError
-from creps.metrics._spectra import power_spectrum
+from creps.metrics._models import ModelRef
+from creps.metrics._pages import shaded
+from creps.metrics._spectra import power_spectrum, whole_plane
+from creps.networks.base import Generator
+from creps.rendering._painter import Picture
+from creps.rendering._renderer import render
+from creps.rendering._sheets import Panel
+from creps.rendering._view import RenderRequest
+from reproduce.cips_paper.models import BASE, NO_EMBEDDING, cips_on
+from reproduce.experiment import Experiment, Result, Table, sheet
+from reproduce.models import EARTH
+from reproduce.panels import gray, panel_picture, shown_side
+from reproduce.runner import Runner
 
 Array = NDArray[Any]
 
@@ -71,3 +86,191 @@ def mean_frequency(power: NDArray[np.float64], width: int) -> float:
     weight = power * twice
     total = float(weight.sum())
     return float((radius * weight).sum()) / total if total > 0 else 0.0
+
+
+FOURIER, EMBEDDING = "Fourier features", "coordinate embeddings"
+SIDE = 320
+"""Pixels a side of a panel."""
+DECIBELS = 60
+FINENESS = "mean frequency, cycles a pixel"
+
+_SMALL = (
+    "CIPS-base of Table 3 here: 32 features of each kind at 32 x 32 places, 4,800 drawn portraits "
+    "shown instead of 4.8 million"
+)
+_FRESH = "embeddings start as noise, and so short a training leaves much of it"
+
+
+def fineness(picture: Picture) -> float:
+    """The mean frequency of a picture."""
+    return mean_frequency(power_spectrum(picture), picture.shape[1])
+
+
+@torch.inference_mode()
+def encodings(model: ModelRef) -> dict[str, NDArray[np.float64]]:
+    """(H, W, F) codes of the pixels of a model's own size, by kind."""
+    generator: Any = model.generator()
+    grid = RenderRequest(size=min(model.size)).canvas(generator).grid()
+    parts = {FOURIER: generator.fourier, EMBEDDING: generator.embedding}
+    return {
+        name: part(grid).unflatten(0, grid.shape).double().numpy() for name, part in parts.items()
+    }
+
+
+@Experiment(
+    paper="cips",
+    place="Figure 3",
+    title="the mean style with and without coordinate embeddings",
+    claim="With coordinate embeddings the average face has more plausible details.",
+    minutes=6,
+    differences=(
+        "networks of Table 3, 32 px, 4,800 drawn portraits shown",
+        "both without projections of each level, as NE is in the paper",
+    ),
+)
+def figure_3(runner: Runner) -> Result:
+    """Draw the average picture of both."""
+    panels, rows = [], {}
+    models = {"CIPS, with embeddings": BASE, "CIPS-NE, without": NO_EMBEDDING}
+    for label, model in models.items():
+        ref = runner.ref(model)
+        large, own = (
+            render(ref.generator(), seed=0, truncation=0.0, size=size)
+            for size in (shown_side(ref, least=SIDE), min(ref.size))
+        )
+        panels.append(Panel(large, label))
+        rows[label] = (fineness(own),)
+    figure = sheet(
+        "mean-style",
+        "The mean style of networks with and without embeddings.",
+        [panels],
+        heading="The picture of the mean style",
+    )
+    return Result(tables=(Table(columns=(FINENESS,), rows=rows),), figures=(figure,))
+
+
+@Experiment(
+    paper="cips",
+    place="Figure 4",
+    title="spectra of the two encodings of a place",
+    claim="Fourier features carry low frequencies, coordinate embeddings high ones.",
+    minutes=4,
+    differences=(_SMALL, _FRESH),
+)
+def figure_4(runner: Runner) -> Result:
+    """Mean power of both encodings, on one scale."""
+    found = encodings(runner.ref(BASE))
+    power = {name: mean_spectrum(maps) for name, maps in found.items()}
+    width = found[FOURIER].shape[1]
+    rows = {name: (mean_frequency(each, width),) for name, each in power.items()}
+    figure = sheet(
+        "spectra",
+        f"Power of the two encodings, frequency 0 in the middle, {DECIBELS} dB from black to "
+        "white.",
+        [planes(power, width, side=SIDE)],
+        heading="Spectra of the encodings",
+    )
+    remark = "White noise has 0.38 cycles a pixel."
+    return Result(
+        tables=(Table(columns=(FINENESS,), rows=rows),), figures=(figure,), remarks=(remark,)
+    )
+
+
+def planes(power: Mapping[str, NDArray[np.float64]], width: int, *, side: int) -> list[Panel]:
+    """Spectra (H, W // 2 + 1) as gray pictures on one scale of `DECIBELS`."""
+    decibels = {
+        label: 10 * np.log10(np.maximum(whole_plane(each, width), 1e-12))
+        for label, each in power.items()
+    }
+    high = max(float(plane.max()) for plane in decibels.values())
+    return [
+        Panel(panel_picture(gray(shaded(plane, low=high - DECIBELS, high=high)), side), label)
+        for label, plane in decibels.items()
+    ]
+
+
+@Experiment(
+    paper="cips",
+    place="Figure 5",
+    title="main components of the two encodings",
+    claim="Coordinate embeddings hold fine detail, and the key points of an average face.",
+    minutes=4,
+    differences=(_SMALL, _FRESH),
+)
+def figure_5(runner: Runner) -> Result:
+    """Three main components of both encodings, as red, green and blue."""
+    return _components(
+        encodings(runner.ref(BASE)),
+        caption="Three main components of the two encodings, as red, green and blue.",
+        heading="Main components of the encodings",
+    )
+
+
+@Experiment(
+    paper="cips",
+    place="Figure 14",
+    title="embeddings of pictures that are not aligned",
+    claim="Sets that are less aligned than faces leave less structure in the embeddings.",
+    minutes=7,
+    differences=(_SMALL, "maps of the Earth instead of landscapes and churches", _FRESH),
+)
+def figure_14(runner: Runner) -> Result:
+    """Components of the embeddings of two sets."""
+    sets = {"portraits": BASE, "maps of the Earth": cips_on(EARTH)}
+    return _components(
+        {name: encodings(runner.ref(model))[EMBEDDING] for name, model in sets.items()},
+        caption="Main components of the embeddings of networks for two sets.",
+        heading="Coordinate embeddings of two sets",
+    )
+
+
+def _components(found: Mapping[str, NDArray[np.float64]], *, caption: str, heading: str) -> Result:
+    panels = []
+    for name, maps in found.items():
+        picture = np.rint(255 * main_components(maps)).astype(np.uint8)
+        panels.append(Panel(panel_picture(picture, SIDE), name))
+    return Result(figures=(sheet("components", caption, [panels], heading=heading),))
+
+
+WITHOUT = {"original": (), "embeddings zeroed": ("embedding",), "Fourier zeroed": ("fourier",)}
+
+
+@Experiment(
+    paper="cips",
+    place="Figure 6",
+    title="pictures without one of the encodings",
+    claim="Fine detail comes from the coordinate embeddings, not from the Fourier features.",
+    minutes=4,
+    differences=("CIPS-base of Table 3 here: 32 px, 4,800 drawn portraits shown",),
+)
+def figure_6(runner: Runner) -> Result:
+    """Draw the same latents with both encodings and with one of them."""
+    ref, seeds = runner.ref(BASE), (0, 1)
+    large, own = shown_side(ref, least=224), min(ref.size)
+    networks = {label: zeroed(ref.generator(), parts) for label, parts in WITHOUT.items()}
+    panels = [
+        [Panel(render(each, seed=seed, size=large), label) for label, each in networks.items()]
+        for seed in seeds
+    ]
+    rows = {
+        label: (np.mean([fineness(render(each, seed=seed, size=own)) for seed in seeds]).item(),)
+        for label, each in networks.items()
+    }
+    figure = sheet(
+        "zeroed",
+        "Two samples, and what is left of them without one of the encodings.",
+        panels,
+        heading="Without one of the encodings",
+    )
+    return Result(tables=(Table(columns=(FINENESS,), rows=rows),), figures=(figure,))
+
+
+@torch.no_grad()
+def zeroed(generator: Generator, parts: tuple[str, ...]) -> Generator:
+    """A copy of a CIPS whose encodings of those kinds are 0 everywhere."""
+    changed: Any = deepcopy(generator)
+    for part in parts:
+        for parameter in getattr(changed, part).parameters():
+            parameter.zero_()  # without frequencies and phases sines are 0, too
+    copy: Generator = changed
+    return copy

@@ -1,37 +1,20 @@
-"""Data sets and networks of the CIPS experiments."""
+"""Data sets and networks of the CIPS paper."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from reproduce.ingredients import Dataset, Model, Training
-from reproduce.standard_models import CIPS, PORTRAITS, SHIPPED, STYLEGAN2
-from reproduce.workshop import Workshop
+from reproduce.models import BRIEF, CIPS, EARTH_SLICES, PORTRAITS, SHIPPED, STYLEGAN2
+from reproduce.runner import Runner
+from reproduce.specs import Dataset, Model, Training
 
-IMAGES = 4_800
-"""Pictures shown to each network of an ablation."""
 PAPER_IMAGES = 300_000 * 16
 """The paper's ablation: 300,000 iterations with batches of 16 (section 4.3)."""
 
-EARTH = Dataset(
-    name="earth",
-    paper="Satellite-Landscapes (earthview.withgoogle.com) at 256 px or more",
-    command=("earth", "--size", "64"),
-    count=4000,
-)
-"""Maps of the Earth stand in for the satellite pictures."""
-CHURCHES = Dataset(name="churches", paper="LSUN Churches at 256 px or more")
 LANDSCAPES = Dataset(name="landscapes", paper="60,000 landscape photographs of Flickr")
 BUILDINGS = Dataset(
     name="buildings", paper="Satellite-Buildings (crowdAI mapping challenge), cropped to 256 px"
 )
-EARTH_SLICES = Dataset(
-    name="earth-slices",
-    paper="60,000 landscape photographs of Flickr; no panoramas",
-    command=("earth", "--size", "64", "--cylinder", "--degrees", "120"),
-    count=2000,
-)
-"""Slices of a belt around the Earth, no one of which shows all of it."""
 
 _WIDE = "generator.widths=[512,512,512,512,512,512,512]"
 """Section 4.1: 14 modulated layers of 512."""
@@ -46,7 +29,7 @@ def variant(name: str, *settings: str, data: Dataset = PORTRAITS) -> Model:
     return Model(
         name=name,
         data=data,
-        small=Training(preset="cips-smoke", images=IMAGES, settings=small),
+        small=Training(preset="cips-smoke", images=BRIEF, settings=small),
         paper=Training(preset="cips-paper-256", images=PAPER_IMAGES, settings=(_WIDE, *settings)),
     )
 
@@ -72,20 +55,20 @@ _PAPER_STYLEGAN2 = Training(
 STYLEGAN2_BRIEF = Model(
     name="stylegan2-brief",
     data=PORTRAITS,
-    small=Training(preset="stylegan2-smoke", images=IMAGES),
+    small=Training(preset="stylegan2-smoke", images=BRIEF),
     paper=_PAPER_STYLEGAN2,
 )
 """StyleGAN2 trained as long as the networks of the ablation."""
 
 
-def rival(data: Dataset, shop: Workshop) -> Model:
+def rival(data: Dataset, runner: Runner) -> Model:
     """StyleGAN2 on a data set; on portraits the one that other papers' experiments have, too."""
-    if data is PORTRAITS and not shop.paper:
+    if data is PORTRAITS and not runner.paper:
         return STYLEGAN2
     return Model(
         name="stylegan2-256" if data is PORTRAITS else f"stylegan2-{data.name}",
         data=data,
-        small=Training(preset="stylegan2-smoke", images=IMAGES),
+        small=Training(preset="stylegan2-smoke", images=BRIEF),
         paper=_PAPER_STYLEGAN2,
     )
 
@@ -104,9 +87,9 @@ BRIEFLY = (
 """What to know of pictures of the small CIPS."""
 
 
-def shown(shop: Workshop) -> tuple[tuple[str, Model], ...]:
+def shown(runner: Runner) -> tuple[tuple[str, Model], ...]:
     """What pictures to look at are made with: CIPS, and the packaged model where there is one."""
-    return (("CIPS", CIPS),) if shop.paper else (("CIPS", CIPS), ("CREPS, packaged", SHIPPED))
+    return (("CIPS", CIPS),) if runner.paper else (("CIPS", CIPS), ("CREPS, packaged", SHIPPED))
 
 
 PANORAMA = Model(
@@ -134,7 +117,7 @@ def patched(data: Dataset, factor: int) -> Model:
         data=data,
         small=Training(
             preset="cips-smoke",
-            images=IMAGES,
+            images=BRIEF,
             settings=(*_sized(small, factor * detail), *window),
         ),
         paper=Training(preset="cips-paper-256", settings=(*_sized(paper, factor), *window)),

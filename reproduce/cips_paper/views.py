@@ -1,0 +1,264 @@
+"""CIPS, Figures 7, 8, 11 and 17: spectra of samples, foveated pictures, panoramas."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from creps.coordinates import Canvas
+from creps.metrics._cache import SUM
+from creps.metrics._charts import line_chart
+from creps.metrics._models import ModelRef
+from creps.metrics._pictures import ModelPictures, PictureSet, RealPictures
+from creps.metrics._spectra import radial_spectrum, spectrum_difference
+from creps.rendering._blend_painter import FieldDrawer
+from creps.rendering._blends import Radial, StyleField
+from creps.rendering._foveated import foveated
+from creps.rendering._latents import latents
+from creps.rendering._painter import Picture, to_uint8
+from creps.rendering._renderer import render
+from creps.rendering._sheets import Panel
+from creps.rendering._view import RenderRequest
+from reproduce.cips_paper.encodings import DECIBELS, planes
+from reproduce.cips_paper.models import (
+    BASE,
+    BRIEFLY,
+    NO_EMBEDDING,
+    PANORAMA,
+    STYLEGAN2_BRIEF,
+    shown,
+)
+from reproduce.experiment import Experiment, Figure, Result, Table, sheet
+from reproduce.models import PORTRAITS
+from reproduce.panels import gray, shown_side
+from reproduce.runner import Runner
+
+REAL = "real pictures"
+
+
+@Experiment(
+    paper="cips",
+    place="Figure 7",
+    title="spectral analysis of generated pictures",
+    claim="StyleGAN2 leaves artifacts at the highest frequencies, CIPS does not; CIPS-NE is the "
+    "closest to real pictures.",
+    minutes=14,
+    differences=(
+        "32 px networks, 4,800 drawn portraits shown",
+        "1,000 pictures of each instead of 5,000, under a Hann window, which takes away the cross "
+        "that borders lay over a spectrum",
+    ),
+)
+def figure_7(runner: Runner) -> Result:
+    """Mean spectra of all, as planes and over all directions."""
+    models = {"StyleGANv2": STYLEGAN2_BRIEF, "CIPS-base": BASE, "CIPS-NE": NO_EMBEDDING}
+    refs = {label: runner.ref(model) for label, model in models.items()}
+    size = refs["CIPS-base"].size
+    sets: dict[str, PictureSet] = {REAL: RealPictures(real=runner.real(PORTRAITS), size=size)}
+    sets |= {label: ModelPictures(model=ref, size=size) for label, ref in refs.items()}
+    power = {
+        label: columns[f"{SUM}power"] / runner.budget.pictures
+        for label, columns in runner.features(sets).items()
+    }
+    radial = {label: radial_spectrum(each, size[1]) for label, each in power.items()}
+    rows = {
+        label: spectrum_difference(radial[label].average, radial[REAL].average) for label in models
+    }
+    chart = line_chart(
+        radial[REAL].frequency[1:],
+        {label: 10 * np.log10(np.maximum(r.integral[1:], 1e-6)) for label, r in radial.items()},
+        x_name="cycles a pixel",
+        y_name="power of each ring added up, dB",
+        size=(400, 900),
+    )
+    columns = ("rms off real pictures (dB)", "fine half off real pictures (dB)")
+    return Result(
+        tables=(Table(columns=columns, rows={k: tuple(pair) for k, pair in rows.items()}),),
+        figures=(
+            sheet(
+                "planes",
+                f"Mean power spectra, frequency 0 in the middle, {DECIBELS} dB from black to "
+                "white.",
+                [planes(power, size[1], side=224)],
+                heading="Mean power spectra",
+            ),
+            Figure(name="rings", caption="Azimuthal integration of the spectra.", picture=chart),
+        ),
+    )
+
+
+SHARES = 0.05, 0.25, 0.5, 1.0
+SIGMA = 0.4
+
+
+@Experiment(
+    paper="cips",
+    place="Figure 8",
+    title="foveated synthesis",
+    claim="Pixels by themselves can be drawn densely where the eye looks and sparsely elsewhere.",
+    minutes=7,
+    differences=(
+        BRIEFLY,
+        "it is drawn at 256 px, with the packaged CREPS beside it",
+        "missing pixels are filled by the thin plate instead of bicubic interpolation",
+    ),
+)
+def figure_8(runner: Runner) -> Result:
+    """Draw one latent of each model with shares of its pixels, and measure what is filled in."""
+    panels, rows = [], {}
+    for label, model in shown(runner):
+        found = _foveated(runner.ref(model))
+        *parts, full = (picture.astype(np.float64) for picture, _ in found)
+        errors = [max(float(np.square(each - full).mean()), 1e-9) for each in parts]
+        rows[label] = [10 * np.log10(255**2 / error) for error in errors]
+        panels.append(
+            [
+                Panel(picture, f"{label}: {share:.0%}" if share == SHARES[0] else f"{share:.0%}")
+                for (picture, _), share in zip(found, SHARES, strict=True)
+            ]
+        )
+    panels.append(
+        [
+            Panel(gray(np.where(mask.numpy(), 0, 255).astype(np.uint8)), f"pattern of {share:.0%}")
+            for (_, mask), share in zip(found, SHARES, strict=True)
+        ]
+    )
+    return Result(
+        tables=(
+            Table(
+                columns=tuple(f"{share:.0%} of the pixels, PSNR (dB)" for share in SHARES[:-1]),
+                rows=rows,
+                caption="Against the picture of all its pixels.",
+            ),
+        ),
+        figures=(
+            sheet(
+                "foveated",
+                "Foveated pictures of 5, 25, 50 and 100 % of the pixels; the rest is filled in.",
+                panels,
+                heading="Foveated synthesis",
+            ),
+        ),
+    )
+
+
+@torch.inference_mode()
+def _foveated(model: ModelRef) -> list[tuple[Picture, Tensor]]:
+    """The picture of each share, and the pixels that were drawn."""
+    generator = model.generator()
+    styles = generator.map(latents([1], generator))
+    canvas = RenderRequest(size=shown_side(model, least=256)).canvas(generator)
+    found = [foveated(generator, styles, canvas, share=share, sigma=SIGMA) for share in SHARES]
+    return [(to_uint8(each.image[0]), each.mask) for each in found]
+
+
+INSIDE, OUTSIDE = 0, 1
+"""Seeds of the two panoramas that are blended."""
+MORE = 2, 3, 4, 5
+WIDTH = 900
+"""Pixels of a panorama, about."""
+_DIFFERENCES = (
+    "slices of 120 degrees of satellite maps instead of photographs of landscapes",
+    "three slices around the cylinder, a network of 0.8 million parameters, 32 px a slice, 8,000 "
+    "pictures shown, drawn at about ten times that size",
+)
+
+
+@Experiment(
+    paper="cips",
+    place="Figure 11",
+    title="panoramas on a cylinder, and two of them blended",
+    claim="Coordinates on a cylinder give panoramas that close, and styles may differ from pixel "
+    "to pixel.",
+    minutes=8,
+    differences=_DIFFERENCES,
+)
+def figure_11(runner: Runner) -> Result:
+    """Two panoramas, and one with the style of the first inside and of the second outside."""
+    ref = runner.ref(PANORAMA)
+    pictures = {
+        f"(a) seed {INSIDE}": _panorama(ref, INSIDE),
+        f"(b) seed {OUTSIDE}": _panorama(ref, OUTSIDE),
+        "(c) the style of (a) in the middle, of (b) outside": _blended(ref),
+    }
+    rows = {label[:3]: (seam(picture),) for label, picture in pictures.items()}
+    return Result(
+        tables=(
+            Table(
+                columns=("difference of the two ends, over that of neighbouring columns",),
+                rows=rows,
+            ),
+        ),
+        figures=(
+            sheet(
+                "blend",
+                "Two panoramas of 360 degrees, and both in one.",
+                [[Panel(picture, label)] for label, picture in pictures.items()],
+                heading="Panorama blending",
+            ),
+        ),
+    )
+
+
+@Experiment(
+    paper="cips",
+    place="Figure 17",
+    title="more panoramas",
+    claim="Panoramas are learnt from pictures none of which is one.",
+    minutes=8,
+    differences=_DIFFERENCES,
+)
+def figure_17(runner: Runner) -> Result:
+    """More panoramas."""
+    ref = runner.ref(PANORAMA)
+    return Result(
+        figures=(
+            sheet(
+                "panoramas",
+                "Panoramas of 360 degrees from a model that has seen slices alone.",
+                [[Panel(_panorama(ref, seed), f"seed {seed}")] for seed in MORE],
+                heading="Cylindrical panoramas",
+            ),
+        )
+    )
+
+
+def panorama_canvas(model: ModelRef) -> Canvas:
+    """All of a cylinder, its pixels square."""
+    turn = model.generator().period[1]
+    height = round(WIDTH / turn)
+    return Canvas(height, round(height * turn), (0.0, 0.0, 1.0, turn))
+
+
+def _panorama(model: ModelRef, seed: int) -> Picture:
+    canvas = panorama_canvas(model)
+    size = (canvas.height, canvas.width)
+    return render(model.generator(), seed=seed, size=size, window=canvas.window)
+
+
+def _blended(model: ModelRef) -> Picture:
+    """The first style in the middle of the panorama, the second all around."""
+    generator, canvas = model.generator(), panorama_canvas(model)
+    turn = canvas.window[3]
+    weights = Radial(2, inner=turn / 12, outer=turn / 3, centre=(0.5, turn / 2))
+    with torch.inference_mode():
+        styles = generator.map(latents([INSIDE, OUTSIDE], generator))
+        return field_picture(model, StyleField(styles, weights), canvas)
+
+
+@torch.inference_mode()
+def field_picture(model: ModelRef, field: StyleField, canvas: Canvas) -> Picture:
+    """All of a canvas, with styles that change along it."""
+    generator = model.generator()
+    image = torch.empty(generator.config.img_channels, canvas.height, canvas.width)
+    for tile, pixels in FieldDrawer(generator, field, canvas).tiles():
+        image[:, tile.rows, tile.columns] = pixels[0]
+    return to_uint8(image)
+
+
+def seam(picture: Picture) -> float:
+    """Difference of the first and last column, over the mean one of neighbours."""
+    columns = picture.astype(np.float64)
+    inside = np.abs(np.diff(columns, axis=1)).mean()
+    return float(np.abs(columns[:, 0] - columns[:, -1]).mean() / max(inside, 1e-9))
