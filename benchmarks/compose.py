@@ -28,7 +28,7 @@ from torch import Tensor
 
 from creps import __version__
 from creps.coordinates import Canvas
-from creps.networks._creps_prepared import PreparedCreps, prepare
+from creps.networks._creps_prepared import PreparedCreps
 from creps.networks.base import Axis
 from creps.networks.creps import CREPS_PRESETS, Creps
 from creps.rendering._points import PointColours, TableStore
@@ -156,7 +156,7 @@ def main(
     torch.manual_seed(0)
     generator = Creps(CREPS_PRESETS["creps-512"]).eval()
     with torch.inference_mode():
-        prepared = prepare(generator, generator.map(torch.randn(1, 512)))
+        prepared = generator.prepare(generator.map(torch.randn(1, 512)))
     shown = ("part", "seconds", "core_ratio", "wall_ratio", "of_axis_aligned", "gflop_s_a_core")
     table = Table("threads", *shown)
     for count in (int(word) for word in threads.split(",")):

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from creps.coordinates import AxisGrid, Sampling
-from creps.networks._layers import MappingNetwork
-from creps.networks.base import Generator, Grid
+from creps.coordinates import AxisGrid
+from creps.networks.base import Generator, GeneratorConfig, Grid
 
 SQUARES = 10
 
@@ -21,14 +20,13 @@ def squares() -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SquaresConfig:
-    """What the server asks of any model."""
+class SquaresConfig(GeneratorConfig):
+    """A small mapping network, of which nothing is seen."""
 
     resolution: int = 64
-    img_channels: int = 3
     z_dim: int = 4
-    label_dim: int = 0
-    sampling: Sampling = "centers"
+    w_dim: int = 4
+    mapping_layers: int = 1
 
 
 class ColourSquares(Generator):
@@ -40,10 +38,7 @@ class ColourSquares(Generator):
     """
 
     def __init__(self, config: SquaresConfig, colours: Tensor | None = None) -> None:
-        super().__init__()
-        self.config = config
-        self.num_styles = 1
-        self.mapping = MappingNetwork(z_dim=4, w_dim=4, label_dim=0, layers=1)
+        super().__init__(config, num_styles=1)
         colours = squares() if colours is None else colours
         self.colours = nn.Buffer(colours.float() / 127.5 - 1)
 

@@ -29,11 +29,11 @@ class SmoothModel(Generator):
     pixelwise = True
 
     def __init__(self, *, waves: float = 1.3, height: float = 0.4, broken: bool = False) -> None:
-        super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(3)
             like = build_generator("creps", CONFIG)
-        self.config, self.mapping, self.num_styles = like.config, like.mapping, like.num_styles
+            super().__init__(like.config, num_styles=like.num_styles)
+        self.mapping = like.mapping
         self.height, self.broken = height, broken
         self.register_buffer("waves", torch.tensor(waves, dtype=torch.float64))
         self.eval().requires_grad_(False)

@@ -35,8 +35,8 @@ class Ramp(Generator):
     """Colour is linear in the coordinates, so block means are exact up to 8-bit rounding."""
 
     def __init__(self, like: Generator) -> None:
-        super().__init__()
-        self.config, self.mapping, self.num_styles = like.config, like.mapping, like.num_styles
+        super().__init__(like.config, num_styles=like.num_styles)
+        self.mapping = like.mapping
 
     def synthesize(self, styles: Tensor, grid: Grid) -> Tensor:
         plane = grid.ys[:, None] * 0.7 + grid.xs[None, :] * 0.9 - 0.8

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from creps.coordinates import Canvas
-from creps.networks._creps_layers import blended_map, blended_modulation
-from creps.networks._layers import ModulatedLinear
+from creps.networks._layers import ModulatedLinear, blended_map
 from creps.networks.creps import Creps
 from tiny_creps import random_styles, tiny_creps
 
@@ -32,7 +31,7 @@ def layer(request: pytest.FixtureRequest) -> ModulatedLinear:
 
 def test_a_layer_sees_each_pixel_with_its_own_mixed_style(layer: ModulatedLinear) -> None:
     x, w, weights = random(1, 4, 7), random(3, 5, seed=1), some_weights(3, 7)
-    y = blended_modulation(layer, x, w, weights)
+    y = layer.blended(x, w, weights)
     for p in range(7):
         own = (weights[:, p, None] * w).sum(0, keepdim=True)
         torch.testing.assert_close(y[:, :, p : p + 1], layer(x[:, :, p : p + 1], own))

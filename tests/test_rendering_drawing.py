@@ -32,9 +32,8 @@ class Blurred(Generator):
     margin = 3
 
     def __init__(self, *, accepts_points: bool = False) -> None:
-        super().__init__()
-        self.config = tiny_creps().config
-        self.num_styles, self.accepts_points = 1, accepts_points
+        super().__init__(tiny_creps().config, num_styles=1)
+        self.accepts_points = accepts_points
         self.weight = torch.nn.Parameter(torch.ones(3, dtype=torch.float64), requires_grad=False)
         self.asked: list[tuple[int, int]] = []
 

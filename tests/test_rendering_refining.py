@@ -8,7 +8,6 @@ from torch import Tensor
 
 from creps.checkpoints import load
 from creps.coordinates import Canvas, undistorted_window
-from creps.networks._creps_prepared import prepare
 from creps.rendering._latents import latents
 from creps.rendering._sampling import (
     CONTRAST,
@@ -73,7 +72,7 @@ def test_smooth_pictures_are_left_as_they_are() -> None:
 
 def test_doubled_lines_are_those_half_as_far_apart() -> None:
     network = tiny_creps(bandwidth=1.0)
-    prepared = prepare(network, random_styles(network, 1))
+    prepared = network.prepare(random_styles(network, 1))
     canvas, fine = Canvas(300, 1), Canvas(600, 1)
     doubled = doubled_lines(prepared.lines(canvas.rows(98, 104), "rows"))
     exact = prepared.lines(fine.rows(200, 200), "rows")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from creps.coordinates import Canvas, PointGrid
 from creps.errors import GridError, UsageError
-from creps.networks._creps_prepared import PreparedCreps, prepare
+from creps.networks._creps_prepared import PreparedCreps
 from creps.networks.base import Axis
 from creps.networks.creps import Creps, CrepsConfig
 from creps.rendering._points import ExactPoints, TablePoints, TableStore, worthwhile_stretch
@@ -53,7 +53,7 @@ def styles_of(generator: Creps) -> Tensor:
 @pytest.fixture(scope="module")
 def prepared() -> PreparedCreps:
     generator = network()
-    return prepare(generator, styles_of(generator))
+    return generator.prepare(styles_of(generator))
 
 
 def draws(seed: int = 0) -> torch.Generator:
@@ -190,7 +190,7 @@ def test_exact_colours_are_those_of_the_generator() -> None:
     styles = styles_of(generator)
     points = rotated(9, 13, 20)
     plain = generator.synthesize(styles, PointGrid(points))[0]
-    exact = ExactPoints(prepare(generator, styles)).colours(points)
+    exact = ExactPoints(generator.prepare(styles)).colours(points)
     assert relative_error(exact, plain) <= 1e-12
 
 
@@ -278,10 +278,10 @@ def test_tables_grow_as_far_as_their_bytes_allow(prepared: PreparedCreps) -> Non
 def test_half_precision_is_looked_up_too() -> None:
     generator = network()
     styles = styles_of(generator)
-    halved = prepare(generator, styles, dtype=torch.bfloat16)
+    halved = generator.prepare(styles, dtype=torch.bfloat16)
     assert find_density(halved).nodes == first_density(halved)
     points = rotated(6, 9, 30)
     colours = pair(halved, 1024).colours(points)
     assert colours.dtype == torch.float32
-    exact = ExactPoints(prepare(generator, styles)).colours(points)
+    exact = ExactPoints(generator.prepare(styles)).colours(points)
     assert relative_error(colours, exact) <= 0.2

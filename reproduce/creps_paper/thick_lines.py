@@ -26,8 +26,8 @@ from creps.data._framing import like, read_picture, square
 from creps.data._set_files import named, png, write_set
 from creps.data._sources import open_images
 from creps.errors import ConfigError, UsageError
-from creps.networks._creps_layers import Decoder
 from creps.networks._layers import EqualizedLinear
+from creps.networks.creps import Decoder
 from creps.rendering._sheets import Panel
 from reproduce.experiment import Cell, Experiment, Result, Table, sheet
 from reproduce.runner import Runner

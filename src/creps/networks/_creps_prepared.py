@@ -17,20 +17,12 @@ import math
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, cast
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from creps.errors import GridError, UsageError
-from creps.networks._creps_layers import (
-    LINE_SCALE,
-    Decoder,
-    FourierInput,
-    LineBlock,
-    RefinementBlock,
-)
 from creps.networks._layers import EPSILON, GAIN, SLOPE, EqualizedLinear, ModulatedLinear
 from creps.networks.base import AddMap, Axis, Prepared, coordinate_device
 
@@ -43,113 +35,49 @@ ACCELERATOR_POSITIONS = 2**17
 """Either, on an accelerator: enough to fill it, a few hundred MiB of features."""
 
 
-class Foldable(Protocol):
-    """What of a `creps.Creps` is folded."""
-
-    config: Any
-    num_styles: int
-    input: FourierInput
-    blocks: nn.ModuleList
-    decoders: nn.ModuleList
-    to_rgb: EqualizedLinear
-    refinement: nn.ModuleList
-
-    @property
-    def separable(self) -> bool:
-        """Whether it has lines."""
-
-    @property
-    def num_levels(self) -> int:
-        """How many levels of lines are composed."""
-
-
-def prepare(
-    generator: Foldable,
-    styles: Tensor,
-    *,
-    device: torch.device | None = None,
-    dtype: torch.dtype | None = None,
-) -> PreparedCreps:
-    """Fold a generator and one latent's styles into a network that only computes pictures.
-
-    Args:
-        generator: a CREPS with lines (not "dense"); it is not changed and need not stay alive.
-        styles: (1, K, w_dim) from `generator.map`; each of the K vectors may differ.
-        device: where it is to work; the generator's own by default. The folding is done where the
-            generator is, which does not move.
-        dtype: precision of weights and features; that of the generator by default. Phases are
-            float64 in any case (computed on the CPU for devices without it), colours at least
-            float32.
-    Returns:
-        the prepared network.
-    Raises:
-        UsageError: if the styles are not those of one picture of this generator.
-        GridError: for a "dense" network, which has no lines.
-    """
-    expected = (1, generator.num_styles, generator.config.w_dim)
-    if styles.shape != expected:
-        raise UsageError(f"styles of shape {tuple(styles.shape)}: expected {expected}")
-    if not generator.separable:
-        raise GridError("a dense network (CREPS-NB) has no lines: use synthesize")
-    own = generator.to_rgb.weight
-    return PreparedCreps(
-        generator, styles[0], device=device or own.device, dtype=dtype or own.dtype
-    )
-
-
 class PreparedCreps(Prepared):
-    """What `prepare` returns: the two halves of a CREPS, and the per-pixel half for free points.
+    """What `Creps.prepare` returns: the two halves of a CREPS, also for free points.
 
     Any number of threads may use one: each has buffers of its own. On a CPU, give each thread one
     of torch's (`torch.set_num_threads(1)`) and a share of the picture.
 
-    Attributes:
-        num_levels, line_channels, thickness, img_channels: L, N, D and C of all shapes below.
-        device, dtype: of weights, lines and features.
-        colour_dtype: of pictures: `dtype`, but at least float32.
+    Args:
+        num_levels: L.
+        source: Fourier frequencies (C4 / 2, D), and what the features are multiplied by (C4, 2D).
+        blocks, decoders, to_rgb, refinement: layers folded where the generator is.
+        device: where it is to work. Phases are float64 in any case.
+        dtype: of weights, lines and features; colours are at least float32.
     """
 
     @torch.inference_mode()
     def __init__(
-        self, generator: Foldable, styles: Tensor, *, device: torch.device, dtype: torch.dtype
+        self,
+        num_levels: int,
+        source: tuple[Tensor, Tensor],
+        *,
+        blocks: list[FoldedBlock],
+        decoders: list[list[Folded]],
+        to_rgb: Folded,
+        refinement: list[FoldedBlock],
+        device: torch.device,
+        dtype: torch.dtype,
     ) -> None:
-        config = generator.config
-        self.num_levels, self.img_channels = generator.num_levels, config.img_channels
-        self.line_channels, self.thickness = config.line_channels, config.thickness
+        frequencies, style = source
+        self.num_levels, self.thickness = num_levels, frequencies.shape[1]
+        self.line_channels, self.img_channels = to_rgb.weight.shape[1], len(to_rgb.weight)
         self.device, self.dtype = device, dtype
         self.colour_dtype = torch.promote_types(dtype, torch.float32)
-        self._layerwise = config.composition == "layerwise"
         on_cpu = self.device.type == "cpu"
         self._line_positions = LINE_POSITIONS if on_cpu else ACCELERATOR_POSITIONS
         self._pixels = PIXELS if on_cpu else ACCELERATOR_POSITIONS
         self._thread = threading.local()
-
-        styles = styles.to(generator.to_rgb.weight)
-        frequencies = generator.input.frequencies.to(coordinate_device(device))
-        self._frequencies = frequencies.double()  # (C4 / 2, D)
-        self._input_style = _input_style(generator.input, styles[0]).to(device, dtype)  # (C4, 2D)
-        self._blocks = [
-            _folded_block(block, j, styles).to(device, dtype)
-            for j, block in enumerate(cast("Iterable[LineBlock]", generator.blocks))
-        ]
-        self._decoders = [
-            [
-                _folded_linear(layer).to(device, dtype)
-                for layer in cast("Iterable[EqualizedLinear]", decoder)
-            ]
-            for decoder in cast("Iterable[Decoder]", generator.decoders)
-        ]
-        self._to_rgb = _folded_linear(generator.to_rgb).to(device, dtype)
-        self._refinement = [
-            _FoldedBlock(
-                [
-                    _folded_modulated(layer, styles[-1])
-                    for layer in cast("Iterable[ModulatedLinear]", block.layers)
-                ],
-                _folded_modulated(block.to_rgb, styles[-1]),
-            ).to(device, dtype)
-            for block in cast("Iterable[RefinementBlock]", generator.refinement)
-        ]
+        # Phases are computed where there is float64.
+        self._frequencies = frequencies.to(coordinate_device(device)).double()  # (C4 / 2, D)
+        self._input_style = style.to(device, dtype)  # (C4, 2D), rows' columns first
+        self._blocks = [block.to(device, dtype) for block in blocks]
+        self._decoders = [[layer.to(device, dtype) for layer in each] for each in decoders]
+        self._to_rgb = to_rgb.to(device, dtype)
+        self._refinement = [block.to(device, dtype) for block in refinement]
 
     @property
     def line_flops(self) -> int:
@@ -236,7 +164,7 @@ class PreparedCreps(Prepared):
         buffers = self._buffers()
         fused = buffers.other(self.line_channels, pixels).zero_()
         for level in range(self.num_levels):
-            if level and self._layerwise:
+            if level and self._decoders:
                 fused = buffers.through(self._decoders[level - 1], fused)
             add_map(level, fused)
         if self._decoders:
@@ -248,10 +176,10 @@ class PreparedCreps(Prepared):
             rgb += block.emit(fused)
         return rgb
 
-    def _line_layers(self) -> list[_Folded]:
+    def _line_layers(self) -> list[Folded]:
         return [layer for block in self._blocks for layer in block.all]
 
-    def _pixel_layers(self) -> list[_Folded]:
+    def _pixel_layers(self) -> list[Folded]:
         decoders = [layer for decoder in self._decoders for layer in decoder]
         refinement = [layer for block in self._refinement for layer in block.all]
         return [*decoders, self._to_rgb, *refinement]
@@ -316,7 +244,7 @@ class PreparedCreps(Prepared):
         return torch.empty(shape, dtype=self.colour_dtype, device=self.device)
 
 
-class _Folded(NamedTuple):
+class Folded(NamedTuple):
     """One layer: y = clip(activation(weight x + bias)), gains included.
 
     Attributes:
@@ -330,6 +258,23 @@ class _Folded(NamedTuple):
     active: bool
     clamp: float
 
+    @classmethod
+    def linear(cls, layer: EqualizedLinear) -> Folded:
+        """An unmodulated layer."""
+        weight, bias = layer.weight * layer.weight_gain, layer.bias[:, None] * layer.bias_gain
+        return cls(weight, bias, active=layer.activation, clamp=0.0)
+
+    @classmethod
+    def modulated(cls, layer: ModulatedLinear, w: Tensor, *, scale: float = 1.0) -> Folded:
+        """A modulated layer for one style vector, its output multiplied by `scale`."""
+        weight = layer.weight * (affine_of(layer.affine, w) * layer.style_gain)
+        gain = scale
+        if layer.demodulate:
+            weight *= (weight.square().sum(1, keepdim=True) + EPSILON).rsqrt_()
+            gain *= GAIN
+        bias = layer.bias[:, None] * gain
+        return cls(weight.mul_(gain), bias, active=layer.demodulate, clamp=layer.clamp * scale)
+
     def __call__(self, x: Tensor, out: Tensor | None = None) -> Tensor:
         """(I, P) to (O, P), in `out` if given."""
         y = torch.addmm(self.bias, self.weight, x, out=out)
@@ -337,24 +282,41 @@ class _Folded(NamedTuple):
             F.leaky_relu_(y, SLOPE)
         return y.clamp_(-self.clamp, self.clamp) if self.clamp else y
 
-    def to(self, device: torch.device, dtype: torch.dtype) -> _Folded:
+    def to(self, device: torch.device, dtype: torch.dtype) -> Folded:
         return self._replace(weight=self.weight.to(device, dtype), bias=self.bias.to(device, dtype))
 
 
 @dataclass(frozen=True)
-class _FoldedBlock:
+class FoldedBlock:
     """Layers one after the other, and what the features emit at the end: lines, or colour."""
 
-    layers: list[_Folded]
-    emit: _Folded | None
+    layers: list[Folded]
+    emit: Folded | None
+
+    @classmethod
+    def of(
+        cls,
+        layers: nn.ModuleList,
+        styles: Tensor,
+        emit: ModulatedLinear | None,
+        w: Tensor,
+        *,
+        scale: float = 1.0,
+    ) -> FoldedBlock:
+        """Layers with a style each (rows of `styles`); what they emit takes `w`."""
+        modulated = cast("Iterable[ModulatedLinear]", layers)
+        folded = [
+            Folded.modulated(layer, own) for layer, own in zip(modulated, styles, strict=False)
+        ]
+        return cls(folded, None if emit is None else Folded.modulated(emit, w, scale=scale))
 
     @property
-    def all(self) -> list[_Folded]:
+    def all(self) -> list[Folded]:
         return self.layers if self.emit is None else [*self.layers, self.emit]
 
-    def to(self, device: torch.device, dtype: torch.dtype) -> _FoldedBlock:
+    def to(self, device: torch.device, dtype: torch.dtype) -> FoldedBlock:
         emit = None if self.emit is None else self.emit.to(device, dtype)
-        return _FoldedBlock([layer.to(device, dtype) for layer in self.layers], emit)
+        return FoldedBlock([layer.to(device, dtype) for layer in self.layers], emit)
 
 
 class _Buffers:
@@ -371,60 +333,17 @@ class _Buffers:
             self._memory[0] = self._memory[0].new_empty(size)
         return self._memory[0][:size].view(channels, positions)
 
-    def through(self, layers: list[_Folded], x: Tensor) -> Tensor:
+    def through(self, layers: list[Folded], x: Tensor) -> Tensor:
         """Features after the layers, from one stretch to the other and back."""
         for layer in layers:
             x = layer(x, self.other(len(layer.weight), x.shape[1]))
         return x
 
 
-def _weights(layers: Iterable[_Folded]) -> int:
+def _weights(layers: Iterable[Folded]) -> int:
     return sum(layer.weight.numel() for layer in layers)
 
 
-def _folded_linear(layer: EqualizedLinear) -> _Folded:
-    return _Folded(
-        layer.weight * layer.weight_gain,
-        layer.bias[:, None] * layer.bias_gain,
-        active=layer.activation,
-        clamp=0.0,
-    )
-
-
-def _folded_modulated(layer: ModulatedLinear, w: Tensor, *, scale: float = 1.0) -> _Folded:
-    """A modulated layer for one style vector, its output multiplied by `scale`."""
-    weight = layer.weight * (_affine(layer.affine, w) * layer.style_gain)
-    gain = scale
-    if layer.demodulate:
-        weight *= (weight.square().sum(1, keepdim=True) + EPSILON).rsqrt_()
-        gain *= GAIN
-    return _Folded(
-        weight.mul_(gain),
-        layer.bias[:, None] * gain,
-        active=layer.demodulate,
-        clamp=layer.clamp * scale,
-    )
-
-
-def _folded_block(block: LineBlock, index: int, styles: Tensor) -> _FoldedBlock:
-    """Block j takes styles 2j - 1 to 2j + 1; style 0 is the input's, so block 0 begins with 1."""
-    first = max(2 * index - 1, 1)
-    layers = [
-        _folded_modulated(layer, styles[first + k])
-        for k, layer in enumerate(cast("Iterable[ModulatedLinear]", block.layers))
-    ]
-    if block.emit is None:
-        return _FoldedBlock(layers, None)
-    emit = _folded_modulated(block.emit, styles[2 * index + 1], scale=LINE_SCALE)
-    return _FoldedBlock(layers, emit)
-
-
-def _input_style(source: FourierInput, w: Tensor) -> Tensor:
-    """What each Fourier feature is multiplied by: (C4, 2D), rows' columns first."""
-    style = _affine(source.affine, w).view_as(source.weight)
-    return style * source.weight / math.sqrt(source.channels)
-
-
-def _affine(layer: EqualizedLinear, w: Tensor) -> Tensor:
+def affine_of(layer: EqualizedLinear, w: Tensor) -> Tensor:
     """`layer(w)` for one vector, without a scaled copy of its weight (34 MB at the input)."""
     return torch.mv(layer.weight, w) * layer.weight_gain + layer.bias * layer.bias_gain

@@ -147,6 +147,33 @@ class ModulatedLinear(nn.Module):
             y = F.leaky_relu_(y, SLOPE)
         return y.clamp(-self.clamp, self.clamp) if self.clamp else y
 
+    def blended(self, x: Tensor, w: Tensor, weights: Tensor) -> Tensor:
+        """Another mixture of M styles in each place (CIPS, section 4.8).
+
+        The mixed style scales the input channels, s(p) = sum_m weights_m(p) affine(w_m), instead of
+        the weights, and the norm of the scaled weights is divided out: rsqrt(W^2 s(p)^2 + eps).
+
+        Args:
+            x: (1, I, P) features.
+            w: (M, w_dim) style vectors.
+            weights: (M, P), sum 1 in each place.
+        Returns:
+            (1, O, P); where one weight is 1, that style's own.
+        """
+        style = (self.affine(w) * self.style_gain).T @ weights  # (I, P)
+        y = self.weight @ (x[0] * style)
+        if self.demodulate:
+            y *= (self.weight.square() @ style.square() + EPSILON).rsqrt_() * GAIN
+            y = F.leaky_relu_(y + (self.bias * GAIN)[:, None], SLOPE)
+        else:
+            y = y + self.bias[:, None]
+        return (y.clamp(-self.clamp, self.clamp) if self.clamp else y)[None]
+
+
+def blended_map(maps: Tensor, weights: Tensor) -> Tensor:
+    """Each style's map (M, N, P) and its weights (M, P) to the mixed map (1, N, P)."""
+    return torch.einsum("mnp,mp->np", maps, weights)[None]
+
 
 class MappingNetwork(nn.Module):
     """Latents to intermediate latents w: 8 narrow-learning-rate layers (StyleGAN, section 2).

@@ -205,6 +205,16 @@ class Generator(nn.Module, ABC):
     record: Mapping[str, Any] = MappingProxyType({})
     _may_be_fresh: tuple[str, ...] = ()  # how names begin that `grow_from` need not find
 
+    def __init__(self, config: GeneratorConfig, *, num_styles: int) -> None:
+        super().__init__()
+        self.config, self.num_styles = config, num_styles
+        self.mapping = MappingNetwork(
+            z_dim=config.z_dim,
+            label_dim=config.label_dim,
+            w_dim=config.w_dim,
+            layers=config.mapping_layers,
+        )
+
     @property
     def separable(self) -> bool:
         """Whether rows and columns are computed apart: it has lines, and can be prepared."""
@@ -436,6 +446,15 @@ class Generator(nn.Module, ABC):
     def unsupported(self, ability: str, others: str) -> UnsupportedError:
         """The error of a family that cannot do something, and the families that can."""
         return UnsupportedError(f"family {self.family} cannot {ability}: take a model of {others}")
+
+    def _check_styles(self, styles: Tensor, *, batch: int | None = None) -> None:
+        """Refuse what is not (B, K, D), or of another batch."""
+        width = (self.num_styles, self.config.w_dim)
+        if styles.ndim != 3 or styles.shape[1:] != width or batch not in (None, len(styles)):
+            expected = f"({batch or 'B'}, {width[0]}, {width[1]})"
+            raise UsageError(
+                f"styles of shape {tuple(styles.shape)}: expected {expected}, as map gives them"
+            )
 
     def _without_lines(self) -> UnsupportedError:
         return UnsupportedError(f"this {self.family} network has no lines: use synthesize")

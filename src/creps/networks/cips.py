@@ -21,8 +21,7 @@ from torch import Tensor, nn
 
 from creps.coordinates import AxisGrid, PointGrid, Sampling
 from creps.errors import ConfigError, UsageError
-from creps.networks._creps_layers import blended_map, blended_modulation
-from creps.networks._layers import EPSILON, GAIN, SLOPE, MappingNetwork, ModulatedLinear
+from creps.networks._layers import EPSILON, GAIN, SLOPE, ModulatedLinear, blended_map
 from creps.networks.base import (
     Generator,
     GeneratorConfig,
@@ -321,11 +320,10 @@ class StyledLayer(ModulatedLinear):
             y += noise[:, None] * self.noise_strength * self.gain
         return F.leaky_relu_(y, SLOPE) if self.activation == "lrelu" else y.sin() * GAIN
 
-    def blended(self, x: Tensor, w: Tensor, mixture: Tensor) -> Tensor:
-        """Features (1, I, P) and another mixture (M, P) of styles (M, D) in each to (1, O, P)."""
+    def blended(self, x: Tensor, w: Tensor, weights: Tensor) -> Tensor:
         if self.activation == "lrelu":
-            return blended_modulation(self, x, w, mixture)
-        style = (self.affine(w) * self.style_gain).T @ mixture  # (I, P)
+            return super().blended(x, w, weights)
+        style = (self.affine(w) * self.style_gain).T @ weights  # (I, P)
         y = self.weight @ (x[0] * style)
         y *= (self.weight.square() @ style.square() + EPSILON).rsqrt_()
         return ((y + self.bias[:, None]).sin() * GAIN)[None]
@@ -375,16 +373,8 @@ class Cips(Generator):
     pixelwise = blends = True
 
     def __init__(self, config: CipsConfig) -> None:
-        super().__init__()
-        self.config = config
         widths = config.level_widths
-        self.num_styles = 2 * len(widths) + 2
-        self.mapping = MappingNetwork(
-            z_dim=config.z_dim,
-            label_dim=config.label_dim,
-            w_dim=config.w_dim,
-            layers=config.mapping_layers,
-        )
+        super().__init__(config, num_styles=2 * len(widths) + 2)
         self.fourier = self.embedding = None
         if config.fourier:
             self.fourier = FourierFeatures(
@@ -421,7 +411,7 @@ class Cips(Generator):
         Raises:
             UsageError: for styles or noise of another shape.
         """
-        self._check(styles)
+        self._check_styles(styles)
         if noise is not None:
             self._check_noise(noise, len(styles))
         height, width = grid.shape
@@ -446,7 +436,7 @@ class Cips(Generator):
         weights: Weights,
         origins: Sequence[tuple[float, float]] | None = None,
     ) -> Tensor:
-        self._check(styles)
+        self._check_styles(styles)
         styles, mixture, grids = blended_parts(styles, grid, weights=weights, origins=origins)
         if len(styles) == 1:
             return self.synthesize(styles, grids[0])
@@ -457,9 +447,7 @@ class Cips(Generator):
             places = blended_map(torch.cat([self._places(own) for own in grids]), mixture)
 
         def apply(layer: ModulatedLinear, x: Tensor, k: int) -> Tensor:
-            if isinstance(layer, StyledLayer):
-                return layer.blended(x, styles[:, k], mixture)
-            return blended_modulation(layer, x, styles[:, k], mixture)
+            return layer.blended(x, styles[:, k], mixture)
 
         return self._colours(places, apply).unflatten(2, grid.shape)
 
@@ -519,13 +507,6 @@ class Cips(Generator):
                 colours = shown if colours is None else colours + shown
         assert colours is not None  # the last level always shows
         return colours
-
-    def _check(self, styles: Tensor) -> None:
-        if styles.ndim != 3 or styles.shape[1:] != (self.num_styles, self.config.w_dim):
-            raise UsageError(
-                f"styles of shape {tuple(styles.shape)}: expected "
-                f"(B, {self.num_styles}, {self.config.w_dim}), as map gives them"
-            )
 
     def _check_noise(self, noise: Tensor, batch: int) -> None:
         if noise.shape != self._noise_shape(batch):

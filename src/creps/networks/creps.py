@@ -1,4 +1,4 @@
-"""CREPS: column-row entangled pixel synthesis (CVPR 2023), made of `creps_layers`.
+"""CREPS: column-row entangled pixel synthesis (CVPR 2023), read top to bottom.
 
 Latent -> styles; row and column coordinates -> Fourier features -> modulated layers that emit thick
 row and column lines at every level (section 3.3); lines -> 2-D maps by dot products over the
@@ -22,18 +22,9 @@ import torch
 from torch import Tensor, nn
 
 from creps.coordinates import AxisGrid
-from creps.errors import ConfigError, UsageError
-from creps.networks._creps_layers import (
-    LINE_SCALE,
-    Decoder,
-    FourierInput,
-    LineBlock,
-    RefinementBlock,
-    blended_map,
-    blended_modulation,
-)
-from creps.networks._creps_prepared import prepare
-from creps.networks._layers import EqualizedLinear, MappingNetwork, ModulatedLinear
+from creps.errors import ConfigError
+from creps.networks._creps_prepared import Folded, FoldedBlock, PreparedCreps, affine_of
+from creps.networks._layers import EqualizedLinear, ModulatedLinear, blended_map
 from creps.networks.base import (
     Axis,
     Generator,
@@ -118,6 +109,116 @@ CREPS_PRESETS = {
 """The paper's networks at their official widths."""
 
 
+LINE_SCALE = math.sqrt(0.5)
+"""Lines are scaled by this before they meet, so a composed map is half the raw dot product."""
+
+
+class FourierInput(nn.Module):
+    """Coordinates to styled Fourier features (Fig. 2a); rows and columns share the frequencies.
+
+    Args:
+        channels: C, even: half sines, half cosines.
+        thickness: D frequencies per channel; 0 builds the dense 2-D input of CREPS-NB.
+        bandwidth: standard deviation of the frequencies, cycles per plane.
+        w_dim: width of the style vector.
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, channels: int, *, thickness: int, bandwidth: float, w_dim: int) -> None:
+        super().__init__()
+        self.channels, self.thickness = channels, thickness
+        columns = 2 * thickness if thickness else 1
+        per_channel = thickness or 2  # D frequencies, or one (y, x) pair
+        frequencies = torch.randn(channels // 2, per_channel) * bandwidth
+        self.register_buffer("frequencies", frequencies)
+        self.weight = nn.Parameter(torch.randn(channels, columns))
+        self.affine = EqualizedLinear(w_dim, channels * columns, bias_init=1.0)
+
+    def lines(self, w: Tensor, coords: Tensor, axis: Axis) -> Tensor:
+        """Style vectors (B, w_dim) and coordinates (S,) to line features (B, C, S * D)."""
+        turns = coords.double()[:, None] * self._frequencies(coords)[:, None, :]  # (C/2, S, D)
+        half = slice(None, self.thickness) if axis == "rows" else slice(self.thickness, None)
+        return self._styled(w, turns, half).flatten(2)
+
+    def dense(self, w: Tensor, points: Tensor) -> Tensor:
+        """Style vectors (B, w_dim) and points (P, 2) to features (B, C, P)."""
+        turns = self._frequencies(points) @ points.double().T  # (C/2, P)
+        return self._styled(w, turns[:, :, None], slice(None)).flatten(2)
+
+    def folded(self, w: Tensor) -> Tensor:
+        """What each feature is multiplied by for one style vector: (C, 2D), rows' columns first."""
+        style = affine_of(self.affine, w).view_as(self.weight)
+        return style * self.weight / math.sqrt(self.channels)
+
+    def _frequencies(self, coords: Tensor) -> Tensor:
+        """Frequencies beside the coordinates, in float64: zooms need the phase to many digits."""
+        return self.frequencies.to(coords.device, torch.float64)
+
+    def _styled(self, w: Tensor, turns: Tensor, columns: slice) -> Tensor:
+        """(B, C, S, columns): sine and cosine of `turns` (C/2, S, columns), scaled by style."""
+        phase = (turns - turns.round()).to(self.weight.device, self.weight.dtype) * (2 * math.pi)
+        waves = torch.cat([phase.sin(), phase.cos()])
+        style = self.affine(w).unflatten(1, self.weight.shape) * self.weight  # (B, C, all columns)
+        return waves * (style[:, :, None, columns] / math.sqrt(self.channels))
+
+
+class LineBlock(nn.Module):
+    """A synthesis block of 1x1 modulated layers and the layer "ToRes" that emits its lines.
+
+    Args:
+        widths: channels before, between and after the layers.
+        emits: channels of the emitted lines; 0 emits nothing.
+        w_dim: width of a style vector.
+        clamp: as `ModulatedLinear`.
+    """
+
+    def __init__(self, widths: tuple[int, ...], emits: int, *, w_dim: int, clamp: float) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            ModulatedLinear(i, o, w_dim, clamp=clamp) for i, o in pairwise(widths)
+        )
+        self.emit = (
+            ModulatedLinear(widths[-1], emits, w_dim, demodulate=False, clamp=clamp)
+            if emits
+            else None
+        )
+
+
+class Decoder(nn.Sequential):
+    """The narrow per-pixel network between levels (section 3.4); its last layer is active too."""
+
+    def __init__(self, channels: int, hidden: tuple[int, ...]) -> None:
+        widths = (channels, *hidden, channels)
+        super().__init__(*(EqualizedLinear(i, o, activation=True) for i, o in pairwise(widths)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, N, P) to (B, N, P)."""
+        for layer in cast("Iterable[EqualizedLinear]", self):
+            x = layer.per_position(x)
+        return x
+
+
+class RefinementBlock(nn.Module):
+    """Two modulated layers on 2-D features and the colour they add (supplement, Table 5)."""
+
+    def __init__(
+        self, widths: tuple[int, int], img_channels: int, *, w_dim: int, clamp: float
+    ) -> None:
+        super().__init__()
+        inputs, width = widths
+        self.layers = nn.ModuleList(
+            ModulatedLinear(i, width, w_dim, clamp=clamp) for i in (inputs, width)
+        )
+        self.to_rgb = ModulatedLinear(width, img_channels, w_dim, demodulate=False, clamp=clamp)
+
+    def forward(self, x: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, I, P) to features (B, width, P) and the colour they add (B, C, P)."""
+        for layer in self.layers:
+            x = layer(x, w)
+        return x, self.to_rgb(x, w)
+
+
 @dataclass(frozen=True)
 class FeatureMaps:
     """What happens inside one synthesis (CREPS, Fig. 7).
@@ -144,16 +245,8 @@ class Creps(Generator):
     pixelwise = True
 
     def __init__(self, config: CrepsConfig) -> None:
-        super().__init__()
-        self.config = config
         w_dim, channels, levels = config.w_dim, config.line_channels, config.levels
-        self.num_styles = 2 * len(levels) + 1
-        self.mapping = MappingNetwork(
-            z_dim=config.z_dim,
-            label_dim=config.label_dim,
-            w_dim=w_dim,
-            layers=config.mapping_layers,
-        )
+        super().__init__(config, num_styles=2 * len(levels) + 1)
         self.input = FourierInput(
             config.channels(4),
             thickness=config.thickness if self.separable else 0,
@@ -201,7 +294,7 @@ class Creps(Generator):
         return _period(y), _period(x)
 
     def lines(self, styles: Tensor, coords: Tensor, axis: Axis) -> Tensor:
-        self._check(styles)
+        self._check_styles(styles)
         if not self.separable:
             raise self._without_lines()
         return self._emitted_lines(styles, self.input.lines(styles[:, 0], coords, axis))
@@ -230,7 +323,7 @@ class Creps(Generator):
     ) -> Tensor:
         if not self.blends:
             raise self.unsupported("mix styles without lines", 'another composition than "dense"')
-        self._check(styles)
+        self._check_styles(styles)
         styles, mixture, grids = blended_parts(styles, grid, weights=weights, origins=origins)
         if len(styles) == 1:
             return self.synthesize(styles, grids[0])
@@ -258,6 +351,7 @@ class Creps(Generator):
                         grown[f"decoders.{n}.{key}"] = copied
         super().grow_from(config, grown)
 
+    @torch.inference_mode()
     def prepare(
         self,
         styles: Tensor,
@@ -267,7 +361,31 @@ class Creps(Generator):
     ) -> Prepared:
         if not self.separable:
             raise self._without_lines()
-        return prepare(self, styles, device=device, dtype=dtype)
+        self._check_styles(styles, batch=1)
+        w = styles[0].to(self.to_rgb.weight)
+        device, dtype = device or self.device, dtype or w.dtype
+        blocks = [
+            FoldedBlock.of(block.layers, w[first:], block.emit, w[emits], scale=LINE_SCALE)
+            for first, emits, block in self._numbered_blocks()
+        ]
+        refinement = [
+            FoldedBlock.of(block.layers, w[-1:].expand(2, -1), block.to_rgb, w[-1])
+            for block in cast("Iterable[RefinementBlock]", self.refinement)
+        ]
+        decoders = [
+            [Folded.linear(layer) for layer in cast("Iterable[EqualizedLinear]", decoder)]
+            for decoder in cast("Iterable[Decoder]", self.decoders)
+        ]
+        return PreparedCreps(
+            self.num_levels,
+            (self.input.frequencies, self.input.folded(w[0])),
+            blocks=blocks,
+            decoders=decoders,
+            to_rgb=Folded.linear(self.to_rgb),
+            refinement=refinement,
+            device=device,
+            dtype=dtype,
+        )
 
     def synthesize(self, styles: Tensor, grid: Grid) -> Tensor:
         return self._colour(self._fuse(self._composed_maps(styles, grid)), styles).unflatten(
@@ -276,7 +394,7 @@ class Creps(Generator):
 
     def feature_maps(self, styles: Tensor, grid: AxisGrid) -> FeatureMaps:
         """The lines and maps inside `synthesize(styles, grid)` (Fig. 7)."""
-        self._check(styles)
+        self._check_styles(styles)
         rows = columns = None
         if self.separable:
             rows, columns = self._both_lines(styles, grid.ys, grid.xs)
@@ -294,16 +412,9 @@ class Creps(Generator):
         rgb: Tensor = self.to_rgb.per_position(features)
         for block in cast("Iterable[RefinementBlock]", self.refinement):
             for layer in cast("Iterable[ModulatedLinear]", block.layers):
-                features = blended_modulation(layer, features, styles[:, -1], mixture)
-            rgb = rgb + blended_modulation(block.to_rgb, features, styles[:, -1], mixture)
+                features = layer.blended(features, styles[:, -1], mixture)
+            rgb = rgb + block.to_rgb.blended(features, styles[:, -1], mixture)
         return rgb
-
-    def _check(self, styles: Tensor) -> None:
-        if styles.ndim != 3 or styles.shape[1:] != (self.num_styles, self.config.w_dim):
-            raise UsageError(
-                f"styles of shape {tuple(styles.shape)}: expected "
-                f"(B, {self.num_styles}, {self.config.w_dim}), as map gives them"
-            )
 
     def _both_lines(self, styles: Tensor, ys: Tensor, xs: Tensor) -> tuple[Tensor, Tensor]:
         """Row and column lines in one pass through the shared blocks."""
@@ -318,23 +429,28 @@ class Creps(Generator):
         lines = torch.stack(emitted, dim=1) * LINE_SCALE
         return lines.unflatten(3, (-1, self.config.thickness))
 
-    def _emissions(self, styles: Tensor, x: Tensor) -> Iterator[Tensor]:
-        """What the blocks have emitted up to each level, (B, N, P).
+    def _numbered_blocks(self) -> Iterator[tuple[int, int, LineBlock]]:
+        """The first style of each block's layers and that of its lines: 2j - 1 to 2j + 1.
 
-        Block j uses styles 2j - 1 to 2j + 1. Style 0 is the input's: block 0 begins with style 1.
+        Style 0 is the input's: the only layer of block 0 and its lines both take style 1.
         """
-        total: Tensor | None = None
         for j, block in enumerate(cast("Iterable[LineBlock]", self.blocks)):
-            for k, layer in enumerate(block.layers):
-                x = layer(x, styles[:, max(2 * j - 1, 1) + k])
+            yield max(2 * j - 1, 1), 2 * j + 1, block
+
+    def _emissions(self, styles: Tensor, x: Tensor) -> Iterator[Tensor]:
+        """What the blocks have emitted up to each level, (B, N, P)."""
+        total: Tensor | None = None
+        for first, emits, block in self._numbered_blocks():
+            for k, layer in enumerate(block.layers, first):
+                x = layer(x, styles[:, k])
             if block.emit is not None:
-                emitted = block.emit(x, styles[:, 2 * j + 1])
+                emitted = block.emit(x, styles[:, emits])
                 total = emitted if total is None else total + emitted
                 yield total
 
     def _composed_maps(self, styles: Tensor, grid: Grid) -> Iterator[Tensor]:
         """The maps F of each level, (B, N, P), on either kind of grid."""
-        self._check(styles)
+        self._check_styles(styles)
         if not self.separable:
             features = self.input.dense(styles[:, 0], points_of(grid))
             total = list(self._emissions(styles, features))[-1]

@@ -28,8 +28,8 @@ import torch
 from torch import Tensor, nn
 
 from creps.coordinates import AxisGrid
-from creps.errors import ConfigError, GridError, UsageError
-from creps.networks._layers import MappingNetwork, ModulatedLinear
+from creps.errors import ConfigError, GridError
+from creps.networks._layers import ModulatedLinear
 from creps.networks._resampling import upsample2d
 from creps.networks.base import Generator, GeneratorConfig, Grid, register_family
 from creps.networks.stylegan2 import ModulatedConv2d, low_pass
@@ -236,15 +236,7 @@ class ScaleParty(Generator):
     """Decay of the average of w per batch while training (StyleGAN2-ADA)."""
 
     def __init__(self, config: ScalePartyConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.num_styles = 2 * config.doublings + 3
-        self.mapping = MappingNetwork(
-            z_dim=config.z_dim,
-            label_dim=config.label_dim,
-            w_dim=config.w_dim,
-            layers=config.mapping_layers,
-        )
+        super().__init__(config, num_styles=2 * config.doublings + 3)
         self.encoding = PositionEncoding(config.octaves)
         self.input = ModulatedLinear(
             self.encoding.channels, config.channels(config.coarse), config.w_dim, clamp=0.0
@@ -263,11 +255,7 @@ class ScaleParty(Generator):
         Raises:
             GridError: for other grids.
         """
-        if styles.ndim != 3 or styles.shape[1:] != (self.num_styles, self.config.w_dim):
-            raise UsageError(
-                f"styles of shape {tuple(styles.shape)}: expected "
-                f"(B, {self.num_styles}, {self.config.w_dim}), as map gives them"
-            )
+        self._check_styles(styles)
         rows, columns = lattices(grid, self.config.resolution)
         doublings = self.config.doublings
         levels = list(zip(rows.ranges(doublings), columns.ranges(doublings), strict=True))

@@ -21,13 +21,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from creps.coordinates import AxisGrid, Sampling, pixel_centres, pixel_corners
-from creps.errors import ConfigError, GridError, UsageError
+from creps.errors import ConfigError, GridError
 from creps.networks._layers import (
     EPSILON,
     GAIN,
     SLOPE,
     EqualizedLinear,
-    MappingNetwork,
     ModulatedLinear,
 )
 from creps.networks._resampling import conv2d_resample, resample_filter, upsample2d
@@ -270,15 +269,7 @@ class StyleGAN2(Generator):
     """Decay of the average of w per batch while training (StyleGAN2-ADA)."""
 
     def __init__(self, config: StyleGAN2Config) -> None:
-        super().__init__()
-        self.config = config
-        self.num_styles = 2 * len(config.sizes)
-        self.mapping = MappingNetwork(
-            z_dim=config.z_dim,
-            label_dim=config.label_dim,
-            w_dim=config.w_dim,
-            layers=config.mapping_layers,
-        )
+        super().__init__(config, num_styles=2 * len(config.sizes))
         self.const = nn.Parameter(torch.randn(config.channels(SMALLEST), SMALLEST, SMALLEST))
         self.blocks = nn.ModuleList(SynthesisBlock(config, size) for size in config.sizes)
 
@@ -307,11 +298,7 @@ class StyleGAN2(Generator):
 
         The last colour is the picture. "resnet" and "orig" have none before.
         """
-        if styles.ndim != 3 or styles.shape[1:] != (self.num_styles, self.config.w_dim):
-            raise UsageError(
-                f"styles of shape {tuple(styles.shape)}: expected "
-                f"(B, {self.num_styles}, {self.config.w_dim}), as map gives them"
-            )
+        self._check_styles(styles)
         noise = self.config.noise if noise is None else noise
         x = self.const.expand(len(styles), -1, -1, -1)
         taps = low_pass(x.device, x.dtype)

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from creps.errors import ConfigError, UsageError
+from creps.errors import ConfigError
 from creps.networks._alias_free import (
     Placement,
     Resampling,
@@ -30,7 +30,7 @@ from creps.networks._alias_free import (
     low_pass_filter,
     placement_of,
 )
-from creps.networks._layers import EPSILON, GAIN, EqualizedLinear, MappingNetwork
+from creps.networks._layers import EPSILON, GAIN, EqualizedLinear
 from creps.networks.base import Generator, GeneratorConfig, Grid, Weights, register_family
 
 # Settings of StyleGAN3 and the table of layers that follows from them (appendix C).
@@ -481,17 +481,9 @@ class StyleGAN3(Generator):
     tracks_magnitudes = True
 
     def __init__(self, config: StyleGAN3Config, *, turn: float = 0.0) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config, num_styles=config.num_layers + 2)
         resolution, w_dim = config.resolution, config.w_dim
-        self.num_styles = config.num_layers + 2
         self.margin = MARGIN_STRIDES * config.stride
-        self.mapping = MappingNetwork(
-            z_dim=config.z_dim,
-            label_dim=config.label_dim,
-            w_dim=w_dim,
-            layers=config.mapping_layers,
-        )
         self.input = FrameInput(config.bands[0], resolution=resolution, w_dim=w_dim, turn=turn)
         self.layers = nn.ModuleList(
             AliasFreeLayer(
@@ -540,7 +532,7 @@ class StyleGAN3(Generator):
         origins: Sequence[Vector] | None = None,
     ) -> Tensor:
         """Any-resolution GAN, section 6: landscapes without an end; w differs in each place."""
-        self._check(styles)
+        self._check_styles(styles)
         place = self._placed(grid)
         frame, (top, left) = self._frame(place)
         layers = list(self._layers())
@@ -577,7 +569,7 @@ class StyleGAN3(Generator):
     def _drawn(
         self, styles: Tensor, place: Placement, magnitudes: list[Tensor] | None = None
     ) -> Tensor:
-        self._check(styles)
+        self._check_styles(styles)
         frame, (top, left) = self._frame(place)
         x = self.input(styles[:, 0], frame)
         for layer, style in zip(self._layers(), self._layer_styles(styles, place), strict=True):
@@ -593,13 +585,6 @@ class StyleGAN3(Generator):
 
     def _layers(self) -> Iterable[AliasFreeLayer]:
         return cast("Iterable[AliasFreeLayer]", self.layers)
-
-    def _check(self, styles: Tensor) -> None:
-        if styles.ndim != 3 or styles.shape[1:] != (self.num_styles, self.config.w_dim):
-            raise UsageError(
-                f"styles of shape {tuple(styles.shape)}: expected "
-                f"(B, {self.num_styles}, {self.config.w_dim}), as map gives them"
-            )
 
     def _frame(self, place: Placement) -> tuple[Placement, tuple[int, int]]:
         """The pixels that are computed, and how many of them lie above and left of `place`."""

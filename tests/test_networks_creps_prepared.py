@@ -13,7 +13,7 @@ from creps.checkpoints import from_state_dict
 from creps.coordinates import AxisGrid, Canvas, PointGrid
 from creps.errors import UnsupportedError, UsageError
 from creps.networks import _creps_prepared as creps_inference
-from creps.networks._creps_prepared import PreparedCreps, prepare
+from creps.networks._creps_prepared import PreparedCreps
 from creps.networks.base import coordinate_device
 from creps.networks.creps import Creps, CrepsConfig
 from golden_names import golden, relative_error
@@ -71,7 +71,7 @@ def test_pictures_are_the_plain_ones(
     network = small(dtype, composition=composition, resolution=resolution, clamp=clamp)
     styles = mixed_styles(network)
     plain = network.synthesize(styles, grid())[0]
-    drawn = picture(prepare(network, styles), grid())
+    drawn = picture(network.prepare(styles), grid())
     assert drawn.dtype == dtype
     assert relative_error(drawn, plain) <= TOLERANCE[dtype]
 
@@ -79,7 +79,7 @@ def test_pictures_are_the_plain_ones(
 def test_gray_pictures_are_the_plain_ones() -> None:
     network = small(img_channels=1)
     styles = mixed_styles(network)
-    drawn = picture(prepare(network, styles), grid())
+    drawn = picture(network.prepare(styles), grid())
     assert relative_error(drawn, network.synthesize(styles, grid())[0]) <= 1e-12
 
 
@@ -89,7 +89,7 @@ def test_golden_pictures() -> None:
     native = golden("creps_a.native")
     where = Canvas(32, 32, sampling="corners").grid()
     for styles, expected in zip(native["ws_mixed"], native["img_ws_mixed"], strict=True):
-        assert relative_error(picture(prepare(network, styles[None]), where), expected) <= 2e-5
+        assert relative_error(picture(network.prepare(styles[None]), where), expected) <= 2e-5
 
 
 @pytest.mark.parametrize("axis", ["rows", "columns"])
@@ -99,7 +99,7 @@ def test_lines_are_the_plain_ones(axis: Any, samples: int) -> None:
     styles = mixed_styles(network)
     coords = torch.linspace(-3, 2, samples, dtype=torch.float64)
     plain = network.lines(styles, coords, axis)[0]
-    assert relative_error(prepare(network, styles).lines(coords, axis), plain) <= 1e-12
+    assert relative_error(network.prepare(styles).lines(coords, axis), plain) <= 1e-12
 
 
 def test_lines_keep_their_digits_in_deep_zooms() -> None:
@@ -107,7 +107,7 @@ def test_lines_keep_their_digits_in_deep_zooms() -> None:
     styles = mixed_styles(network)
     coords = 0.5 + torch.arange(9, dtype=torch.float64) * 1e-9
     plain = small(torch.float64).lines(styles.double(), coords, "rows")[0]
-    drawn = prepare(network, styles).lines(coords, "rows")
+    drawn = network.prepare(styles).lines(coords, "rows")
     assert relative_error(drawn, plain) <= TOLERANCE[torch.float32]
 
 
@@ -116,12 +116,12 @@ def test_pictures_of_any_shape_are_whole(size: tuple[int, int]) -> None:
     network = small()
     styles = mixed_styles(network)
     plain = network.synthesize(styles, grid(*size))[0]
-    assert relative_error(picture(prepare(network, styles), grid(*size)), plain) <= 1e-12
+    assert relative_error(picture(network.prepare(styles), grid(*size)), plain) <= 1e-12
 
 
 def test_tiles_are_parts_of_the_whole() -> None:
     network = small()
-    prepared, where = prepare(network, mixed_styles(network)), grid(30, 40)
+    prepared, where = network.prepare(mixed_styles(network)), grid(30, 40)
     rows, columns = prepared.lines(where.ys, "rows"), prepared.lines(where.xs, "columns")
     tile = prepared.compose(rows[:, :, 7:20], columns[:, :, 11:16])
     whole = prepared.compose(rows, columns)
@@ -132,7 +132,7 @@ def test_free_points_are_the_plain_ones() -> None:
     network = small()
     styles = mixed_styles(network)
     points = torch.rand(1, 2100, 2, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    prepared = prepare(network, styles)
+    prepared = network.prepare(styles)
     rows = prepared.lines(points[0, :, 0], "rows")
     columns = prepared.lines(points[0, :, 1], "columns")
     plain = network.synthesize(styles, PointGrid(points))[0, :, 0]
@@ -141,7 +141,7 @@ def test_free_points_are_the_plain_ones() -> None:
 
 def test_results_go_where_they_are_wanted() -> None:
     network = small()
-    prepared, where = prepare(network, mixed_styles(network)), grid()
+    prepared, where = network.prepare(mixed_styles(network)), grid()
     shape = prepared.num_levels, prepared.line_channels, 5, prepared.thickness
     rows = torch.full(shape, torch.nan, dtype=torch.float64)
     assert prepared.lines(where.ys, "rows", out=rows) is rows
@@ -155,7 +155,7 @@ def test_results_go_where_they_are_wanted() -> None:
 
 def test_a_result_outlives_the_next_call() -> None:
     network = small()
-    prepared = prepare(network, mixed_styles(network))
+    prepared = network.prepare(mixed_styles(network))
     first = picture(prepared, grid())
     kept = first.clone()
     picture(prepared, Canvas(6, 8, window=(2, 2, 3, 3)).grid())
@@ -165,7 +165,7 @@ def test_a_result_outlives_the_next_call() -> None:
 def test_threads_do_not_disturb_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(creps_inference, "PIXELS", 64)  # many turns of the interpreter's lock
     network = small()
-    prepared = prepare(network, mixed_styles(network))
+    prepared = network.prepare(mixed_styles(network))
     places = [Canvas(40, 30, window=(k, 0, k + 1, 1)).grid() for k in range(8)]
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda where: picture(prepared, where), places * 3))
@@ -176,7 +176,7 @@ def test_threads_do_not_disturb_each_other(monkeypatch: pytest.MonkeyPatch) -> N
 def test_half_precision_is_chosen_and_colours_stay_float32() -> None:
     network = small(torch.float32)
     styles = mixed_styles(network)
-    prepared = prepare(network, styles, dtype=torch.bfloat16)
+    prepared = network.prepare(styles, dtype=torch.bfloat16)
     assert prepared.lines(grid().ys, "rows").dtype == torch.bfloat16
     drawn = picture(prepared, grid())
     assert drawn.dtype == torch.float32
@@ -188,7 +188,7 @@ def test_half_precision_keeps_its_phases() -> None:
     network = small(torch.float32)
     styles = mixed_styles(network)
     far = Canvas(5, 7, window=(5000.1, -0.2, 5000.6, 0.9)).grid()
-    drawn = picture(prepare(network, styles, dtype=torch.bfloat16), far)
+    drawn = picture(network.prepare(styles, dtype=torch.bfloat16), far)
     assert relative_error(drawn, network.synthesize(styles, far)[0]) <= 0.1
 
 
@@ -203,7 +203,7 @@ def test_the_door_of_the_generator_leads_here() -> None:
 def test_its_bytes_are_those_of_the_weights_in_use() -> None:
     network = small(torch.float32)
     single, double = (
-        prepare(network, mixed_styles(network), dtype=dtype)
+        network.prepare(mixed_styles(network), dtype=dtype)
         for dtype in (torch.float32, torch.float64)
     )
     frequencies = network.input.frequencies.numel() * 8  # float64 in any case
@@ -222,7 +222,7 @@ def test_coordinates_stay_where_float64_is() -> None:
 def test_the_generator_stays_as_it_was() -> None:
     network = small()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    prepared = prepare(network, mixed_styles(network))
+    prepared = network.prepare(mixed_styles(network))
     drawn = picture(prepared, grid())
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     with torch.no_grad():
@@ -233,7 +233,7 @@ def test_the_generator_stays_as_it_was() -> None:
 
 def test_operations_are_counted() -> None:
     network = small(resolution=8)
-    prepared = prepare(network, mixed_styles(network))
+    prepared = network.prepare(mixed_styles(network))
     line = 12 * 12 + (12 * 12 + 12 * 12 + 12 * 6)  # blocks 4 and 8, the latter emits
     assert prepared.line_flops == 2 * 3 * line
     pixel = 6 * 3 + (6 * 8 + 8 * 7 + 7 * 6) + 6 * 3  # composition, one decoder, colour
@@ -244,7 +244,7 @@ def test_operations_are_counted() -> None:
 def test_styles_of_several_pictures_are_refused() -> None:
     network = small()
     with pytest.raises(UsageError, match=r"\(2, 7, 10\): expected \(1, 7, 10\)"):
-        prepare(network, mixed_styles(network).repeat(2, 1, 1))
+        network.prepare(mixed_styles(network).repeat(2, 1, 1))
 
 
 def test_networks_without_lines_are_refused() -> None:
