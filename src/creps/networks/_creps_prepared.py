@@ -283,6 +283,7 @@ class Folded(NamedTuple):
         return y.clamp_(-self.clamp, self.clamp) if self.clamp else y
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Folded:
+        """The same layer elsewhere."""
         return self._replace(weight=self.weight.to(device, dtype), bias=self.bias.to(device, dtype))
 
 
@@ -312,9 +313,11 @@ class FoldedBlock:
 
     @property
     def all(self) -> list[Folded]:
+        """All of its layers."""
         return self.layers if self.emit is None else [*self.layers, self.emit]
 
     def to(self, device: torch.device, dtype: torch.dtype) -> FoldedBlock:
+        """The same block elsewhere."""
         emit = None if self.emit is None else self.emit.to(device, dtype)
         return FoldedBlock([layer.to(device, dtype) for layer in self.layers], emit)
 
