@@ -49,7 +49,7 @@ from creps.rendering._painter import Painter
 from creps.rendering._renderer import Renderer, render
 from creps.rendering._tiles import plan
 from creps.rendering._view import Device, Precision, checked_device, checked_dtype
-from creps.rendering.output._save import DEFAULT_CHUNK
+from creps.rendering.output._save import CHUNK
 from creps.rendering.output._store import BAND
 
 MATRIX = 2048  # side of the reference product: 17 GFLOP, operands of 16 MiB
@@ -234,9 +234,9 @@ class Bench:
             renderer = Renderer(self.generator, seed=0, dtype=self.dtype, keep=None)
             painter = renderer.painter(size=size)
             pixels = 0
-            chunks = plan(size, size, DEFAULT_CHUNK)
+            chunks = plan(size, size, CHUNK)
             for index in chunks.in_bands(BAND):
-                if chunks[index].top < 2 * DEFAULT_CHUNK:
+                if chunks[index].top < 2 * CHUNK:
                     for tile, _ in painter.images(chunks[index]):
                         pixels += tile.height * tile.width
         return {"peak_extra_mb": round(memory.added / 1e6, 1), "megapixels_drawn": pixels / 1e6}

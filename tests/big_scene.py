@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from creps.rendering._tiles import Tile
-from creps.rendering.output._save import SUFFIXES, Outcome, write_big
+from creps.rendering.output import _save
+from creps.rendering.output._save import SUFFIXES, Outcome, Tiles, save_picture
 
 Picture = NDArray[np.uint8]
 
@@ -57,18 +59,26 @@ def average(picture: Picture) -> Picture:
     return result
 
 
+@pytest.fixture(autouse=True, scope="module")
+def through_chunks() -> Iterator[None]:
+    """Even small pictures go through chunks on the disk, small ones; for tests that import it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_save, "CHUNK", CHUNK)
+        patch.setattr(_save, "SMALL", 0)
+        yield
+
+
 def write_scene(
-    target: Path, make: Callable[[Tile], Picture] | None = None, **other: Any
+    target: Path,
+    make: Callable[[Tile], Picture] | None = None,
+    *,
+    size: tuple[int, int, int] = (HEIGHT, WIDTH, 3),
+    **other: Any,
 ) -> Outcome:
-    asked = {
-        "height": HEIGHT,
-        "width": WIDTH,
-        "channels": 3,
-        "settings": SETTINGS,
-        "chunk": CHUNK,
-        **other,
-    }
-    return write_big(target, make or scene(), **asked)
+    """`save_picture`; it refuses what is there."""
+    height, width, channels = size
+    source = Tiles(height=height, width=width, channels=channels, make=make or scene(channels))
+    return save_picture(source, target, **{"settings": SETTINGS, "overwrite": False, **other})
 
 
 def stopping_after(count: int, error: BaseException) -> Callable[[Tile], Picture]:

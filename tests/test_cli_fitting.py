@@ -18,7 +18,7 @@ from creps.errors import ConfigError, DataError, GridError, MissingExtraError, U
 from creps.metrics import _extractors as features
 from creps.rendering._renderer import render
 from creps.rendering._styles import StyleFile
-from creps.rendering.output._images import save_picture
+from creps.rendering.output._save import save_picture
 from tiny_creps import tiny_creps
 
 SHORT = ("--steps", 20, "--starts", 2)
@@ -34,7 +34,7 @@ def model(tmp_path: Path) -> str:
 @pytest.fixture
 def face(model: str, tmp_path: Path) -> Path:
     path = tmp_path / "face.png"
-    save_picture(path, render(load(model), seed=5, size=(20, 32), window=(0, -0.3, 1, 1.3)))
+    save_picture(render(load(model), seed=5, size=(20, 32), window=(0, -0.3, 1, 1.3)), path)
     return path
 
 

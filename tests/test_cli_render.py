@@ -21,7 +21,6 @@ from creps.errors import CheckpointError, CrepsError, GridError, LabelError, Usa
 from creps.networks.base import build_generator
 from creps.rendering._painter import Painter
 from creps.rendering._styles import styles_of
-from creps.rendering.output import _save as streaming
 from creps.rendering.output import _save as writing
 from creps.rendering.output._images import read_settings
 from test_rendering_renderer import TINY, differ
@@ -33,8 +32,7 @@ SIZE = (70, 90)
 def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nine chunks a picture, which counts as a large one."""
     monkeypatch.setattr(writing, "SMALL", 0)
-    chunk = {**streaming.write_big.__kwdefaults__, "chunk": 32}
-    monkeypatch.setattr(streaming.write_big, "__kwdefaults__", chunk)
+    monkeypatch.setattr(writing, "CHUNK", 32)
     for name in ("RANK", "WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
 
@@ -156,7 +154,7 @@ def test_an_interruption_is_one_line_and_the_same_command_goes_on(
             drawn(model, out)
     assert stopped.value.exit_code == 1
     assert str(stopped.value) == (
-        f"interrupted: 33% of the pixels are in {out}.part.zarr, the same command goes on"
+        f"interrupted: 33% of the pixels are in {out}.part, the same command goes on"
     )
     with monkeypatch.context() as patch:
         patch.setattr(Painter, "pixels", stopping_after(7))  # enough for what is left
@@ -230,7 +228,7 @@ def test_a_file_that_is_there_is_replaced_only_if_asked(model, tmp_path) -> None
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ("--out a.bmp", UsageError, "unknown format"),
+        ("--out a.bmp", UsageError, "unknown picture format"),
         ("--out a.webp --size 20000", GridError, "at most 16383 pixels"),
         ("--size 0", GridError, "at least 1 pixel"),
         ("--size 1x2x3", UsageError, "HEIGHTxWIDTH"),

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import resource
 import signal
 import subprocess
 import sys
 import threading
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from big_scene import (
@@ -27,14 +30,15 @@ from big_scene import (
     names_in,
     scene,
     stopping_after,
+    through_chunks,  # noqa: F401
     write_scene,
 )
-from creps.errors import DataError, UsageError
+from creps.errors import UsageError
 from creps.rendering._tiles import Tile
-from creps.rendering.output._atomic import exclusive
+from creps.rendering.output import _save
 from creps.rendering.output._save import Outcome, unfinished
 from creps.rendering.output._shards import Shard
-from creps.rendering.output._store import TileStore
+from creps.rendering.output._store import exclusive
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +60,7 @@ def test_a_resumed_picture_is_the_unbroken_one(
     target = tmp_path / f"a{suffix}"
     with pytest.raises(KeyboardInterrupt):
         write_scene(target, stopping_after(6, KeyboardInterrupt()))
-    assert names_in(tmp_path) == [f"a{suffix}.part.zarr"]
+    assert names_in(tmp_path) == [f"a{suffix}.part"]
     write_scene(target, stopping_after(CHUNKS - 6, AssertionError("made a chunk twice")))
     assert contents(target) == unbroken[suffix]
 
@@ -103,16 +107,16 @@ def test_a_killed_process_loses_nothing(
 import os, signal, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
-from big_scene import scene
-from creps.rendering.output._save import write_big
+from big_scene import scene, write_scene
+from creps.rendering.output import _save
+_save.CHUNK, _save.SMALL = {CHUNK}, 0
 made = []
 def make(tile):
     if len(made) == 7:
         os.kill(os.getpid(), signal.SIGKILL)
     made.append(tile)
     return scene()(tile)
-write_big(Path({str(target)!r}), make, height={HEIGHT}, width={WIDTH}, channels=3,
-          settings={SETTINGS!r}, chunk={CHUNK})
+write_scene(Path({str(target)!r}), make)
 """
     killed = subprocess.run([sys.executable, "-c", code], check=False)
     assert killed.returncode == -signal.SIGKILL
@@ -125,17 +129,16 @@ write_big(Path({str(target)!r}), make, height={HEIGHT}, width={WIDTH}, channels=
 def test_an_export_that_was_killed_is_made_again(
     tmp_path: Path, suffix: str, unbroken: dict[str, dict[str, bytes]]
 ) -> None:
-    """Its half of a file, its lock and its trash are in the way."""
+    """Its half of a file and its lock are in the way."""
     target = tmp_path / f"a{suffix}"
     with pytest.raises(KeyboardInterrupt):
         write_scene(target, stopping_after(14, KeyboardInterrupt()))
     store = unfinished(target)
-    (store / "0" / "c" / "0" / "0" / ".0.killed.partial").touch()
-    for left in (f".{target.name}.part", f".{store.name}.lock"):
-        (tmp_path / left).write_bytes(b"half a file")
-    (tmp_path / f".{store.name}.trash").mkdir()
+    (tmp_path / f".{store.name}.lock").touch()
+    (store / "result").mkdir()
+    (store / "result" / target.name).write_bytes(b"half a file")
     if suffix == ".dzi":  # killed between the tiles and their description
-        (tmp_path / ".a_files.part" / "0").mkdir(parents=True)
+        (store / "result" / "a_files" / "0").mkdir(parents=True)
         (tmp_path / "a_files" / "99").mkdir(parents=True)
     write_scene(target)
     assert contents(target) == unbroken[suffix]
@@ -172,9 +175,13 @@ def test_a_disk_full_of_the_result_is_one_clear_error_and_no_loss(
     """The system itself refuses to write, at the very last byte of the largest file."""
     target, largest = tmp_path / f"a{suffix}", max(map(len, unbroken[suffix].values()))
     assert largest > 1000  # bytes of a chunk at most
-    with largest_file(largest - 1), pytest.raises(OSError, match="File too large") as caught:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_save, "_finish", lambda *_, **__: False)
         write_scene(target)
-    assert caught.value.filename in (str(target), str(tmp_path / "a_files"))
+    full = "File too large|No space left"
+    with largest_file(largest - 1), pytest.raises(OSError, match=full) as caught:
+        write_scene(target)
+    assert caught.value.filename == str(target)
     assert names_in(tmp_path) == [unfinished(target).name]
     write_scene(target, stopping_after(0, AssertionError("made a chunk twice")))
     assert contents(target) == unbroken[suffix]
@@ -182,19 +189,18 @@ def test_a_disk_full_of_the_result_is_one_clear_error_and_no_loss(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_a_damaged_chunk_is_named_and_can_be_made_again(
+def test_a_damaged_chunk_is_made_again(
     tmp_path: Path, suffix: str, unbroken: dict[str, dict[str, bytes]]
 ) -> None:
     target = tmp_path / f"a{suffix}"
     with pytest.raises(KeyboardInterrupt):
         write_scene(target, stopping_after(14, KeyboardInterrupt()))
-    chunk = unfinished(target) / "0" / "c" / "0" / "2" / "1"
-    chunk.write_bytes(b"damaged by a disk")
-    with pytest.raises(DataError, match="0/2/1: damaged, remove it"):
-        write_scene(target)
-    assert not target.exists()
-    chunk.unlink()
-    write_scene(target)
+    with (unfinished(target) / "pixels").open("rb+") as pixels:
+        pixels.seek(5 * CHUNK * CHUNK * 3 + 100)
+        pixels.write(b"damaged by a disk")
+    made: list[Tile] = []
+    write_scene(target, lambda tile: made.append(tile) or scene()(tile))
+    assert len(made) == 2  # the last one too
     assert contents(target) == unbroken[suffix]
 
 
@@ -244,6 +250,37 @@ def test_the_store_is_one_that_others_can_open(tmp_path: Path) -> None:
     target = tmp_path / "a.tif"
     with pytest.raises(KeyboardInterrupt):
         write_scene(target, stopping_after(1, KeyboardInterrupt()))
-    store = TileStore(unfinished(target))
-    assert store.settings == SETTINGS
-    assert (store.pixels.height, store.pixels.width, store.pixels.channels) == (HEIGHT, WIDTH, 3)
+    identity = json.loads((unfinished(target) / "picture.json").read_text())
+    assert identity == {"settings": SETTINGS, "pixels": [HEIGHT, WIDTH, 3], "chunk": CHUNK}
+    (log,) = unfinished(target).glob("*.done")
+    pixels = np.fromfile(unfinished(target) / "pixels", np.uint8)
+    chunk = scene()(Tile(0, 0, CHUNK, CHUNK))
+    assert len(pixels) == CHUNKS * chunk.size
+    np.testing.assert_array_equal(pixels[: chunk.size].reshape(chunk.shape), chunk)
+    assert np.fromfile(log, "<u8").tolist() == [0, zlib.crc32(chunk.tobytes())]
+
+
+def test_half_an_entry_of_a_killed_process_is_no_chunk(tmp_path: Path) -> None:
+    target = tmp_path / "a.png"
+    with pytest.raises(KeyboardInterrupt):
+        write_scene(target, stopping_after(3, KeyboardInterrupt()))
+    (log,) = unfinished(target).glob("*.done")
+    log.write_bytes(log.read_bytes()[:-3])
+    made: list[Tile] = []
+    write_scene(target, lambda tile: made.append(tile) or scene()(tile))
+    assert len(made) == CHUNKS - 2
+
+
+def test_pixels_are_on_the_disk_before_they_count_as_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, synced = tmp_path / "a.png", os.fsync
+    logged: list[int] = []
+
+    def fsync(descriptor: int) -> None:
+        logged.append(sum(log.stat().st_size for log in unfinished(target).glob("*.done")))
+        synced(descriptor)
+
+    monkeypatch.setattr("os.fsync", fsync)
+    write_scene(target)
+    assert logged[1 : 1 + CHUNKS] == [16 * k for k in range(CHUNKS)]

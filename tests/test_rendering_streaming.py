@@ -6,26 +6,22 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from big_scene import (
-    CHUNK,
     CHUNKS,
     FORMATS,
     HEIGHT,
     WIDTH,
-    Picture,
     contents,
     names_in,
     stopping_after,
+    through_chunks,  # noqa: F401
     whole,
     write_scene,
 )
 from creps.errors import GridError, MissingExtraError, UsageError
-from creps.rendering._tiles import Tile
 from creps.rendering.output._save import SUFFIXES, Outcome
-from creps.rendering.output._store import TileArray
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -68,7 +64,7 @@ def test_progress_counts_pixels_from_what_is_done(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [*SUFFIXES, ".TIF"])
 def test_every_suffix_is_a_format(tmp_path: Path, suffix: str) -> None:
-    path = write_scene(tmp_path / f"a{suffix}", height=3, width=5).path
+    path = write_scene(tmp_path / f"a{suffix}", size=(3, 5, 3)).path
     assert path is not None
     assert path.exists()
 
@@ -82,10 +78,9 @@ def test_unknown_formats_are_refused_with_the_known_ones(tmp_path: Path, name: s
 @pytest.mark.parametrize(
     ("other", "error", "words"),
     [
-        ({"height": 0}, GridError, "at least 1 pixel"),
-        ({"chunk": 0}, GridError, "at least 1 pixel"),
-        ({"channels": 4}, UsageError, r"expected 3 \(colour\) or 1 \(gray\)"),
-        ({"width": 65_501}, GridError, "JPEG holds at most 65500 pixels a side"),
+        ({"size": (0, 3, 3)}, GridError, "at least 1 pixel"),
+        ({"size": (3, 3, 4)}, UsageError, r"expected 3 \(colour\) or 1 \(gray\)"),
+        ({"size": (3, 65_501, 3)}, GridError, "JPEG holds at most 65500 pixels a side"),
     ],
 )
 def test_impossible_pictures_are_refused_before_any_work(
@@ -101,52 +96,14 @@ def test_a_producer_of_wrong_pixels_is_told(tmp_path: Path) -> None:
         write_scene(tmp_path / "a.tif", lambda tile: whole(3, 3))
 
 
-@pytest.mark.parametrize("package", ["zarr", "tifffile", "pyvips"])
+@pytest.mark.parametrize("package", ["zarr", "filelock", "pyvips"])
 def test_missing_packages_are_told_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    for module in ("_atomic", "_store", "_formats"):
+    for module in ("_store", "_formats"):
         monkeypatch.delitem(sys.modules, f"creps.rendering.output.{module}", raising=False)
         monkeypatch.delattr(f"creps.rendering.output.{module}", raising=False)
     with pytest.raises(MissingExtraError, match=r"pip install 'creps\[big\]'"):
-        write_scene(tmp_path / "a.png")
+        write_scene(tmp_path / "a.tif")
     assert names_in(tmp_path) == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("suffix", FORMATS)
-def test_memory_does_not_grow_with_the_height(
-    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No read asks for more than four chunks, or a stripe of the flat formats."""
-    largest, read = 0, TileArray.read
-
-    def recorded(self: TileArray, tile: Tile) -> Picture:
-        nonlocal largest
-        largest = max(largest, tile.height * tile.width)
-        return read(self, tile)
-
-    monkeypatch.setattr(TileArray, "read", recorded)
-    monkeypatch.setattr("creps.rendering.output._formats.TIFF_TILE", 32)
-    monkeypatch.setattr("creps.rendering.output._formats.DEEP_ZOOM_TILE", 30)
-    write_scene(tmp_path / f"a{suffix}", height=400, width=45)
-    assert largest <= max(4 * CHUNK**2, CHUNK * 45)
-
-
-def test_stripes_of_wide_pictures_get_thinner(monkeypatch: pytest.MonkeyPatch) -> None:
-    from creps.rendering.output import _formats as flat_exports
-
-    class Wide:
-        height, width, channels = 1000, 60_000, 3
-        tiles = type("Plan", (), {"edge": 512})
-        asked: list[Tile] = []  # noqa: RUF012
-
-        def read(self, tile: Tile) -> Picture:
-            self.asked.append(tile)
-            return np.empty((0, 0, 3), np.uint8)
-
-    pixels = Wide()
-    list(flat_exports.bands(pixels))  # type: ignore[arg-type]
-    assert sum(tile.height for tile in pixels.asked) == 1000
-    assert max(tile.height * 60_000 * 3 for tile in pixels.asked) <= flat_exports.BAND_BYTES

@@ -299,7 +299,7 @@ def test_a_full_disk_names_the_frame_and_keeps_the_others(tmp_path, monkeypatch)
     with pytest.raises(RuntimeError):
         write(tmp_path / "clip", make=stopping_at(2, RuntimeError))
     with monkeypatch.context() as patch:
-        patch.setattr("creps.rendering.output._images.write_atomically", full)
+        patch.setattr("creps.rendering.output._save.write_atomically", full)
         with pytest.raises(OSError, match=r"No space left.*frame-000002.png"):
             write(tmp_path / "clip")
     assert write(tmp_path / "clip") == COUNT - 2

@@ -12,7 +12,8 @@ from PIL import Image
 from creps import _files as files
 from creps.errors import DataError, GridError, UsageError
 from creps.rendering._sheets import Panel, captioned_sheet, contact_sheet
-from creps.rendering.output._images import read_settings, refuse_beyond_format, save_picture
+from creps.rendering.output._images import read_settings, refuse_beyond_format
+from creps.rendering.output._save import save_picture
 
 SETTINGS = {"seed": 7, "window": [0.0, -0.5, 1.0, 1.5], "credits": "Ünïcode ✓ by «A»"}
 
@@ -26,7 +27,7 @@ def picture() -> np.ndarray:
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".jpeg", ".webp", ".PNG"])
 def test_settings_come_back(tmp_path, picture, suffix) -> None:
     path = tmp_path / f"a{suffix}"
-    save_picture(path, picture, settings=SETTINGS)
+    save_picture(picture, path, settings=SETTINGS)
     assert read_settings(path) == SETTINGS
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
@@ -34,7 +35,7 @@ def test_settings_come_back(tmp_path, picture, suffix) -> None:
 def test_png_keeps_every_pixel_and_the_others_nearly(tmp_path, picture) -> None:
     for suffix, tolerance in ((".png", 0), (".jpg", 12), (".webp", 12)):
         path = tmp_path / f"a{suffix}"
-        save_picture(path, picture)
+        save_picture(picture, path)
         with Image.open(path) as image:
             assert image.size == (30, 20)
             difference = np.abs(np.asarray(image.convert("RGB")).astype(int) - picture)
@@ -42,7 +43,7 @@ def test_png_keeps_every_pixel_and_the_others_nearly(tmp_path, picture) -> None:
 
 
 def test_gray_pictures_stay_gray(tmp_path, picture) -> None:
-    save_picture(tmp_path / "a.png", picture[:, :, :1])
+    save_picture(picture[:, :, :1], tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as image:
         assert image.mode == "L"
         assert np.array_equal(np.asarray(image), picture[:, :, 0])
@@ -50,7 +51,7 @@ def test_gray_pictures_stay_gray(tmp_path, picture) -> None:
 
 def test_settings_of_gigapixel_files_can_be_read(tmp_path, monkeypatch, picture) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)  # Pillow's own limit on opening
-    save_picture(tmp_path / "a.png", picture, settings=SETTINGS)
+    save_picture(picture, tmp_path / "a.png", settings=SETTINGS)
     assert read_settings(tmp_path / "a.png") == SETTINGS
 
 
@@ -69,7 +70,7 @@ def test_other_files_have_no_settings(tmp_path, picture) -> None:
 
 def test_a_full_disk_leaves_the_old_picture(tmp_path, monkeypatch, picture) -> None:
     path = tmp_path / "a.png"
-    save_picture(path, picture, settings={"seed": 1})
+    save_picture(picture, path, settings={"seed": 1})
 
     def full(target: Path, content: bytes) -> None:
         target.write_bytes(content[:50])
@@ -77,7 +78,7 @@ def test_a_full_disk_leaves_the_old_picture(tmp_path, monkeypatch, picture) -> N
 
     monkeypatch.setattr(files, "_write_synced", full)
     with pytest.raises(OSError, match="No space left") as error:
-        save_picture(path, picture, settings={"seed": 2})
+        save_picture(picture, path, settings={"seed": 2})
     assert error.value.filename == str(path)
     assert read_settings(path) == {"seed": 1}
     assert [file.name for file in tmp_path.iterdir()] == ["a.png"]
@@ -90,14 +91,12 @@ def test_formats_say_what_they_cannot_hold() -> None:
         refuse_beyond_format("a.webp", 1, 16_384)
     with pytest.raises(GridError, match="65500 pixels a side"):
         refuse_beyond_format("a.jpg", 65_501, 1)
-    with pytest.raises(UsageError, match=r"a\.bmp: unknown picture format"):
-        refuse_beyond_format("a.bmp", 1, 1)
 
 
 def test_other_arrays_are_refused(tmp_path, picture) -> None:
     for wrong in (picture[:, :, 0], picture.astype(float), picture[:, :, :2]):
         with pytest.raises(UsageError, match="expected"):
-            save_picture(tmp_path / "a.png", wrong)
+            save_picture(wrong, tmp_path / "a.png")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -10,21 +10,31 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from big_scene import CHUNKS, HEIGHT, SETTINGS, WIDTH, names_in, scene, whole, write_scene
+from big_scene import (  # noqa: F401
+    CHUNKS,
+    HEIGHT,
+    SETTINGS,
+    WIDTH,
+    names_in,
+    scene,
+    through_chunks,
+    whole,
+    write_scene,
+)
 from creps.errors import GridError, MissingExtraError, UsageError
-from creps.rendering.output import _save as streaming
 from creps.rendering.output import _save as writing
 from creps.rendering.output._images import read_settings
-from creps.rendering.output._save import Outcome, is_streamed, unfinished, write_picture
+from creps.rendering.output._save import Outcome, Tiles, is_streamed, save_picture, unfinished
 from creps.rendering.output._shards import Shard
-from creps.rendering.output._store import TileStore
+from creps.rendering.output._store import Store
 
 DPI = {**SETTINGS, "dpi": 150.0}
 
 
 def write(target: Path, **other: object) -> Outcome:
-    asked = {"height": HEIGHT, "width": WIDTH, "channels": 3, "settings": DPI, **other}
-    return write_picture(target, scene(rough=False), **asked)  # type: ignore[arg-type]
+    width = other.pop("width", WIDTH)
+    source = Tiles(height=HEIGHT, width=width, channels=3, make=scene(rough=False))
+    return save_picture(source, target, **{"settings": DPI, "overwrite": False, **other})
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
@@ -67,8 +77,9 @@ def test_settings_are_read_from_unfinished_work(tmp_path) -> None:
     assert read_settings(unfinished(tmp_path / "a.tif")) == SETTINGS
 
 
-def test_what_goes_through_chunks(tmp_path) -> None:
-    side = int(writing.SMALL**0.5)
+def test_what_goes_through_chunks(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(writing, "SMALL", 2**22)
+    side = 2**11
     assert not is_streamed(tmp_path / "a.png", height=side, width=side)
     assert is_streamed(tmp_path / "a.png", height=side, width=side + 1)
     assert is_streamed(tmp_path / "a.png", height=side // 2, width=side // 2 + 1, samples=2)
@@ -79,19 +90,18 @@ def test_what_goes_through_chunks(tmp_path) -> None:
 
 
 def test_flat_pictures_need_no_extra(tmp_path, monkeypatch) -> None:
-    def missing(suffix: str) -> None:
+    def missing() -> None:
         raise MissingExtraError("big pictures", "big")
 
-    monkeypatch.setattr(streaming, "_machinery", missing)
+    monkeypatch.setattr(writing, "_exporter", missing)
     monkeypatch.setattr(writing, "SMALL", 0)
-    monkeypatch.setattr(writing, "BIG_PACKAGES", ("no_such_package",))
-    streaming.refuse_target(tmp_path / "a.png")
+    writing.refuse_target(tmp_path / "a.png")
     write(tmp_path / "a.png")
     assert names_in(tmp_path) == ["a.png"]
     with pytest.raises(MissingExtraError, match=r"creps\[big\]"):
         write(tmp_path / "b.tif")
     with pytest.raises(MissingExtraError):
-        streaming.refuse_target(tmp_path / "b.tif")
+        writing.refuse_target(tmp_path / "b.tif")
     assert is_streamed(tmp_path / "b.png", height=10**6, width=10**6)
 
 
@@ -135,13 +145,13 @@ def test_a_late_shard_does_not_overwrite_what_the_others_just_made(tmp_path) -> 
 
 
 def test_a_shard_that_comes_while_the_file_is_made_leaves_no_store(tmp_path, monkeypatch) -> None:
-    target, opened = tmp_path / "a.tif", TileStore.open
+    target = tmp_path / "a.tif"
 
     def late(*arguments, **options):
         monkeypatch.undo()
         write_scene(target)
-        return opened(*arguments, **options)
+        return Store(*arguments, **options)
 
-    monkeypatch.setattr(TileStore, "open", late)
+    monkeypatch.setattr("creps.rendering.output._store.Store", late)
     assert write_scene(target, shard=Shard(1, 2)) == Outcome(target, 0, CHUNKS)
     assert names_in(tmp_path) == ["a.tif"]

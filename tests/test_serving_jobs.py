@@ -216,7 +216,7 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def full(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device", str(tmp_path / "secret"))
 
-    monkeypatch.setattr("creps.serving._jobs.write_picture", full)
+    monkeypatch.setattr("creps.serving._jobs.save_picture", full)
     work = Desk(tmp_path, LIMITS)
     try:
         job = work.submit(20)
@@ -248,7 +248,7 @@ def test_servers_that_share_a_folder_make_the_same_file(tmp_path: Path) -> None:
 
 def test_room_is_made_of_what_was_written_longest_ago(tmp_path: Path) -> None:
     """A folder that another server writes into is young, whenever it was made."""
-    busy, old = tmp_path / "busy.png.part.zarr", tmp_path / "old.png"
+    busy, old = tmp_path / "busy.png.part", tmp_path / "old.png"
     (busy / "c").mkdir(parents=True)
     (busy / "c" / "chunk").write_bytes(bytes(60_000))
     old.write_bytes(bytes(60_000))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from creps.rendering._renderer import Renderer, render, render_tiles
     from creps.rendering._tiles import Tile
     from creps.rendering._view import View
+    from creps.rendering.output._save import save_picture
     from creps.serving._notebook import view
 else:  # `creps --help` does not wait for torch
     __getattr__, __dir__ = attach(
@@ -45,6 +46,7 @@ else:  # `creps --help` does not wait for torch
             "render": "creps.rendering._renderer",
             "render_tiles": "creps.rendering._renderer",
             "save": "creps.checkpoints",
+            "save_picture": "creps.rendering.output._save",
             "save_pretrained": "creps.checkpoints",
             "view": "creps.serving._notebook",
         },
@@ -68,6 +70,7 @@ __all__ = [
     "render",
     "render_tiles",
     "save",
+    "save_picture",
     "save_pretrained",
     "view",
 ]

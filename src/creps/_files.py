@@ -1,4 +1,7 @@
-"""Files and directories that appear whole or not at all: written aside, then renamed."""
+"""Files and folders that appear whole or not at all: written aside, then renamed.
+
+What is aside is called `.NAME.XXXX.part`; only a process that was killed leaves it behind.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        discard(temporary)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -36,14 +39,29 @@ def write_atomically(path: Path, content: bytes) -> None:
 def write_directory(path: Path, contents: Mapping[str, bytes]) -> None:
     """Make a directory with all of its files, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _aside(path)
-    try:
-        temporary.mkdir(exist_ok=True)
+    with replacing(path) as temporary:
+        temporary.mkdir()
         for name, content in contents.items():
             _write_synced(temporary / name, content)
-        temporary.replace(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def discard(path: Path) -> None:
+    """Remove a file or folder, if it is there; nobody ever finds half of a folder."""
+    if path.is_dir() and not path.is_symlink():
+        trash = _aside(path)
+        path.rename(trash)
+        shutil.rmtree(trash, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Wait until a file, or a folder with all that is in it, is on the disk."""
+    if not path.is_dir():
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+    elif hasattr(os, "sync"):  # not on Windows
+        os.sync()
 
 
 def _aside(path: Path) -> Path:

@@ -68,7 +68,7 @@ def _sheet(generator: Generator, model: str, out: Path, *, truncation: float) ->
     from creps.rendering._renderer import render
     from creps.rendering._sheets import contact_sheet
     from creps.rendering._view import RenderRequest
-    from creps.rendering.output._images import save_picture
+    from creps.rendering.output._save import save_picture
 
     seeds = list(range(SHEET_ROWS * SHEET_COLUMNS))
     pictures = []
@@ -79,7 +79,7 @@ def _sheet(generator: Generator, model: str, out: Path, *, truncation: float) ->
     sheet = contact_sheet(pictures, columns=SHEET_COLUMNS)
     request = RenderRequest(size=PANEL, truncation=truncation)
     settings = {"seeds": seeds, **settings_of(model, generator, request)}
-    save_picture(out / "sheet.png", sheet, settings=settings)
+    save_picture(sheet, out / "sheet.png", settings=settings)
     _say(out / "sheet.png", f"{len(seeds)} samples at {PANEL} px", started)
 
 
@@ -89,7 +89,7 @@ def _portraits(
     """portrait-SIZE.png: one picture at every size, but for those that would take too long."""
     from creps.rendering._renderer import render
     from creps.rendering._view import RenderRequest
-    from creps.rendering.output._images import save_picture
+    from creps.rendering.output._save import save_picture
 
     portraits: dict[int, Picture] = {}
     seconds_per_pixel = 0.0
@@ -112,7 +112,7 @@ def _portraits(
             )
         seconds_per_pixel = (time.perf_counter() - started) / size**2
         settings = settings_of(model, generator, RenderRequest(size=size, truncation=truncation))
-        save_picture(path, portraits[size], settings={"seed": seed, **settings})
+        save_picture(portraits[size], path, settings={"seed": seed, **settings})
         _say(path, f"seed {seed} at {size} px", started)
     return portraits
 
@@ -129,7 +129,7 @@ def _zoom(
     """zoom.png: pixels of each size above the same part, enlarged with Lanczos (CREPS, Fig. 9)."""
     from creps.rendering._renderer import render
     from creps.rendering._sheets import Panel, captioned_sheet
-    from creps.rendering.output._images import save_picture
+    from creps.rendering.output._save import save_picture
 
     started = time.perf_counter()
     base_size = min(generator.config.resolution, PANEL)
@@ -158,7 +158,7 @@ def _zoom(
         enlarged.append(Panel(lanczos, title, "Lanczos filter", box))
     heading = f"creps, model {Path(model).name}, seed {seed}: one generator, every size"
     sheet = captioned_sheet([ours, enlarged], heading=heading)
-    save_picture(out / "zoom.png", sheet, settings={"model": model, "seed": seed})
+    save_picture(sheet, out / "zoom.png", settings={"model": model, "seed": seed})
     _say(out / "zoom.png", "each size beside a Lanczos enlargement", started)
 
 

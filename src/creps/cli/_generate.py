@@ -180,7 +180,7 @@ def _write_all(
 ) -> list[str]:
     """Render and write one file a seed, and the sheet; the names of the files."""
     from creps.rendering._sheets import contact_sheet
-    from creps.rendering.output._images import save_picture
+    from creps.rendering.output._save import save_picture
 
     names, pictures = [], []
     with progress_bar("rendering") as bar:
@@ -189,13 +189,13 @@ def _write_all(
             bar.update(task, description=f"seed {seed}")
             picture = make(seed=seed, progress=partial(advance, bar, task, count))
             names.append(f"seed{seed:04d}.{kind.value}")
-            save_picture(out / names[-1], picture, settings={"seed": seed, **settings})
+            save_picture(picture, out / names[-1], settings={"seed": seed, **settings})
             if grid:
                 pictures.append(picture)
     if grid:
         names.append(f"grid.{kind.value}")
         save_picture(
-            out / names[-1], contact_sheet(pictures), settings={"seeds": seeds, **settings}
+            contact_sheet(pictures), out / names[-1], settings={"seeds": seeds, **settings}
         )
     return names
 

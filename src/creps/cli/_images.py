@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
     from creps.rendering._styles import FileRecipe, Recipe
     from creps.rendering._tiles import Tile
     from creps.rendering._view import RenderRequest, Samples
-    from creps.rendering.output._save import Make, Outcome
+    from creps.rendering.output._save import Outcome
     from creps.rendering.output._shards import Shard
     from creps.rendering.warps import Warp
+
+    Make = Callable[[Tile], Picture]
 
 STARTED = time.time()
 """When this process began, near enough: before torch is imported."""
@@ -271,8 +274,8 @@ def _settings(job: Job, work: _Work, request: RenderRequest) -> dict[str, Any]:
 
 
 def _write(job: Job, work: _Work, *, settings: dict[str, Any]) -> Outcome:
-    """`write_picture` behind a bar; what stops it is one line that says what is kept."""
-    from creps.rendering.output._save import is_streamed, unfinished, write_picture
+    """`save_picture` behind a bar; what stops it is one line that says what is kept."""
+    from creps.rendering.output._save import Tiles, is_streamed, save_picture, unfinished
 
     height, width = work.canvas.height, work.canvas.width
     streamed = is_streamed(
@@ -280,14 +283,16 @@ def _write(job: Job, work: _Work, *, settings: dict[str, Any]) -> Outcome:
     )
     with report("rendering") as told:
         try:
-            return write_picture(
+            return save_picture(
+                Tiles(
+                    height=height,
+                    width=width,
+                    channels=work.generator.config.img_channels,
+                    make=work.make,
+                    samples=work.samples,
+                ),
                 job.out,
-                work.make,
-                height=height,
-                width=width,
-                channels=work.generator.config.img_channels,
                 settings=settings,
-                samples=work.samples,
                 shard=job.shard,
                 overwrite=job.overwrite,
                 started=STARTED,

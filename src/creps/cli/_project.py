@@ -186,7 +186,7 @@ def _write_projection(
     from creps.rendering._painter import to_uint8
     from creps.rendering._sheets import contact_sheet
     from creps.rendering._styles import save_styles
-    from creps.rendering.output._images import save_picture
+    from creps.rendering.output._save import save_picture
 
     out.mkdir(parents=True, exist_ok=True)
     record["weights"] = weights_id(generator)
@@ -194,9 +194,9 @@ def _write_projection(
         record["credits"] = credits
     save_styles(out / "styles.safetensors", found.styles, record=record)
     target, image = (to_uint8(each[0]) for each in (found.target, found.image))
-    save_picture(out / "picture.png", image, settings=record)
+    save_picture(image, out / "picture.png", settings=record)
     difference = np.abs(image.astype(np.int16) - target)
     beside = contact_sheet([target, image, difference.astype(np.uint8)], columns=3)
-    save_picture(out / "comparison.png", beside, settings=record)
+    save_picture(beside, out / "comparison.png", settings=record)
     lines = {**record, "losses": [float(f"{loss:.4g}") for loss in found.losses]}
     write_atomically(out / "record.json", (json.dumps(lines, indent=1) + "\n").encode())

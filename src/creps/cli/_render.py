@@ -126,7 +126,7 @@ def render(
 ) -> None:
     """Make one picture of any size, in bounded memory.
 
-    Large pictures, and all TIFF, Deep Zoom and Zarr ones, wait in OUT.part.zarr until they are
+    Large pictures, and all TIFF, Deep Zoom and Zarr ones, wait in OUT.part until they are
     whole: after a stop or a crash, the same command goes on.
 
     \b

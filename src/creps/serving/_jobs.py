@@ -18,7 +18,7 @@ from typing import Any, Literal
 from creps.errors import CrepsError, UsageError
 from creps.rendering._painter import Picture
 from creps.rendering._tiles import Tile
-from creps.rendering.output._save import refuse_target, unfinished, write_picture
+from creps.rendering.output._save import Tiles, refuse_target, save_picture, unfinished
 from creps.serving._identifiers import PictureId
 from creps.serving._models import ModelRegistry
 from creps.serving._pool import OverloadedError, Pool
@@ -238,16 +238,9 @@ class JobDesk:
                 job.state = "writing"
 
         height, width = job.shot.size
-        write_picture(
-            job.path,
-            make,
-            height=height,
-            width=width,
-            channels=self._registry.model(job.picture).generator.config.img_channels,
-            settings=self._settings(job),
-            overwrite=True,
-            progress=progress,
-        )
+        channels = self._registry.model(job.picture).generator.config.img_channels
+        tiles = Tiles(height=height, width=width, channels=channels, make=make)
+        save_picture(tiles, job.path, settings=self._settings(job), progress=progress)
 
     def _settings(self, job: Job) -> dict[str, Any]:
         """What the file tells of itself."""

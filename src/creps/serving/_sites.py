@@ -17,9 +17,8 @@ from creps.networks.base import Generator
 from creps.rendering._painter import Progress
 from creps.rendering._renderer import Renderer
 from creps.rendering._view import Device, Precision, RenderRequest
-from creps.rendering.output._formats import tiles_folder
-from creps.rendering.output._images import read_settings, save_picture
-from creps.rendering.output._save import unfinished, write_big
+from creps.rendering.output._images import read_settings, tiles_folder
+from creps.rendering.output._save import save_picture, unfinished
 from creps.serving._pages import INDEX, static_files
 from creps.serving._settings import VERSION
 
@@ -107,20 +106,9 @@ def _write_picture(
             progress(size**2, size**2)
         return False
     renderer = make()
-    channels = renderer.generator.config.img_channels
-    painter = renderer.painter(size=size)
-    write_big(
-        target,
-        painter.pixels,
-        height=size,
-        width=size,
-        channels=channels,
-        settings=about,
-        overwrite=True,
-        progress=progress,
-    )
+    save_picture(renderer.painter(size=size), target, settings=about, progress=progress)
     small = renderer.picture(size=min(THUMBNAIL, size), supersample="auto")
-    save_picture(thumbnail, small, settings=about)
+    save_picture(small, thumbnail, settings=about)
     return True
 
 

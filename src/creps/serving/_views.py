@@ -22,7 +22,6 @@ from creps.rendering._renderer import Renderer
 from creps.rendering._sampling import automatic_supersample
 from creps.rendering._tiles import Tile
 from creps.rendering._view import Samples, refuse_beyond_precision
-from creps.rendering.output._save import Make
 from creps.rendering.warps import Affine
 from creps.rendering.warps._base import cosine_sine
 from creps.serving._iiif import turned_size
@@ -32,6 +31,7 @@ STRIPE = 64
 
 Coverage = NDArray[np.uint8]
 Part = Callable[[], None]
+Make = Callable[[Tile], Picture]
 SideBySide = Callable[[Iterable[Part]], None]
 
 
@@ -144,7 +144,9 @@ class RenderedSource:
         turned = shot.grows and shot.quarters is None
         return picture, coverage(shot) if turned else None
 
-    def maker(self, shot: Shot, *, samples: int, side_by_side: SideBySide) -> Make:
+    def maker(
+        self, shot: Shot, *, samples: int, side_by_side: SideBySide
+    ) -> Callable[[Tile], Picture]:
         """What makes any part of a shot that may be far too large to be made at once.
 
         Args:

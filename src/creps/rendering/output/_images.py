@@ -1,15 +1,13 @@
-"""Pictures to PNG, JPEG and WebP files, whole or not at all; the settings inside any picture."""
+"""PNG, JPEG and WebP of small pictures, and the settings inside pictures of any format."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-import numpy as np
 from PIL import (
     ExifTags,
     Image,
@@ -21,8 +19,8 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from creps._files import write_atomically
-from creps.errors import DataError, GridError, UsageError
+from creps import __version__
+from creps.errors import DataError, GridError
 from creps.rendering._painter import Picture
 
 Format = Literal["PNG", "JPEG", "WEBP"]
@@ -43,6 +41,13 @@ _OPENERS: tuple[type[ImageFile.ImageFile], ...] = (
     TiffImagePlugin.TiffImageFile,
 )
 
+SOFTWARE = f"creps {__version__}"
+QUALITY = 95
+"""Of JPEG and WebP."""
+
+UNFINISHED = "picture.json"
+"""What says in the folder of an unfinished picture which one it is."""
+
 INCH = 2
 """EXIF's code of the unit that resolutions are given in."""
 
@@ -51,44 +56,15 @@ def refuse_beyond_format(path: str | Path, height: int, width: int) -> None:
     """Raise if the format that the suffix of `path` names cannot hold a picture of this size.
 
     Raises:
-        UsageError: for an unknown suffix.
         GridError: if a side is too long; says which format has room.
     """
-    kind = _format(Path(path))
-    longest = LONGEST_SIDE[kind]
-    if max(height, width) > longest:
+    kind = FORMATS.get(Path(path).suffix.lower())
+    longest = None if kind is None else LONGEST_SIDE[kind]
+    if longest is not None and max(height, width) > longest:
         raise GridError(
             f"size {height}x{width}: {kind} holds at most {longest} pixels a side, "
             "write a PNG instead"
         )
-
-
-def save_picture(
-    path: str | Path, picture: Picture, *, settings: Mapping[str, Any] | None = None
-) -> None:
-    """Write a picture to a file; the format follows the suffix (.png, .jpg, .jpeg, .webp).
-
-    The file appears whole or not at all: it is encoded in memory before the disk is touched; a file
-    of that name is replaced. JPEG and WebP have quality 95, JPEG no colour subsampling.
-
-    Args:
-        path: where to; its folder must exist.
-        picture: (H, W, 3) or (H, W, 1) uint8.
-        settings: JSON values that say how the picture was made, for `read_settings`; the entry
-            "credits" is stored as the copyright notice too, "dpi" as the pixels of an inch.
-    Raises:
-        UsageError: for an unknown suffix, or a picture of another shape or type.
-        GridError: if the format cannot hold a picture of this size.
-        OSError: if the file cannot be written, with its name.
-    """
-    path = Path(path)
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] not in (1, 3):
-        raise UsageError(
-            f"picture of shape {picture.shape} and type {picture.dtype}: "
-            "expected (H, W, 3) or (H, W, 1) uint8"
-        )
-    refuse_beyond_format(path, *picture.shape[:2])
-    write_atomically(path, _encode(picture, _format(path), dict(settings or {})))
 
 
 def read_settings(path: str | Path) -> dict[str, Any]:
@@ -113,34 +89,32 @@ def read_settings(path: str | Path) -> dict[str, Any]:
     return settings
 
 
-def _format(path: Path) -> Format:
-    kind = FORMATS.get(path.suffix.lower())
-    if kind is None:
-        raise UsageError(f"{path.name}: unknown picture format, expected {', '.join(FORMATS)}")
-    return kind
+def tiles_folder(path: Path) -> Path:
+    """Where the tiles of a Deep Zoom image are: NAME_files beside NAME.dzi."""
+    return path.with_name(f"{path.stem}_files")
 
 
-def _encode(picture: Picture, kind: Format, settings: dict[str, Any]) -> bytes:
-    """The bytes of the whole file."""
+def encode(picture: Picture, path: Path, settings: Mapping[str, Any]) -> bytes:
+    """The bytes of a whole PNG, JPEG or WebP file, as the suffix of `path` says."""
+    kind = FORMATS[path.suffix.lower()]
     image = Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
-    text = json.dumps(settings)
-    software, credits = f"creps {version('creps')}", str(settings.get("credits", ""))
+    text, credits = json.dumps(settings), str(settings.get("credits", ""))
     dpi = settings.get("dpi")
     density = {} if dpi is None else {"dpi": (dpi, dpi)}
     target = BytesIO()
     if kind == "PNG":
         chunks = PngImagePlugin.PngInfo()
         chunks.add_itxt(SETTINGS_KEY, text)
-        chunks.add_itxt("Software", software)
+        chunks.add_itxt("Software", SOFTWARE)
         if credits:
             chunks.add_itxt("Copyright", credits)
         image.save(target, "PNG", pnginfo=chunks, **density)
     else:
         exif = exif_of(settings)
         if kind == "JPEG":
-            image.save(target, "JPEG", quality=95, subsampling=0, exif=exif, **density)
+            image.save(target, "JPEG", quality=QUALITY, subsampling=0, exif=exif, **density)
         else:
-            image.save(target, "WEBP", quality=95, exif=exif)
+            image.save(target, "WEBP", quality=QUALITY, exif=exif)
     return target.getvalue()
 
 
@@ -148,7 +122,7 @@ def exif_of(settings: Mapping[str, Any]) -> Image.Exif:
     """What the EXIF of a JPEG or WebP says: the settings, and what other programs look for."""
     exif = Image.Exif()
     exif[ExifTags.Base.ImageDescription] = json.dumps(dict(settings))  # ASCII, as EXIF wants it
-    exif[ExifTags.Base.Software] = f"creps {version('creps')}"
+    exif[ExifTags.Base.Software] = SOFTWARE
     if credits := str(settings.get("credits", "")):
         exif[ExifTags.Base.Copyright] = credits
     if dpi := settings.get("dpi"):
@@ -160,14 +134,16 @@ def exif_of(settings: Mapping[str, Any]) -> Image.Exif:
 def _stored_text(path: Path) -> str:
     """The text a picture carries for us, empty if none."""
     if path.is_dir():
-        document = path / "zarr.json"
-        if not document.is_file():
-            raise UnidentifiedImageError
-        found = json.loads(document.read_bytes()).get("attributes", {}).get(SETTINGS_KEY, {})
-        return json.dumps(found.get("settings"))
+        for name, inside in ((UNFINISHED, ()), ("zarr.json", ("attributes", SETTINGS_KEY))):
+            if (path / name).is_file():
+                found = json.loads((path / name).read_bytes())
+                for key in (*inside, "settings"):
+                    found = found.get(key, {})
+                return json.dumps(found or None)
+        raise UnidentifiedImageError
     if path.suffix.lower() == ".dzi":
         path.stat()
-        document = path.with_name(f"{path.stem}_files") / "creps.json"
+        document = tiles_folder(path) / "creps.json"
         return document.read_text(encoding="utf-8") if document.is_file() else ""
     with path.open("rb") as file:
         return _text_in_file(file)

@@ -1,10 +1,15 @@
-"""One door to picture files: small ones at once, large ones chunk by chunk so that they resume."""
+"""One writer for every picture: small ones at once, large ones chunk by chunk, so that they resume.
+
+Finished chunks go to a folder beside the result, NAME.part. When all are there, the result is made
+of them and the folder removed. So one way of working gives every format, goes on after any crash,
+and shares one picture out among machines that have a disk in common.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,40 +17,38 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from creps._files import discard, flush, write_atomically
 from creps.errors import CrepsError, GridError, MissingExtraError, UsageError
-from creps.rendering._painter import Picture, Progress
+from creps.rendering._painter import Picture, Progress, TileSource
 from creps.rendering._tiles import Tile, plan
 from creps.rendering._view import refuse_beyond_memory
 from creps.rendering.output._images import (
     FORMATS,
+    encode,
     read_settings,
     refuse_beyond_format,
-    save_picture,
+    tiles_folder,
 )
 from creps.rendering.output._shards import Shard
 
 if TYPE_CHECKING:
-    from creps.rendering.output._store import TileStore
+    from creps.rendering.output._store import Store
 
-# Pictures larger than memory, written chunk by chunk; killed work resumes, many can share it.
-#
-# Finished chunks go to a folder beside the result, NAME.part.zarr. When all are there, the result
-# is made of them and the folder removed. So one way of working gives every format, resumes after
-# any crash, and spreads one picture over machines that share a disk.
+PYRAMIDS = (".tif", ".tiff", ".dzi", ".zarr")
+"""Formats that hold smaller levels too."""
+SUFFIXES = (*PYRAMIDS, *FORMATS)
+"""What picture files are named."""
 
+CHUNK = 512
+"""Pixels of a chunk's side: less than 1 MiB to render again after a crash."""
 
-Make = Callable[[Tile], Picture]
-
-SUFFIXES = (".tif", ".tiff", ".dzi", ".zarr", *FORMATS)
-"""What the formats of big pictures are named."""
-
-DEFAULT_CHUNK = 512
-"""Pixels of a chunk's side: less than 1 MiB to render again after a crash, few enough files."""
+SMALL = 2**22
+"""Samples of a picture that is made at once: some seconds of work, cheaper lost than kept."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How far a picture is after one call of `write_big`.
+    """How far a picture is after one call of `save_picture`.
 
     Attributes:
         path: the finished file; None while chunks of other shards are missing, or while another
@@ -59,38 +62,33 @@ class Outcome:
     chunks: int
 
 
-def write_big(
-    target: str | Path,
-    make: Make,
+def save_picture(
+    source: TileSource | Picture,
+    path: str | Path,
     *,
-    height: int,
-    width: int,
-    channels: int,
-    settings: Mapping[str, Any],
-    chunk: int = DEFAULT_CHUNK,
+    settings: Mapping[str, Any] | None = None,
+    overwrite: bool = True,
     shard: Shard | None = None,
-    overwrite: bool = False,
     started: float | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Write a picture of any size, chunk by chunk; the same call goes on after a crash.
+    """Write a picture of any size; it appears whole or not at all.
 
-    Memory is that of a few chunks, for PNG of a stripe of 32 rows if that is more. JPEG adds some
-    stripes inside libvips, and WebP, at most 16,383 pixels a side, is held whole by its encoder.
+    Small PNG, JPEG and WebP are made in memory. All other pictures go through chunks on the disk,
+    in memory that does not grow with their height: after a stop or a crash, the same call goes on.
 
     Args:
-        target: the file; its suffix is the format: .tif (BigTIFF), .dzi (Deep Zoom) and .zarr
-            (OME-Zarr) have all smaller levels too, .png, .jpg and .webp are flat. Folders are made.
-        make: the pixels of one chunk, (tile.height, tile.width, channels) uint8; must depend on
-            nothing but the tile and `settings`.
-        height, width: of the picture, >= 1.
-        channels: 3 for colour, 1 for gray.
-        settings: JSON values that determine the pixels; stored in the file, and compared before
-            unfinished work is continued.
-        chunk: pixels of a chunk's side.
-        shard: render this share only; the process that writes the last chunk makes the file.
-        overwrite: replace the file, and unfinished work with other settings; unfinished work with
-            the same settings is continued in any case.
+        source: (H, W, 3) or (H, W, 1) uint8 pixels; or what makes them part by part, such as
+            `Renderer.painter`: pixels that depend on nothing but their place and `settings`.
+        path: the suffix is the format: .tif (BigTIFF), .dzi (Deep Zoom) and .zarr (OME-Zarr) have
+            all smaller levels too, .png, .jpg (quality 95, full colour) and .webp (quality 95) are
+            flat. Folders are made.
+        settings: JSON values that say how the picture was made: stored in the file, see
+            `read_settings`, and compared before unfinished work is continued. The entry "credits"
+            is the file's copyright notice too, "dpi" its pixels an inch.
+        overwrite: replace a file that is there, and unfinished work with other settings; unfinished
+            work with the same settings is continued in any case.
+        shard: make this share only; the process that makes the last chunk writes the file.
         started: when the work of all shards began, in seconds since the epoch. A shard that comes
             late, with nothing left to do, does not overwrite what the others finished since.
         progress: called with the pixels done and the pixels in all, of this shard; first with what
@@ -98,243 +96,70 @@ def write_big(
     Returns:
         the path, or what is still missing.
     Raises:
-        UsageError: for an unknown suffix, a file that exists, or unfinished work that differs.
-        GridError: for impossible sizes.
-        MissingExtraError: without the packages of the `big` extra.
+        UsageError: for an unknown suffix, other pixels, a file that exists, or unfinished work that
+            differs.
+        GridError: if the format cannot hold a picture of this size.
+        MissingExtraError: without the packages of the `big` extra, where they are needed.
         OSError: if the disk is full or fails, with a path; what is done stays and is continued.
     """
-    target = Path(target)
-    _refuse_impossible(target, height, width, channels)
-    plan(height, width, chunk)
-    store_class, export = _machinery(target.suffix.lower())
-    done = Outcome(target, 0, len(plan(height, width, chunk)))
+    path, settings = Path(path), dict(settings or {})
+    if isinstance(source, np.ndarray):
+        source = _tiles_of(source)
+    height, width = source.height, source.width
+    refuse_target(path, height=height, width=width, shard=shard)
+    if source.channels not in (1, 3):
+        raise UsageError(f"{source.channels} channels: expected 3 (colour) or 1 (gray)")
     since = started if overwrite else 0.0
-
-    def is_done() -> bool:
-        """Whether other shards have made this very file."""
-        return shard is not None and since is not None and _is_made(target, settings, since=since)
-
-    if is_done():
-        return done
+    if _made_by_others(path, settings, shard=shard, since=since):
+        return Outcome(path, 0, len(plan(height, width, CHUNK)))
     if not overwrite:
-        refuse_existing(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    store = store_class.open(
-        unfinished(target),
-        height=height,
-        width=width,
-        channels=channels,
-        settings=settings,
-        chunk=chunk,
-        overwrite=overwrite,
-    )
-    if is_done():  # while this process made its way here: the store is a new one, of no use
-        _remove(store)
-        return done
-    _fill(store, make, shard=shard, progress=progress)
-    missing = sum(1 for _ in store.pixels.missing())
-    if missing and not store.path.exists():
-        missing = 0  # not undone: another process has made the file and removed the chunks
-    path = None if missing else _finish(store, target, export, overwrite=overwrite)
-    return Outcome(path, missing, len(store.pixels.tiles))
+        refuse_existing(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if is_streamed(path, height=height, width=width, samples=source.samples, shard=shard):
+        return _save_by_chunks(
+            source,
+            path,
+            settings,
+            overwrite=overwrite,
+            shard=shard,
+            since=since,
+            progress=progress,
+        )
+    picture = _at_once(source, progress)
+    if not overwrite:
+        refuse_existing(path)  # something may have appeared meanwhile
+    write_atomically(path, encode(picture, path, settings))
+    return Outcome(path, 0, len(plan(height, width, CHUNK)))
 
 
 def refuse_target(
-    target: Path,
+    path: Path,
     *,
     height: int = 1,
     width: int = 1,
     shard: Shard | None = None,
-    overwrite: bool = False,
+    overwrite: bool = True,
 ) -> None:
-    """Raise what `write_big` would raise of a target, as far as no model is needed for it.
+    """Raise what `save_picture` would raise of a path, as far as no model is needed for it.
 
     Args:
-        target, shard, overwrite: as for `write_big`.
+        path, shard, overwrite: as for `save_picture`.
         height, width: of the picture, as far as known.
     Raises:
-        UsageError, GridError: as `write_big`.
-        MissingExtraError: for what cannot do without the packages of the `big` extra.
+        UsageError, GridError, MissingExtraError: as `save_picture`.
     """
-    plan(height, width, DEFAULT_CHUNK)
-    _refuse_impossible(target, height, width, 3)
-    if shard is not None or target.suffix.lower() not in FORMATS:
-        _machinery(target.suffix.lower())
+    plan(height, width, CHUNK)
+    if path.suffix.lower() not in SUFFIXES:
+        raise UsageError(f"{path.name}: unknown picture format, expected {', '.join(SUFFIXES)}")
+    refuse_beyond_format(path, height, width)
+    if shard is not None or path.suffix.lower() in PYRAMIDS:
+        _exporter()
     if not overwrite and shard is None:  # other shards may have made just this file
-        refuse_existing(target)
-
-
-def unfinished(target: Path) -> Path:
-    """Where the chunks of a picture wait until all are there: NAME.part.zarr beside it."""
-    return target.with_name(f"{target.name}.part.zarr")
-
-
-def _refuse_impossible(target: Path, height: int, width: int, channels: int) -> None:
-    """Raise for unknown formats, and for pictures that no file of the format can hold."""
-    suffix = target.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise UsageError(f"{target.name}: unknown format, expected {', '.join(SUFFIXES)}")
-    if suffix in FORMATS:
-        refuse_beyond_format(target, height, width)
-    if channels not in (1, 3):
-        raise UsageError(f"{channels} channels: expected 3 (colour) or 1 (gray)")
-
-
-def _machinery(suffix: str) -> tuple[type[TileStore], Callable[[TileStore, Path], None]]:
-    """The store, and what makes the file of it; everything is imported before hours of work."""
-    try:
-        from creps.rendering.output import _formats as exports
-        from creps.rendering.output import _formats as flat_exports
-        from creps.rendering.output._store import TileStore
-    except (ImportError, OSError):  # OSError: pyvips without libvips
-        raise MissingExtraError("big pictures", "big") from None
-    makers = {
-        ".tif": exports.export_tiff,
-        ".dzi": exports.export_deep_zoom,
-        ".zarr": exports.export_zarr,
-        ".png": flat_exports.export_png,
-        ".jpg": flat_exports.export_jpeg,
-        ".webp": flat_exports.export_webp,
-    }
-    return TileStore, makers[{".tiff": ".tif", ".jpeg": ".jpg"}.get(suffix, suffix)]
-
-
-def refuse_existing(target: Path) -> None:
-    """Raise if the result, or a part of it that this work has not made, is there.
-
-    Raises:
-        UsageError: names it.
-    """
-    tiles = target.with_name(f"{target.stem}_files")
-    foreign_tiles = target.suffix.lower() == ".dzi" and tiles.exists()
-    if target.exists() or (foreign_tiles and not unfinished(target).exists()):
-        name = target if target.exists() else tiles
-        raise UsageError(f"{name} exists: choose another name, or overwrite it")
-
-
-def _is_made(target: Path, settings: Mapping[str, Any], *, since: float) -> bool:
-    """Whether a file is there with these settings, no older than `since`."""
-    try:
-        stored = read_settings(target)
-        return stored == json.loads(json.dumps(settings)) and target.stat().st_mtime >= since
-    except (CrepsError, OSError):
-        return False
-
-
-def _remove(store: TileStore) -> None:
-    """Remove a store that nobody needs, unless another process just does."""
-    from creps.rendering.output._atomic import discard, exclusive
-
-    with exclusive(store.path, wait=0) as ours, contextlib.suppress(FileNotFoundError):
-        if ours:
-            discard(store.path)
-
-
-def _fill(store: TileStore, make: Make, *, shard: Shard | None, progress: Progress | None) -> None:
-    """Make the missing chunks of a share."""
-    from creps.rendering.output._atomic import check_disk
-
-    tiles = store.pixels.tiles
-    share = range(len(tiles)) if shard is None else shard.indices(len(tiles))
-    total = sum(tiles[k].height * tiles[k].width for k in share)
-    left = sum(tile.height * tile.width for tile in store.pixels.missing(shard))
-    check_disk(store.path, left * store.pixels.channels)
-    if progress is not None:
-        progress(total - left, total)
-    for tile in store.pixels.missing(shard):
-        store.pixels.write(tile, make(tile))
-        left -= tile.height * tile.width
-        if progress is not None:
-            progress(total - max(left, 0), total)
-
-
-def _finish(
-    store: TileStore,
-    target: Path,
-    export: Callable[[TileStore, Path], None],
-    *,
-    overwrite: bool,
-) -> Path | None:
-    """Make the file of a complete store, unless another process does."""
-    from creps.rendering.output._atomic import discard, exclusive
-
-    with exclusive(store.path, wait=0) as ours:
-        if not ours:
-            return None
-        if not store.path.exists():  # another process was faster, from the last chunk to the end
-            return target
-        if not overwrite:
-            refuse_existing(target)
-        export(store, target)
-        discard(store.path)
-    return target
-
-
-SMALL = 2**22
-"""Samples of a picture that is made at once: some seconds of work, cheaper lost than kept."""
-
-BIG_PACKAGES = ("zarr", "tifffile", "pyvips", "filelock")
-"""What the extra `big` brings."""
-
-
-def write_picture(
-    target: str | Path,
-    make: Make,
-    *,
-    height: int,
-    width: int,
-    channels: int,
-    settings: Mapping[str, Any],
-    samples: int = 1,
-    shard: Shard | None = None,
-    overwrite: bool = False,
-    started: float | None = None,
-    progress: Progress | None = None,
-) -> Outcome:
-    """Write a picture of any size; see `is_streamed` for how.
-
-    Args:
-        target, make, height, width, channels, settings, shard, overwrite, started, progress: as
-            for `write_big`.
-        samples: of a pixel's side, which the work grows with.
-    Raises:
-        as `write_big`; a small picture needs no extra.
-    """
-    target = Path(target)
-    if is_streamed(target, height=height, width=width, samples=samples, shard=shard):
-        return write_big(
-            target,
-            make,
-            height=height,
-            width=width,
-            channels=channels,
-            settings=settings,
-            shard=shard,
-            overwrite=overwrite,
-            started=started,
-            progress=progress,
-        )
-    refuse_beyond_format(target, height, width)
-    refuse_beyond_memory(height, width, channels=channels)
-    if not overwrite:
-        refuse_existing(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    picture = np.empty((height, width, channels), np.uint8)
-    done = 0
-    tiles = plan(height, width, DEFAULT_CHUNK)
-    for tile in tiles:  # those of `write_big`: the same pixels either way
-        picture[tile.rows, tile.columns] = make(tile)
-        done += tile.height * tile.width
-        if progress is not None:
-            progress(done, height * width)
-    if not overwrite:
-        refuse_existing(target)
-    save_picture(target, picture, settings=settings)
-    return Outcome(target, 0, len(tiles))
+        refuse_existing(path)
 
 
 def is_streamed(
-    target: Path, *, height: int, width: int, samples: int = 1, shard: Shard | None = None
+    path: Path, *, height: int, width: int, samples: int = 1, shard: Shard | None = None
 ) -> bool:
     """Whether a picture goes through chunks on disk, and so resumes after a stop.
 
@@ -342,21 +167,200 @@ def is_streamed(
     this way. Without the extra `big`, flat pictures that fit in memory are made there.
 
     Args:
-        target: the file.
+        path: the file.
         height, width: of the picture.
         samples: of a pixel's side.
         shard: which share is asked for.
     """
-    if shard is not None or target.suffix.lower() not in FORMATS:
-        return True
-    if unfinished(target).exists():
+    if shard is not None or path.suffix.lower() in PYRAMIDS or unfinished(path).exists():
         return True
     if height * width * samples**2 <= SMALL:
         return False
-    if all(importlib.util.find_spec(package) for package in BIG_PACKAGES):
-        return True
     try:
-        refuse_beyond_memory(height, width)
-    except GridError:
-        return True
-    return False
+        _exporter()
+    except MissingExtraError:
+        try:
+            refuse_beyond_memory(height, width)
+        except GridError:
+            return True
+        return False
+    return True
+
+
+def unfinished(path: Path) -> Path:
+    """Where the chunks of a picture wait until all are there: NAME.part beside it."""
+    return path.with_name(f"{path.name}.part")
+
+
+def refuse_existing(path: Path) -> None:
+    """Raise if the result, or a part of it that this work has not made, is there.
+
+    Raises:
+        UsageError: names it.
+    """
+    tiles = tiles_folder(path)
+    foreign = path.suffix.lower() == ".dzi" and tiles.exists() and not unfinished(path).exists()
+    if path.exists() or foreign:
+        name = path if path.exists() else tiles
+        raise UsageError(f"{name} exists: choose another name, or overwrite it")
+
+
+@dataclass(kw_only=True)
+class Tiles:
+    """A source of tiles from a function that makes one."""
+
+    height: int
+    width: int
+    channels: int
+    make: Callable[[Tile], Picture]
+    samples: int = 1
+    sampling: int | str = 1
+
+    def pixels(self, part: Tile | None = None, *, progress: Progress | None = None) -> Picture:
+        """The pixels of a part; of the whole picture by default."""
+        return self.make(Tile(0, 0, self.height, self.width) if part is None else part)
+
+
+def _tiles_of(picture: Picture) -> Tiles:
+    """An array as a source."""
+    if picture.dtype != np.uint8 or picture.ndim != 3:
+        raise UsageError(
+            f"picture of shape {picture.shape} and type {picture.dtype}: "
+            "expected (H, W, 3) or (H, W, 1) uint8"
+        )
+    height, width, channels = picture.shape
+
+    def make(tile: Tile) -> Picture:
+        return picture[tile.rows, tile.columns]
+
+    return Tiles(height=height, width=width, channels=channels, make=make)
+
+
+def _save_by_chunks(
+    source: TileSource,
+    path: Path,
+    settings: Mapping[str, Any],
+    *,
+    overwrite: bool,
+    shard: Shard | None,
+    since: float | None,
+    progress: Progress | None,
+) -> Outcome:
+    """`save_picture` of large pictures: through a store beside the file."""
+    _exporter()
+    from creps.rendering.output._store import Store
+
+    store = Store(
+        unfinished(path),
+        height=source.height,
+        width=source.width,
+        channels=source.channels,
+        settings=settings,
+        chunk=CHUNK,
+        overwrite=overwrite,
+    )
+    if _made_by_others(path, settings, shard=shard, since=since):  # while we made our way here
+        _remove(store)
+        return Outcome(path, 0, len(store.tiles))
+    _fill(store, source, shard=shard, progress=progress)
+    missing = sum(1 for _ in store.missing())
+    if missing and not store.path.exists():
+        missing = 0  # not undone: another process has made the file and removed the chunks
+    finished = not missing and _finish(store, path, overwrite=overwrite)
+    return Outcome(path if finished else None, missing, len(store.tiles))
+
+
+def _exporter() -> Callable[[Store, Path], None]:
+    """What makes the file of a store; all it needs is imported before hours of work."""
+    try:
+        from creps.rendering.output._formats import export
+    except (ImportError, OSError):  # OSError: pyvips without libvips
+        raise MissingExtraError("big pictures", "big") from None
+    return export
+
+
+def _made_by_others(
+    path: Path, settings: Mapping[str, Any], *, shard: Shard | None, since: float | None
+) -> bool:
+    """Whether other shards have made this very file, no earlier than `since`."""
+    if shard is None or since is None:
+        return False
+    try:
+        stored = read_settings(path)
+        return stored == json.loads(json.dumps(settings)) and path.stat().st_mtime >= since
+    except (CrepsError, OSError):
+        return False
+
+
+def _at_once(source: TileSource, progress: Progress | None) -> Picture:
+    """A whole picture in memory, from the chunks of a large one: the same pixels either way."""
+    refuse_beyond_memory(source.height, source.width, channels=source.channels)
+    picture = np.empty((source.height, source.width, source.channels), np.uint8)
+    done = 0
+    for tile in plan(source.height, source.width, CHUNK):
+        picture[tile.rows, tile.columns] = source.pixels(tile)
+        done += tile.height * tile.width
+        if progress is not None:
+            progress(done, source.height * source.width)
+    return picture
+
+
+def _fill(
+    store: Store, source: TileSource, *, shard: Shard | None, progress: Progress | None
+) -> None:
+    """Make the missing chunks of a share."""
+    tiles = store.tiles
+    share = range(len(tiles)) if shard is None else shard.indices(len(tiles))
+    total = sum(tiles[k].height * tiles[k].width for k in share)
+    left = sum(tile.height * tile.width for tile in store.missing(shard))
+    if progress is not None:
+        progress(total - left, total)
+    for tile in store.missing(shard):
+        store.write(tile, source.pixels(tile))
+        left -= tile.height * tile.width
+        if progress is not None:
+            progress(total - left, total)
+
+
+def _finish(store: Store, path: Path, *, overwrite: bool) -> bool:
+    """Make the file of a complete store, unless another process does; whether it is there."""
+    from creps.rendering.output._store import exclusive
+
+    with exclusive(store.path) as ours:
+        if not ours:
+            return False
+        if not store.path.exists():  # another process was faster, from the last chunk to the end
+            return True
+        if not overwrite:
+            refuse_existing(path)
+        made = store.path / "result" / path.name
+        discard(made.parent)  # of a process that was killed
+        made.parent.mkdir()
+        try:
+            _exporter()(store, made)
+            flush(made)
+        except OSError as error:
+            discard(made.parent)
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        if path.suffix.lower() == ".dzi":  # the description last, and never an old one of new tiles
+            path.unlink(missing_ok=True)
+            _move(tiles_folder(made), tiles_folder(path))
+        _move(made, path)
+        discard(store.path)
+    return True
+
+
+def _move(made: Path, path: Path) -> None:
+    """Give a finished file or folder its name, in place of what has it."""
+    if made.is_dir() or path.is_dir():
+        discard(path)
+    os.replace(made, path)
+
+
+def _remove(store: Store) -> None:
+    """Remove a store that nobody needs, unless another process just does."""
+    from creps.rendering.output._store import exclusive
+
+    with exclusive(store.path) as ours, contextlib.suppress(FileNotFoundError):
+        if ours:
+            discard(store.path)

@@ -1,156 +1,67 @@
-"""Unfinished pictures on disk: chunks of pixels in a Zarr group, to resume and to share work.
+"""An unfinished picture on disk: its pixels in chunks, and which of them are done.
 
-The group carries the settings of its picture, so that nobody continues it with others. Imported
-only where the packages of the `big` extra are there.
+The folder NAME.part beside the picture NAME holds `picture.json`, which says what picture it is;
+`pixels`, all chunks one after the other; and `RUN.done` of each process that works on it: the
+numbers and checksums of the chunks whose pixels it has brought to the disk. No two processes write
+the same bytes, so machines may share the work through any file system they have in common.
 """
 
 from __future__ import annotations
 
+import errno
 import json
+import math
 import os
+import secrets
 import shutil
-import threading
-import uuid
+import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
-from zarr.codecs import BloscCodec
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 
-from creps.errors import DataError, UsageError
+from creps._files import discard, replacing, write_atomically
+from creps.errors import UsageError
 from creps.rendering._painter import Picture
 from creps.rendering._tiles import Tile, plan
-from creps.rendering.output._atomic import DurableFolder, discard, exclusive
+from creps.rendering.output._images import UNFINISHED
 from creps.rendering.output._shards import Shard
-
-# Pixels in chunks on disk: a chunk's file appears whole or not at all, so one that exists is
-# done.
-#
-# Imported only where the packages of the `big` extra are there.
-
 
 BAND = 2048
 """Columns of a picture that are filled from top to bottom before the next ones: the lines of so
 many are kept (14 MiB with the 512 preset), and those of the rows are computed again for each band,
 which costs a fifth of the pixels' time there, and a fiftieth with the packaged model."""
 
+PIXELS, DONE = "pixels", ".done"
 
-class TileArray:
-    """One level of a picture on disk: (height, width, channels) pixels in square chunks.
-
-    On disk it is (channels, height, width), as OME-Zarr wants it; planes compress better, too.
-
-    Attributes:
-        height, width, channels: of the picture.
-        tiles: its chunks, row by row.
-    """
-
-    def __init__(self, array: zarr.Array[Any], folder: Path) -> None:
-        self.channels, self.height, self.width = array.shape
-        self.tiles = plan(self.height, self.width, array.chunks[1])
-        self._array, self._folder = array, folder
-
-    def missing(self, shard: Shard | None = None) -> Iterator[Tile]:
-        """The chunks without pixels, in bands; looked up one by one, as they are asked for."""
-        edge, count = self.tiles.edge, len(self.tiles)
-        share = range(count) if shard is None else shard.indices(count)
-        for index in self.tiles.in_bands(BAND):
-            tile = self.tiles[index]
-            if index in share and not self._file(tile.top // edge, tile.left // edge).is_file():
-                yield tile
-
-    def write(self, tile: Tile, pixels: Picture) -> None:
-        """Store the pixels of one chunk; they are on the disk when this returns.
-
-        Args:
-            tile: one of `tiles`.
-            pixels: (tile.height, tile.width, channels) uint8.
-        Raises:
-            UsageError: for another tile or other pixels.
-            OSError: if they cannot be written, with the file's path; what is there stays.
-        """
-        expected = (tile.height, tile.width, self.channels)
-        if pixels.shape != expected or pixels.dtype != np.uint8:
-            raise UsageError(
-                f"pixels of shape {pixels.shape} and type {pixels.dtype}: expected {expected} uint8"
-            )
-        row, column = tile.top // self.tiles.edge, tile.left // self.tiles.edge
-        if self.tiles[row * self.tiles.across + column] != tile:
-            raise UsageError(f"{tile}: expected a whole chunk of {self.tiles.edge} pixels")
-        self._array[:, tile.rows, tile.columns] = pixels.transpose(2, 0, 1)
-
-    def read(self, tile: Tile) -> Picture:
-        """The pixels of any rectangle, (tile.height, tile.width, channels) uint8.
-
-        Raises:
-            DataError: if a chunk is missing or damaged; names its file.
-        """
-        edge, bottom, right = self.tiles.edge, tile.top + tile.height, tile.left + tile.width
-        result = np.empty((tile.height, tile.width, self.channels), np.uint8)
-        for row in range(tile.top // edge, -(-bottom // edge)):
-            for column in range(tile.left // edge, -(-right // edge)):
-                top, left = max(row * edge, tile.top), max(column * edge, tile.left)
-                rows = slice(top, min((row + 1) * edge, bottom))
-                columns = slice(left, min((column + 1) * edge, right))
-                part = self._read_within(row, column, rows, columns)
-                result[
-                    rows.start - tile.top : rows.stop - tile.top,
-                    columns.start - tile.left : columns.stop - tile.left,
-                ] = part.transpose(1, 2, 0)
-        return result
-
-    def _read_within(self, row: int, column: int, rows: slice, columns: slice) -> Picture:
-        """(channels, h, w) pixels of one chunk; Zarr alone would take a missing one for black."""
-        file = self._file(row, column)
-        if not file.is_file():
-            raise DataError(f"{file}: these pixels are missing, run the same command again")
-        try:
-            return np.asarray(self._array[:, rows, columns], np.uint8)
-        except (RuntimeError, ValueError):  # how decoders complain
-            raise DataError(f"{file}: damaged, remove it and run the same command again") from None
-
-    def _file(self, row: int, column: int) -> Path:
-        return self._folder / "c" / "0" / str(row) / str(column)
-
-
-SETTINGS_KEY = "creps"
-"""Attribute of the group that says what picture it holds."""
-
-ALL_CHUNKS = {"array.write_empty_chunks": True}
-"""Black chunks need files as well: a chunk without a file is not done."""
-
-_CONFIG_LOCK = threading.Lock()
-"""Zarr's settings are those of the process; threads would restore each other's."""
-
-OVERWRITE_PATIENCE = 60.0
+PATIENCE = 60.0
 """Seconds to wait for another process that clears the same store away."""
 
 
-class TileStore:
+class Store:
     """A picture on disk, with as many of its chunks as are done so far.
 
+    Args:
+        path: the folder; its parent must exist.
+        height, width, channels: of the picture.
+        settings: JSON values that determine its pixels.
+        chunk: pixels of a chunk's side.
+        overwrite: remove what is there if it is anything but this picture.
     Attributes:
-        path: the folder, a Zarr group.
-        settings: JSON values that say how the picture is made.
-        pixels: the picture itself.
+        tiles: the chunks, row by row.
+        pixels: (down, across, chunk, chunk, channels) uint8, mapped from the disk; zeros where
+            nothing is done, and beyond the borders.
+    Raises:
+        UsageError: if something else is at `path`; names the setting that differs.
+        OSError: if it cannot be written, with the path.
     """
 
-    def __init__(self, path: Path) -> None:
-        identity = _identity(path)
-        if identity is None:
-            raise DataError(f"{path}: not an unfinished picture of creps")
-        self.path = path
-        self.settings: dict[str, Any] = identity["settings"]
-        self._chunk: int = identity["chunk"]
-        self._group = zarr.open_group(DurableFolder(path), mode="r+")
-        height, width, self._channels = identity["pixels"]
-        self.pixels = self.level(0, height, width)
-
-    @classmethod
-    def open(
-        cls,
+    def __init__(
+        self,
         path: Path,
         *,
         height: int,
@@ -159,68 +70,138 @@ class TileStore:
         settings: Mapping[str, Any],
         chunk: int,
         overwrite: bool = False,
-    ) -> TileStore:
-        """Begin a picture on disk, or go on with it if it is the same picture.
-
-        Any number of processes may open one picture at the same moment.
-
-        Args:
-            path: the folder; its parent must exist.
-            height, width, channels: of the picture.
-            settings: JSON values that determine its pixels.
-            chunk: pixels of a chunk's side.
-            overwrite: remove what is there if it is anything but this picture.
-        Raises:
-            GridError: if a size is below 1.
-            UsageError: if something else is at `path`; names the setting that differs.
-            OSError: if it cannot be written, with the path.
-        """
-        plan(height, width, chunk)
+    ) -> None:
+        self.path, self.settings, self.tiles = path, dict(settings), plan(height, width, chunk)
+        self.height, self.width, self.channels = height, width, channels
         identity = json.loads(
-            json.dumps({"settings": settings, "pixels": [height, width, channels], "chunk": chunk})
+            json.dumps(
+                {"settings": self.settings, "pixels": [height, width, channels], "chunk": chunk}
+            )
         )
+        shape = (self.tiles.down, self.tiles.across, chunk, chunk, channels)
         if overwrite and path.exists() and _identity(path) != identity:
-            with exclusive(path, wait=OVERWRITE_PATIENCE) as ours:
+            with exclusive(path, wait=PATIENCE) as ours:
                 if not ours:
                     raise UsageError(f"{path} is in use by another process: wait or stop it")
                 if path.exists() and _identity(path) != identity:  # unless another was faster
                     discard(path)
         if not path.exists():
-            _create(path, identity)
+            _create(path, identity, count=math.prod(shape))
         _refuse_other(path, identity)
-        return cls(path)
+        self.pixels: NDArray[np.uint8] = np.memmap(path / PIXELS, np.uint8, "r", shape=shape)
+        self._log = path / f"{secrets.token_hex(6)}{DONE}"
+        self._sound = np.zeros(len(self.tiles), bool)
 
-    def level(self, number: int, height: int, width: int) -> TileArray:
-        """Level `number` of the picture, made if missing; 0 is the picture itself."""
-        name = str(number)
-        with _CONFIG_LOCK, zarr.config.set(ALL_CHUNKS):  # an array keeps what it was opened with
-            if name not in self._group:
-                _add_array(self._group, name, (self._channels, height, width), self._chunk)
-            array = self._group[name]
-        assert isinstance(array, zarr.Array)
-        return TileArray(array, self.path / name)
+    def missing(self, shard: Shard | None = None) -> Iterator[Tile]:
+        """The chunks that are not done, or are damaged, in bands."""
+        checksums = self._checksums()
+        share = range(len(self.tiles)) if shard is None else shard.indices(len(self.tiles))
+        for index in self.tiles.in_bands(BAND):
+            if index in share and not self._sound[index]:
+                self._sound[index] = checksums[index] == zlib.crc32(self._chunk(index).data)
+                if not self._sound[index]:
+                    yield self.tiles[index]
 
-    def describe(self, attributes: Mapping[str, Any]) -> None:
-        """Add attributes to the group."""
-        self._group.update_attributes(dict(attributes))
+    def write(self, tile: Tile, pixels: Picture) -> None:
+        """Store the pixels of one chunk; they are on the disk when this returns.
+
+        Raises:
+            UsageError: for other pixels than (tile.height, tile.width, channels) uint8.
+            OSError: if they cannot be written; what is there stays.
+        """
+        expected = (tile.height, tile.width, self.channels)
+        if pixels.shape != expected or pixels.dtype != np.uint8:
+            raise UsageError(
+                f"pixels of shape {pixels.shape} and type {pixels.dtype}: expected {expected} uint8"
+            )
+        edge = self.tiles.edge
+        index = tile.top // edge * self.tiles.across + tile.left // edge
+        chunk = np.zeros((edge, edge, self.channels), np.uint8)
+        chunk[: tile.height, : tile.width] = pixels
+        with naming(self.path):
+            with (self.path / PIXELS).open("rb+") as file:
+                file.seek(index * chunk.nbytes)
+                file.write(chunk.data)
+                file.flush()
+                os.fsync(file.fileno())  # on the disk before anything says so
+            with self._log.open("ab") as file:
+                file.write(np.array([index, zlib.crc32(chunk.data)], "<u8").tobytes())
+        self._sound[index] = True
+
+    def read(self, tile: Tile) -> Picture:
+        """The pixels of any rectangle within the picture, (tile.height, tile.width, channels)."""
+        edge = self.tiles.edge
+        first, stop = tile.top // edge, -(-(tile.top + tile.height) // edge)
+        left, right = tile.left // edge, -(-(tile.left + tile.width) // edge)
+        part = self.pixels[first:stop, left:right].transpose(0, 2, 1, 3, 4)
+        part = part.reshape((stop - first) * edge, (right - left) * edge, self.channels)
+        top, side = tile.top - first * edge, tile.left - left * edge
+        return part[top : top + tile.height, side : side + tile.width]
+
+    def _chunk(self, index: int) -> NDArray[np.uint8]:
+        return self.pixels[divmod(index, self.tiles.across)]
+
+    def _checksums(self) -> NDArray[np.int64]:
+        """Of every chunk, as far as some process has written it; else -1, which is none."""
+        result = np.full(len(self.tiles), -1, np.int64)
+        for log in self.path.glob(f"*{DONE}"):
+            content = log.read_bytes()
+            entries = np.frombuffer(content[: len(content) // 16 * 16], "<u8").reshape(-1, 2)
+            result[entries[:, 0].astype(np.int64)] = entries[:, 1]
+        return result
+
+
+@contextmanager
+def exclusive(path: Path, *, wait: float = 0) -> Iterator[bool]:
+    """Hold the lock that belongs to a path; the system frees it when its process ends, however.
+
+    Args:
+        path: what is to be guarded; the lock is a file beside it.
+        wait: seconds to wait for another holder.
+    Yields:
+        whether the lock is ours.
+    """
+    name = path.with_name(f".{path.name}.lock")
+    lock = FileLock(name)
+    try:
+        lock.acquire(timeout=wait)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+        with suppress(OSError):
+            name.unlink()
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Give an OSError of the block (a full disk names no file) the path it is about."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _identity(path: Path) -> dict[str, Any] | None:
     """What picture a folder holds; None if it is not one of ours."""
     try:
-        identity = json.loads((path / "zarr.json").read_bytes())["attributes"][SETTINGS_KEY]
-    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+        identity = json.loads((path / UNFINISHED).read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
-    return identity if isinstance(identity, dict) else None
+    return identity if isinstance(identity, dict) and "settings" in identity else None
 
 
-def _refuse_other(path: Path, identity: dict[str, Any]) -> None:
-    """Raise unless `path` holds the picture of `identity`."""
+def _refuse_other(path: Path, asked: dict[str, Any]) -> None:
+    """Raise unless `path` holds the picture that is asked for."""
     found = _identity(path)
     if found is None:
         raise UsageError(f"{path} exists and is no unfinished picture: remove it, or overwrite it")
-    there = {**found.pop("settings"), **found}
-    asked = {**identity["settings"], "pixels": identity["pixels"], "chunk": identity["chunk"]}
+    there, asked = ({**each.pop("settings"), **each} for each in (found, dict(asked)))
     for name in sorted(there.keys() | asked.keys()):
         if there.get(name) != asked.get(name):
             raise UsageError(
@@ -229,32 +210,21 @@ def _refuse_other(path: Path, identity: dict[str, Any]) -> None:
             )
 
 
-def _create(path: Path, identity: dict[str, Any]) -> None:
-    """Make an empty store, whole or not at all; another process may do so at the same moment."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.new")
-    height, width, channels = identity["pixels"]
+def _create(path: Path, identity: dict[str, Any], *, count: int) -> None:
+    """Make an empty store of so many bytes; another process may do so at the same moment."""
+    free = shutil.disk_usage(path.parent).free
+    if count > free:
+        raise OSError(
+            errno.ENOSPC,
+            f"{count / 1e9:,.1f} GB of pixels do not fit in the {free / 1e9:,.1f} GB that are free",
+            str(path),
+        )
     try:
-        attributes = {SETTINGS_KEY: identity}
-        group = zarr.create_group(DurableFolder(temporary), attributes=attributes)
-        _add_array(group, "0", (channels, height, width), identity["chunk"])
-        try:
-            os.rename(temporary, path)
-        except OSError:
-            if not path.exists():
-                raise  # else another process was faster, with the same picture or one to refuse
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _add_array(group: zarr.Group, name: str, shape: tuple[int, int, int], chunk: int) -> None:
-    """An empty (channels, height, width) array; Blosc is what every Zarr reader knows."""
-    group.create_array(
-        name,
-        shape=shape,
-        chunks=(shape[0], chunk, chunk),
-        dtype="uint8",
-        fill_value=0,
-        compressors=BloscCodec(cname="zstd", clevel=5, shuffle="noshuffle"),
-        chunk_key_encoding={"name": "default", "separator": "/"},
-        dimension_names=("c", "y", "x"),
-    )
+        with replacing(path) as temporary:
+            temporary.mkdir()
+            with (temporary / PIXELS).open("wb") as file:
+                file.truncate(count)  # takes room on the disk only as it is filled
+            write_atomically(temporary / UNFINISHED, json.dumps(identity).encode())
+    except OSError:
+        if _identity(path) is None:
+            raise  # else another process was faster, with the same picture or one to refuse

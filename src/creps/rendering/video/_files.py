@@ -22,7 +22,7 @@ from PIL import Image, PngImagePlugin
 from creps._files import replacing, write_atomically
 from creps.errors import CrepsError, GridError, MissingExtraError, UsageError
 from creps.rendering._painter import Picture, Progress
-from creps.rendering.output._images import save_picture
+from creps.rendering.output._save import save_picture
 from creps.rendering.video._motion import MOST_FRAMES
 
 # A folder of frames that fills up: what is there is kept, what is missing is rendered.
@@ -118,7 +118,7 @@ class FrameFolder:
                     f"frame {index} is {picture.shape[0]}x{picture.shape[1]}: "
                     f"expected {height}x{width}, one size for the whole film"
                 )
-            save_picture(self.frame(index), picture, settings={**self.settings, "frame": index})
+            save_picture(picture, self.frame(index), settings={**self.settings, "frame": index})
         if progress is not None:
             progress(self.count, self.count)
         return len(missing)

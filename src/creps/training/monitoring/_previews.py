@@ -13,7 +13,7 @@ from creps.networks.base import Generator
 from creps.rendering._latents import latents
 from creps.rendering._painter import Picture, to_uint8
 from creps.rendering._sheets import contact_sheet
-from creps.rendering.output._images import save_picture
+from creps.rendering.output._save import save_picture
 from creps.training._config import TrainConfig
 from creps.training._engine import Stats
 from creps.training._state import TrainState
@@ -112,7 +112,7 @@ class Previews:
             sheets["-zoom"] = zoom_strip(state.average, self.config)
         self.folder.mkdir(parents=True, exist_ok=True)
         for name, sheet in sheets.items():
-            save_picture(self.folder / f"{state.step * self.config.batch:09d}{name}.png", sheet)
+            save_picture(sheet, self.folder / f"{state.step * self.config.batch:09d}{name}.png")
             self.journal.show(state.step, f"previews/{'zoom' if name else 'samples'}", sheet)
         self.journal.write(state.step, self._compare(images))
 
