@@ -42,7 +42,7 @@ def info(
         return
     table = Table(title=Text(model), show_header=False)
     for name, value in _facts(summary, weights):
-        table.add_row(Text(name), Text(value))
+        table.add_row(Text(name), Text(value, overflow="fold"))
     Console().print(table)
 
 
