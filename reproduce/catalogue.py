@@ -16,7 +16,7 @@ from reproduce.experiment import PAPERS, Experiment
 def _place(each: Experiment) -> tuple[int, str, int]:
     """Figures of a paper come first, each by its number."""
     kind, _, number = each.place.partition(" ")
-    return list(PAPERS).index(each.paper), kind, int(number or 0)
+    return PAPERS.index(each.paper), kind, int(number or 0)
 
 
 EXPERIMENTS: tuple[Experiment, ...] = tuple(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from reproduce.anyres_paper.scoring import distances, painters
 from reproduce.cips_paper.models import MAIN
 from reproduce.creps_paper.tables import VARIANTS
-from reproduce.experiment import Experiment, Result, Table
+from reproduce.experiment import Result, Table, experiment
 from reproduce.models import ANYRES, PORTRAITS
 from reproduce.runner import Runner
 from reproduce.specs import Model, Training
@@ -28,13 +28,7 @@ def seeded(model: Model, seed: int) -> Model:
     return replace(model, name=f"{model.name}-seed-{seed}", small=small, paper=paper)
 
 
-@Experiment(
-    paper="small",
-    place="Repeats",
-    title="the same training with three seeds",
-    claim="Rows of a table that differ by less than this are not told apart.",
-    minutes=45,
-)
+@experiment("small-repeats")
 def repeats(runner: Runner) -> Result:
     """Train one network of each paper three times, and measure it as its paper's tables do."""
     rows = {

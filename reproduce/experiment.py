@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from creps.rendering._painter import Picture
 from creps.rendering._sheets import Panel, captioned_sheet
 from reproduce.runner import Runner
 
 Cell = float | str | None
-PAPERS = {
-    "small": "The small budget",
-    "creps": "CREPS (CVPR 2023)",
-    "cips": "CIPS (CVPR 2021)",
-    "anyres": "Any-resolution GAN (ECCV 2022)",
-}
+PAPERS = ("small", "creps", "cips", "anyres")
+"""Each with a file of what its tables and figures say, papers/NAME.toml."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +83,18 @@ class Result:
     remarks: tuple[str, ...] = ()
 
 
+def one_table(
+    columns: Sequence[str],
+    rows: Mapping[str, Sequence[Cell]],
+    *figures: Figure,
+    caption: str = "",
+    remarks: tuple[str, ...] = (),
+) -> Result:
+    """A result of one table, and of figures."""
+    table = Table(columns=tuple(columns), rows=rows, caption=caption)
+    return Result(tables=(table,), figures=figures, remarks=remarks)
+
+
 class Comparison(NamedTuple):
     """Numbers of the paper and of here whose order is compared, by the labels of here."""
 
@@ -148,38 +159,84 @@ class Experiment:
     """A table or figure of a paper.
 
     Attributes:
-        paper: a key of `PAPERS`.
-        place: where it stands: "Table 2".
+        name: as given to `python -m reproduce`: "creps-table-2", "cips-fig-7".
         title: what it is about.
         claim: what the paper concludes from it, in a sentence.
         minutes: that the small budget takes on two cores, its models included.
         differences: of the small budget to the paper: data, networks, length, metric.
         published: the paper's numbers; None for figures without.
         compare: which of them the first table found compares with; None: with none.
-        run: makes it; given by decorating a function with all the rest.
+        run: makes it.
     """
 
-    paper: str
-    place: str
+    name: str
     title: str
     claim: str
     minutes: float
-    differences: tuple[str, ...] = ()
-    published: Table | None = None
-    compare: Compare | None = None
-    run: Callable[[Runner], Result] = field(default=lambda _: Result(), repr=False)
-
-    def __call__(self, run: Callable[[Runner], Result]) -> Experiment:
-        """This experiment, made by a function."""
-        return replace(self, run=run)
+    differences: tuple[str, ...]
+    published: Table | None
+    compare: Compare | None
+    run: Callable[[Runner], Result]
 
     @property
-    def name(self) -> str:
-        """As given to `python -m reproduce`: "creps-table-2", "cips-fig-7"."""
-        return f"{self.paper}-{self.place.lower().replace('figure', 'fig').replace(' ', '-')}"
+    def paper(self) -> str:
+        """One of `PAPERS`."""
+        return self.name.partition("-")[0]
+
+    @property
+    def place(self) -> str:
+        """Where it stands: "Table 2"."""
+        words = self.name.partition("-")[2].replace("fig-", "figure-")
+        return words.replace("-", " ").capitalize()
 
     def comparisons(self, tables: Sequence[Table]) -> list[Comparison]:
         """The paper's numbers beside those of the first table."""
         if self.compare is None or self.published is None or not tables:
             return []
         return self.compare(self.published, tables[0])
+
+
+def experiment(
+    name: str, *, compare: Compare | None = None
+) -> Callable[[Callable[[Runner], Result]], Experiment]:
+    """Make the function below it the experiment that its paper's file describes."""
+    paper, _, place = name.partition("-")
+    about, shared = described(paper)[place], described(paper).get("shared", {})
+
+    def made(run: Callable[[Runner], Result]) -> Experiment:
+        return Experiment(
+            name=name,
+            title=about["title"],
+            claim=about["claim"],
+            minutes=about["minutes"],
+            differences=tuple(
+                shared[words[1:]] if words.startswith("@") else words
+                for words in about.get("differences", ())
+            ),
+            published=published(name) if "published" in about else None,
+            compare=compare,
+            run=run,
+        )
+
+    return made
+
+
+def published(name: str) -> Table:
+    """The paper's numbers of an experiment; an empty text says that there is none."""
+    paper, _, place = name.partition("-")
+    table = described(paper)[place]["published"]
+    return Table(
+        columns=tuple(table["columns"]),
+        rows={
+            label: tuple(None if cell == "" else cell for cell in cells)
+            for label, cells in table["rows"].items()
+        },
+        caption=table.get("caption", ""),
+    )
+
+
+@cache
+def described(paper: str) -> dict[str, Any]:
+    """What a paper's tables and figures say: papers/NAME.toml."""
+    path = Path(__file__).parent / "papers" / f"{paper}.toml"
+    return tomllib.loads(path.read_text(encoding="utf-8"))

@@ -14,7 +14,7 @@ from typing import Any
 from creps.errors import CrepsError
 from reproduce.catalogue import EXPERIMENTS
 from reproduce.chance import repeats
-from reproduce.experiment import PAPERS, Experiment, Table
+from reproduce.experiment import PAPERS, Experiment, Table, described
 from reproduce.results import cell_text, read_result, tables_of
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -63,8 +63,8 @@ def page(results: Path, *, link: str) -> str:
         link: to that folder, as the page has it.
     """
     by_chance, parts = chance(results), []
-    for paper, title in PAPERS.items():
-        sections, undecided, missing = [f"## {title}"], [], []
+    for paper in PAPERS:
+        sections, undecided, missing = [f"## {described(paper)['title']}"], [], []
         for each in (each for each in EXPERIMENTS if each.paper == paper):
             path = results / f"{each.name}.json"
             if not path.exists():

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creps.errors import UsageError
-from reproduce.anyres_paper.clusters import cluster_scores, f_score, k_means, precision_recall_curve
+from reproduce.anyres_paper.clusters import cluster_scores, f_score, precision_recall_curve
 
 
 def groups(places: list[float], *, count: int = 40, seed: int = 0) -> np.ndarray:
@@ -37,18 +37,6 @@ def test_a_curve_by_hand() -> None:
     assert (precision[1], recall[1]) == (pytest.approx(0.5), pytest.approx(0.5))
     precision, recall = precision_recall_curve(np.array([1.0, 0]), np.array([0.0, 1]))
     assert precision.max() == recall.max() == 0
-
-
-def test_k_means_finds_what_lies_apart() -> None:
-    x = groups([0, 5, 10])
-    labels = k_means(x, 3, generator=np.random.default_rng(0))
-    assert [len(set(labels[k : k + 40])) for k in (0, 40, 80)] == [1, 1, 1]
-    assert len(set(labels)) == 3
-
-
-def test_k_means_bears_copies() -> None:
-    labels = k_means(np.ones((9, 2)), 4, generator=np.random.default_rng(0))
-    assert len(labels) == 9
 
 
 def test_dropped_modes_cost_recall_and_new_ones_precision() -> None:

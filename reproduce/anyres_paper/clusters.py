@@ -6,22 +6,21 @@ Shapes: N and M samples, D features, K clusters.
 
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.cluster.vq import kmeans2
 
 from creps.errors import UsageError
 from creps.metrics._distances import Features, checked_pair
-from creps.metrics._manifolds import squared_distances
 
 CLUSTERS = 20
 REPEATS = 10
 ANGLES = 1001
 BETA = 8.0
 """All four as in Sajjadi et al. 2018, section 4 and its published protocol."""
-
-_ROUNDS = 100  # of Lloyd's algorithm at most; some tens are enough
 
 
 class ClusterScores(NamedTuple):
@@ -66,7 +65,9 @@ def cluster_scores(
     union = np.concatenate([generated[:count], real[:count]])
     curves = []
     for _ in range(repeats):
-        labels = k_means(union, clusters, generator=generator)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # an empty cluster has no share
+            _, labels = kmeans2(union, clusters, iter=100, minit="++", seed=generator)
         shares = [
             np.bincount(part, minlength=clusters) / count
             for part in (labels[:count], labels[count:])
@@ -105,41 +106,3 @@ def f_score(precision: NDArray[np.float64], recall: NDArray[np.float64], beta: f
     """The largest F_beta on a curve: (1 + b^2) p r / (b^2 p + r)."""
     square = beta**2
     return float(((1 + square) * precision * recall / (square * precision + recall + 1e-10)).max())
-
-
-def k_means(
-    x: NDArray[np.float64], clusters: int, *, generator: np.random.Generator
-) -> NDArray[np.int64]:
-    """Clusters of the rows of x by Lloyd's algorithm from a k-means++ start.
-
-    Args:
-        x: (N, D), N >= clusters.
-        clusters: K, >= 1.
-        generator: draws the start.
-    Returns:
-        (N,) cluster of each row, 0 .. K - 1; some may be empty where rows repeat.
-    """
-    centres = _spread_start(x, clusters, generator)
-    labels = np.zeros(len(x), np.int64)
-    for _ in range(_ROUNDS):
-        moved = squared_distances(x, centres).argmin(1)
-        if np.array_equal(moved, labels):
-            break
-        labels = moved
-        for k in np.unique(labels):  # an empty cluster keeps its centre
-            centres[k] = x[labels == k].mean(0)
-    return labels
-
-
-def _spread_start(
-    x: NDArray[np.float64], clusters: int, generator: np.random.Generator
-) -> NDArray[np.float64]:
-    """(K, D) rows, each drawn with odds of its squared distance to those before (k-means++)."""
-    chosen = [int(generator.integers(len(x)))]
-    apart = squared_distances(x, x[chosen])[:, 0]
-    while len(chosen) < clusters:
-        total = apart.sum()
-        odds = None if total == 0 else apart / total
-        chosen.append(int(generator.choice(len(x), p=odds)))
-        apart = np.minimum(apart, squared_distances(x, x[chosen[-1:]])[:, 0])
-    return x[chosen].copy()

@@ -24,16 +24,23 @@ from reproduce.anyres_paper.models import BELT, VARIANTS
 from reproduce.anyres_paper.scoring import (
     REAL,
     SIZES,
-    SMALL,
     base_size,
     distances,
     painters,
     seen,
     whole_sets,
 )
-from reproduce.anyres_paper.tables import ORACLES_DIFFER, with_oracles
+from reproduce.anyres_paper.tables import with_oracles
 from reproduce.cips_paper.views import field_picture
-from reproduce.experiment import Cell, Experiment, Figure, Result, Table, sheet
+from reproduce.experiment import (
+    Cell,
+    Figure,
+    Result,
+    Table,
+    experiment,
+    one_table,
+    sheet,
+)
 from reproduce.models import ANYRES, MIXED, SHIPPED
 from reproduce.panels import panel_picture, sample
 from reproduce.runner import Runner
@@ -50,27 +57,7 @@ LOW_SHARE = 0.25
 SIDES = ("# low", "# high", "low (px)", "high, min", "high, median", "high, max")
 
 
-@Experiment(
-    paper="anyres",
-    place="Figure 4",
-    title="sizes of the pictures in a set",
-    claim="Sets of mixed sizes are many small pictures and a few larger ones.",
-    minutes=3,
-    differences=(
-        "drawn portraits and maps of the Earth, drawn at sizes that we chose",
-        "counts are not on a logarithmic axis",
-    ),
-    published=Table(
-        columns=SIDES,
-        rows={
-            "Faces": (70_000, 6000, 256, 512, 819, 1024),
-            "Churches": (126_227, 6253, 256, 1024, 2836, 18_000),
-            "Birds": (112_266, 7625, 256, 512, 1365, 2048),
-            "Mountains": (507_495, 9361, 1024, 2049, 3168, 12_431),
-        },
-        caption="Table 1",
-    ),
-)
+@experiment("anyres-fig-4")
 def figure_4(runner: Runner) -> Result:
     """Count small and larger pictures, and draw the sizes of the larger ones."""
     figures, rows = [], dict[str, tuple[Cell, ...]]()
@@ -102,17 +89,7 @@ PART = 0.25, 0.25, 0.75, 0.75
 """The part of the picture that is shown."""
 
 
-@Experiment(
-    paper="anyres",
-    place="Figure 6",
-    title="how far beyond training",
-    claim="Beyond the scales of training textures deteriorate first, then edges.",
-    minutes=16,
-    differences=(
-        "drawn faces, which have edges but hardly any texture",
-        "a small any-resolution GAN, and the packaged CREPS for a model that was trained long",
-    ),
-)
+@experiment("anyres-fig-6")
 def figure_6(runner: Runner) -> Result:
     """Draw the part at each scale; measure how much of its power is fine detail."""
     panels, rows = [], {}
@@ -134,16 +111,16 @@ def figure_6(runner: Runner) -> Result:
         )
         rows[label] = [fine_share(picture) for picture in pictures]
     caption = "Share of the power in the finer half of the frequencies, percent"
-    return Result(
-        tables=(Table(columns=tuple(f"{times} p" for times in TIMES), rows=rows, caption=caption),),
-        figures=(
-            sheet(
-                "limits",
-                "The middle of a picture at ever larger scales, at last beyond those of training.",
-                panels,
-                heading="Beyond the scales of training",
-            ),
+    return one_table(
+        tuple(f"{times} p" for times in TIMES),
+        rows,
+        sheet(
+            "limits",
+            "The middle of a picture at ever larger scales, at last beyond those of training.",
+            panels,
+            heading="Beyond the scales of training",
         ),
+        caption=caption,
     )
 
 
@@ -161,21 +138,9 @@ DENSITY = 2
 """Pixels drawn, over those of training, along each axis."""
 LINES, UNITS = 4, 8
 """Of the landscape, and plane units a line; each has its own style."""
-_BELTS_DIFFER = (
-    "slices of 120 degrees of satellite maps instead of photographs of mountains",
-    "a network of 0.1 million parameters, 32 px, 12,800 pictures shown, drawn at twice that size",
-    "the cylinder is in the Fourier features themselves instead of a sine and a cosine before them",
-)
 
 
-@Experiment(
-    paper="anyres",
-    place="Figure 9",
-    title="panoramas from slices",
-    claim="Slices at unknown angles are enough to learn panoramas that close without a seam.",
-    minutes=15,
-    differences=_BELTS_DIFFER,
-)
+@experiment("anyres-fig-9")
 def figure_9(runner: Runner) -> Result:
     """Draw one and a half turns, and compare columns across the place where it closes."""
     ref = runner.ref(BELT)
@@ -189,27 +154,20 @@ def figure_9(runner: Runner) -> Result:
         panels.append([Panel(shown, f"seed {seed}")])
     columns = ("step at the closing place, over the mean", "difference after a turn")
     caption = "Gray levels between neighbouring columns, and between equal places"
-    return Result(
-        tables=(Table(columns=columns, rows=rows, caption=caption),),
-        figures=(
-            sheet(
-                "panoramas",
-                "One and a half turns of panoramas; the white line is a full turn.",
-                panels,
-                heading="Panoramas from slices of 120 degrees",
-            ),
+    return one_table(
+        columns,
+        rows,
+        sheet(
+            "panoramas",
+            "One and a half turns of panoramas; the white line is a full turn.",
+            panels,
+            heading="Panoramas from slices of 120 degrees",
         ),
+        caption=caption,
     )
 
 
-@Experiment(
-    paper="anyres",
-    place="Figure 10",
-    title="landscapes without an end",
-    claim="The same model draws landscapes of any length when the style changes along the plane.",
-    minutes=15,
-    differences=_BELTS_DIFFER,
-)
+@experiment("anyres-fig-10")
 def figure_10(runner: Runner) -> Result:
     """Draw a strip of many styles that flow into each other, on several lines."""
     strip = landscape(runner.ref(BELT), LINES * UNITS)
@@ -221,16 +179,16 @@ def figure_10(runner: Runner) -> Result:
     columns = ("everywhere", "in the middle between two styles")
     caption = "Gray levels that neighbouring columns differ by"
     rows = {"landscape": steps_at_borders(strip, LINES * UNITS)}
-    return Result(
-        tables=(Table(columns=columns, rows=rows, caption=caption),),
-        figures=(
-            sheet(
-                "landscape",
-                "One landscape on four lines: thirty-two styles that flow into each other.",
-                panels,
-                heading="A landscape without an end",
-            ),
+    return one_table(
+        columns,
+        rows,
+        sheet(
+            "landscape",
+            "One landscape on four lines: thirty-two styles that flow into each other.",
+            panels,
+            heading="A landscape without an end",
         ),
+        caption=caption,
     )
 
 
@@ -277,14 +235,7 @@ def _enlarged(picture: Picture) -> Picture:
     return picture.repeat(times, axis=0).repeat(times, axis=1)
 
 
-@Experiment(
-    paper="anyres",
-    place="Figure 12",
-    title="patch distances against whole ones",
-    claim="Distances of patches are largely correlated with those of whole large pictures.",
-    minutes=120,
-    differences=(*SMALL, "points are models that differ, not one model as it learns"),
-)
+@experiment("anyres-fig-12")
 def figure_12(runner: Runner) -> Result:
     """Measure many second phases both ways, and correlate."""
     found = distances(runner, painters(runner, VARIANTS))
@@ -313,15 +264,7 @@ def correlation(points: NDArray[Any]) -> float:
     return float(np.corrcoef(points.T)[0, 1]) if points.std(0).all() else 0.0
 
 
-@Experiment(
-    paper="anyres",
-    place="Figure 14",
-    title="power spectra of patch generator and oracles",
-    claim="Trained on patches, the generator has about the spectrum of real pictures and of a "
-    "StyleGAN3 trained on whole ones; StyleGAN2's differs more.",
-    minutes=42,
-    differences=ORACLES_DIFFER,
-)
+@experiment("anyres-fig-14")
 def figure_14(runner: Runner) -> Result:
     """Mean power by frequency at the largest size."""
     size = SIZES[-1] * base_size(runner)
@@ -341,7 +284,8 @@ def figure_14(runner: Runner) -> Result:
         size=(420, 900),
     )
     caption = f"Mean power of pictures of {size} px by frequency."
-    return Result(
-        tables=(Table(columns=("rms, dB from real", "upper half, dB from real"), rows=rows),),
-        figures=(Figure(name="spectra", caption=caption, picture=chart),),
+    return one_table(
+        ("rms, dB from real", "upper half, dB from real"),
+        rows,
+        Figure(name="spectra", caption=caption, picture=chart),
     )

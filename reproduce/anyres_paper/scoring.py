@@ -32,15 +32,6 @@ PICTURES = 500
 """Of each set, at the small budget: there are many sets."""
 REAL = "real"
 """Label of real pictures among the sets."""
-SMALL = (
-    "drawn portraits instead of FFHQ: 3,400 of 32 px and 600 of 64 to 128 px for training, 4,000 "
-    "of 128 px as the truth",
-    "networks of 0.13 million parameters; 24,000 pictures shown in the first phase and 8,000 in "
-    "the second instead of 25 and 5 million",
-    f"fd_effnet of {PICTURES} pictures instead of FID of 50,000; it enlarges all these sizes to "
-    "224 px, so it sees the details of the largest size too",
-)
-"""What differs from the paper in all of these tables."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from creps.rendering._renderer import render
 from creps.rendering._sheets import Panel
 from creps.rendering._view import RenderRequest
 from reproduce.cips_paper.models import BASE, NO_EMBEDDING, cips_on
-from reproduce.experiment import Experiment, Result, Table, sheet
+from reproduce.experiment import Result, experiment, one_table, sheet
 from reproduce.models import EARTH
 from reproduce.panels import gray, panel_picture, shown_side
 from reproduce.runner import Runner
@@ -94,12 +94,6 @@ SIDE = 320
 DECIBELS = 60
 FINENESS = "mean frequency, cycles a pixel"
 
-_SMALL = (
-    "CIPS-base of Table 3 here: 32 features of each kind at 32 x 32 places, 4,800 drawn portraits "
-    "shown instead of 4.8 million"
-)
-_FRESH = "embeddings start as noise, and so short a training leaves much of it"
-
 
 def fineness(picture: Picture) -> float:
     """The mean frequency of a picture."""
@@ -117,17 +111,7 @@ def encodings(model: ModelRef) -> dict[str, NDArray[np.float64]]:
     }
 
 
-@Experiment(
-    paper="cips",
-    place="Figure 3",
-    title="the mean style with and without coordinate embeddings",
-    claim="With coordinate embeddings the average face has more plausible details.",
-    minutes=6,
-    differences=(
-        "networks of Table 3, 32 px, 4,800 drawn portraits shown",
-        "both without projections of each level, as NE is in the paper",
-    ),
-)
+@experiment("cips-fig-3")
 def figure_3(runner: Runner) -> Result:
     """Draw the average picture of both."""
     panels, rows = [], {}
@@ -146,17 +130,10 @@ def figure_3(runner: Runner) -> Result:
         [panels],
         heading="The picture of the mean style",
     )
-    return Result(tables=(Table(columns=(FINENESS,), rows=rows),), figures=(figure,))
+    return one_table((FINENESS,), rows, figure)
 
 
-@Experiment(
-    paper="cips",
-    place="Figure 4",
-    title="spectra of the two encodings of a place",
-    claim="Fourier features carry low frequencies, coordinate embeddings high ones.",
-    minutes=4,
-    differences=(_SMALL, _FRESH),
-)
+@experiment("cips-fig-4")
 def figure_4(runner: Runner) -> Result:
     """Mean power of both encodings, on one scale."""
     found = encodings(runner.ref(BASE))
@@ -171,9 +148,7 @@ def figure_4(runner: Runner) -> Result:
         heading="Spectra of the encodings",
     )
     remark = "White noise has 0.38 cycles a pixel."
-    return Result(
-        tables=(Table(columns=(FINENESS,), rows=rows),), figures=(figure,), remarks=(remark,)
-    )
+    return one_table((FINENESS,), rows, figure, remarks=(remark,))
 
 
 def planes(power: Mapping[str, NDArray[np.float64]], width: int, *, side: int) -> list[Panel]:
@@ -189,14 +164,7 @@ def planes(power: Mapping[str, NDArray[np.float64]], width: int, *, side: int) -
     ]
 
 
-@Experiment(
-    paper="cips",
-    place="Figure 5",
-    title="main components of the two encodings",
-    claim="Coordinate embeddings hold fine detail, and the key points of an average face.",
-    minutes=4,
-    differences=(_SMALL, _FRESH),
-)
+@experiment("cips-fig-5")
 def figure_5(runner: Runner) -> Result:
     """Three main components of both encodings, as red, green and blue."""
     return _components(
@@ -206,14 +174,7 @@ def figure_5(runner: Runner) -> Result:
     )
 
 
-@Experiment(
-    paper="cips",
-    place="Figure 14",
-    title="embeddings of pictures that are not aligned",
-    claim="Sets that are less aligned than faces leave less structure in the embeddings.",
-    minutes=7,
-    differences=(_SMALL, "maps of the Earth instead of landscapes and churches", _FRESH),
-)
+@experiment("cips-fig-14")
 def figure_14(runner: Runner) -> Result:
     """Components of the embeddings of two sets."""
     sets = {"portraits": BASE, "maps of the Earth": cips_on(EARTH)}
@@ -235,14 +196,7 @@ def _components(found: Mapping[str, NDArray[np.float64]], *, caption: str, headi
 WITHOUT = {"original": (), "embeddings zeroed": ("embedding",), "Fourier zeroed": ("fourier",)}
 
 
-@Experiment(
-    paper="cips",
-    place="Figure 6",
-    title="pictures without one of the encodings",
-    claim="Fine detail comes from the coordinate embeddings, not from the Fourier features.",
-    minutes=4,
-    differences=("CIPS-base of Table 3 here: 32 px, 4,800 drawn portraits shown",),
-)
+@experiment("cips-fig-6")
 def figure_6(runner: Runner) -> Result:
     """Draw the same latents with both encodings and with one of them."""
     ref, seeds = runner.ref(BASE), (0, 1)
@@ -262,7 +216,7 @@ def figure_6(runner: Runner) -> Result:
         panels,
         heading="Without one of the encodings",
     )
-    return Result(tables=(Table(columns=(FINENESS,), rows=rows),), figures=(figure,))
+    return one_table((FINENESS,), rows, figure)
 
 
 @torch.no_grad()

@@ -80,13 +80,6 @@ def cips_on(data: Dataset) -> Model:
     return replace(variant(f"cips-{data.name}", data=data), paper=CIPS.paper)
 
 
-BRIEFLY = (
-    "CIPS of 32 px after 8,000 drawn portraits: much of the noise that its embeddings start as is "
-    "still to be seen"
-)
-"""What to know of pictures of the small CIPS."""
-
-
 def shown(runner: Runner) -> tuple[tuple[str, Model], ...]:
     """What pictures to look at are made with: CIPS, and the packaged model where there is one."""
     return (("CIPS", CIPS),) if runner.paper else (("CIPS", CIPS), ("CREPS, packaged", SHIPPED))

@@ -16,10 +16,17 @@ from creps.rendering._latents import latents
 from creps.rendering._sheets import Panel
 from creps.rendering._styles import SeedPath, mix_styles, styles_of
 from reproduce.cips_paper.encodings import fineness
-from reproduce.cips_paper.models import BRIEFLY, cips_on, shown
+from reproduce.cips_paper.models import cips_on, shown
 from reproduce.cips_paper.tables import patch_models
 from reproduce.creps_paper.inside import diagnosis_table
-from reproduce.experiment import Experiment, Figure, Result, Table, sheet
+from reproduce.experiment import (
+    Figure,
+    Result,
+    Table,
+    experiment,
+    one_table,
+    sheet,
+)
 from reproduce.models import CIPS, EARTH, PORTRAITS
 from reproduce.panels import painted, panel_picture
 from reproduce.runner import Runner
@@ -31,14 +38,7 @@ EYES = (0.42, 0.22, 0.72, 0.52)
 """(y0, x0, y1, x1) of an eye, about, in plane units."""
 
 
-@Experiment(
-    paper="cips",
-    place="Figure 9",
-    title="beyond the training size, against Lanczos enlargement",
-    claim="A denser grid shows more plausible detail than an enlarged picture.",
-    minutes=7,
-    differences=(BRIEFLY, "it is drawn at 128 px, and the packaged CREPS at 256 px beside it"),
-)
+@experiment("cips-fig-9")
 def figure_9(runner: Runner) -> Result:
     """Draw and enlarge a sample of each model, and look at an eye."""
     figures, rows = [], {}
@@ -77,14 +77,7 @@ WAYS = ((0, 1), (2, 3))
 STEPS = 7
 
 
-@Experiment(
-    paper="cips",
-    place="Figure 10",
-    title="morphing between latents",
-    claim="Between two latents pictures change smoothly and stay meaningful.",
-    minutes=7,
-    differences=(BRIEFLY, "the packaged CREPS beside it"),
-)
+@experiment("cips-fig-10")
 def figure_10(runner: Runner) -> Result:
     """Draw the steps of two ways of each model, and how much each step changes."""
     figures, rows = [], {}
@@ -110,7 +103,7 @@ def figure_10(runner: Runner) -> Result:
             )
         )
     columns = ("mean change of a step (gray levels)", "largest change")
-    return Result(tables=(Table(columns=columns, rows=rows),), figures=tuple(figures))
+    return one_table(columns, rows, *figures)
 
 
 MOST = 100
@@ -119,18 +112,7 @@ KINDS = {"waves": "wavy texture, repeated lines", "blobs": "glowing blobs"}
 """The paper's kinds."""
 
 
-@Experiment(
-    paper="cips",
-    place="Figure 12",
-    title="typical artifacts",
-    claim="Sines leave wavy textures and repeated lines, leaky ReLUs parts out of the domain.",
-    minutes=9,
-    differences=(
-        BRIEFLY,
-        "it is drawn at 128 px",
-        "samples are chosen by measures (creps diagnose), not by eye",
-    ),
-)
+@experiment("cips-fig-12")
 def figure_12(runner: Runner) -> Result:
     """Look for artifacts, and show the samples with the strongest."""
     ref = runner.ref(CIPS)
@@ -170,17 +152,7 @@ ACROSS = 6
 THUMBNAIL = 160
 
 
-@Experiment(
-    paper="cips",
-    place="Figure 15",
-    title="samples of networks trained on patches",
-    claim="What is learnt from patches is meaningful, but less good and less diverse.",
-    minutes=12,
-    differences=(
-        "drawn portraits and maps of the Earth instead of faces and churches",
-        "32 px networks of Table 5, 4,800 pictures shown, drawn at 64 px",
-    ),
-)
+@experiment("cips-fig-15")
 def figure_15(runner: Runner) -> Result:
     """Samples of whole-picture and patch training, below each other."""
     figures = []
@@ -201,17 +173,7 @@ def figure_15(runner: Runner) -> Result:
     return Result(figures=tuple(figures))
 
 
-@Experiment(
-    paper="cips",
-    place="Figure 16",
-    title="samples beside real pictures",
-    claim="Samples are plausible and diverse on all sets.",
-    minutes=9,
-    differences=(
-        "drawn portraits and maps of the Earth instead of four sets of photographs",
-        "32 px networks of Table 1, drawn at 64 px",
-    ),
-)
+@experiment("cips-fig-16")
 def figure_16(runner: Runner) -> Result:
     """Real pictures in the first row, samples in the others."""
     figures = []
@@ -245,17 +207,7 @@ def _row(pictures: PictureSet, title: str, *, start: int = 0) -> list[Panel]:
     ]
 
 
-@Experiment(
-    paper="cips",
-    place="Figure 18",
-    title="nearest neighbours in the training set",
-    claim="Samples are no copies of training pictures.",
-    minutes=10,
-    differences=(
-        BRIEFLY,
-        "effnet features of whole pictures of 32 px instead of FaceNet's of faces found by MTCNN",
-    ),
-)
+@experiment("cips-fig-18")
 def figure_18(runner: Runner) -> Result:
     """Search the training set, and say whether samples are copies."""
     ref = runner.ref(CIPS)
@@ -278,11 +230,10 @@ def figure_18(runner: Runner) -> Result:
     )
     count = len(open_images(runner.data(PORTRAITS)))
     caption = f"Samples, and the nearest of {count:,} training pictures."
-    return Result(
-        tables=(
-            Table(columns=columns, rows={"CIPS": (found[f"novelty{end}"], found[f"copies{end}"])}),
-        ),
-        figures=(Figure(name="neighbours", caption=caption, picture=picture),),
+    return one_table(
+        columns,
+        {"CIPS": (found[f"novelty{end}"], found[f"copies{end}"])},
+        Figure(name="neighbours", caption=caption, picture=picture),
     )
 
 
@@ -291,15 +242,7 @@ EIGHTHS = {"fine": (5, 8), "middle": (2, 5), "coarse": (0, 2)}
 """The paper's layers 6-8, 3-5 and 1-2 of 8, in its order."""
 
 
-@Experiment(
-    paper="cips",
-    place="Figure 19",
-    title="layer-wise style mixing",
-    claim="First layers set pose and shape, middle ones finer shapes, last ones colours, though "
-    "no training mixed styles.",
-    minutes=7,
-    differences=(BRIEFLY, "the packaged CREPS beside it"),
-)
+@experiment("cips-fig-19")
 def figure_19(runner: Runner) -> Result:
     """Mix three pairs of samples of each model in three ways."""
     figures = []

@@ -23,13 +23,12 @@ from creps.rendering._view import RenderRequest
 from reproduce.cips_paper.encodings import DECIBELS, planes
 from reproduce.cips_paper.models import (
     BASE,
-    BRIEFLY,
     NO_EMBEDDING,
     PANORAMA,
     STYLEGAN2_BRIEF,
     shown,
 )
-from reproduce.experiment import Experiment, Figure, Result, Table, sheet
+from reproduce.experiment import Figure, Result, experiment, one_table, sheet
 from reproduce.models import PORTRAITS
 from reproduce.panels import gray, shown_side
 from reproduce.runner import Runner
@@ -37,19 +36,7 @@ from reproduce.runner import Runner
 REAL = "real pictures"
 
 
-@Experiment(
-    paper="cips",
-    place="Figure 7",
-    title="spectral analysis of generated pictures",
-    claim="StyleGAN2 leaves artifacts at the highest frequencies, CIPS does not; CIPS-NE is the "
-    "closest to real pictures.",
-    minutes=14,
-    differences=(
-        "32 px networks, 4,800 drawn portraits shown",
-        "1,000 pictures of each instead of 5,000, under a Hann window, which takes away the cross "
-        "that borders lay over a spectrum",
-    ),
-)
+@experiment("cips-fig-7")
 def figure_7(runner: Runner) -> Result:
     """Mean spectra of all, as planes and over all directions."""
     models = {"StyleGANv2": STYLEGAN2_BRIEF, "CIPS-base": BASE, "CIPS-NE": NO_EMBEDDING}
@@ -73,18 +60,16 @@ def figure_7(runner: Runner) -> Result:
         size=(400, 900),
     )
     columns = ("rms off real pictures (dB)", "fine half off real pictures (dB)")
-    return Result(
-        tables=(Table(columns=columns, rows={k: tuple(pair) for k, pair in rows.items()}),),
-        figures=(
-            sheet(
-                "planes",
-                f"Mean power spectra, frequency 0 in the middle, {DECIBELS} dB from black to "
-                "white.",
-                [planes(power, size[1], side=224)],
-                heading="Mean power spectra",
-            ),
-            Figure(name="rings", caption="Azimuthal integration of the spectra.", picture=chart),
+    return one_table(
+        columns,
+        {k: tuple(pair) for k, pair in rows.items()},
+        sheet(
+            "planes",
+            f"Mean power spectra, frequency 0 in the middle, {DECIBELS} dB from black to white.",
+            [planes(power, size[1], side=224)],
+            heading="Mean power spectra",
         ),
+        Figure(name="rings", caption="Azimuthal integration of the spectra.", picture=chart),
     )
 
 
@@ -92,18 +77,7 @@ SHARES = 0.05, 0.25, 0.5, 1.0
 SIGMA = 0.4
 
 
-@Experiment(
-    paper="cips",
-    place="Figure 8",
-    title="foveated synthesis",
-    claim="Pixels by themselves can be drawn densely where the eye looks and sparsely elsewhere.",
-    minutes=7,
-    differences=(
-        BRIEFLY,
-        "it is drawn at 256 px, with the packaged CREPS beside it",
-        "missing pixels are filled by the thin plate instead of bicubic interpolation",
-    ),
-)
+@experiment("cips-fig-8")
 def figure_8(runner: Runner) -> Result:
     """Draw one latent of each model with shares of its pixels, and measure what is filled in."""
     panels, rows = [], {}
@@ -124,22 +98,16 @@ def figure_8(runner: Runner) -> Result:
             for (_, mask), share in zip(found, SHARES, strict=True)
         ]
     )
-    return Result(
-        tables=(
-            Table(
-                columns=tuple(f"{share:.0%} of the pixels, PSNR (dB)" for share in SHARES[:-1]),
-                rows=rows,
-                caption="Against the picture of all its pixels.",
-            ),
+    return one_table(
+        tuple(f"{share:.0%} of the pixels, PSNR (dB)" for share in SHARES[:-1]),
+        rows,
+        sheet(
+            "foveated",
+            "Foveated pictures of 5, 25, 50 and 100 % of the pixels; the rest is filled in.",
+            panels,
+            heading="Foveated synthesis",
         ),
-        figures=(
-            sheet(
-                "foveated",
-                "Foveated pictures of 5, 25, 50 and 100 % of the pixels; the rest is filled in.",
-                panels,
-                heading="Foveated synthesis",
-            ),
-        ),
+        caption="Against the picture of all its pixels.",
     )
 
 
@@ -158,22 +126,9 @@ INSIDE, OUTSIDE = 0, 1
 MORE = 2, 3, 4, 5
 WIDTH = 900
 """Pixels of a panorama, about."""
-_DIFFERENCES = (
-    "slices of 120 degrees of satellite maps instead of photographs of landscapes",
-    "three slices around the cylinder, a network of 0.8 million parameters, 32 px a slice, 8,000 "
-    "pictures shown, drawn at about ten times that size",
-)
 
 
-@Experiment(
-    paper="cips",
-    place="Figure 11",
-    title="panoramas on a cylinder, and two of them blended",
-    claim="Coordinates on a cylinder give panoramas that close, and styles may differ from pixel "
-    "to pixel.",
-    minutes=8,
-    differences=_DIFFERENCES,
-)
+@experiment("cips-fig-11")
 def figure_11(runner: Runner) -> Result:
     """Two panoramas, and one with the style of the first inside and of the second outside."""
     ref = runner.ref(PANORAMA)
@@ -183,32 +138,19 @@ def figure_11(runner: Runner) -> Result:
         "(c) the style of (a) in the middle, of (b) outside": _blended(ref),
     }
     rows = {label[:3]: (seam(picture),) for label, picture in pictures.items()}
-    return Result(
-        tables=(
-            Table(
-                columns=("difference of the two ends, over that of neighbouring columns",),
-                rows=rows,
-            ),
-        ),
-        figures=(
-            sheet(
-                "blend",
-                "Two panoramas of 360 degrees, and both in one.",
-                [[Panel(picture, label)] for label, picture in pictures.items()],
-                heading="Panorama blending",
-            ),
+    return one_table(
+        ("difference of the two ends, over that of neighbouring columns",),
+        rows,
+        sheet(
+            "blend",
+            "Two panoramas of 360 degrees, and both in one.",
+            [[Panel(picture, label)] for label, picture in pictures.items()],
+            heading="Panorama blending",
         ),
     )
 
 
-@Experiment(
-    paper="cips",
-    place="Figure 17",
-    title="more panoramas",
-    claim="Panoramas are learnt from pictures none of which is one.",
-    minutes=8,
-    differences=_DIFFERENCES,
-)
+@experiment("cips-fig-17")
 def figure_17(runner: Runner) -> Result:
     """More panoramas."""
     ref = runner.ref(PANORAMA)

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from creps.data.portraits._art import toon_head_attributes
 from creps.metrics._distances import Features, checked_pair
@@ -26,12 +25,10 @@ class AttributeCoverage(NamedTuple):
             of every part is as frequent as among real portraits, 0 if none is shared.
         accuracy: share of attributes that the nearest neighbour gets right, mean over parts: with
             a low one coverage says little.
-        by_part: (generated share, real share) of each drawing of each part.
     """
 
     coverage: float
     accuracy: float
-    by_part: dict[str, dict[str, tuple[float, float]]]
 
 
 def attribute_coverage(
@@ -50,29 +47,21 @@ def attribute_coverage(
     """
     generated, real = checked_pair(generated, real, minimum=2)
     of_samples = nearest(generated, real)[0][:, 0]
-    of_real = _nearest_other(real)
-    coverages, accuracies, by_part = [], [], {}
+    order, _ = nearest(real, real, count=2)
+    itself = order[:, 0] == np.arange(len(real))
+    of_real = np.where(itself, order[:, 1], order[:, 0])
+    coverages, accuracies = [], []
     for part in attributes[0]:
         values = np.array([row[part] for row in attributes])
-        kinds = sorted(set(values))
         shares = [
-            np.array([(values[found] == kind).mean() for kind in kinds])
+            np.array([(values[found] == kind).mean() for kind in sorted(set(values))])
             for found in (of_samples, of_real)
         ]
         coverages.append(1 - np.abs(shares[0] - shares[1]).sum() / 2)
         accuracies.append((values[of_real] == values).mean())
-        pairs = zip(shares[0].tolist(), shares[1].tolist(), strict=True)
-        by_part[part] = dict(zip(kinds, pairs, strict=True))
-    return AttributeCoverage(float(np.mean(coverages)), float(np.mean(accuracies)), by_part)
+    return AttributeCoverage(float(np.mean(coverages)), float(np.mean(accuracies)))
 
 
 def portrait_attributes(count: int, *, seed: int = 0, first: int = 0) -> list[dict[str, str]]:
     """Attributes of portraits first .. first + count - 1: some 3 milliseconds each."""
     return [toon_head_attributes(first + index, seed) for index in range(count)]
-
-
-def _nearest_other(real: NDArray[np.float64]) -> NDArray[np.int64]:
-    """(M,) the nearest other row of each row."""
-    order, _ = nearest(real, real, count=2)
-    own = order[:, 0] == np.arange(len(real))
-    return np.where(own, order[:, 1], order[:, 0])

@@ -14,7 +14,15 @@ from creps.networks.base import build_generator
 from creps.networks.cips import CIPS_PRESETS
 from creps.networks.creps import CREPS_PRESETS
 from creps.networks.stylegan2 import STYLEGAN2_PRESETS
-from reproduce.experiment import Cell, Comparison, Experiment, Result, Table, by_row
+from reproduce.experiment import (
+    Cell,
+    Comparison,
+    Result,
+    Table,
+    by_row,
+    experiment,
+    published,
+)
 from reproduce.runner import Runner
 
 SIZES, BATCHES = (256, 512), (1, 4)
@@ -24,18 +32,7 @@ TRIAL_SHRINK = 8
 OUT_OF_MEMORY = "OOM"
 TOO_LARGE = f"{OUT_OF_MEMORY}: more than {MOST_OF_MEMORY:.0%} of the memory that was free."
 
-PUBLISHED = Table(
-    columns=(
-        *(f"memory {network} (GB)" for network in NETWORKS),
-        *(f"time {network} (s)" for network in NETWORKS),
-    ),
-    rows={
-        "256 px, batch 1": (1.5, 3.3, 2.3, 0.04, 0.06, 0.03),
-        "256 px, batch 4": (2.5, 10.2, 5.2, 0.05, 0.23, 0.06),
-        "512 px, batch 1": (1.7, 10.4, 4.5, 0.04, 0.21, 0.05),
-        "512 px, batch 4": (3.4, "OOM", 14.6, 0.06, "OOM", 0.16),
-    },
-)
+PUBLISHED = published("creps-table-1")
 
 
 def network(name: str, size: int) -> tuple[str, Any]:
@@ -83,21 +80,7 @@ def by_network(published: Table, found: Table) -> list[Comparison]:
     return comparisons
 
 
-@Experiment(
-    paper="creps",
-    place="Table 1",
-    title="memory and time of drawing",
-    claim="CREPS draws nearly as fast as StyleGAN2, and needs a fraction of the time and memory "
-    "of CIPS.",
-    minutes=20,
-    differences=(
-        "a CPU, where there is no GPU, instead of a V100: times compare with each other only",
-        "the paper's memory includes the weights and what CUDA keeps for itself",
-        "random weights, which cost as much as trained ones",
-    ),
-    published=PUBLISHED,
-    compare=by_network,
-)
+@experiment("creps-table-1", compare=by_network)
 def table_1(runner: Runner) -> Result:
     """Draw with all of them, at once as the paper does, and in tiles as this package does."""
     passes = _measured(runner, "All pictures of a batch in one pass, as the paper measures")

@@ -23,7 +23,14 @@ from creps.rendering._painter import Picture
 from creps.rendering._sheets import Panel
 from creps.rendering._styles import Latent
 from creps.rendering.warps import as_warp, warped_grid
-from reproduce.experiment import Cell, Experiment, Result, Table, sheet
+from reproduce.experiment import (
+    Cell,
+    Result,
+    Table,
+    experiment,
+    one_table,
+    sheet,
+)
 from reproduce.models import PORTRAITS, SHIPPED
 from reproduce.panels import gray, panel_picture, sample
 from reproduce.runner import Runner
@@ -44,18 +51,7 @@ FINER = 8
 RED = (230, 20, 20)
 
 
-@Experiment(
-    paper="creps",
-    place="Figure 6",
-    title="transformations of the coordinates",
-    claim="Other coordinates give the same picture moved, zoomed, turned or bent, and what lies "
-    "beyond its border.",
-    minutes=0.5,
-    differences=(
-        "drawn portraits instead of photographs; the packaged model",
-        "zooms keep the middle where the paper's keep the corner",
-    ),
-)
+@experiment("creps-fig-6")
 def figure_6(runner: Runner) -> Result:
     """Draw one seed under each transformation, and look its pixels up in a large picture of it."""
     ref = runner.ref(SHIPPED)
@@ -72,17 +68,17 @@ def figure_6(runner: Runner) -> Result:
         f"Inside the border: each pixel looked up in the same picture drawn {FINER} times as "
         "large, at its transformed place"
     )
-    return Result(
-        tables=(Table(columns=("like the picture itself (dB)",), rows=rows, caption=caption),),
-        figures=(
-            sheet(
-                "transforms",
-                "One picture, transformed by its coordinates alone; the border of what was "
-                "trained on is red, and all beyond it is extrapolated.",
-                [panels[:3], panels[3:]],
-                heading="Transformations of the coordinates",
-            ),
+    return one_table(
+        ("like the picture itself (dB)",),
+        rows,
+        sheet(
+            "transforms",
+            "One picture, transformed by its coordinates alone; the border of what was "
+            "trained on is red, and all beyond it is extrapolated.",
+            [panels[:3], panels[3:]],
+            heading="Transformations of the coordinates",
         ),
+        caption=caption,
     )
 
 
@@ -117,19 +113,7 @@ MOST_SEEDS = 24
 """That the frequencies are means over."""
 
 
-@Experiment(
-    paper="creps",
-    place="Figure 7",
-    title="maps inside the generator",
-    claim="Early composed maps are smooth and global, later ones sharp; each is simple, and their "
-    "fusion is not.",
-    minutes=0.5,
-    differences=(
-        "drawn portraits instead of photographs; the packaged model has fewer levels",
-        "lines are added up from level to level, as in the official code: a later composed map "
-        "holds the lines of the earlier ones",
-    ),
-)
+@experiment("creps-fig-7")
 def figure_7(runner: Runner) -> Result:
     """Show the maps of one seed, and how fine the detail of each level is over several."""
     ref = runner.ref(SHIPPED)
@@ -141,17 +125,17 @@ def figure_7(runner: Runner) -> Result:
     rows = {f"level {k}": pair for k, pair in enumerate(zip(composed, fused, strict=True), 1)}
     columns = ("composed, F (cycles a plane unit)", "fused, E (cycles a plane unit)")
     picture = sample(ref, SEED, size=MAPPED, supersample="auto")
-    return Result(
-        tables=(Table(columns=columns, rows=rows, caption="Mean frequency of the maps' detail."),),
-        figures=(
-            sheet(
-                "maps",
-                "The maps of one picture, averaged over channels, black to white: composed at each "
-                "level (above), fused up to it (below), and what comes of them.",
-                _map_panels(maps_of(ref, SEED), picture),
-                heading="Composed maps F(l), fused maps E(l)",
-            ),
+    return one_table(
+        columns,
+        rows,
+        sheet(
+            "maps",
+            "The maps of one picture, averaged over channels, black to white: composed at each "
+            "level (above), fused up to it (below), and what comes of them.",
+            _map_panels(maps_of(ref, SEED), picture),
+            heading="Composed maps F(l), fused maps E(l)",
         ),
+        caption="Mean frequency of the maps' detail.",
     )
 
 
@@ -211,18 +195,7 @@ WORST = 224
 """Pixels of a panel of Figure 8."""
 
 
-@Experiment(
-    paper="creps",
-    place="Figure 8",
-    title="artifacts",
-    claim="Pixel-wise generators have artifacts of their own: waves, upright mirror symmetry and "
-    "glowing blobs.",
-    minutes=3,
-    differences=(
-        "drawn portraits instead of photographs; the packaged model",
-        "found by measures instead of by eye; stripes are a kind of our own",
-    ),
-)
+@experiment("creps-fig-8")
 def figure_8(runner: Runner) -> Result:
     """Diagnose samples beside real pictures, and show those with the most of each artifact."""
     ref = runner.ref(SHIPPED)

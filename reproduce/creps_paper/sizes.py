@@ -15,7 +15,15 @@ from creps.metrics._similarity import psnr, ssim
 from creps.rendering._painter import Picture
 from creps.rendering._sheets import Panel, contact_sheet
 from reproduce.creps_paper.attributes import attribute_coverage, portrait_attributes
-from reproduce.experiment import Experiment, Figure, Result, Table, by_column, sheet
+from reproduce.experiment import (
+    Figure,
+    Result,
+    Table,
+    by_column,
+    experiment,
+    one_table,
+    sheet,
+)
 from reproduce.models import ANYRES, CIPS, CREPS, SCALEPARTY, SHIPPED
 from reproduce.panels import enlarged, panel_picture, sample
 from reproduce.runner import Runner
@@ -27,19 +35,7 @@ SCALES = (1, 2, 4)
 """Of R, the size of training; the any-resolution GAN is trained up to the last one."""
 
 
-@Experiment(
-    paper="creps",
-    place="Figure 1",
-    title="the same details at every size",
-    claim="An any-resolution GAN draws other details where it draws larger; CREPS draws the same "
-    "ones, only sharper.",
-    minutes=30,
-    differences=(
-        "drawn portraits instead of photographs",
-        "small networks of 32 px, the any-resolution GAN trained longer, in its two phases",
-        "ScaleParty is in Figure 5",
-    ),
-)
+@experiment("creps-fig-1")
 def figure_1(runner: Runner) -> Result:
     """Draw one seed of either model at each size; look at the middle of each picture."""
     models = {"CREPS": runner.ref(CREPS), "any-resolution GAN": runner.ref(ANYRES)}
@@ -58,16 +54,15 @@ def figure_1(runner: Runner) -> Result:
             row.append(Panel(panel_picture(middle, SIDE), f"{side} px", note))
         panels.append(row)
         rows[label] = [psnr(small, box_reduce(large, 2)) for small, large in pairwise(pictures)]
-    return Result(
-        tables=(Table(columns=("R against 2R (dB)", "2R against 4R (dB)"), rows=rows),),
-        figures=(
-            sheet(
-                "sizes",
-                "The middle of a picture drawn at the size of training, R, and at two and four "
-                "times that, each pixel as it is: CREPS above, any-resolution GAN below.",
-                panels,
-                heading="The middle of one picture at growing sizes",
-            ),
+    return one_table(
+        ("R against 2R (dB)", "2R against 4R (dB)"),
+        rows,
+        sheet(
+            "sizes",
+            "The middle of a picture drawn at the size of training, R, and at two and four "
+            "times that, each pixel as it is: CREPS above, any-resolution GAN below.",
+            panels,
+            heading="The middle of one picture at growing sizes",
         ),
     )
 
@@ -75,26 +70,7 @@ def figure_1(runner: Runner) -> Result:
 MAGNIFIED = 10
 
 
-@Experiment(
-    paper="creps",
-    place="Figure 5",
-    title="residual maps across sizes",
-    claim="Pictures of CREPS hardly change between sizes, those of convolutional any-scale models "
-    "do, above all at edges.",
-    minutes=40,
-    differences=(
-        "drawn portraits instead of photographs",
-        "small networks of 32 px, the any-resolution GAN trained longer",
-        "32 px against reduced 64 px, the size of training and twice that, where the paper has "
-        "256 px against reduced 512 px, half of what CREPS was trained at",
-        "one picture of each; means of many are in Table 3",
-    ),
-    published=Table(  # of Table 3; the figure itself has no numbers
-        columns=("PSNR (dB)",),
-        rows={"AnyresGAN": (24.19,), "ScaleParty": (24.50,), "CIPS": (33.33,), "CREPS": (34.65,)},
-    ),
-    compare=by_column,
-)
+@experiment("creps-fig-5", compare=by_column)
 def figure_5(runner: Runner) -> Result:
     """Draw one seed of each model at a size of training and at twice that, and subtract."""
     models = {"AnyresGAN": ANYRES, "ScaleParty": SCALEPARTY, "CIPS": CIPS, "CREPS": CREPS}
@@ -108,17 +84,16 @@ def figure_5(runner: Runner) -> Result:
         pictures.append(Panel(panel_picture(small, SIDE), label, f"{base} px, seed {SEED}"))
         shown = panel_picture(residual_map(small, reduced), SIDE)
         residuals.append(Panel(shown, f"residual x {MAGNIFIED}", f"{rows[label][0]:.1f} dB"))
-    return Result(
-        tables=(Table(columns=("PSNR (dB)", "SSIM"), rows=rows),),
-        figures=(
-            sheet(
-                "residuals",
-                f"A picture of each model at {base} px (above), and {MAGNIFIED} times its "
-                "difference from the same picture drawn at twice that and reduced (below): "
-                "black is no difference.",
-                [pictures, residuals],
-                heading="What changes when a picture is drawn at twice the size",
-            ),
+    return one_table(
+        ("PSNR (dB)", "SSIM"),
+        rows,
+        sheet(
+            "residuals",
+            f"A picture of each model at {base} px (above), and {MAGNIFIED} times its "
+            "difference from the same picture drawn at twice that and reduced (below): "
+            "black is no difference.",
+            [pictures, residuals],
+            heading="What changes when a picture is drawn at twice the size",
         ),
     )
 
@@ -137,17 +112,7 @@ PLACES = {20: (272, 180), 14: (272, 180)}
 """Upper left corner of the part, (top, left) in pixels of DRAWN, by seed."""
 
 
-@Experiment(
-    paper="creps",
-    place="Figure 9",
-    title="drawn large beside Lanczos",
-    claim="A picture drawn at a larger size has more detail than a small one that is enlarged.",
-    minutes=0.5,
-    differences=(
-        "drawn portraits instead of photographs; the packaged model",
-        f"drawn at {LARGE:,} px where the paper has 2,048 px",
-    ),
-)
+@experiment("creps-fig-9")
 def figure_9(runner: Runner) -> Result:
     """Draw each seed at both sizes, the larger one only where it is looked at."""
     ref = runner.ref(SHIPPED)
@@ -171,17 +136,17 @@ def figure_9(runner: Runner) -> Result:
             ]
         )
     caption = "Steepness of the steepest hundredth of the pixels, gray levels a pixel of the part."
-    return Result(
-        tables=(Table(columns=("Lanczos", "drawn", "ratio"), rows=rows, caption=caption),),
-        figures=(
-            sheet(
-                "parts",
-                f"Pictures at {DRAWN} px, the part in the box enlarged from them by Lanczos, and "
-                f"the same part of pictures drawn at {LARGE} px.",
-                panels,
-                heading="Enlarged, and drawn large",
-            ),
+    return one_table(
+        ("Lanczos", "drawn", "ratio"),
+        rows,
+        sheet(
+            "parts",
+            f"Pictures at {DRAWN} px, the part in the box enlarged from them by Lanczos, and "
+            f"the same part of pictures drawn at {LARGE} px.",
+            panels,
+            heading="Enlarged, and drawn large",
         ),
+        caption=caption,
     )
 
 
@@ -197,14 +162,7 @@ THUMBNAIL = 160
 """Pixels of a sample."""
 
 
-@Experiment(
-    paper="creps",
-    place="Figure 10",
-    title="samples",
-    claim="CREPS paints realistic pictures (section 4.2).",
-    minutes=2,
-    differences=("drawn portraits instead of photographs; the packaged model",),
-)
+@experiment("creps-fig-10")
 def figure_10(runner: Runner) -> Result:
     """Draw the first seeds, none left out, and count kinds of hair, eyes and clothes in many."""
     ref = runner.ref(SHIPPED)

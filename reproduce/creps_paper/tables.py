@@ -18,7 +18,15 @@ from creps.rendering._view import Samples
 from creps.training._presets import PRESETS
 from reproduce.cips_paper.models import cips_on, rival
 from reproduce.creps_paper.costs import costs, drawn_size
-from reproduce.experiment import Cell, Experiment, Result, Table, by_column
+from reproduce.experiment import (
+    Cell,
+    Result,
+    Table,
+    by_column,
+    experiment,
+    one_table,
+    published,
+)
 from reproduce.models import (
     ANYRES,
     BRIEF,
@@ -34,14 +42,7 @@ from reproduce.models import (
 from reproduce.runner import Runner
 from reproduce.specs import Dataset, Model, Training
 
-QUALITY = Table(
-    columns=("FFHQ-512", "FFHQ-1024", "LSUN Church-256", "MetFaces-1024", "Scenery-256"),
-    rows={
-        "StyleGAN2": (3.41, 2.84, 3.86, 18.22, 6.40),
-        "CIPS": (6.18, 10.07, 2.92, "OOM", 8.49),
-        "CREPS": (4.43, 4.09, 5.50, 20.52, 7.21),
-    },
-)
+QUALITY = published("creps-table-2")
 TRANSFER_IMAGES = 3_200
 """Pictures of the new set that the transferred networks see."""
 PAINTINGS = Dataset(
@@ -113,25 +114,7 @@ def _moved(start: Model) -> Model:
     )
 
 
-@Experiment(
-    paper="creps",
-    place="Table 2",
-    title="quality beside StyleGAN2 and CIPS",
-    claim="CREPS comes close to StyleGAN2 and draws twice its training size as well as its own; "
-    "it moves to other pictures, and is ahead of CIPS but for LSUN Church.",
-    minutes=60,
-    differences=(
-        "drawn portraits instead of FFHQ, maps of the Earth instead of LSUN Church, portraits by "
-        "another hand instead of MetFaces, nothing in place of Scenery",
-        "32 px networks: 0.7 to 0.8 million parameters and 8,000 pictures for portraits, 0.16 "
-        "(StyleGAN2, CIPS) and 0.34 (CREPS) million and 4,800 pictures for maps, 3,200 pictures "
-        "more for the transfer",
-        "fd_effnet of 1,000 pictures instead of FID of 50,000",
-        "StyleGAN2 has no network of twice the size here",
-    ),
-    published=QUALITY,
-    compare=by_column,
-)
+@experiment("creps-table-2", compare=by_column)
 def table_2(runner: Runner) -> Result:
     """Train all of them equally long on each set, and measure them at the sizes trained."""
     rows: dict[str, list[Cell]] = {label: [] for label in QUALITY.rows}
@@ -148,39 +131,16 @@ def table_2(runner: Runner) -> Result:
             sizes.add(size)
         heads.append(f"{title}, {' and '.join(map(str, sorted(sizes)))} px")
     caption = f"{runner.fd}, lowest is best"
-    return Result(tables=(Table(columns=tuple(heads), rows=rows, caption=caption),))
+    return one_table(tuple(heads), rows, caption=caption)
 
 
-CONSISTENCY = Table(
-    columns=("PSNR (dB)", "SSIM", "LPIPS"),
-    rows={
-        "AnyresGAN": (24.19, 0.73, 0.07),
-        "ScaleParty": (24.50, 0.70, 0.08),
-        "CIPS": (33.33, 0.93, 0.05),
-        "CREPS": (34.65, 0.96, 0.01),
-    },
-)
+CONSISTENCY = published("creps-table-3")
 CONSISTENT = dict(zip(CONSISTENCY.rows, (ANYRES, SCALEPARTY, CIPS, CREPS), strict=True))
 LAYERS = "effnet"
 """The network of the perceptual distance: the budget's may show no layers."""
 
 
-@Experiment(
-    paper="creps",
-    place="Table 3",
-    title="the same picture at every size",
-    claim="Networks that work pixel by pixel change least with the size, CREPS least of all.",
-    minutes=40,
-    differences=(
-        "drawn portraits at 32 px, 8,000 pictures shown to each model, 24,000 and 8,000 patches to "
-        "the any-resolution GAN; the paper takes published weights of different lengths and sizes",
-        "24 seeds instead of 10,000",
-        "pd_effnet instead of LPIPS, another scale of numbers",
-        "ScaleParty and the any-resolution GAN are this package's, at small widths",
-    ),
-    published=CONSISTENCY,
-    compare=by_column,
-)
+@experiment("creps-table-3", compare=by_column)
 def table_3(runner: Runner) -> Result:
     """The paper's comparison, and one model in the renderer's ways of taking samples."""
     columns = ("PSNR (dB)", "SSIM", f"pd_{LAYERS}")
@@ -234,18 +194,7 @@ def with_corners(runner: Runner, ref: ModelRef) -> ModelRef:
 
 ABLATION_SIZE = 128
 """Pixels a side of the paper's ablation."""
-ABLATION = Table(
-    columns=("FID", "memory (GB)", "time (s)"),
-    rows={
-        "CREPS-NB (no lines)": (5.98, 2.7, 0.13),
-        "lines, d=1": (11.37, 1.5, 0.02),
-        "lines, d=8": (8.23, 1.6, 0.03),
-        "no decoders, d=8": (6.91, 1.7, 0.03),
-        "decoders, d=4": (6.46, 1.6, 0.03),
-        "decoders, d=8 (CREPS)": (4.66, 1.7, 0.04),
-        "CIPS": (7.08, 3.5, 0.05),
-    },
-)
+ABLATION = published("creps-table-4")
 
 
 class Variant(NamedTuple):
@@ -296,24 +245,7 @@ _CREPS = (("dense",), ("once", 1), ("once", 8), ("sum", 8), ("layerwise", 4), ("
 VARIANTS = dict(zip(ABLATION.rows, (*(_variant(*each) for each in _CREPS), _CIPS), strict=True))
 
 
-@Experiment(
-    paper="creps",
-    place="Table 4",
-    title="what thick lines and decoders bring",
-    claim="Lines save memory and time; thick lines with decoders at every level regain the "
-    "quality, and surpass the network without lines.",
-    minutes=40,
-    differences=(
-        "quality: drawn portraits at 32 px, networks of 0.22 to 0.34 (CIPS 0.16) million "
-        "parameters, 4,800 pictures shown to each instead of two days on GPUs, fd_effnet of 1,000 "
-        "pictures instead of FID of 50,000",
-        "memory and time: the paper's networks at 128 px with random weights, one picture in one "
-        "pass, memory beyond that of the weights; the paper measures on a V100 and does not say "
-        "the batch",
-    ),
-    published=ABLATION,
-    compare=by_column,
-)
+@experiment("creps-table-4", compare=by_column)
 def table_4(runner: Runner) -> Result:
     """Train each equally long and measure it; draw the paper's networks and see what it costs."""
     size = drawn_size(runner, ABLATION_SIZE)
@@ -323,39 +255,15 @@ def table_4(runner: Runner) -> Result:
         trained = runner.ref(variant.model).trained[0]
         rows[label] = (runner.distance(variant.model, PORTRAITS, size=trained), *cost)
     columns = (runner.fd, "memory (GB)", "time, on a CPU of one core (s)")
-    return Result(tables=(Table(columns=columns, rows=rows),))
+    return one_table(columns, rows)
 
 
-SCALES = Table(
-    columns=("FFHQ-512", "FFHQ-1024", "LSUN Church-256"),
-    rows={
-        "ScaleParty": (6.23, 10.91, "N/A"),
-        "AnyresGAN": (3.71, 4.06, 3.84),
-        "CREPS": (4.43, 4.09, 5.50),
-    },
-)
+SCALES = published("creps-table-7")
 FACTORS = (1, 2, 4)
 """Sizes as multiples of the largest of the training sizes; the paper's are 1 and 2."""
 
 
-@Experiment(
-    paper="creps",
-    place="Table 7",
-    title="quality at several sizes beside other any-scale networks",
-    claim="At twice its size CREPS reaches the any-resolution GAN, which was trained on large "
-    "pictures, and surpasses ScaleParty.",
-    minutes=45,
-    differences=(
-        "drawn portraits at 32 px instead of photographs, 8,000 pictures shown to each model, "
-        "24,000 and 8,000 patches to the any-resolution GAN",
-        "no stand-in for LSUN Church",
-        "fd_effnet of 1,000 pictures instead of FID of 50,000",
-        "CREPS saw pictures of one size; ScaleParty and the any-resolution GAN up to four times "
-        "larger ones, as in the paper",
-    ),
-    published=SCALES,
-    compare=lambda published, found: by_column(published, found)[:2],
-)
+@experiment("creps-table-7", compare=lambda published, found: by_column(published, found)[:2])
 def table_7(runner: Runner) -> Result:
     """Measure every model at the same sizes, against pictures of these sizes."""
     models = dict(zip(SCALES.rows, (SCALEPARTY, ANYRES, CREPS), strict=True))
@@ -366,4 +274,4 @@ def table_7(runner: Runner) -> Result:
         for label, model in models.items()
     }
     columns = tuple(f"{size} px" for size in sizes)
-    return Result(tables=(Table(columns=columns, rows=rows, caption=f"{runner.fd}, one data set"),))
+    return one_table(columns, rows, caption=f"{runner.fd}, one data set")
