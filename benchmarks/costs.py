@@ -16,8 +16,8 @@ import torch
 
 from creps.coordinates import Canvas
 from creps.networks.base import Generator, build_generator
-from creps.rendering._latents import latents
 from creps.rendering._renderer import Renderer
+from creps.rendering._styles import latents
 
 SHORT = 5.0
 """Seconds: a drawing that takes less is made three times, and the fastest counts."""

@@ -31,7 +31,7 @@ from creps.data._sources import open_images, square
 from creps.metrics._charts import line_chart, standalone
 from creps.metrics._distances import frechet_distance
 from creps.metrics._extractors import EffnetLite0, effnet, extract
-from creps.rendering._latents import latents
+from creps.rendering._styles import latents
 
 RECIPES = {
     "paper": [

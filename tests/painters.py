@@ -8,14 +8,15 @@ from torch import Tensor
 
 from creps.coordinates import Canvas
 from creps.networks.base import Generator
+from creps.rendering._blends import StyleField
+from creps.rendering._latents import PreparedLatents
 from creps.rendering._painter import Painter
-from creps.rendering._prepared import PreparedLatents
 from creps.rendering._view import Device, Precision, View
 
 
 def painter_of(
     generator: Generator,
-    styles: Tensor,
+    styles: Tensor | StyleField,
     canvas: Canvas,
     *,
     device: Device = None,

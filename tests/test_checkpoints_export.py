@@ -25,8 +25,8 @@ from creps.cli._models import export
 from creps.coordinates import Canvas
 from creps.errors import CheckpointError, MissingExtraError, UsageError
 from creps.networks.base import Generator, build_generator
-from creps.rendering._latents import latents
 from creps.rendering._painter import to_uint8
+from creps.rendering._styles import latents
 
 pytestmark = pytest.mark.slow
 

@@ -16,11 +16,8 @@ from creps.checkpoints import load, save
 from creps.cli._generate import progress_bar
 from creps.cli._options import parse_dpi, parse_point, parse_size
 from creps.cli._progress import report
-from creps.coordinates import Canvas
 from creps.errors import CrepsError, DataError, GridError, UsageError
 from creps.networks.base import build_generator
-from creps.rendering._foveated import foveated
-from creps.rendering._painter import to_uint8
 from creps.rendering._view import view_window
 from creps.rendering.output import _save as writing
 from creps.rendering.output._images import read_settings
@@ -179,10 +176,9 @@ def test_a_foveated_picture_is_that_of_python(model, tmp_path, suffix) -> None:
     picture = made(model, tmp_path / f"a{suffix}", *words)
     generator = load(model)
     with torch.inference_mode():
-        styles = generator.map(creps.latents([7], generator))
-        canvas = Canvas(20, 30, (0, -0.25, 1, 1.25))
-        expected = foveated(generator, styles, canvas, share=0.3, gaze=(0.2, 0.9))
-    assert differ(picture, to_uint8(expected.image[0])) <= 1
+        renderer = creps.Renderer(generator, seed=7)
+        expected = renderer.foveated(size=(20, 30), share=0.3, gaze=(0.2, 0.9))
+    assert differ(picture, expected.pixels()) <= 1
     settings = read_settings(tmp_path / f"a{suffix}")
     assert (settings["foveated"], settings["gaze"]) == (0.3, [0.2, 0.9])
 

@@ -24,9 +24,9 @@ from creps.networks.anyres import (
     patch_starts,
 )
 from creps.networks.stylegan3 import StyleGAN3, StyleGAN3Config
-from creps.rendering._blend_painter import FieldDrawer
 from creps.rendering._blends import Gradient, StyleField
 from golden_names import GOLDEN, golden, relative_error
+from painters import painter_of
 
 TOLERANCE = 2e-5
 """max|error| / max|reference| in float32."""
@@ -258,7 +258,7 @@ def test_an_endless_landscape_is_one_picture_in_any_tiles() -> None:
     pictures = []
     for tile in (64, 90):
         picture = torch.empty(1, 3, 40, 200).double()
-        for place, image in FieldDrawer(network, field, canvas, tile=tile).tiles():
+        for place, image in painter_of(network, field, canvas, tile=tile).images():
             picture[:, :, place.rows, place.columns] = image
         pictures.append(picture)
     assert relative_error(*pictures) <= 1e-4

@@ -22,7 +22,6 @@ from creps.networks.cips import (
     PlaneEmbedding,
     StyledLayer,
 )
-from creps.rendering._blend_painter import FieldDrawer
 from creps.rendering._blends import Gradient, StyleField, panorama
 from golden_names import golden, relative_error
 from painters import painter_of
@@ -364,7 +363,7 @@ def test_style_fields_are_drawn_tile_by_tile() -> None:
     field = StyleField(styles, Gradient(2))
     whole = network.blend(styles, canvas.grid(), weights=field.weights)
     drawn = torch.empty_like(whole)
-    for tile, image in FieldDrawer(network, field, canvas, tile=4).tiles():
+    for tile, image in painter_of(network, field, canvas, tile=4).images():
         drawn[:, :, tile.rows, tile.columns] = image
     assert relative_error(drawn, whole) <= EXACT
 
@@ -372,9 +371,9 @@ def test_style_fields_are_drawn_tile_by_tile() -> None:
 def test_panoramas_of_several_styles_give_each_its_own_square() -> None:
     network = tiny()
     styles, canvas = random_styles(network, 2), Canvas(6, 12, (0, 0, 1, 2))
-    drawer = FieldDrawer(network, panorama(styles, overlap=0.0), canvas, tile=5)
+    drawer = painter_of(network, panorama(styles, overlap=0.0), canvas, tile=5)
     drawn = torch.empty(1, 3, 6, 12, dtype=torch.float64)
-    for tile, image in drawer.tiles():
+    for tile, image in drawer.images():
         drawn[:, :, tile.rows, tile.columns] = image
     own = network.synthesize(styles, Canvas(6, 6).grid())
     assert relative_error(drawn, torch.cat([own[:1], own[1:]], dim=3)) <= EXACT

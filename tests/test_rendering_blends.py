@@ -11,10 +11,11 @@ from PIL import Image
 
 from creps.coordinates import Canvas
 from creps.errors import DataError, UsageError
-from creps.rendering._blend_painter import FieldDrawer
 from creps.rendering._blends import BLENDS, Gradient, Radial, StyleField, panorama, parse_blend
+from creps.rendering._painter import Painter
 from creps.rendering._sampling import box_reduced
 from creps.rendering._tiles import Tile
+from painters import painter_of
 from tiny_creps import random_styles, tiny_creps
 
 POINTS = torch.rand(40, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -112,11 +113,11 @@ def test_masks_that_are_none_are_refused(tmp_path: Path) -> None:
 # Drawing
 
 
-def whole(drawer: FieldDrawer, *parts: Tile) -> torch.Tensor:
+def whole(drawer: Painter, *parts: Tile) -> torch.Tensor:
     """(C, H, W) of a picture drawn part by part."""
     picture = torch.full((3, drawer.canvas.height, drawer.canvas.width), torch.nan).double()
     for part in parts or (None,):
-        for tile, image in drawer.tiles(part):
+        for tile, image in drawer.images(part):
             picture[:, tile.rows, tile.columns] = image[0]
     return picture
 
@@ -125,8 +126,8 @@ def whole(drawer: FieldDrawer, *parts: Tile) -> torch.Tensor:
 def test_parts_make_the_whole(samples: int) -> None:
     network, canvas = tiny_creps(), Canvas(6, 20, (0.0, -0.2, 1.0, 3.1))
     field = panorama(random_styles(network, 3), overlap=0.4)
-    one = whole(FieldDrawer(network, field, canvas, supersample=samples))
-    drawer = FieldDrawer(network, field, canvas, supersample=samples, tile=3)
+    one = whole(painter_of(network, field, canvas, supersample=samples))
+    drawer = painter_of(network, field, canvas, supersample=samples, tile=3)
     parts = [Tile(y, x, 3, 5) for y in (0, 3) for x in (15, 0, 10, 5)]
     torch.testing.assert_close(whole(drawer, *parts), one, rtol=1e-9, atol=1e-9)
 
@@ -134,6 +135,6 @@ def test_parts_make_the_whole(samples: int) -> None:
 def test_samples_are_means_of_a_larger_picture() -> None:
     network, window = tiny_creps(), (0.0, 0.0, 1.0, 1.0)
     field = StyleField(random_styles(network, 2), Gradient(2))
-    large = whole(FieldDrawer(network, field, Canvas(12, 18, window)))
-    small = whole(FieldDrawer(network, field, Canvas(4, 6, window), supersample=3))
+    large = whole(painter_of(network, field, Canvas(12, 18, window)))
+    small = whole(painter_of(network, field, Canvas(4, 6, window), supersample=3))
     torch.testing.assert_close(small, box_reduced(large[None].clamp(-1, 1), 3)[0])

@@ -8,9 +8,9 @@ import torch
 
 from creps.errors import GridError
 from creps.networks.base import Generator, build_generator
-from creps.rendering._latents import latents
 from creps.rendering._painter import Picture
 from creps.rendering._renderer import Renderer, render
+from creps.rendering._styles import latents
 from creps.rendering.video._camera import Blend, partly, render_shot, shot_warp
 from creps.rendering.video._motion import Shot
 from creps.rendering.warps import Chain, Identity, parse_warp

@@ -13,9 +13,9 @@ from creps.coordinates import AxisGrid, Canvas
 from creps.errors import GridError, UsageError
 from creps.networks.base import Generator, Grid
 from creps.networks.creps import Creps
+from creps.rendering._latents import PreparedLatents
 from creps.rendering._painter import Painter
 from creps.rendering._points import ExactPoints, TablePoints
-from creps.rendering._prepared import PreparedLatents
 from creps.rendering._tiles import Tile, plan
 from creps.rendering.warps import Elastic, Rotate, as_warp, warped_grid
 from golden_names import relative_error

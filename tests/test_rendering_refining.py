@@ -8,7 +8,6 @@ from torch import Tensor
 
 from creps.checkpoints import load
 from creps.coordinates import Canvas, undistorted_window
-from creps.rendering._latents import latents
 from creps.rendering._sampling import (
     CONTRAST,
     automatic_supersample,
@@ -17,6 +16,7 @@ from creps.rendering._sampling import (
     refined,
     standing_out,
 )
+from creps.rendering._styles import latents
 from creps.rendering._view import Samples
 from creps.rendering.warps import Scale, parse_warp
 from golden_names import relative_error

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -14,19 +17,20 @@ from hypothesis import strategies as st
 import creps
 from creps.coordinates import AxisGrid, Canvas, undistorted_window
 from creps.errors import GridError, LabelError, UsageError
-from creps.networks.base import Generator, build_generator
+from creps.networks.base import Generator, Prepared, build_generator
 from creps.rendering import _lines as lines
 from creps.rendering import _painter as drawing
 from creps.rendering import _tables as tables
 from creps.rendering import _view as requests
-from creps.rendering._latents import latents
-from creps.rendering._lines import LINE_CHUNK
+from creps.rendering._lines import LINE_CHUNK, LineStore
 from creps.rendering._painter import to_uint8
 from creps.rendering._renderer import Renderer, render, render_tiles
+from creps.rendering._styles import latents
 from creps.rendering._tiles import Tile, plan
 from creps.rendering._workers import worker_count
 from creps.rendering.warps import Identity, Translate
 from painters import painter_of
+from patience import PATIENCE
 
 TINY = {
     "resolution": 16,
@@ -173,26 +177,66 @@ def test_parts_of_a_picture_agree_with_the_whole(composition, warp, samples) -> 
         assert differ(drawer.pixels(part), whole[part.rows, part.columns]) <= 1
 
 
-def test_lines_are_kept_as_far_as_they_fit(generator) -> None:
-    styles = generator.map(latents([2], generator))
-    coords = Canvas(12, 12).columns()
-    whole = lines.picture_lines(generator, styles, coords, axis="columns")
+def line_store(generator: Generator, **options: Any) -> tuple[LineStore, list[int], Prepared]:
+    """A store of lines, how many were asked of its network call by call, and the network."""
+    prepared = generator.prepare(generator.map(latents([2], generator)))
     asked: list[int] = []
+    lines = prepared.lines
 
-    class Counting:
-        def lines(self, styles, coords, axis):
-            asked.append(len(coords))
-            return generator.lines(styles, coords, axis)
+    def counted(coords, axis, **more):
+        asked.append(len(coords))
+        return lines(coords, axis, **more)
 
-    rounds, bands = [0, 3, 6, 9, 0, 3, 6, 9], [0, 3, 0, 3, 6, 9, 6, 9]
+    prepared.lines = counted
+    return LineStore(prepared, **options), asked, prepared
+
+
+def test_lines_are_kept_as_far_as_they_fit(generator) -> None:
+    coords = Canvas(12, 12).columns()
+    whole = line_store(generator)[0].lines(coords, "columns")
     half = whole.nbytes // 2
+    rounds, bands = [0, 3, 6, 9, 0, 3, 6, 9], [0, 3, 0, 3, 6, 9, 6, 9]
     for keep, order, again in ((2 * half, rounds, 0), (half, bands, 0), (half, rounds, 4)):
-        asked.clear()
-        kept = lines.KeptLines(Counting(), styles, coords, axis="columns", keep=keep)
+        store, asked, _ = line_store(generator, keep=keep)
         for first in order:
             part = slice(first, first + 3)
-            torch.testing.assert_close(kept(part), whole[..., part, :])
+            torch.testing.assert_close(store.lines(coords[part], "columns"), whole[:, :, part])
         assert len(asked) == 4 + again
+        assert store.nbytes <= keep
+
+
+def test_threads_wait_only_for_lines_that_they_need(generator) -> None:
+    """Slow lines are computed once, for all who ask, and hold up nobody else."""
+    store, asked, prepared = line_store(generator)
+    slow, quick = Canvas(4, 4).rows(), Canvas(5, 5).rows()
+    begun, may_end, lines = Event(), Event(), prepared.lines
+
+    def slowly(coords, axis, **more):
+        if len(coords) == len(slow):
+            begun.set()
+            assert may_end.wait(PATIENCE)
+        return lines(coords, axis, **more)
+
+    prepared.lines = slowly
+    with ThreadPoolExecutor(3) as pool:
+        together = [pool.submit(store.lines, slow, "rows") for _ in range(2)]
+        assert begun.wait(PATIENCE)
+        assert store.lines(quick, "rows").shape[2] == 5  # while the slow ones are under way
+        assert not any(each.done() for each in together)
+        may_end.set()
+        first, second = (each.result(PATIENCE) for each in together)
+    assert first is second
+    assert sorted(asked) == [4, 5]
+
+
+def test_lines_that_fail_are_asked_for_again(generator) -> None:
+    store, _, prepared = line_store(generator)
+    lines = prepared.lines
+    prepared.lines = Mock(side_effect=MemoryError)
+    with pytest.raises(MemoryError):
+        store.lines(Canvas(4, 4).rows(), "rows")
+    prepared.lines = lines
+    assert store.lines(Canvas(4, 4).rows(), "rows").shape[2] == 4
 
 
 def test_models_with_corner_sampling_keep_their_rule() -> None:

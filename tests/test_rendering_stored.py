@@ -13,11 +13,11 @@ from typer.testing import CliRunner
 from creps.checkpoints import save, weights_id
 from creps.cli import app
 from creps.errors import DataError, UsageError
-from creps.rendering._latents import latents
 from creps.rendering._renderer import render
 from creps.rendering._styles import (
     FileRecipe,
     StyleFile,
+    latents,
     mix_styles,
     parse_recipes,
     parse_styles,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,8 +12,8 @@ from torch import Tensor
 
 from creps.coordinates import Canvas
 from creps.errors import UsageError
+from creps.networks._creps_prepared import PreparedCreps
 from creps.networks.creps import Creps
-from creps.rendering._blend_painter import FieldDrawer
 from creps.rendering._blends import (
     Frame,
     Gradient,
@@ -19,8 +21,14 @@ from creps.rendering._blends import (
     Stripes,
     StyleField,
     panorama,
+    parse_blend,
 )
+from creps.rendering._latents import Latent
+from creps.rendering._renderer import render
+from creps.rendering._styles import styles_of
 from creps.rendering._tiles import Tile, plan
+from creps.rendering._view import View
+from painters import painter_of
 from tiny_creps import random_styles, tiny_creps
 
 WIDE = Canvas(6, 24, (0.0, 0.0, 1.0, 3.0))
@@ -33,7 +41,8 @@ def network() -> Creps:
 
 def drawn(network: Creps, field: StyleField, canvas: Canvas, *, tile: int = 99) -> Tensor:
     """The whole picture (C, H, W), drawn in tiles, the last one first."""
-    draw = FieldDrawer(network, field, canvas).painter()
+    painter = painter_of(network, field, canvas)
+    draw = painter._strategy.draws(Tile(0, 0, canvas.height, canvas.width))
     picture = torch.full((3, canvas.height, canvas.width), torch.nan, dtype=torch.float64)
     for part in reversed(plan(canvas.height, canvas.width, tile)):
         picture[:, part.rows, part.columns] = draw(part)[0]
@@ -130,16 +139,16 @@ def test_a_closed_panorama_closes(network: Creps, count: int) -> None:
                                   drawn(network, panorama(styles), right), atol=1e-3)  # fmt: skip
 
 
-def test_lines_are_computed_only_within_reach() -> None:
+def test_lines_are_computed_only_within_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     network = tiny_creps()
     asked: dict[str, int] = {"rows": 0, "columns": 0}
-    lines = network.lines
+    lines = PreparedCreps.lines
 
-    def counted(styles: Tensor, coords: Tensor, axis: str) -> Tensor:
-        asked[axis] += len(styles) * len(coords)
-        return lines(styles, coords, axis)  # type: ignore[arg-type]
+    def counted(self: PreparedCreps, coords: Tensor, axis: str, **options: Any) -> Tensor:
+        asked[axis] += len(coords)
+        return lines(self, coords, axis, **options)  # type: ignore[arg-type]
 
-    network.lines = counted  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(PreparedCreps, "lines", counted)
     drawn(network, panorama(random_styles(network, 3), overlap=0.25), WIDE, tile=4)
     assert asked == {"rows": 3 * 6, "columns": 9 + 10 + 9}
 
@@ -159,7 +168,7 @@ def test_weights_are_checked(network: Creps) -> None:
     for value in (0.6, -0.5, float("nan")):
         field = StyleField(styles, lambda p, v=value: torch.full((2, len(p)), v))
         with pytest.raises(UsageError, match="expected 0 or more, and the sum 1"):
-            FieldDrawer(network, field, canvas).painter()(Tile(0, 0, 2, 3))
+            drawn(network, field, canvas)
     with pytest.raises(UsageError, match=r"weights of shape \(3, 6\): expected \(2, 6\)"):
         drawn(network, StyleField(styles, Gradient(3)), canvas)
 
@@ -180,7 +189,15 @@ def test_a_network_without_lines_says_so() -> None:
     dense = tiny_creps(composition="dense")
     field = StyleField(random_styles(dense, 2), Gradient(2))
     with pytest.raises(UsageError, match="family creps cannot mix styles in a picture"):
-        FieldDrawer(dense, field, Canvas(2, 3))
+        painter_of(dense, field, Canvas(2, 3))
+
+
+def test_what_several_styles_cannot_do_is_refused(network: Creps) -> None:
+    field = StyleField(random_styles(network, 2), Gradient(2))
+    with pytest.raises(UsageError, match="leave the warp out"):
+        painter_of(network, field, Canvas(2, 3), warp="rotate:30")
+    with pytest.raises(UsageError, match="no dtype"):
+        painter_of(network, field, Canvas(2, 3), dtype="float32")
 
 
 # Wrapping
@@ -202,3 +219,17 @@ def test_dense_networks_wrap_along_each_axis_apart() -> None:
     assert dense.period == (0, 1)
     dense.input.frequencies[:, 1] += 0.1
     assert dense.period == (0, 0)
+
+
+# In words
+
+
+@pytest.mark.parametrize("blend", ["gradient:90", "panorama", "ring"])
+def test_words_make_the_picture_of_their_field(blend: str) -> None:
+    network = tiny_creps().float()
+    latent = Latent(styles="7/12..3@0.5", blend=blend)
+    view = View(size=(12, 24), across=latent.across)
+    styles = torch.cat([styles_of(recipe, network) for recipe in latent.recipes])
+    picture = render(network, latent, view=view)
+    assert picture.std() > 1
+    assert (picture == render(network, styles=parse_blend(blend).field(styles), view=view)).all()

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from creps.errors import UsageError
 from creps.networks.creps import Creps
-from creps.rendering._latents import latents
+from creps.rendering._latents import Latent
 from creps.rendering._styles import (
-    Latent,
     Recipe,
     SeedPath,
     Walk,
     interpolate_w,
+    latents,
     mix_styles,
     parse_layers,
     parse_styles,
@@ -261,14 +261,14 @@ def test_ways_to_nowhere_are_refused() -> None:
 
 def test_a_latent_is_the_same_in_other_words() -> None:
     network = tiny_creps()
-    styles = Latent(seed=7, truncation=0.5).styles_of(network)
+    styles = Latent(seed=7, truncation=0.5).resolve(network)
     for latent in (
         Latent(z=latents([7], network), truncation=0.5),
         Latent(styles="7", truncation=0.5),
         Latent(styles=parse_styles("7"), truncation=0.5),
         Latent(styles=styles),
     ):
-        assert torch.equal(latent.styles_of(network), styles)
+        assert torch.equal(latent.resolve(network), styles)
 
 
 @pytest.mark.parametrize(
@@ -277,6 +277,8 @@ def test_a_latent_is_the_same_in_other_words() -> None:
         ({}, "nothing given"),
         ({"seed": 1, "styles": "7"}, "seed and styles given"),
         ({"seed": -1}, "expected an integer from 0"),
+        ({"styles": "7/12"}, "say how they share the picture"),
+        ({"styles": "7", "blend": "gradient"}, "blend gradient of one style"),
         ({"styles": "seven"}, "is no walk"),
         ({"seed": 1, "truncation": math.nan}, "truncation nan"),
         ({"seed": 1, "truncation_cutoff": -1}, "expected 0 or more styles"),

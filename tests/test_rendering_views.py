@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from creps.coordinates import Canvas, undistorted_window
 from creps.errors import CrepsError, GridError, UsageError
+from creps.rendering._latents import Latent
 from creps.rendering._renderer import render
-from creps.rendering._styles import Latent
 from creps.rendering._view import View, refuse_beyond_precision, view_window
 from creps.rendering.warps import Rotate
 from tiny_creps import tiny_creps

@@ -16,10 +16,10 @@ from creps.metrics._charts import line_chart, scatter_chart
 from creps.metrics._models import ModelRef
 from creps.metrics._spectra import power_spectrum, radial_spectrum, spectrum_difference
 from creps.rendering._blends import panorama
-from creps.rendering._latents import latents
 from creps.rendering._painter import Picture
 from creps.rendering._renderer import render
 from creps.rendering._sheets import Panel
+from creps.rendering._styles import latents
 from reproduce.anyres_paper.models import BELT, VARIANTS
 from reproduce.anyres_paper.scoring import (
     REAL,

@@ -21,7 +21,7 @@ from creps.networks.base import Generator
 from creps.rendering._painter import Picture
 from creps.rendering._renderer import render
 from creps.rendering._sheets import Panel
-from creps.rendering._view import RenderRequest
+from creps.rendering._view import View
 from reproduce.cips_paper.models import BASE, NO_EMBEDDING, cips_on
 from reproduce.experiment import Result, experiment, one_table, sheet
 from reproduce.models import EARTH
@@ -104,7 +104,7 @@ def fineness(picture: Picture) -> float:
 def encodings(model: ModelRef) -> dict[str, NDArray[np.float64]]:
     """(H, W, F) codes of the pixels of a model's own size, by kind."""
     generator: Any = model.generator()
-    grid = RenderRequest(size=min(model.size)).canvas(generator).grid()
+    grid = View(size=min(model.size)).canvas(generator).grid()
     parts = {FOURIER: generator.fourier, EMBEDDING: generator.embedding}
     return {
         name: part(grid).unflatten(0, grid.shape).double().numpy() for name, part in parts.items()

@@ -12,9 +12,8 @@ from creps.metrics._models import ModelRef
 from creps.metrics._neighbor_sheet import neighbour_sheet
 from creps.metrics._pictures import ModelPictures, PictureSet, RealPictures
 from creps.metrics._resampled import resampled
-from creps.rendering._latents import latents
 from creps.rendering._sheets import Panel
-from creps.rendering._styles import SeedPath, mix_styles, styles_of
+from creps.rendering._styles import SeedPath, latents, mix_styles, styles_of
 from reproduce.cips_paper.encodings import fineness
 from reproduce.cips_paper.models import cips_on, shown
 from reproduce.cips_paper.tables import patch_models

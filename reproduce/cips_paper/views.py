@@ -12,14 +12,17 @@ from creps.metrics._charts import line_chart
 from creps.metrics._models import ModelRef
 from creps.metrics._pictures import ModelPictures, PictureSet, RealPictures
 from creps.metrics._spectra import radial_spectrum, spectrum_difference
-from creps.rendering._blend_painter import FieldDrawer
-from creps.rendering._blends import Radial, StyleField
-from creps.rendering._foveated import foveated
-from creps.rendering._latents import latents
-from creps.rendering._painter import Picture, to_uint8
-from creps.rendering._renderer import render
+from creps.rendering import (
+    FoveatedPainter,
+    Picture,
+    Radial,
+    StyleField,
+    View,
+    latents,
+    render,
+)
+from creps.rendering._latents import PreparedLatents
 from creps.rendering._sheets import Panel
-from creps.rendering._view import RenderRequest
 from reproduce.cips_paper.encodings import DECIBELS, planes
 from reproduce.cips_paper.models import (
     BASE,
@@ -114,11 +117,10 @@ def figure_8(runner: Runner) -> Result:
 @torch.inference_mode()
 def _foveated(model: ModelRef) -> list[tuple[Picture, Tensor]]:
     """The picture of each share, and the pixels that were drawn."""
-    generator = model.generator()
-    styles = generator.map(latents([1], generator))
-    canvas = RenderRequest(size=shown_side(model, least=256)).canvas(generator)
-    found = [foveated(generator, styles, canvas, share=share, sigma=SIGMA) for share in SHARES]
-    return [(to_uint8(each.image[0]), each.mask) for each in found]
+    generator, view = model.generator(), View(size=shown_side(model, least=256))
+    ready = PreparedLatents(generator, generator.map(latents([1], generator)))
+    found = [FoveatedPainter(ready, view, share=share, sigma=SIGMA) for share in SHARES]
+    return [(each.pixels(), each.mask) for each in found]
 
 
 INSIDE, OUTSIDE = 0, 1
@@ -189,14 +191,10 @@ def _blended(model: ModelRef) -> Picture:
         return field_picture(model, StyleField(styles, weights), canvas)
 
 
-@torch.inference_mode()
 def field_picture(model: ModelRef, field: StyleField, canvas: Canvas) -> Picture:
     """All of a canvas, with styles that change along it."""
-    generator = model.generator()
-    image = torch.empty(generator.config.img_channels, canvas.height, canvas.width)
-    for tile, pixels in FieldDrawer(generator, field, canvas).tiles():
-        image[:, tile.rows, tile.columns] = pixels[0]
-    return to_uint8(image)
+    size = canvas.height, canvas.width
+    return render(model.generator(), styles=field, size=size, window=canvas.window)
 
 
 def seam(picture: Picture) -> float:

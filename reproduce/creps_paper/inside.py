@@ -20,8 +20,8 @@ from creps.metrics._similarity import psnr
 from creps.metrics._spectra import power_spectrum, radial_spectrum
 from creps.networks.creps import Creps, FeatureMaps
 from creps.rendering._painter import Picture
+from creps.rendering._renderer import Renderer
 from creps.rendering._sheets import Panel
-from creps.rendering._styles import Latent
 from creps.rendering.warps import as_warp, warped_grid
 from reproduce.experiment import (
     Cell,
@@ -149,7 +149,7 @@ def maps_of(ref: ModelRef, seed: int) -> FeatureMaps:
     generator = ref.generator()
     if not isinstance(generator, Creps):
         raise UsageError(f"{ref.path} is no CREPS: Figure 7 looks at the maps inside one")
-    styles = Latent(seed=seed, label=ref.label(seed)).styles_of(generator)
+    styles = Renderer(generator, seed=seed, label=ref.label(seed)).styles
     canvas = Canvas(MAPPED, MAPPED, sampling=generator.sampling)
     return generator.feature_maps(styles, canvas.grid())
 

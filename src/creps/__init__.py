@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from creps.coordinates import AxisGrid, Canvas, PointGrid
     from creps.errors import CrepsError
     from creps.inversion import invert
-    from creps.rendering._latents import latents
     from creps.rendering._renderer import Renderer, render, render_tiles
+    from creps.rendering._styles import latents
     from creps.rendering._tiles import Tile
     from creps.rendering._view import View
     from creps.rendering.output._save import save_picture
@@ -40,7 +40,7 @@ else:  # `creps --help` does not wait for torch
             "View": "creps.rendering._view",
             "from_pretrained": "creps.checkpoints",
             "invert": "creps.inversion",
-            "latents": "creps.rendering._latents",
+            "latents": "creps.rendering._styles",
             "load": "creps.checkpoints",
             "push_to_hub": "creps.checkpoints",
             "render": "creps.rendering._renderer",

@@ -44,7 +44,7 @@ def demo(
 
     RenderRequest(truncation=truncation)
     from creps.checkpoints import load
-    from creps.rendering._latents import checked_seed
+    from creps.rendering._styles import checked_seed
 
     started = time.perf_counter()
     checked_seed(seed)

@@ -80,7 +80,7 @@ def generate(
 
     Each file holds its seed and settings. Equal seeds show the same picture at every size.
     """
-    from creps.rendering._latents import checked_seed
+    from creps.rendering._styles import checked_seed
     from creps.rendering._view import checked_device, checked_dtype
 
     wanted = parse_seeds(seeds)

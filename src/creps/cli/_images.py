@@ -17,12 +17,10 @@ from creps.cli._progress import FULL, Report, report
 from creps.errors import CrepsError, UsageError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from creps.coordinates import Canvas
     from creps.networks.base import Generator
-    from creps.rendering._blends import Blend
-    from creps.rendering._painter import Picture, TileSource
+    from creps.rendering._blends import StyleBlend
+    from creps.rendering._painter import Picture
     from creps.rendering._styles import FileRecipe, Recipe
     from creps.rendering._tiles import Tile
     from creps.rendering._view import RenderRequest, Samples
@@ -77,7 +75,7 @@ class Job:
     cutoff: int | None
     label: int | None
     recipes: tuple[Recipe | FileRecipe, ...]
-    blend: Blend | None
+    blend: StyleBlend | None
     warp: Warp | None
     fovea: Fovea | None
     supersample: Samples
@@ -169,79 +167,30 @@ class _Work:
 
 def _work(job: Job, generator: Generator, canvas: Canvas) -> _Work:
     """The way of this picture: plain or warped, of several styles, or foveated."""
-    from creps.rendering._blend_painter import FieldDrawer
-    from creps.rendering._painter import Painter
-    from creps.rendering._prepared import PreparedLatents
-    from creps.rendering._view import View, checked_device
+    from creps.rendering._latents import Latent
+    from creps.rendering._painter import TileSource
+    from creps.rendering._renderer import Renderer
+    from creps.rendering._view import View
 
-    if job.fovea is not None or job.blend is not None:
-        generator.to(checked_device(job.device, generator))
-    styles = _styles(job, generator)
-    if job.fovea is not None:
-        return _Work(generator, canvas, _foveated(job.fovea, generator, styles, canvas))
-    if job.blend is None:
-        view = View(
-            size=(canvas.height, canvas.width),
-            window=canvas.window,
-            warp=job.warp,
-            supersample=job.supersample,
-            exact=job.exact,
-        )
-        latents = PreparedLatents(generator, styles, device=job.device, dtype=job.dtype)
-        source: TileSource = Painter(latents, view)
-    else:
-        field = FieldDrawer(generator, job.blend.field(styles), canvas, supersample=job.supersample)
-        source = field
-    return _Work(generator, canvas, source.pixels, source.samples, source.sampling)
-
-
-def _foveated(fovea: Fovea, generator: Generator, styles: Tensor, canvas: Canvas) -> Make:
-    """Makes chunks of a foveated picture, which is filled as a whole at the first of them."""
-    from functools import cache
-
-    import torch
-
-    from creps.rendering._foveated import BYTES_A_PIXEL, foveated, sampling_pattern
-    from creps.rendering._painter import to_uint8
-    from creps.rendering._view import refuse_beyond_memory
-
-    refuse_beyond_memory(canvas.height, canvas.width, channels=BYTES_A_PIXEL)
-    sampling_pattern(  # refuses what makes no sense before anything is written
-        type(canvas)(1, 1, canvas.window), share=fovea.share, gaze=fovea.gaze
+    latent = Latent(
+        styles=job.recipes,
+        blend=job.blend,
+        label=job.label,
+        truncation=job.truncation,
+        truncation_cutoff=job.cutoff,
     )
-
-    @cache
-    def whole() -> Picture:
-        with torch.inference_mode():
-            picture = foveated(generator, styles, canvas, share=fovea.share, gaze=fovea.gaze)
-            return to_uint8(picture.image[0])
-
-    def make(tile: Tile) -> Picture:
-        return whole()[tile.rows, tile.columns]
-
-    return make
-
-
-def _styles(job: Job, generator: Generator) -> Tensor:
-    """(M, K, D) styles of the picture."""
-    import torch
-
-    from creps.rendering._styles import styles_of
-
-    label = None if job.label is None else torch.tensor([job.label])
-    with torch.inference_mode():
-        return torch.cat(
-            [
-                styles_of(
-                    recipe,
-                    generator,
-                    label=label,
-                    truncation=job.truncation,
-                    truncation_cutoff=job.cutoff,
-                )
-                for recipe in job.recipes
-            ]
-        )
+    view = View(
+        size=(canvas.height, canvas.width),
+        window=canvas.window,
+        warp=job.warp,
+        supersample=job.supersample,
+        exact=job.exact,
+    )
+    renderer = Renderer(generator, latent, device=job.device, dtype=job.dtype, keep=None)
+    source: TileSource = renderer.painter(view)
+    if job.fovea is not None:
+        source = renderer.foveated(view, share=job.fovea.share, gaze=job.fovea.gaze)
+    return _Work(generator, canvas, source.pixels, source.samples, source.sampling)
 
 
 def _settings(job: Job, work: _Work, request: RenderRequest) -> dict[str, Any]:

@@ -181,7 +181,7 @@ def export_site(
     python -m http.server --directory site
     """
     from creps.checkpoints import load
-    from creps.rendering._latents import checked_seed
+    from creps.rendering._styles import checked_seed
     from creps.serving._sites import SiteSettings, write_site
 
     wanted = parse_seeds(seeds)

@@ -170,7 +170,7 @@ def styles_between(
 
 def latents_of(model: ModelRef, seed: int) -> Tensor:
     """(1, Z) latent of a seed."""
-    from creps.rendering._latents import latents
+    from creps.rendering._styles import latents
 
     return latents([seed], model.generator())
 

@@ -291,7 +291,7 @@ SIDE_BY_SIDE = ("panorama", "ring")
 
 
 @dataclass(frozen=True)
-class Blend:
+class StyleBlend:
     """One of `BLENDS`; `str` gives its text form. Made by `parse_blend`.
 
     Attributes:
@@ -364,7 +364,7 @@ class Blend:
         return load_mask(self.file, count, window=window)
 
 
-def parse_blend(text: str) -> Blend:
+def parse_blend(text: str) -> StyleBlend:
     """The blend that a text such as `gradient:90` or `radial:inner=0.1,outer=0.3` stands for.
 
     The head of this module has the grammar.
@@ -396,7 +396,7 @@ def parse_blend(text: str) -> Blend:
             numbers[key] = math.nan
         if not math.isfinite(numbers[key]):
             raise UsageError(f"blend {name}, {word!r}: expected {_usage(name)}")
-    return Blend(name, {**defaults, **numbers}, file)
+    return StyleBlend(name, {**defaults, **numbers}, file)
 
 
 def _usage(name: str) -> str:
@@ -448,6 +448,11 @@ class StyleField:
             raise UsageError(
                 f"{len(self.frames)} frames for {len(self.styles)} styles: expected one for each"
             )
+
+    @property
+    def placed(self) -> tuple[Frame, ...]:
+        """A frame for each style."""
+        return self.frames or (Frame(),) * len(self.styles)
 
     def weights_on(self, ys: Tensor, xs: Tensor) -> Tensor:
         """(M, H, W) weights of rows (H,) and columns (W,), checked.

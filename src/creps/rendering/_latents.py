@@ -1,45 +1,273 @@
-"""Latents of seeds, by the field's convention: seed 7 is the picture other tools call seed 7."""
+"""Whose picture: a latent in words, its styles, and all that is prepared before a pixel is painted.
+
+A `Latent` is checked where the words come in, and resolved once into styles. `PreparedLatents` then
+holds what pictures of these styles share: where the family has lines, the weights are folded once,
+and lines and line tables are kept. Other families synthesize.
+"""
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Iterable
+import copy
+import math
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from creps.coordinates import AxisGrid
 from creps.errors import UsageError
-from creps.networks.base import Generator
+from creps.networks.base import Generator, Grid, Prepared
+from creps.rendering._blends import StyleBlend, StyleField, parse_blend
+from creps.rendering._lines import COLUMNS_KEPT, LineStore
+from creps.rendering._points import TableStore
+from creps.rendering._styles import FileRecipe, Recipe, Walk, parse_recipes, styles_of
+from creps.rendering._view import Device, Precision, checked_device, checked_dtype
 
-LAST_SEED = 2**32 - 1
+Styles = Tensor | StyleField | Recipe | FileRecipe | tuple[Recipe | FileRecipe, ...] | str
+"""Styles, or what makes them."""
 
 
-def latents(seeds: Iterable[int], generator: Generator) -> Tensor:
-    """Standard normal latents, one row a seed; a row does not depend on the other seeds.
-
-    Row k is `numpy.random.RandomState(seeds[k]).randn(1, Z)`, as in the official StyleGAN and CREPS
-    tools.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Latent:
+    """Whose picture: a seed, a latent z or styles; checked when it is made, without a model.
 
     Args:
-        seeds: integers 0 .. 2**32 - 1.
-        generator: the model, for the width Z of its latents.
-    Returns:
-        (len(seeds), Z) float32 tensor on the CPU.
+        seed: integer 0 .. 2**32 - 1 that draws the latent (see `latents`).
+        z: (1, Z) latent.
+        styles: recipes or their text, such as "7..12@0.4" or "7/12/3" (see `parse_recipes`); or
+            what is labelled and truncated already: (1, K, D) from `Generator.map`, or several
+            styles and how they share the picture (`StyleField`).
+        blend: how several recipes share the picture, such as "gradient:90" (see `parse_blend`).
+        label: class index, or (1, label_dim) one-hot row, for class-conditional models.
+        truncation: 1 keeps the styles, 0 gives the average picture.
+        truncation_cutoff: truncate only this many leading styles; all by default.
+    Attributes:
+        recipes: what seed or words say; empty for tensors.
     Raises:
-        UsageError: for a seed that is not an integer in range.
+        UsageError: unless exactly one of seed, z and styles is given; for an impossible seed,
+            recipe, blend or truncation.
     """
-    width = generator.config.z_dim
-    rows = [np.random.RandomState(checked_seed(seed)).randn(1, width) for seed in seeds]
-    return torch.from_numpy(np.concatenate([np.empty((0, width)), *rows])).float()
+
+    seed: int | None = None
+    z: Tensor | None = None
+    styles: Styles | None = None
+    blend: StyleBlend | str | None = None
+    label: int | Tensor | None = None
+    truncation: float = 1.0
+    truncation_cutoff: int | None = None
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("seed", "z", "styles") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise UsageError(
+                f"{' and '.join(given) or 'nothing'} given: expected one of seed, z, styles"
+            )
+        if isinstance(self.styles, str):
+            object.__setattr__(self, "styles", parse_recipes(self.styles))
+        if isinstance(self.blend, str):
+            object.__setattr__(self, "blend", parse_blend(self.blend))
+        count = len(self.recipes)
+        if isinstance(self.blend, StyleBlend):
+            self.blend.check(count)
+        elif count > 1:
+            raise UsageError(
+                f"{count} styles: say how they share the picture, such as blend gradient, radial "
+                "or panorama"
+            )
+        if not math.isfinite(self.truncation):
+            raise UsageError(
+                f"truncation {self.truncation}: expected a finite number, usually 0..1"
+            )
+        if self.truncation_cutoff is not None and self.truncation_cutoff < 0:
+            raise UsageError(
+                f"truncation cutoff {self.truncation_cutoff}: expected 0 or more styles"
+            )
+        made = isinstance(self.styles, Tensor | StyleField)
+        if made and (self.label is not None or self.truncation != 1.0):
+            raise UsageError(
+                "styles are already labelled and truncated: leave label and truncation out"
+            )
+
+    @property
+    def recipes(self) -> tuple[Recipe | FileRecipe, ...]:
+        """What seed or words say; empty for tensors."""
+        if self.seed is not None:
+            return (Recipe(Walk((self.seed,))),)
+        if isinstance(self.styles, tuple):
+            return self.styles
+        return (self.styles,) if isinstance(self.styles, Recipe | FileRecipe) else ()
+
+    @property
+    def across(self) -> int:
+        """Unit squares side by side that its scene has, as `View` takes it."""
+        return self.blend.across(len(self.recipes)) if isinstance(self.blend, StyleBlend) else 1
+
+    @torch.inference_mode()
+    def resolve(self, generator: Generator) -> Tensor | StyleField:
+        """(1, K, D) styles on the model's device, or several that share the picture.
+
+        Raises:
+            UsageError: for more than one latent, or a recipe that does not suit the model.
+            LabelError: if the label is missing, unexpected or unknown.
+            DataError: for a file that holds no styles.
+        """
+        if isinstance(self.styles, StyleField):
+            return self.styles
+        label = self.label
+        if label is not None and not isinstance(label, Tensor):
+            label = torch.tensor([label])
+        how: Any = {"truncation": self.truncation, "truncation_cutoff": self.truncation_cutoff}
+        if isinstance(self.styles, Tensor):
+            styles = self.styles
+        elif self.z is not None:
+            styles = generator.map(self.z, label, **how)
+        else:
+            each = [styles_of(recipe, generator, label=label, **how) for recipe in self.recipes]
+            styles = torch.cat(each)
+            if isinstance(self.blend, StyleBlend):
+                return self.blend.field(styles)
+        if len(styles) != 1:
+            raise UsageError(f"{len(styles)} latents given: expected one, render makes one picture")
+        return styles
 
 
-def checked_seed(seed: int) -> int:
-    """`seed` as a plain integer; a UsageError if it is none of 0 .. 2**32 - 1."""
-    try:
-        number = operator.index(seed)
-    except TypeError:
-        raise UsageError(f"seed {seed!r}: expected an integer") from None
-    if not 0 <= number <= LAST_SEED:
-        raise UsageError(f"seed {number}: expected an integer from 0 to {LAST_SEED}")
-    return number
+class PreparedLatent:
+    """One latent of a family with lines, and what is kept for its pictures.
+
+    Args:
+        prepared: its network.
+        rows, columns: where the lines of its pictures come from.
+
+    Attributes:
+        tables: its line tables.
+    """
+
+    def __init__(self, prepared: Prepared, *, rows: LineStore, columns: LineStore) -> None:
+        self.prepared, self.rows, self.columns = prepared, rows, columns
+        self.tables = TableStore(prepared)
+
+    def lines(self, grid: AxisGrid) -> tuple[Tensor, Tensor]:
+        """Row lines (L, N, H, D) and column lines (L, N, W, D)."""
+        return self.rows.lines(grid.ys, "rows"), self.columns.lines(grid.xs, "columns")
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of weights, lines and tables."""
+        lines = sum(store.nbytes for store in {self.rows, self.columns})
+        return self.prepared.nbytes + lines + self.tables.nbytes
+
+    def clear(self) -> None:
+        """Keep nothing but the weights."""
+        for store in (self.rows, self.columns, self.tables):
+            store.clear()
+
+
+class PreparedLatents:
+    """The styles of one picture, or of a batch of pictures, ready to be painted.
+
+    Args:
+        generator: the model; it stays as and where it is.
+        styles: (B, K, D) from `generator.map`, a picture each; or several that share one picture.
+        device: where to work; where the generator is by default. Elsewhere, families with lines put
+            only what they need; of others the whole network is copied there.
+        dtype: precision, as `checked_dtype`; the generator's own by default. Families without
+            lines compute half precision with autocast: sums and colours stay in float32.
+        keep: bytes of lines that are kept of each latent. None: for one picture, part by part.
+
+    Attributes:
+        each: one for each style; none where the family has no lines.
+        field: how several styles share the picture; None for a picture of each.
+        device: where pictures are made.
+        network: the generator there, for what needs it whole.
+    Raises:
+        UsageError: for an invalid device or precision.
+        UnsupportedError: for several styles in a picture of a family that cannot mix them.
+    """
+
+    @torch.inference_mode()
+    def __init__(
+        self,
+        generator: Generator,
+        styles: Tensor | StyleField,
+        *,
+        device: Device = None,
+        dtype: Precision = None,
+        keep: int | None = None,
+    ) -> None:
+        self.generator = generator
+        self.device = checked_device(device, generator)
+        wanted = checked_dtype(dtype, self.device)
+        self.field = styles if isinstance(styles, StyleField) else None
+        if self.field is not None:
+            styles = self.field.styles
+            if not generator.blends:
+                raise generator.unsupported(
+                    "mix styles in a picture", "creps (not dense), cips, stylegan3 or anyres"
+                )
+            if wanted is not None:
+                raise UsageError("several styles are mixed in the model's precision: no dtype")
+        assert isinstance(styles, Tensor)
+        self.each = self._prepare(styles, dtype=wanted, keep=keep) if generator.separable else []
+        self._half: torch.dtype | None = None
+        if self.each and self.field is None:
+            return
+        if wanted in (torch.float16, torch.bfloat16):
+            self._half, wanted = wanted, torch.float32  # which autocast makes half of
+        self.network = _network_on(generator, self.device, wanted)
+        self.styles = styles.to(next(self.network.parameters()))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are held for these latents, beside the generator."""
+        if self.each:
+            return sum(latent.nbytes for latent in set(self.each))
+        if self.network is self.generator:
+            return 0
+        return sum(each.nbytes for each in self.network.state_dict().values())
+
+    def synthesize(self, grid: Grid) -> Tensor:
+        """(B, C, H, W) pictures by the whole network, at least float32."""
+        halved = torch.autocast(self.device.type, dtype=self._half) if self._half else nullcontext()
+        with torch.inference_mode(), halved:
+            if self.field is None:
+                image = self.network.synthesize(self.styles, grid)
+            else:
+                origins = [(frame.y, frame.x) for frame in self.field.placed]
+                image = self.network.blend(
+                    self.styles, grid, weights=self.field.weights_at, origins=origins
+                )
+        return image.to(torch.promote_types(image.dtype, torch.float32))
+
+    def clear(self) -> None:
+        """Keep nothing but the weights."""
+        for latent in self.each:
+            latent.clear()
+
+    def _prepare(
+        self, styles: Tensor, *, dtype: torch.dtype | None, keep: int | None
+    ) -> list[PreparedLatent]:
+        """One for each style; equal styles share theirs."""
+        made: dict[bytes, PreparedLatent] = {}
+        each = []
+        for one in styles.split(1):
+            key = one.numpy(force=True).tobytes()
+            if key not in made:
+                prepared = self.generator.prepare(one, device=self.device, dtype=dtype)
+                if keep is None:  # a part's rows serve it alone, its columns the next stripes too
+                    rows = LineStore(prepared, keep=0)
+                    columns = LineStore(prepared, keep=COLUMNS_KEPT // len(styles))
+                else:
+                    rows = columns = LineStore(prepared, keep=keep)
+                made[key] = PreparedLatent(prepared, rows=rows, columns=columns)
+            each.append(made[key])
+        return each
+
+
+def _network_on(generator: Generator, device: torch.device, dtype: torch.dtype | None) -> Generator:
+    """The generator itself, or a copy where it is elsewhere or in another precision."""
+    own = next(generator.parameters())
+    if own.device == device and dtype in (None, own.dtype):
+        return generator
+    return copy.deepcopy(generator).to(device, dtype)

@@ -11,13 +11,16 @@ from typing import Protocol
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from creps.coordinates import FARTHEST, AxisGrid, Canvas, PointGrid
+from creps.errors import UsageError
 from creps.networks.base import coordinate_device
+from creps.rendering._blends import StyleField
+from creps.rendering._latents import PreparedLatent, PreparedLatents
 from creps.rendering._points import ExactPoints, PointColours
-from creps.rendering._prepared import PreparedLatent, PreparedLatents
 from creps.rendering._sampling import (
     PADDING,
     CrossedLines,
@@ -86,6 +89,9 @@ class Painter:
     Args:
         latents: what it shows.
         view: what is seen of it.
+    Raises:
+        GridError: for a canvas whose pixels float64 cannot tell apart.
+        UsageError: for a warp of several styles.
     Attributes:
         canvas: size, window and sampling rule.
         height, width, channels, samples, sampling: as `TileSource`.
@@ -94,6 +100,8 @@ class Painter:
 
     def __init__(self, latents: PreparedLatents, view: View) -> None:
         generator, warp = latents.generator, view.bend
+        if latents.field is not None and warp is not None:
+            raise UsageError("several styles share an unwarped picture: leave the warp out")
         self.generator, self.canvas = generator, view.canvas(generator)
         self.height, self.width = self.canvas.height, self.canvas.width
         self.channels = int(generator.config.img_channels)
@@ -102,16 +110,19 @@ class Painter:
             if view.supersample == "auto"
             else view.supersample
         )
-        refines = view.supersample == "auto" and self.samples > 1 and latents.prepared
+        mixed = latents.field is not None
+        refines = view.supersample == "auto" and self.samples > 1 and latents.each and not mixed
         self.sampling: int | str = f"auto, {self.samples}" if refines else self.samples
         self._factor = -(-self.samples // 2) if refines else self.samples
         self._device = latents.device
         places = _Places(supersampled(self.canvas, self._factor), warp, self._device)
-        self._strategy: _Strategy = (
-            _Lines(latents.latents, places, refines=refines, exact=view.exact)
-            if latents.prepared
-            else _Network(latents, places)
-        )
+        self._strategy: _Strategy
+        if not latents.each:
+            self._strategy = _Network(latents, places)
+        elif latents.field is not None:
+            self._strategy = _MixedLines(latents, latents.field, places)
+        else:
+            self._strategy = _Lines(latents.each, places, refines=bool(refines), exact=view.exact)
         self.tile = _tile_edge(view.tile, latents, aligned=places.aligned)
 
     @torch.inference_mode()
@@ -197,7 +208,7 @@ def _tile_edge(wanted: int | None, latents: PreparedLatents, *, aligned: bool) -
     on_cpu, margin = latents.device.type == "cpu", latents.generator.margin
     suits = DEFAULT_TILE if on_cpu else ACCELERATOR_TILE
     edge = max(suits, MARGINS * margin) if wanted is None else wanted
-    if aligned or latents.prepared or margin:
+    if aligned or latents.each or margin:
         return edge
     return min(edge, POINT_TILE if on_cpu else ACCELERATOR_TILE // 4)
 
@@ -326,6 +337,72 @@ class _Lines:
             return ExactPoints(latent.prepared)
         points = self._places.canvas.height * self._places.canvas.width
         return latent.tables.source(self._places.spread(), points=points)
+
+
+class _MixedLines:
+    """Samples of several styles: what their lines compose to, mixed pixel by pixel.
+
+    Each style has lines of its own, computed only within its reach.
+
+    Args:
+        latents: of the styles.
+        field: how they share the picture.
+        places: of the samples.
+    """
+
+    def __init__(self, latents: PreparedLatents, field: StyleField, places: _Places) -> None:
+        self._latents, self._field, self._places = latents, field, places
+
+    def draws(self, part: Tile) -> Draw:
+        grid = self._places.axes(part)
+        rows, columns = [], []
+        for latent, frame in zip(self._latents.each, self._field.placed, strict=True):
+            y0, x0, y1, x1 = frame.reach
+            near_y, near_x = _within(grid.ys, y0, y1), _within(grid.xs, x0, x1)
+            own = AxisGrid(grid.ys - frame.y, grid.xs - frame.x)
+            rows.append(_Run(latent.rows.lines(own.ys[near_y], "rows"), near_y.start))
+            columns.append(_Run(latent.columns.lines(own.xs[near_x], "columns"), near_x.start))
+
+        def draw(tile: Tile) -> Tensor:
+            down = slice(tile.top - part.top, tile.top - part.top + tile.height)
+            across = slice(tile.left - part.left, tile.left - part.left + tile.width)
+            weights = self._field.weights_on(grid.ys[down], grid.xs[across])
+            present = [k for k, each in enumerate(weights) if each.any()]
+            if len(present) == 1:
+                (k,) = present
+                return self._latents.each[k].prepared.compose(rows[k][down], columns[k][across])[
+                    None
+                ]
+            return self._latents.network.compose_blended(
+                torch.stack([rows[k][down] for k in present]),
+                torch.stack([columns[k][across] for k in present]),
+                self._latents.styles[present],
+                weights=weights[present],
+            )
+
+        return draw
+
+
+class _Run:
+    """Lines (L, N, S, D) of consecutive samples of a part, the first of them `first`."""
+
+    def __init__(self, lines: Tensor, first: int) -> None:
+        self._lines, self._first = lines, first
+
+    def __getitem__(self, samples: slice) -> Tensor:
+        start, stop = samples.start - self._first, samples.stop - self._first
+        inside = self._lines[:, :, max(start, 0) : max(stop, 0)]
+        if inside.shape[2] == stop - start:
+            return inside
+        # Beyond its reach a style weighs nothing: any finite line will do there.
+        before = min(max(-start, 0), stop - start)
+        return F.pad(inside, (0, 0, before, stop - start - before - inside.shape[2]))
+
+
+def _within(coords: Tensor, low: float, high: float) -> slice:
+    """Which of ascending coordinates lie from low to high."""
+    first = int((coords < low).sum())
+    return slice(first, max(int((coords <= high).sum()), first))
 
 
 class _Network:

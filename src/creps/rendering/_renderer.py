@@ -14,10 +14,11 @@ from torch import Tensor
 from creps.coordinates import Window
 from creps.errors import UsageError
 from creps.networks.base import Generator
+from creps.rendering._blends import StyleField
+from creps.rendering._foveated import FoveatedPainter
+from creps.rendering._latents import Latent, PreparedLatents, Styles
 from creps.rendering._lines import LINES_KEPT
 from creps.rendering._painter import Painter, Picture, Progress
-from creps.rendering._prepared import PreparedLatents
-from creps.rendering._styles import Latent, Styles
 from creps.rendering._tiles import Tile
 from creps.rendering._view import (
     Device,
@@ -162,7 +163,7 @@ class Renderer:
             (`points.TABLE_BYTES`, for each axis). None: for one picture, as `render` does.
 
     Attributes:
-        styles: (1, K, D) of the latent.
+        styles: (1, K, D) of the latent; (M, K, D) where several share the picture.
     Raises:
         UsageError, LabelError: as `render`.
     Example:
@@ -200,10 +201,9 @@ class Renderer:
         elif not (seed is z is styles is None):
             raise UsageError("a latent and seed, z or styles given: expected one of them")
         self.generator = generator
-        self.styles = latent.styles_of(generator)
-        self._latents = PreparedLatents(
-            generator, self.styles, device=device, dtype=dtype, keep=keep
-        )
+        styles = latent.resolve(generator)
+        self.styles = styles.styles if isinstance(styles, StyleField) else styles
+        self._latents = PreparedLatents(generator, styles, device=device, dtype=dtype, keep=keep)
 
     @property
     def nbytes(self) -> int:
@@ -223,6 +223,27 @@ class Renderer:
             GridError, UsageError: as `render`; no size is too large.
         """
         return Painter(self._latents, _view(view, **options))
+
+    def foveated(
+        self,
+        view: View | None = None,
+        *,
+        share: float,
+        gaze: tuple[float, float] | None = None,
+        seed: int = 0,
+        **options: Unpack[ViewOptions],
+    ) -> FoveatedPainter:
+        """As `painter`, but evaluates a share of the pixels, most where one looks (CIPS, 4.7).
+
+        Args:
+            view: what is seen; or in keywords, as `View` takes them: size and window alone.
+            share: of the pixels, above 0 and up to 1; the others are filled in.
+            gaze: (y, x) of the plane that is looked at; the middle of the picture by default.
+            seed: of the random pattern of pixels.
+        """
+        return FoveatedPainter(
+            self._latents, _view(view, **options), share=share, gaze=gaze, seed=seed
+        )
 
     def picture(
         self,

@@ -21,13 +21,15 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import operator
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -36,7 +38,39 @@ from torch import Tensor
 from creps._files import write_atomically
 from creps.errors import DataError, UsageError
 from creps.networks.base import Generator
-from creps.rendering._latents import checked_seed, latents
+
+LAST_SEED = 2**32 - 1
+
+
+def latents(seeds: Iterable[int], generator: Generator) -> Tensor:
+    """Standard normal latents, one row a seed; a row does not depend on the other seeds.
+
+    Row k is `numpy.random.RandomState(seeds[k]).randn(1, Z)`, as in the official StyleGAN and CREPS
+    tools: seed 7 is the picture other tools call seed 7.
+
+    Args:
+        seeds: integers 0 .. 2**32 - 1.
+        generator: the model, for the width Z of its latents.
+    Returns:
+        (len(seeds), Z) float32 tensor on the CPU.
+    Raises:
+        UsageError: for a seed that is not an integer in range.
+    """
+    width = generator.config.z_dim
+    rows = [np.random.RandomState(checked_seed(seed)).randn(1, width) for seed in seeds]
+    return torch.from_numpy(np.concatenate([np.empty((0, width)), *rows])).float()
+
+
+def checked_seed(seed: int) -> int:
+    """`seed` as a plain integer; a UsageError if it is none of 0 .. 2**32 - 1."""
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        raise UsageError(f"seed {seed!r}: expected an integer") from None
+    if not 0 <= number <= LAST_SEED:
+        raise UsageError(f"seed {number}: expected an integer from 0 to {LAST_SEED}")
+    return number
+
 
 # Styles in a file: what a projection has found, or anything that no seed stands for.
 #
@@ -531,79 +565,3 @@ def _walk(way: str, text: str) -> Walk:
 def _number(value: float) -> str:
     """The shortest text of a number that reads back as it."""
     return str(int(value)) if value == int(value) else repr(float(value))
-
-
-Styles = Tensor | Recipe | FileRecipe | str
-"""Styles, or what makes them."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Latent:
-    """Whose picture: a seed, a latent z or styles; checked when it is made, without a model.
-
-    Args:
-        seed: integer 0 .. 2**32 - 1 that draws the latent (see `latents`).
-        z: (1, Z) latent.
-        styles: a recipe or its text (see `parse_styles`), or (1, K, D) from `Generator.map`, which
-            are labelled and truncated already.
-        label: class index, or (1, label_dim) one-hot row, for class-conditional models.
-        truncation: 1 keeps the styles, 0 gives the average picture.
-        truncation_cutoff: truncate only this many leading styles; all by default.
-    Raises:
-        UsageError: unless exactly one of seed, z and styles is given; for an impossible seed,
-            recipe or truncation.
-    """
-
-    seed: int | None = None
-    z: Tensor | None = None
-    styles: Styles | None = None
-    label: int | Tensor | None = None
-    truncation: float = 1.0
-    truncation_cutoff: int | None = None
-
-    def __post_init__(self) -> None:
-        given = [name for name in ("seed", "z", "styles") if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise UsageError(
-                f"{' and '.join(given) or 'nothing'} given: expected one of seed, z, styles"
-            )
-        if self.seed is not None:
-            object.__setattr__(self, "seed", checked_seed(self.seed))
-        if isinstance(self.styles, str):
-            object.__setattr__(self, "styles", parse_styles(self.styles))
-        if not math.isfinite(self.truncation):
-            raise UsageError(
-                f"truncation {self.truncation}: expected a finite number, usually 0..1"
-            )
-        if self.truncation_cutoff is not None and self.truncation_cutoff < 0:
-            raise UsageError(
-                f"truncation cutoff {self.truncation_cutoff}: expected 0 or more styles"
-            )
-        if isinstance(self.styles, Tensor) and (self.label is not None or self.truncation != 1.0):
-            raise UsageError(
-                "styles are already labelled and truncated: leave label and truncation out"
-            )
-
-    @torch.inference_mode()
-    def styles_of(self, generator: Generator) -> Tensor:
-        """(1, K, D) styles on the model's device.
-
-        Raises:
-            UsageError: for more than one latent, or a recipe that does not suit the model.
-            LabelError: if the label is missing, unexpected or unknown.
-            DataError: for a file that holds no styles.
-        """
-        label = self.label
-        if label is not None and not isinstance(label, Tensor):
-            label = torch.tensor([label])
-        how: Any = {"truncation": self.truncation, "truncation_cutoff": self.truncation_cutoff}
-        if isinstance(self.styles, Tensor):
-            styles = self.styles
-        elif self.styles is not None:
-            styles = styles_of(self.styles, generator, label=label, **how)
-        else:
-            z = latents([self.seed or 0], generator) if self.z is None else self.z
-            styles = generator.map(z, label, **how)
-        if len(styles) != 1:
-            raise UsageError(f"{len(styles)} latents given: expected one, render makes one picture")
-        return styles

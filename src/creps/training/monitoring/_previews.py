@@ -10,9 +10,9 @@ from torch import Tensor
 
 from creps.coordinates import AxisGrid, Canvas, Window
 from creps.networks.base import Generator
-from creps.rendering._latents import latents
 from creps.rendering._painter import Picture, to_uint8
 from creps.rendering._sheets import contact_sheet
+from creps.rendering._styles import latents
 from creps.rendering.output._save import save_picture
 from creps.training._config import TrainConfig
 from creps.training._engine import Stats
