@@ -10,17 +10,16 @@ matrices that stand for its filters on a CPU. Prints one JSON line a row. Half a
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 import typer
+from record import Record
 from torch import Tensor
 
-from creps import __version__
 from creps.networks.discriminator import Discriminator, DiscriminatorConfig
 from creps.training.augment import _geometry as augment_sampling
 from creps.training.augment._ada import AugmentSettings, augment
@@ -56,9 +55,10 @@ def main(
     size: Annotated[int, typer.Option(help="Pixels a side: a power of two.")] = 32,
     batch: Annotated[int, typer.Option(help="Pictures.")] = 64,
     channels: Annotated[int, typer.Option(help="Of the discriminator at its full size.")] = 48,
-    out: Annotated[Path | None, typer.Option(help="JSON lines are added to this file.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Also append the JSON lines here.")] = None,
 ) -> None:
     """Measure ADA and DiffAugment beside the discriminator."""
+    record = Record("augment", out)
     torch.set_num_threads(1)
     torch.manual_seed(0)
     config = DiscriminatorConfig(
@@ -68,23 +68,17 @@ def main(
     images = torch.rand(batch, 3, size, size) * 2 - 1
     judge = seconds(lambda: discriminator(images.requires_grad_(), None).sum().backward())
     images = images.detach()
-    head: dict[str, Any] = {"benchmark": "augment", "creps": __version__}
-    head |= {"torch": torch.__version__, "size": size, "batch": batch}
-    lines = [head | {"part": "discriminator", "ms": round(judge * 1e3, 1)}]
+    head = {"size": size, "batch": batch}
+    record.write(head | {"part": "discriminator", "ms": round(judge * 1e3, 1)})
     dense = augment_sampling.DENSE_SIZE
     for name in ("ada", "ada filters", "diffaugment"):
         augment_sampling.DENSE_SIZE = 0 if name == "ada filters" else dense
         for strength in STRENGTHS if name == "ada" else (1.0,):
             forward, both = measure(images, name, strength)
-            record = {"part": name, "strength": strength}
-            record |= {"ms": round(forward * 1e3, 1), "ms_backward": round(both * 1e3, 1)}
-            record |= {"ratio": round(forward / judge, 3)}
-            lines.append(head | record | {"ratio_backward": round(both / judge, 3)})
-    text = "".join(json.dumps(line) + "\n" for line in lines)
-    print(text, end="")
-    if out is not None:
-        with out.open("a", encoding="utf-8") as file:
-            file.write(text)
+            row = {"part": name, "strength": strength}
+            row |= {"ms": round(forward * 1e3, 1), "ms_backward": round(both * 1e3, 1)}
+            row |= {"ratio": round(forward / judge, 3), "ratio_backward": round(both / judge, 3)}
+            record.write(head | row)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ programs disturb the latter. Prints a table, and writes one JSON line a row. A m
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -22,11 +21,11 @@ from typing import Annotated, Any, NamedTuple
 
 import torch
 import typer
+from record import Record
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from creps import __version__
 from creps.coordinates import Canvas
 from creps.networks._creps_prepared import PreparedCreps
 from creps.networks.base import Axis
@@ -150,9 +149,10 @@ def measure(prepared: PreparedCreps, size: int, threads: int) -> Iterator[dict[s
 def main(
     size: Annotated[int, typer.Option(help="Pixels a side.")] = 1024,
     threads: Annotated[str, typer.Option(help="Numbers of threads, with commas.")] = "1,2",
-    out: Annotated[Path | None, typer.Option(help="JSON lines are added to this file.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Also append the JSON lines here.")] = None,
 ) -> None:
     """Measure lines, pixels and warps beside a large matrix product."""
+    kept = Record("compose", out)
     torch.manual_seed(0)
     generator = Creps(CREPS_PRESETS["creps-512"]).eval()
     with torch.inference_mode():
@@ -166,12 +166,7 @@ def main(
             records = pool.submit(lambda n: list(measure(prepared, size, n)), count).result()
         for record in records:
             table.add_row(str(count), *(str(record.get(name, "")) for name in shown))
-            head = {"benchmark": "compose", "creps": __version__, "torch": torch.__version__}
-            line = json.dumps(head | {"size": size, "threads": count} | record)
-            if out is not None:
-                with out.open("a", encoding="utf-8") as file:
-                    file.write(line + "\n")
-            print(line)
+            kept.write({"size": size} | record)
     Console(stderr=True).print(table)
 
 

@@ -87,10 +87,10 @@ def cost_here(drawing: Drawing) -> Cost | None:
     torch.manual_seed(0)
     generator = build_generator(drawing.family, drawing.config).to(drawing.device)
     draw = _work(generator, drawing)
-    held = _start_peak(drawing.device)
+    held = start_peak(drawing.device)
     try:
         seconds = [_timed(draw, drawing.device)]
-        peak = _peak(drawing.device)
+        most = peak(drawing.device)
         if seconds[0] < SHORT:
             seconds += [_timed(draw, drawing.device) for _ in range(2)]
     except (MemoryError, RuntimeError) as error:
@@ -98,7 +98,7 @@ def cost_here(drawing: Drawing) -> Cost | None:
             raise
         return None
     parameters = sum(p.numel() for p in generator.parameters())
-    return Cost(parameters, min(seconds), max(peak - held, 0) / 1e9)
+    return Cost(parameters, min(seconds), max(most - held, 0) / 1e9)
 
 
 def _limited_cost(drawing: Drawing) -> Cost | None:
@@ -135,7 +135,7 @@ def _timed(work: Callable[[], None], device: str) -> float:
     return time.perf_counter() - started
 
 
-def _start_peak(device: str) -> int:
+def start_peak(device: str) -> int:
     """Bytes in use; the peak counts from now."""
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -143,12 +143,12 @@ def _start_peak(device: str) -> int:
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:  # not Linux, or not allowed: the peak so far, building the network, is in it
-        return _peak(device)
-    return _status("VmRSS") or _peak(device)
+        return peak(device)
+    return _status("VmRSS") or peak(device)
 
 
-def _peak(device: str) -> int:
-    """The most bytes in use since `_start_peak`."""
+def peak(device: str) -> int:
+    """The most bytes in use since `start_peak`."""
     if device == "cuda":
         return torch.cuda.max_memory_allocated()
     kernel = _status("VmHWM")

@@ -4,34 +4,29 @@
 
 Time and memory come from random weights: of the small presets, or of the published networks of 256
 px with `--large`. Each network is drawn in a process of its own, by `creps.render` as users draw
-it: processor time a pixel (the faster of two pictures), also as a multiple of the time that a large
-matrix product needs for a megaflop, which other programs disturb alike; and the peak memory beyond
-what the process held with the network. Grids are tried out. Consistency needs trained weights: each
-of `--models` is drawn at its training size and at twice that (CREPS, section 4.4). Prints a table,
-and writes one JSON line a network. A minute or two; `--large` some minutes.
+it: processor time a pixel (the fastest of three pictures), also as a multiple of the time that a
+large matrix product needs for a megaflop, which other programs disturb alike; and the peak memory
+beyond what the process held with the network. Grids are tried out. Consistency needs trained
+weights: each of `--models` is drawn at its training size and at twice that (CREPS, section 4.4).
+Prints a table, and one JSON line a network. A minute or two; `--large` some minutes.
 """
 
 from __future__ import annotations
 
-import json
-import multiprocessing
-import resource
 import time
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import typer
+from costs import Drawing, drawing_cost
+from record import Record
 from rich.console import Console
 from rich.table import Table
 
 import creps
-from creps import __version__
 from creps.coordinates import AxisGrid, Canvas, PointGrid
-from creps.errors import GridError
+from creps.errors import GridError, UsageError
 from creps.networks.anyres import ANYRES_PRESETS
 from creps.networks.base import Generator, build_generator, describe_generator
 from creps.networks.cips import CIPS_PRESETS
@@ -59,43 +54,27 @@ LARGE = {
 }
 MATRIX = 1024  # side of the reference product
 SEEDS = range(16)
-KILOBYTES = 1024
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """What drawing costs; sizes in pixels a side."""
-
-    family: str
-    parameters: int
-    size: int
-    nanoseconds_a_pixel: float
-    megaflops_a_pixel: float
-    peak_megabytes: float
-    grids: str
-    margin: int
-
-
-def cost(family: str, config: Any, size: int) -> Cost:
-    """Of a network with random weights; to be called in a fresh process."""
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
+@torch.no_grad()
+def row(family: str, config: Any, size: int) -> dict[str, Any]:
+    """What a network with random weights costs and can do."""
     generator = build_generator(family, config)
     side = size if generator.tileable else generator.config.resolution
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    times = [_seconds(lambda: creps.render(generator, seed=0, size=side)) for _ in range(2)]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    pixel = min(times) / side**2
-    return Cost(
-        family=family,
-        parameters=sum(p.numel() for p in generator.parameters()),
-        size=side,
-        nanoseconds_a_pixel=pixel * 1e9,
-        megaflops_a_pixel=pixel / _seconds_a_megaflop(),
-        peak_megabytes=(peak - held) * KILOBYTES / 1e6,
-        grids=grids(generator),
-        margin=generator.margin,
-    )
+    cost = drawing_cost(Drawing(family=family, config=config, size=side, tiled=True))
+    if cost is None:
+        raise UsageError(f"{family}: not enough memory to draw {side} pixels a side")
+    pixel = cost.seconds / side**2
+    return {
+        "family": family,
+        "parameters": cost.parameters,
+        "size": side,
+        "nanoseconds_a_pixel": pixel * 1e9,
+        "megaflops_a_pixel": pixel / _seconds_a_megaflop(),
+        "peak_megabytes": cost.gigabytes * 1e3,
+        "grids": grids(generator),
+        "margin": generator.margin,
+    }
 
 
 @torch.inference_mode()
@@ -146,21 +125,15 @@ def _seconds_a_megaflop() -> float:
     return min(_seconds(lambda: a @ a) for _ in range(5)) / (2 * MATRIX**3 / 1e6)
 
 
-def costs(networks: dict[str, Any], size: int) -> Iterator[Cost]:
-    """Of each network, one after the other, in fresh processes."""
-    spawn = multiprocessing.get_context("spawn")
-    for family, config in networks.items():
-        with ProcessPoolExecutor(1, mp_context=spawn) as alone:
-            yield alone.submit(cost, family, config, size).result()
-
-
 def main(
     size: Annotated[int, typer.Option(help="Pixels a side of the drawn pictures.")] = 256,
     large: Annotated[bool, typer.Option("--large", help="The published networks.")] = False,
     models: Annotated[str, typer.Option(help="Trained models, parted by commas.")] = "",
-    out: Annotated[Path | None, typer.Option(help="JSON lines are added to this file.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Also append the JSON lines here.")] = None,
 ) -> None:
     """Measure every family, print the table."""
+    record = Record("families", out)
+    torch.set_num_threads(1)
     small = {family: preset(name).generator for family, name in SMALL.items()}
     agreed = dict(agreement(model) for model in models.split(",") if model)
     table = Table(box=None, pad_edge=False)
@@ -168,23 +141,21 @@ def main(
              "margin", "dB at 2x")  # fmt: skip
     for head in heads:
         table.add_column(head, justify="left" if head in ("family", "grids") else "right")
-    for row in costs(LARGE if large else small, size):
-        found = agreed.get(row.family)
+    for family, config in (LARGE if large else small).items():
+        found = agreed.get(family)
+        cost = row(family, config, size)
         table.add_row(
-            row.family,
-            f"{row.parameters / 1e6:.2f} M",
-            str(row.size),
-            f"{row.nanoseconds_a_pixel:,.0f}",
-            f"{row.megaflops_a_pixel:,.2f}",
-            f"{row.peak_megabytes:,.0f}",
-            row.grids,
-            str(row.margin),
+            family,
+            f"{cost['parameters'] / 1e6:.2f} M",
+            str(cost["size"]),
+            f"{cost['nanoseconds_a_pixel']:,.0f}",
+            f"{cost['megaflops_a_pixel']:,.2f}",
+            f"{cost['peak_megabytes']:,.0f}",
+            cost["grids"],
+            str(cost["margin"]),
             "-" if found is None else f"{found:.1f}",
         )
-        if out is not None:
-            line = {"version": __version__, "large": large, **asdict(row), "consistency": found}
-            with out.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+        record.write({"large": large, **cost, "consistency": found})
     Console(width=110).print(table)
 
 

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 import typer
 from numpy.typing import NDArray
+from record import Record
 from rich.progress import track
 
 from creps.checkpoints import load
@@ -106,10 +107,9 @@ def main(
 ) -> None:
     """Train both recipes and judge them on the way."""
     out.mkdir(parents=True, exist_ok=True)
-    record = out / "recipes.jsonl"
-    lines = (
-        [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
-    )
+    path = out / "recipes.jsonl"
+    record = Record("recipes", path)
+    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     done = {(line["recipe"], line["images"]) for line in lines}
     extractor = effnet()
     real: dict[int, NDArray[np.float64]] = {}
@@ -126,10 +126,7 @@ def main(
                 samples = pictures_of(out / name / "model", size=size, count=count)
                 made = features(samples, extractor, what=f"{name} {size}")
                 line[f"fd_effnet_{size}"] = round(frechet_distance(made, real[size]), 2)
-            print(json.dumps(line), flush=True)
-            lines.append(line)
-            with record.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+            lines.append(record.write(line))
             plot(lines, out / "recipes.svg")
 
 

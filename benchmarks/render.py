@@ -22,12 +22,9 @@ of a GPU is its own. Some minutes on 2 cores; other programs disturb it.
 from __future__ import annotations
 
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -37,12 +34,12 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
+from costs import peak, start_peak
+from record import Record
 from rich.console import Console
 from rich.table import Table
 
 import creps
-from creps import __version__
-from creps.errors import UsageError
 from creps.networks.base import build_generator
 from creps.networks.creps import CREPS_PRESETS, Creps, CrepsConfig
 from creps.rendering._painter import Painter
@@ -59,7 +56,6 @@ EXACT_WARPS = (  # seed and warp
     (1, "rotate:30"), (2, "rotate:10"), (3, "swirl:120"), (4, "barrel:0.3"),
     (5, "elastic:amount=0.05,seed=3"),
 )  # fmt: skip
-SAMPLE_SECONDS = 0.002  # between two looks at the memory where the system keeps no peak
 
 
 def line_flops(config: CrepsConfig) -> int:
@@ -109,61 +105,6 @@ def timed(work: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - started
 
 
-class PeakMemory:
-    """Bytes at the peak of a block beyond those before it: resident (Linux), or a GPU's own.
-
-    The kernel's own peak is reset and read where that is allowed; elsewhere a thread looks at the
-    memory every few milliseconds.
-    """
-
-    added: int
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-
-    def __enter__(self) -> PeakMemory:
-        if self._device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self._device)
-            self._held = torch.cuda.memory_allocated(self._device)
-        self._before = self._peak = _status("VmRSS")
-        self._kernel = _reset_kernel_peak()
-        self._done = threading.Event()
-        self._watcher = threading.Thread(target=self._watch, daemon=True)
-        if not self._kernel:
-            self._watcher.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        if self._watcher.is_alive():
-            self._watcher.join()
-        peak = _status("VmHWM") if self._kernel else self._peak
-        self.added = max(peak - self._before, 0)
-        if self._device.type == "cuda":
-            self.added = torch.cuda.max_memory_allocated(self._device) - self._held
-
-    def _watch(self) -> None:
-        while not self._done.wait(SAMPLE_SECONDS):
-            self._peak = max(self._peak, _status("VmRSS"))
-
-
-def _status(field: str) -> int:
-    """Bytes of a memory field of this process."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1]) * 1024
-    raise UsageError(f"this system does not tell {field}: memory is measured on Linux only")
-
-
-def _reset_kernel_peak() -> bool:
-    """Make VmHWM start from now; False where the system does not let us, or ignores it."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return False
-    return _status("VmHWM") - _status("VmRSS") < 2**20
-
-
 class Bench:
     """The rows, each measured where nothing has been rendered before."""
 
@@ -184,8 +125,9 @@ class Bench:
                 lambda: render(self.generator, seed=0, size=size, dtype=self.dtype), self.device
             )
 
-        with PeakMemory(self.device) as memory:  # around the first render: nothing is warm
-            seconds = [once()]
+        held = start_peak(self.device.type)  # around the first render: nothing is warm
+        seconds = [once()]
+        added = peak(self.device.type) - held
         if size < LARGE or self.device.type != "cpu":
             seconds = [once() for _ in range(REPEATS)]
         median = statistics.median(seconds)
@@ -194,7 +136,7 @@ class Bench:
         return {
             "seconds": round(median, 3),
             "runs": len(seconds),
-            "peak_extra_mb": round(memory.added / 1e6, 1),
+            "peak_extra_mb": round(added / 1e6, 1),
             "gflop": round(work / 1e9, 1),
             "gflop_per_s": round(work / median / 1e9, 1),
             "matrix_gflop_per_s": round(limit / 1e9, 1),
@@ -230,16 +172,17 @@ class Bench:
 
     def memory(self, size: int) -> dict[str, Any]:
         """Two stripes of every band of a picture of this width, as it is written; tiles let go."""
-        with PeakMemory(self.device) as memory:
-            renderer = Renderer(self.generator, seed=0, dtype=self.dtype, keep=None)
-            painter = renderer.painter(size=size)
-            pixels = 0
-            chunks = plan(size, size, CHUNK)
-            for index in chunks.in_bands(BAND):
-                if chunks[index].top < 2 * CHUNK:
-                    for tile, _ in painter.images(chunks[index]):
-                        pixels += tile.height * tile.width
-        return {"peak_extra_mb": round(memory.added / 1e6, 1), "megapixels_drawn": pixels / 1e6}
+        held = start_peak(self.device.type)
+        renderer = Renderer(self.generator, seed=0, dtype=self.dtype, keep=None)
+        painter = renderer.painter(size=size)
+        pixels = 0
+        chunks = plan(size, size, CHUNK)
+        for index in chunks.in_bands(BAND):
+            if chunks[index].top < 2 * CHUNK:
+                for tile, _ in painter.images(chunks[index]):
+                    pixels += tile.height * tile.width
+        added = peak(self.device.type) - held
+        return {"peak_extra_mb": round(added / 1e6, 1), "megapixels_drawn": pixels / 1e6}
 
     def exactness(self, size: int) -> dict[str, Any]:
         """Looked-up against exact lines, over every pixel of warped pictures of `portraits`."""
@@ -273,37 +216,6 @@ def whole_picture(painter: Painter) -> np.ndarray:
     return picture
 
 
-def _machine(device: torch.device) -> dict[str, Any]:
-    """Where and with what it was measured."""
-    gpu = {"gpu": torch.cuda.get_device_name(device)} if device.type == "cuda" else {}
-    return {
-        **gpu,
-        "version": __version__,
-        "commit": _commit(),
-        "cpu": _cpu(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-    }
-
-
-def _commit() -> str:
-    """The commit of the code that was measured, marked where files differ from it."""
-    command = ["git", "describe", "--always", "--dirty", "--exclude", "*"]
-    folder = Path(__file__).resolve().parent
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
 def _in_fresh_process(kind: str, size: int, device: str, dtype: str) -> dict[str, Any]:
     """One row, where nothing has been rendered before."""
     command = [sys.executable, __file__, "--one", f"{kind}:{size}"]
@@ -319,14 +231,12 @@ def _row(task: str, device: str, dtype: str) -> dict[str, Any]:
     bench = Bench(device, dtype)
     measured = getattr(bench, kind)(int(size))
     return {
-        "benchmark": "render",
         "kind": kind,
         "model": "creps-512, random weights",
         "size": int(size),
         "device": str(bench.device),
         "dtype": dtype,
         **measured,
-        **_machine(bench.device),
     }
 
 
@@ -355,16 +265,13 @@ def main(
     if one is not None:
         print(json.dumps(_row(one, device, dtype)))
         return
+    record = Record("render", out)
     kinds = {"size": sizes, "rotation": rotation, "memory": memory, "exactness": exact}
     results = []
     for kind, listed in kinds.items():
         for size in filter(None, listed.split(",")):
-            results.append(_in_fresh_process(kind, int(size), device, dtype))
-            line = json.dumps(results[-1])
-            print(line, flush=True)
-            if out is not None:
-                with out.open("a") as file:
-                    file.write(line + "\n")
+            row = _in_fresh_process(kind, int(size), device, dtype)
+            results.append(record.write(row, device=row["device"]))
     Console(stderr=True).print(_table(results))
 
 

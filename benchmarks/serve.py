@@ -22,9 +22,7 @@ on a busy machine it tells more than the clock. Bounded: about two minutes.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import platform
 import random
 import statistics
 import subprocess
@@ -41,6 +39,7 @@ from urllib.parse import quote
 from urllib.request import urlopen
 
 import typer
+from record import Record
 
 CONNECTIONS = 6  # that browsers open to one server
 VIEWPORT = [(x, y) for y in range(4) for x in range(4)]  # tiles of level 2: 1024 x 1024 pixels
@@ -326,45 +325,19 @@ def running(model: str, workers: int | None) -> Iterator[Server]:
             process.wait(20)
 
 
-def machine() -> dict[str, Any]:
-    """Where this was measured."""
-    import torch
-
-    import creps
-
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).parent,
-    )
-    return {
-        "version": creps.__version__,
-        "commit": commit.stdout.strip() or None,
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 1),
-        "torch": torch.__version__,
-    }
-
-
 def main(
     model: str = "portraits",
     clients: Annotated[str, typer.Option(help="Visitors at once, in turn.")] = "1,8,32",
     seconds: Annotated[float, typer.Option(help="For each number of clients.")] = 10.0,
     hostile_requests: Annotated[int, typer.Option("--hostile")] = 10_000,
     workers: int | None = None,
-    out: Annotated[Path | None, typer.Option(help="Append the rows to this file.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Also append the JSON lines here.")] = None,
 ) -> None:
     """Measure `creps serve` over the loopback."""
-    about = machine()
+    record = Record("serve", out)
 
     def tell(row: dict[str, Any]) -> None:
-        line = json.dumps({"benchmark": "serve", "model": model, **row, **about})
-        print(line, flush=True)
-        if out is not None:
-            with out.open("a") as file:
-                file.write(f"{line}\n")
+        record.write({"model": model, **row})
 
     async def measure(server: Server) -> None:
         connection = Connection(server.port)

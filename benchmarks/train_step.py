@@ -11,15 +11,12 @@ find the same losses in the first step.
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 import resource
 import statistics
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,9 +25,9 @@ import torch
 import typer
 from PIL import Image
 from plain_step import PlainTraining
+from record import Record
 from torch.utils.flop_counter import FlopCounterMode
 
-from creps import __version__
 from creps.config import replace
 from creps.data._patches import Batch
 from creps.training._batches import load_training_batches, open_training_set
@@ -193,13 +190,21 @@ def _parity(engine: Engine, plain: PlainTraining, batch: Batch) -> float:
     return float(f"{max(differences):.1e}")
 
 
+class WholeStep(nullcontext[None]):
+    """Stands in for the counter's tracker of modules, whose hooks refuse gradients of inputs."""
+
+    parents = frozenset({"Global"})
+
+
 def _work(engine: Engine, batch: Batch) -> float:
     """Operations of an average step, two a multiply-add, counted from what is executed."""
     loss = engine.config.loss
     counts = []
     for step in (0, 1):  # with everything lazy, without
         engine.state.step = step
-        with FlopCounterMode(display=False) as counter:
+        counter = FlopCounterMode(display=False)
+        counter.mod_tracker = WholeStep()
+        with counter:
             train_step(engine, batch)
         counts.append(counter.get_total_flops())
     due = 1 / max(loss.discriminator_interval, 1)
@@ -221,21 +226,6 @@ def _memory(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
 
 
-def _machine(device: str) -> dict[str, Any]:
-    command = ["git", "describe", "--always", "--dirty", "--exclude", "*"]
-    folder = Path(__file__).resolve().parent
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    on_gpu = device.startswith("cuda")
-    return {
-        "version": __version__,
-        "commit": done.stdout.strip() or "unknown",
-        "device": torch.cuda.get_device_name() if on_gpu else platform.processor() or "cpu",
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-    }
-
-
 def main(
     preset: Annotated[str, typer.Option(help="Recipe to measure.")] = "small-32",
     settings: Annotated[
@@ -246,9 +236,10 @@ def main(
         str | None, typer.Option(help="float32, bfloat16, float16; the preset's by default.")
     ] = None,
     steps: Annotated[int, typer.Option(help="Steps to time, a multiple of lazy intervals.")] = 16,
-    out: Annotated[Path | None, typer.Option(help="Also append the JSON line here.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Also append the JSON lines here.")] = None,
 ) -> None:
     """Measure a training step; one JSON line on stdout."""
+    record = Record("train_step", out)
     changes = ["data.workers=0", *(settings or [])]
     if precision:
         changes.append(f"precision={precision}")
@@ -260,12 +251,8 @@ def main(
         and config.generator.composition == "layerwise"
         and not config.generator.label_dim
     )
-    result = {"preset": preset, **measure(config, device, steps=steps, plain=plain)}
-    line = json.dumps(result | _machine(device))
-    print(line)
-    if out is not None:
-        with out.open("a") as file:
-            file.write(line + "\n")
+    measured = measure(config, device, steps=steps, plain=plain)
+    record.write({"preset": preset, **measured}, device=device)
 
 
 if __name__ == "__main__":
