@@ -15,14 +15,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from creps.errors import CrepsError, UsageError
-from creps.metrics._cache import Columns, Progress, Work, collect
 from creps.metrics._evaluate import evaluate
-from creps.metrics._extractor_names import ExtractorSpec, extractor_spec
-from creps.metrics._jobs import Features
+from creps.metrics._extractors import ExtractorSpec, extractor_spec
+from creps.metrics._measurements import Columns, Features, Measurement, Progress, measure
+from creps.metrics._metrics import Protocol
 from creps.metrics._models import ModelRef, model_ref
 from creps.metrics._pictures import PictureSet
-from creps.metrics._protocol import Protocol
-from creps.metrics._real_images import Images, Portraits, open_reality
+from creps.metrics._real_images import RealImages, real_images
 from creps.training._run import is_finished
 from reproduce.specs import Budget, Dataset, Model, Training
 
@@ -122,9 +121,9 @@ class Runner:
             dataset.derive(self, path)
         return path
 
-    def real(self, dataset: Dataset) -> Portraits | Images:
+    def real(self, dataset: Dataset) -> RealImages:
         """Its pictures as what is measured compares with them."""
-        return open_reality(str(self.data(dataset)))
+        return real_images(str(self.data(dataset)))
 
     def model(self, model: Model) -> str:
         """A trained model as `creps.load` takes it: a folder or packaged name; trained if need be.
@@ -171,7 +170,7 @@ class Runner:
             size: of square pictures; the model's own by default.
         """
         protocol = Protocol(
-            measures=metrics,
+            metrics=metrics,
             n=self.budget.pictures,
             probes=self.budget.probes,
             sizes=None if size is None else ((size, size),),
@@ -204,16 +203,16 @@ class Runner:
         }
         return self.collect(works, count or self.budget.pictures)
 
-    def collect(self, works: Mapping[str, Work], count: int) -> dict[str, Columns]:
-        """What works find in so many pictures each, kept beside the features; see `collect`."""
+    def collect(self, works: Mapping[str, Measurement], count: int) -> dict[str, Columns]:
+        """What works find in so many pictures each, kept beside the features; see `measure`."""
         self.say(f"measuring {', '.join(works)}")
-        return collect(
-            works,
-            dict.fromkeys(works, count),
-            folder=self.cache,
+        found = measure(
+            dict.fromkeys(works.values(), count),
+            cache=self.cache,
             workers=self.workers,
             progress=self.progress,
         )
+        return {name: found[work] for name, work in works.items()}
 
     def _make(self, name: str, words: Sequence[str], *, there: bool) -> None:
         """Run a `creps` command unless what it makes is there already, and note it.

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from creps.metrics import _extractor_names as extractors
-from creps.metrics._extractor_names import ExtractorSpec
+from creps.metrics import _extractors as extractors
+from creps.metrics._extractors import ExtractorSpec
 
 
 class Means:

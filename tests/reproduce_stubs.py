@@ -11,9 +11,8 @@ import torch
 from PIL import Image
 
 from creps.config import replace as with_settings
-from creps.metrics._cache import Columns, Work
-from creps.metrics._jobs import Consistency
-from creps.metrics._models import ModelRef, hold
+from creps.metrics._measurements import Columns, Consistency, Measurement
+from creps.metrics._models import ModelRef, model_ref
 from creps.networks.base import Generator, build_generator
 from creps.training._config import TrainConfig
 from creps.training._presets import preset
@@ -81,7 +80,7 @@ class Pretender(Runner):
 
     def ref(self, model: Model) -> ModelRef:
         self.asked.append(model.name)
-        return hold(self.network(model))
+        return model_ref(self.network(model))
 
     def data(self, dataset: Dataset) -> Path:
         if dataset.derive is not None and dataset.name not in SIDES:
@@ -102,12 +101,12 @@ class Pretender(Runner):
         names = ("fd", "precision", "recall", "novelty", "copies")
         return {f"{name}_{self.extractor.name}@{size}": self.number(model.name) for name in names}
 
-    def collect(self, works: Mapping[str, Work], count: int) -> dict[str, Columns]:
+    def collect(self, works: Mapping[str, Measurement], count: int) -> dict[str, Columns]:
         """Sets of pictures are apart by their places; antialiased pictures agree more."""
         return {label: _made_up(work, k, count) for k, (label, work) in enumerate(works.items())}
 
 
-def _made_up(work: Work, place: int, count: int) -> Columns:
+def _made_up(work: Measurement, place: int, count: int) -> Columns:
     ramp = np.linspace(-1, 1, count)
     if isinstance(work, Consistency):
         base = 40.0 if work.supersample == 1 else 50.0

@@ -16,7 +16,7 @@ from creps.checkpoints import save
 from creps.cli import app
 from creps.cli._evaluate import _patch_sizes
 from creps.errors import UsageError
-from creps.metrics import _extractor_names as extractors
+from creps.metrics import _evaluate
 from creps.networks.base import build_generator
 from metric_stubs import stub
 from smooth_model import CONFIG
@@ -50,7 +50,7 @@ def data(tmp_path: Path) -> str:
 @pytest.fixture(autouse=True)
 def _stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     spec = stub(monkeypatch)
-    monkeypatch.setattr(extractors, "extractor_spec", lambda name, weights=None: spec)
+    monkeypatch.setattr(_evaluate, "extractor_spec", lambda name, weights=None: spec)
     monkeypatch.setenv("CREPS_CACHE", str(tmp_path / "cache"))
 
 
@@ -117,6 +117,6 @@ def test_diagnose_names_what_is_wrong(models, data, tmp_path: Path) -> None:
     options = ("--n", 2, "--size", 128, "--workers", 0, "--out", out)
     result = run("diagnose", models[0], "--data", data, *options)
     assert result.exit_code == 0, result.output
-    for artifact in ("waves", "symmetry", "blobs", "stripes", "lattice"):
+    for artifact in ("waves", "symmetry", "blobs", "stripes", "grid"):
         assert artifact in result.stdout
     assert out.read_text().startswith("<!doctype html>")

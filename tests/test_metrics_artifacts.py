@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creps.errors import UsageError
-from creps.metrics._consistency import ARTIFACTS, artifact_measures
+from creps.metrics._artifacts import ARTIFACTS, artifact_measures
 
 
 def noise(height: int = 96, width: int = 128, *, seed: int = 0) -> np.ndarray:

@@ -12,13 +12,11 @@ from torch import Tensor
 from creps.errors import UsageError
 from creps.metrics._consistency import (
     EIGHT_BIT_CEILING,
-    box_reduce,
-    psnr,
     scale_agreement,
     scale_consistency,
-    scale_pairs,
+    scale_pair,
 )
-from creps.metrics._similarity import ssim
+from creps.metrics._similarity import box_reduce, psnr, ssim
 from creps.networks.base import Generator, Grid, build_generator
 from creps.rendering._renderer import render
 
@@ -44,7 +42,7 @@ class Ramp(Generator):
 
 
 def test_pairs_are_the_renders_at_both_sizes(tiny: Generator) -> None:
-    [(small, reduced)] = scale_pairs(tiny, [3], size=(6, 10), factor=3, truncation=0.5)
+    small, reduced = scale_pair(tiny, 3, size=(6, 10), factor=3, truncation=0.5)
     np.testing.assert_array_equal(small, render(tiny, seed=3, size=(6, 10), truncation=0.5))
     large = render(tiny, seed=3, size=(18, 30), truncation=0.5)
     np.testing.assert_allclose(reduced, box_reduce(large, 3))
@@ -77,7 +75,7 @@ def test_consistency_refuses_nothing_to_compare(tiny: Generator) -> None:
 
 def test_agreement_is_what_its_parts_say(tiny: Generator) -> None:
     found = scale_agreement(tiny, 3, size=12)
-    [(small, reduced)] = scale_pairs(tiny, [3], size=12)
+    small, reduced = scale_pair(tiny, 3, size=12)
     assert found.psnr == psnr(small, reduced)
     assert found.ssim == ssim(small, reduced)
     assert np.isnan(found.perceptual)

@@ -14,18 +14,11 @@ from torch import Tensor
 
 from creps.coordinates import AxisGrid
 from creps.errors import DataError, UsageError
-from creps.metrics._charts import line_chart
-from creps.metrics._comparison import write_comparison
-from creps.metrics._diagnosis import (
-    ADVICE,
-    MEANING,
-    diagnose,
-    spectra_picture,
-    write_diagnosis,
-)
-from creps.metrics._models import hold
-from creps.metrics._pages import figure, shaded, table
-from creps.metrics._real_images import Images, open_reality
+from creps.metrics._comparison import Comparison, compare
+from creps.metrics._diagnosis import ADVICE, MEANING, diagnose
+from creps.metrics._models import model_ref
+from creps.metrics._pages import figure, line_chart, shaded, table
+from creps.metrics._real_images import Images, real_images
 from smooth_model import SmoothModel
 
 
@@ -41,7 +34,7 @@ def real(tmp_path: Path) -> Images:
         cloud = np.fft.irfft2(np.fft.rfft2(white) / frequency**1.5, s=(128, 128))
         pixels = (128 + 40 * cloud / cloud.std()).clip(0, 255).astype(np.uint8)
         Image.fromarray(pixels).convert("RGB").save(folder / f"{k}.png")
-    found = open_reality(str(folder))
+    found = real_images(str(folder))
     assert isinstance(found, Images)
     return found
 
@@ -71,23 +64,25 @@ class Clouds(SmoothModel):
 
 
 def findings(model, real: Images, cache: Path) -> dict[str, tuple[float, str]]:
-    found = diagnose(hold(model), real, count=6, size=(128, 128), cache=cache, workers=0)
+    found = diagnose(model_ref(model), real, count=6, size=(128, 128), cache=cache, workers=0)
     return {each.name: (each.model, each.verdict) for each in found.findings}
 
 
 @pytest.mark.slow
-def test_a_lattice_and_grain_are_found_and_advised_upon(real: Images, tmp_path: Path) -> None:
+def test_a_grid_and_grain_are_found_and_advised_upon(real: Images, tmp_path: Path) -> None:
     plain = findings(Clouds(), real, tmp_path)
     marked = findings(Clouds(lattice=0.1), real, tmp_path)
-    assert marked["lattice"][0] > 2 * plain["lattice"][0]
-    assert marked["lattice"][1] == "clear"
+    assert marked["grid"][0] > 2 * plain["grid"][0]
+    assert marked["grid"][1] == "clear"
     grainy = findings(Clouds(grain=0.2), real, tmp_path)
     assert grainy["noise"][1] == "clear"
     assert "noise" not in plain
 
 
 def test_blur_is_found(real: Images, tmp_path: Path) -> None:
-    found = diagnose(hold(SmoothModel()), real, count=3, size=(64, 64), cache=tmp_path, workers=0)
+    found = diagnose(
+        model_ref(SmoothModel()), real, count=3, size=(64, 64), cache=tmp_path, workers=0
+    )
     blur = next(each for each in found.findings if each.name == "blur")
     assert blur.verdict == "clear"
     assert blur.advice == ADVICE["blur"]
@@ -101,9 +96,9 @@ def test_images_that_are_too_small_to_compare_with_are_left_out(tmp_path: Path) 
     for k, side in enumerate((40, 64, 80, 50)):
         pixels = rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"{k}.png")
-    real = open_reality(str(folder))
+    real = real_images(str(folder))
     assert isinstance(real, Images)
-    model = hold(SmoothModel())
+    model = model_ref(SmoothModel())
     found = diagnose(model, real, count=9, size=(64, 64), cache=tmp_path, workers=0)
     assert found.record["counts"] == {"model": 9, "real": 2}
     with pytest.raises(DataError, match=r"no image .* is 96 px or larger"):
@@ -111,15 +106,15 @@ def test_images_that_are_too_small_to_compare_with_are_left_out(tmp_path: Path) 
 
 
 def test_the_page_is_whole_in_itself(real: Images, tmp_path: Path) -> None:
-    model = hold(SmoothModel())
+    model = model_ref(SmoothModel())
     found = diagnose(model, real, count=3, size=(128, 128), cache=tmp_path, workers=0)
-    write_diagnosis(tmp_path / "page.html", model, found)
+    found.write_page(tmp_path / "page.html")
     text = unescape((tmp_path / "page.html").read_text())
     assert not re.search(r'(?:src|href)="(?!data:)', text)
     assert text.count("<svg") == text.count("</svg>") == 1
     for each in found.findings:
         assert each.meaning in text
-    assert spectra_picture(found).shape == (128, 2 * 128 + 8)
+    assert found.spectra_picture().shape == (128, 2 * 128 + 8)
 
 
 def test_everything_has_advice_and_a_meaning() -> None:
@@ -127,14 +122,14 @@ def test_everything_has_advice_and_a_meaning() -> None:
 
 
 def test_a_comparison_shows_the_same_seeds_of_each_model(tmp_path: Path) -> None:
-    models = [hold(SmoothModel(waves=waves)) for waves in (1, 3)]
-    write_comparison(tmp_path / "page.html", models, [], seeds=[4, 5, 6])
+    models = [model_ref(SmoothModel(waves=waves)) for waves in (1, 3)]
+    Comparison(models=models).write_page(tmp_path / "page.html", seeds=[4, 5, 6])
     text = (tmp_path / "page.html").read_text()
     assert text.count("<img") == 6
     assert text.count("seed 5</figcaption>") == 2
     assert not re.search(r'(?:src|href)="(?!data:)', text)
     with pytest.raises(UsageError, match="two or more"):
-        write_comparison(tmp_path / "page.html", models[:1], [], seeds=[4])
+        compare(models[:1])
 
 
 def test_words_in_pages_are_escaped() -> None:

@@ -10,11 +10,7 @@ from hypothesis import strategies as st
 
 from creps.errors import UsageError
 from creps.metrics import _distances as distances
-from creps.metrics._distances import (
-    frechet_distance,
-    kernel_distance,
-    kernel_distance_subsets,
-)
+from creps.metrics._distances import frechet_distance, kernel_distance, kernel_distance_subsets
 
 
 def samples(count: int, width: int, *, seed: int) -> np.ndarray:

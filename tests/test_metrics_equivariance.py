@@ -15,8 +15,8 @@ from creps.metrics._equivariance import (
     equivariance_error,
     lanczos_at,
 )
-from creps.metrics._models import ModelRef, hold, styles_between
-from creps.metrics._path_length import path_length, path_step
+from creps.metrics._models import ModelRef, model_ref
+from creps.metrics._path_length import path_length, path_step, styles_between
 from smooth_model import SmoothModel
 
 
@@ -38,13 +38,13 @@ def errors(model: ModelRef, movement, *, count: int = 4) -> np.ndarray:
 @pytest.mark.parametrize("movement", ["translation", "rotation"])
 def test_smooth_pictures_move_with_the_plane(movement: str) -> None:
     # Slow waves: a Lanczos kernel moves them to a thousandth.
-    assert equivariance_decibels(errors(hold(SmoothModel()), movement)) > 55
+    assert equivariance_decibels(errors(model_ref(SmoothModel()), movement)) > 55
 
 
 @pytest.mark.parametrize("movement", ["translation", "rotation"])
 def test_detail_beyond_the_samples_does_not(movement: str) -> None:
-    # 15 waves over 32 pixels are just below what samples can hold.
-    assert equivariance_decibels(errors(hold(SmoothModel(waves=15)), movement)) < 35
+    # 15 waves over 32 pixels are just below what samples can model_ref.
+    assert equivariance_decibels(errors(model_ref(SmoothModel(waves=15)), movement)) < 35
 
 
 def test_details_that_stick_to_the_pixels_are_found() -> None:
@@ -54,9 +54,9 @@ def test_details_that_stick_to_the_pixels_are_found() -> None:
             rows = torch.arange(image.shape[2])[:, None] % 2
             return image + 0.5 * rows
 
-    model = hold(Stuck())
+    model = model_ref(Stuck())
     found = equivariance_decibels(errors(model, "translation"))
-    assert found < equivariance_decibels(errors(hold(SmoothModel()), "translation")) - 20
+    assert found < equivariance_decibels(errors(model_ref(SmoothModel()), "translation")) - 20
 
 
 def test_decibels_by_hand() -> None:
@@ -77,7 +77,7 @@ def test_lanczos_gives_pixels_back_and_keeps_waves() -> None:
 
 
 def test_what_cannot_be_measured_is_refused() -> None:
-    model = hold(SmoothModel())
+    model = model_ref(SmoothModel())
     rng = np.random.default_rng(0)
     with pytest.raises(UsageError, match="16 pixels"):
         equivariance_error(model, 0, movement="rotation", size=(8, 8), generator=rng)
@@ -89,7 +89,9 @@ def test_what_cannot_be_measured_is_refused() -> None:
             raise GridError("one grid only")
 
     with pytest.raises(GridError, match="one grid"):
-        equivariance_error(hold(Fixed()), 0, movement="translation", size=(16, 16), generator=rng)
+        equivariance_error(
+            model_ref(Fixed()), 0, movement="translation", size=(16, 16), generator=rng
+        )
 
 
 class Pixels:
@@ -102,7 +104,7 @@ class Pixels:
 
 @pytest.mark.parametrize("space", ["z", "w"])
 def test_a_step_does_not_depend_on_its_length(space: str) -> None:
-    model = hold(SmoothModel())
+    model = model_ref(SmoothModel())
 
     def step(length: float) -> float:
         return path_step(
@@ -121,7 +123,7 @@ def test_a_step_does_not_depend_on_its_length(space: str) -> None:
 
 @pytest.mark.parametrize("space", ["z", "w"])
 def test_ways_begin_and_end_at_the_latents(space: str) -> None:
-    model = hold(SmoothModel())
+    model = model_ref(SmoothModel())
     found = styles_between(model, (3, 4), (0.0, 1.0), space=space)
     ends = [styles_between(model, (seed, seed + 9), (0.0, 0.0), space="w")[:1] for seed in (3, 4)]
     torch.testing.assert_close(found, torch.cat(ends), rtol=1e-4, atol=1e-5)

@@ -11,12 +11,12 @@ from PIL import Image
 from torch import Tensor
 
 from creps.errors import DataError, GridError, UsageError
-from creps.metrics._comparison import comparison_rows, short_names
+from creps.metrics._comparison import Comparison, short_names
 from creps.metrics._evaluate import Evaluation, evaluate, write_record
-from creps.metrics._extractor_names import ExtractorSpec
-from creps.metrics._models import hold
-from creps.metrics._protocol import MEASURES, Protocol, parse_measures
-from creps.metrics._real_images import open_reality
+from creps.metrics._extractors import ExtractorSpec
+from creps.metrics._metrics import METRICS, Protocol, parse_metrics
+from creps.metrics._models import model_ref
+from creps.metrics._real_images import real_images
 from metric_stubs import Shallow, stub
 from smooth_model import SmoothModel
 
@@ -41,10 +41,10 @@ def data(tmp_path: Path) -> str:
 
 
 def run(protocol: Protocol, data: str | None, extractor: ExtractorSpec, **changes) -> Evaluation:
-    model = changes.pop("model", None) or hold(SmoothModel())
+    model = changes.pop("model", None) or model_ref(SmoothModel())
     return evaluate(
         model,
-        None if data is None else open_reality(data),
+        None if data is None else real_images(data),
         protocol,
         extractor=extractor,
         workers=0,
@@ -68,42 +68,42 @@ def test_everything_that_suits_is_measured_and_the_rest_noted(data, extractor, c
         assert {f"{name}_means@{size}" for name in ("fd", "kid", "precision", "coverage")} <= names
         assert {f"novelty_means@{size}", f"spectrum_db@{size}"} <= names
     assert {"patch_fd_means@16-64", "consistency_db@16", "consistency_db_auto@16"} <= names
-    assert {"consistency_db@64", "lattice@256", "eq_t_db", "eq_r_db", "path_z_means"} <= names
-    assert not any(name.startswith(("lattice_real", "floor")) for name in names)
+    assert {"consistency_db@64", "grid@256", "eq_t_db", "eq_r_db", "path_z_means"} <= names
+    assert not any(name.startswith(("grid_real", "floor")) for name in names)
     assert np.isfinite([v for n, v in values(found).items()]).all()
 
 
 def test_the_record_holds_what_it_takes_to_repeat_it(data, extractor, cache) -> None:
-    found = run(Protocol(n=20, probes=2, measures=("fd", "patches")), data, extractor, cache=cache)
+    found = run(Protocol(n=20, probes=2, metrics=("fd", "patches")), data, extractor, cache=cache)
     record = json.loads(json.dumps(found.record, allow_nan=False))
     assert record["values"] == values(found)
     assert record["extractor"] == {"name": "means", "weights": "0", "resize": "none"}
     assert record["protocol"]["n"] == 20
     assert record["protocol"]["seed"] == 0
-    assert record["data"]["data"] == open_reality(data).identity()["data"]
+    assert record["data"]["data"] == real_images(data).identity()["data"]
     assert len(record["model"]["weights_id"]) == 64
     assert record["patches"][0]["largest"] == 64
 
 
 def test_small_patches_suit_small_pictures(data, extractor, cache) -> None:
-    small = Protocol(n=20, measures=("patches",), patch_side=8, patch_sizes=((8, 12), (40, 40)))
+    small = Protocol(n=20, metrics=("patches",), patch_side=8, patch_sizes=((8, 12), (40, 40)))
     found = run(small, data, extractor, cache=cache)
     assert [patches["side"] for patches in found.record["patches"]] == [8, 8]
     assert "patches: of 8 px, brought to the 16 px that means sees" in found.notes
-    large = Protocol(n=20, measures=("patches",), patch_side=16, patch_sizes=((40, 40),))
+    large = Protocol(n=20, metrics=("patches",), patch_side=16, patch_sizes=((40, 40),))
     seen = values(run(large, data, extractor, cache=cache))
     assert values(found)["patch_fd_means@40"] != seen["patch_fd_means@40"]
 
 
 def test_patches_of_too_small_pictures_are_refused(data, extractor, cache) -> None:
     with pytest.raises(DataError, match="--patch-side"):
-        run(Protocol(n=20, measures=("patches",), patch_side=64), data, extractor, cache=cache)
+        run(Protocol(n=20, metrics=("patches",), patch_side=64), data, extractor, cache=cache)
     with pytest.raises(UsageError, match="patches of 0 px"):
-        run(Protocol(n=20, measures=("patches",), patch_side=0), data, extractor, cache=cache)
+        run(Protocol(n=20, metrics=("patches",), patch_side=0), data, extractor, cache=cache)
 
 
 def test_a_second_run_gives_the_same_numbers_from_the_cache(data, extractor, cache) -> None:
-    protocol = Protocol(n=20, probes=2, measures=("fd", "kid", "pr", "consistency"))
+    protocol = Protocol(n=20, probes=2, metrics=("fd", "kid", "pr", "consistency"))
     first = run(protocol, data, extractor, cache=cache)
     kept = {path: path.stat().st_mtime_ns for path in cache.iterdir()}
     assert values(run(protocol, data, extractor, cache=cache)) == values(first)
@@ -111,7 +111,7 @@ def test_a_second_run_gives_the_same_numbers_from_the_cache(data, extractor, cac
 
 
 def test_seed_and_truncation_change_the_samples(data, extractor, cache) -> None:
-    base = {"n": 20, "probes": 2, "measures": ("fd",)}
+    base = {"n": 20, "probes": 2, "metrics": ("fd",)}
     found = [
         values(run(Protocol(**base, **more), data, extractor, cache=cache))["fd_means@32"]
         for more in ({}, {"seed": 5}, {"truncation": 0.2})
@@ -127,7 +127,7 @@ def test_a_model_is_as_good_as_its_own_pictures(extractor, tmp_path, cache) -> N
     model = SmoothModel()
     for seed in range(20):
         Image.fromarray(render(model, seed=seed)).save(folder / f"{seed:02}.png")
-    protocol = Protocol(n=20, probes=2, measures=("fd", "pr", "neighbours", "spectrum"))
+    protocol = Protocol(n=20, probes=2, metrics=("fd", "pr", "neighbours", "spectrum"))
     found = values(run(protocol, str(folder), extractor, cache=cache))
     assert found["fd_means@32"] == pytest.approx(0, abs=1e-6)
     assert found["precision_means@32"] == found["recall_means@32"] == 1
@@ -137,14 +137,14 @@ def test_a_model_is_as_good_as_its_own_pictures(extractor, tmp_path, cache) -> N
 
 def test_references_are_measured_like_the_model(data, extractor, cache) -> None:
     protocol = Protocol(
-        n=12, probes=2, measures=("fd",), sizes=((32, 32), (64, 64)), references=True
+        n=12, probes=2, metrics=("fd",), sizes=((32, 32), (64, 64)), references=True
     )
     found = values(run(protocol, data, extractor, cache=cache))
     assert {"floor_fd_means@32", "floor_fd_means@64", "enlarged_fd_means@64"} <= set(found)
     assert "enlarged_fd_means@32" not in found
     assert found["floor_fd_means@64"] < found["fd_means@64"]
     with pytest.raises(DataError, match=r"24 are there, expected 40"):
-        run(Protocol(n=20, measures=("fd",), references=True), data, extractor, cache=cache)
+        run(Protocol(n=20, metrics=("fd",), references=True), data, extractor, cache=cache)
 
 
 def test_without_data_only_the_model_is_measured(extractor, cache) -> None:
@@ -152,31 +152,31 @@ def test_without_data_only_the_model_is_measured(extractor, cache) -> None:
     assert "consistency_db@16" in values(found)
     assert not any(name.startswith("fd") for name in values(found))
     with pytest.raises(UsageError, match=r"fd compares with real pictures.*--data"):
-        run(Protocol(measures=("fd",)), None, extractor, cache=cache)
+        run(Protocol(metrics=("fd",)), None, extractor, cache=cache)
 
 
 def test_too_few_pictures_name_the_minimum(data, extractor, cache) -> None:
     with pytest.raises(UsageError, match=r"3 pictures asked for are too few for pr.*at least 4"):
-        Protocol(n=3, measures=("pr",))
+        Protocol(n=3, metrics=("pr",))
     few = Path(data)
     for path in sorted(few.iterdir())[3:]:
         path.unlink()
     with pytest.raises(UsageError, match=r"3 real pictures are too few for pr.*at least 4"):
-        run(Protocol(n=50, measures=("pr",)), data, extractor, cache=cache)
-    found = run(Protocol(n=12, probes=2, measures=("fd",)), data, extractor, cache=cache)
+        run(Protocol(n=50, metrics=("pr",)), data, extractor, cache=cache)
+    found = run(Protocol(n=12, probes=2, metrics=("fd",)), data, extractor, cache=cache)
     assert "3 real pictures, all there are, against 12 samples" in found.notes
 
 
 def test_enlarged_images_are_noted(data, extractor, cache) -> None:
-    protocol = Protocol(n=20, probes=2, measures=("fd",), sizes=((48, 48),))
+    protocol = Protocol(n=20, probes=2, metrics=("fd",), sizes=((48, 48),))
     found = run(protocol, data, extractor, cache=cache)
     assert "8 images are smaller than 48 px and were enlarged" in found.notes
 
 
 def test_a_model_that_paints_nan_is_refused(data, extractor, cache) -> None:
-    broken = hold(SmoothModel(broken=True))
+    broken = model_ref(SmoothModel(broken=True))
     with pytest.raises(DataError, match="paints NaN"):
-        run(Protocol(n=20, measures=("fd",)), data, extractor, cache=cache, model=broken)
+        run(Protocol(n=20, metrics=("fd",)), data, extractor, cache=cache, model=broken)
 
 
 def test_families_of_one_grid_are_measured_as_far_as_they_go(data, extractor, cache) -> None:
@@ -186,13 +186,13 @@ def test_families_of_one_grid_are_measured_as_far_as_they_go(data, extractor, ca
                 raise GridError("this family paints one grid of 32x32")
             return super().synthesize(styles, grid)
 
-    model = hold(OneSize())
+    model = model_ref(OneSize())
     found = run(Protocol(n=20, probes=2), data, extractor, cache=cache, model=model)
     assert "fd_means@32" in values(found)
     assert not any(name.startswith(("consistency", "patch", "eq_")) for name in values(found))
     assert any("consistency: left out, this family" in note for note in found.notes)
     with pytest.raises(GridError, match="one grid"):
-        run(Protocol(n=20, measures=("patches",)), data, extractor, cache=cache, model=model)
+        run(Protocol(n=20, metrics=("patches",)), data, extractor, cache=cache, model=model)
 
 
 def test_paths_need_layers(data, cache, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,19 +200,19 @@ def test_paths_need_layers(data, cache, monkeypatch: pytest.MonkeyPatch) -> None
     found = run(Protocol(n=20, probes=2), data, shallow, cache=cache)
     assert not any(name.startswith(("path", "consistency_pd")) for name in values(found))
     with pytest.raises(UsageError, match="no layers"):
-        run(Protocol(measures=("path",)), data, shallow, cache=cache)
+        run(Protocol(metrics=("path",)), data, shallow, cache=cache)
 
 
 def test_words_for_metrics() -> None:
-    assert parse_measures("all") is None
-    assert parse_measures("kid, fd,kid") == ("kid", "fd")
+    assert parse_metrics("all") is None
+    assert parse_metrics("kid, fd,kid") == ("kid", "fd")
     with pytest.raises(UsageError, match=r"unknown metric 'fid'"):
-        parse_measures("fid")
+        Protocol(metrics=parse_metrics("fid"))
     with pytest.raises(UsageError, match="no metrics"):
-        parse_measures(",")
+        Protocol(metrics=parse_metrics(","))
     with pytest.raises(UsageError, match="size 4x9"):
         Protocol(sizes=((4, 9),))
-    assert all(measure.about for measure in MEASURES.values())
+    assert all(measure.about for measure in METRICS.values())
 
 
 def test_records_are_files_or_lines(tmp_path: Path) -> None:
@@ -225,12 +225,10 @@ def test_records_are_files_or_lines(tmp_path: Path) -> None:
 
 
 def test_the_best_of_a_line_goes_by_what_is_better(data, extractor, cache) -> None:
-    protocol = Protocol(n=20, probes=2, measures=("fd", "pr"))
-    found = [
-        run(protocol, data, extractor, cache=cache, model=hold(SmoothModel(height=height)))
-        for height in (0.4, 0.01)
-    ]
-    for like, numbers, best in comparison_rows(found):
+    protocol = Protocol(n=20, probes=2, metrics=("fd", "pr"))
+    models = [model_ref(SmoothModel(waves=waves)) for waves in (1.3, 9)]
+    found = [run(protocol, data, extractor, cache=cache, model=model) for model in models]
+    for like, numbers, best in Comparison(models=models, evaluations=found).rows:
         pick = min if like.better == "lower" else max
         assert best is not None
         assert numbers[best] == pick(numbers)

@@ -11,9 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from creps.errors import CheckpointError, MissingExtraError, UsageError
-from creps.metrics._dinov2 import Block, VisionTransformer, dinov2
-from creps.metrics._extractor_names import extractor_spec
-from creps.metrics._inception import WEIGHTS_NAME, inception, inception_weights
+from creps.metrics._extractors import (
+    INCEPTION_NAME,
+    Block,
+    VisionTransformer,
+    dinov2,
+    extractor_spec,
+    inception,
+    inception_weights,
+)
 
 
 class StandIn(nn.Module):
@@ -107,7 +113,7 @@ def test_without_a_network_the_line_says_what_to_do(
     monkeypatch.setattr(torch.hub, "download_url_to_file", no_network)
     with pytest.raises(CheckpointError, match=r"cannot be fetched \(Name.*--weights weights-inc"):
         inception_weights()
-    kept = tmp_path / "checkpoints" / WEIGHTS_NAME
+    kept = tmp_path / "checkpoints" / INCEPTION_NAME
     kept.write_bytes(b"")
     assert inception_weights() == kept
 

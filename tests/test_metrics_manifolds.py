@@ -8,13 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creps.errors import UsageError
-from creps.metrics import _manifolds as manifolds
-from creps.metrics._manifolds import (
-    manifold_scores,
-    nearest,
-    neighbour_radii,
-    squared_distances,
-)
+from creps.metrics import _distances as manifolds
+from creps.metrics._distances import nearest, neighbour_radii, precision_recall, squared_distances
 
 seeds = st.integers(0, 2**31)
 
@@ -50,7 +45,7 @@ def by_loops(generated: np.ndarray, real: np.ndarray, k: int) -> tuple[float, ..
 def test_scores_equal_their_loops(seed: int, n: int, m: int, width: int, k: int) -> None:
     rng = np.random.default_rng(seed)
     generated, real = rng.normal(size=(n, width)) + 0.3, rng.normal(size=(m, width))
-    found = manifold_scores(generated, real, neighbours=k)
+    found = precision_recall(generated, real, neighbours=k)
     np.testing.assert_allclose(found, by_loops(generated, real, k), rtol=1e-6)
 
 
@@ -58,7 +53,7 @@ def test_scores_by_hand() -> None:
     # Balls of radius 1 around 0, 1, 2: 0.5 lies in two of them, 9 in none; both reach 8.5 far.
     real = np.array([[0.0], [1.0], [2.0]])
     generated = np.array([[0.5], [9.0]])
-    found = manifold_scores(generated, real, neighbours=1)
+    found = precision_recall(generated, real, neighbours=1)
     assert found.precision == 0.5
     assert found.recall == 1.0
     assert found.density == pytest.approx(1.0)
@@ -68,7 +63,7 @@ def test_scores_by_hand() -> None:
 @given(seed=seeds, n=st.integers(4, 30))
 def test_a_set_against_itself_is_perfect(seed: int, n: int) -> None:
     a = np.random.default_rng(seed).normal(size=(n, 3))
-    found = manifold_scores(a, a)
+    found = precision_recall(a, a)
     assert (found.precision, found.recall, found.coverage) == (1.0, 1.0, 1.0)
 
 
@@ -77,24 +72,24 @@ def test_dropped_modes_cost_recall_and_garbage_costs_precision() -> None:
     real = np.concatenate([rng.normal(size=(50, 4)), rng.normal(size=(50, 4)) + 30])
     half = rng.normal(size=(100, 4))
     garbage = np.concatenate([rng.normal(size=(50, 4)), rng.normal(size=(50, 4)) - 30])
-    assert manifold_scores(half, real).recall < 0.6
-    assert manifold_scores(half, real).precision > 0.8
-    assert manifold_scores(garbage, real).precision < 0.6
+    assert precision_recall(half, real).recall < 0.6
+    assert precision_recall(half, real).precision > 0.8
+    assert precision_recall(garbage, real).precision < 0.6
 
 
 def test_scores_move_and_turn_with_the_features() -> None:
     rng = np.random.default_rng(1)
     a, b = rng.normal(size=(20, 4)), rng.normal(size=(25, 4))
     turn = np.linalg.qr(rng.normal(size=(4, 4)))[0]
-    assert manifold_scores(a @ turn + 1000, b @ turn + 1000) == manifold_scores(a, b)
+    assert precision_recall(a @ turn + 1000, b @ turn + 1000) == precision_recall(a, b)
 
 
 def test_scores_do_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(2)
     a, b = rng.normal(size=(23, 3)), rng.normal(size=(18, 3))
-    whole, order = manifold_scores(a, b), nearest(a, b, count=4)
+    whole, order = precision_recall(a, b), nearest(a, b, count=4)
     monkeypatch.setattr(manifolds, "_BLOCK", 5)
-    assert manifold_scores(a, b) == whole
+    assert precision_recall(a, b) == whole
     np.testing.assert_array_equal(nearest(a, b, count=4)[0], order[0])
 
 
@@ -114,8 +109,8 @@ def test_neighbours_come_nearest_first() -> None:
 def test_too_few_samples_name_the_minimum() -> None:
     a = np.zeros((3, 2))
     with pytest.raises(UsageError, match=r"3 samples are too few.*at least 4"):
-        manifold_scores(a, np.zeros((9, 2)))
+        precision_recall(a, np.zeros((9, 2)))
     with pytest.raises(UsageError, match="0 neighbours"):
-        manifold_scores(a, a, neighbours=0)
+        precision_recall(a, a, neighbours=0)
     with pytest.raises(UsageError, match="4 neighbours among 3"):
         nearest(a, a, count=4)

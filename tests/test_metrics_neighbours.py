@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from creps.errors import UsageError
-from creps.metrics._neighbors import novelty
+from creps.metrics._distances import novelty
 
 
 def test_copies_are_told_from_new_pictures() -> None:

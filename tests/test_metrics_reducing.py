@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creps.errors import UsageError
-from creps.metrics._consistency import box_reduce
+from creps.metrics._similarity import box_reduce
 
 
 @given(st.integers(1, 5), st.integers(1, 5), st.integers(1, 4), st.sampled_from([(), (1,), (3,)]))

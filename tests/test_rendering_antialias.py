@@ -12,7 +12,7 @@ from torch import Tensor
 
 from creps.coordinates import AxisGrid, Canvas
 from creps.errors import GridError
-from creps.metrics._consistency import box_reduce
+from creps.metrics._similarity import box_reduce
 from creps.networks.creps import Creps
 from creps.rendering._sampling import (
     antialiased,

@@ -15,8 +15,8 @@ from torch import Tensor
 from creps.coordinates import Canvas
 from creps.data._sources import open_images
 from creps.errors import UsageError
-from creps.metrics._charts import scatter_chart, standalone
-from creps.metrics._models import hold
+from creps.metrics._models import model_ref
+from creps.metrics._pages import scatter_chart, standalone
 from creps.metrics._pictures import ModelPictures
 from creps.networks.base import Generator, Grid
 from creps.training._batches import draw_region
@@ -59,13 +59,13 @@ def one(folder: Path, generator: Generator, **data: Path) -> Pretender:
 
 
 def test_samples_are_in_colour_and_panels_show_their_pixels() -> None:
-    picture = sample(hold(SmoothModel()), 4, size=24)
+    picture = sample(model_ref(SmoothModel()), 4, size=24)
     assert picture.shape == (24, 24, 3)
     assert panel_picture(picture, 24) is picture
     larger = panel_picture(picture, 96)
     assert np.array_equal(larger[::4, ::4], picture)
     assert np.array_equal(panel_picture(larger, 24), picture)
-    assert sample(hold(tiny_creps(img_channels=1).float()), 0, size=8).shape == (8, 8, 3)
+    assert sample(model_ref(tiny_creps(img_channels=1).float()), 0, size=8).shape == (8, 8, 3)
 
 
 def test_details_that_stay_are_told_from_those_that_do_not(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_zeroed_encoding_says_nothing_and_the_original_stays() -> None:
 
 def test_encodings_are_those_of_the_models_own_pixels() -> None:
     network = untrained(cips_models.BASE)
-    found = encodings(hold(network))
+    found = encodings(model_ref(network))
     assert [maps.shape for maps in found.values()] == [(16, 16, 6)] * 2
     vectors = network.get_parameter("embedding.vectors").detach()
     np.testing.assert_allclose(found[EMBEDDING], vectors, rtol=1e-6)
@@ -206,7 +206,7 @@ def test_foveated_pictures_come_closer_with_more_pixels(tmp_path: Path) -> None:
 
 
 def test_a_cylinder_is_as_wide_as_its_turn() -> None:
-    canvas = panorama_canvas(hold(untrained(cips_models.PANORAMA)))
+    canvas = panorama_canvas(model_ref(untrained(cips_models.PANORAMA)))
     assert canvas.width == 3 * canvas.height
     ramp = np.arange(8, dtype=np.uint8)[None, :, None].repeat(2, 0)
     assert seam(ramp) == 7
@@ -250,7 +250,7 @@ def test_sets_of_one_size_keep_the_small_pictures(
 
 
 def test_rivals_are_resampled_and_models_paint(tmp_path: Path) -> None:
-    model = hold(SmoothModel())
+    model = model_ref(SmoothModel())
     own = model.size[0]
     painted, resized = scoring.Rival(model=model), scoring.Rival(model=model, how="bicubic")
     drawn = ModelPictures(model=model, size=model.size).picture(1)
@@ -267,7 +267,7 @@ def test_rivals_are_resampled_and_models_paint(tmp_path: Path) -> None:
 
 
 def test_a_smooth_picture_is_its_large_one_reduced() -> None:
-    model, other = hold(SmoothModel()), hold(untrained(ANYRES))
+    model, other = model_ref(SmoothModel()), model_ref(untrained(ANYRES))
     assert base_difference(model, model, count=2) < 0.02
     assert base_difference(other, other, count=1) > 0.02  # its scales are apart
 

@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.costs import Cost, Drawing
 from creps.errors import UsageError
-from creps.metrics._models import hold
+from creps.metrics._models import model_ref
 from metric_stubs import stub
 from reproduce import chance, models
 from reproduce.anyres_paper import models as anyres_models
@@ -252,7 +252,7 @@ def test_other_seeds_are_other_models_and_the_range_is_told(tmp_path: Path) -> N
     (table,) = found("small-repeats", runner).tables
     assert table.rows["cips: fd_effnet"][-1] == 7 - 3
     assert len(table.rows) == 6
-    assert hold(runner.network(chance.seeded(models.ANYRES, 1))).size == (32, 32)
+    assert model_ref(runner.network(chance.seeded(models.ANYRES, 1))).size == (32, 32)
 
 
 def test_experiments_are_found_by_name_paper_and_all() -> None:

@@ -15,7 +15,7 @@ from rich.console import Console
 from creps.cli import _train as train_progress
 from creps.cli import main
 from creps.cli._train import RunProgress, progress_bar
-from creps.metrics._charts import line_chart, ticks
+from creps.metrics._pages import line_chart, ticks
 from creps.training._state import TrainState, initial_state
 from creps.training.monitoring._log import Journal
 from creps.training.monitoring._report import write_report

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from creps.checkpoints import load, save
 from creps.cli import app
 from creps.metrics._evaluate import evaluate
-from creps.metrics._models import hold, model_ref
-from creps.metrics._protocol import Protocol
+from creps.metrics._metrics import Protocol
+from creps.metrics._models import model_ref
 from creps.networks.base import build_generator
 from creps.rendering.output._images import read_settings
 from creps.serving._models import ModelRegistry
@@ -70,7 +70,7 @@ def test_evaluation_records_show_it(
     model: Path, shown: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     protocol = Protocol(measures=("consistency",), probes=2, sizes=((16, 16),))
-    for measured in (model_ref(str(model)), hold(load(model))):
+    for measured in (model_ref(str(model)), model_ref(load(model))):
         found = evaluate(
             measured, None, protocol, extractor=stub(monkeypatch), workers=0, cache=tmp_path / "c"
         )

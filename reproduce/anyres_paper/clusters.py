@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
 
 from creps.errors import UsageError
-from creps.metrics._distances import Features, checked_pair
+from creps.metrics._distances import FeatureRows, checked_pair
 
 CLUSTERS = 20
 REPEATS = 10
@@ -36,8 +36,8 @@ class ClusterScores(NamedTuple):
 
 
 def cluster_scores(
-    generated: Features,
-    real: Features,
+    generated: FeatureRows,
+    real: FeatureRows,
     *,
     generator: np.random.Generator,
     clusters: int = CLUSTERS,

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from creps.coordinates import Canvas
 from creps.data._checking import bars_picture, size_bars
 from creps.data._sources import open_images
-from creps.metrics._cache import SUM
-from creps.metrics._charts import line_chart, scatter_chart
+from creps.metrics._measurements import SUM
 from creps.metrics._models import ModelRef
+from creps.metrics._pages import line_chart, scatter_chart
 from creps.metrics._spectra import power_spectrum, radial_spectrum, spectrum_difference
 from creps.rendering._blends import panorama
 from creps.rendering._painter import Picture

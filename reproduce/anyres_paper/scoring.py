@@ -9,18 +9,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from creps.metrics._cache import Columns
+import numpy as np
+from numpy.typing import NDArray
+
 from creps.metrics._distances import frechet_distance
-from creps.metrics._models import ModelRef
+from creps.metrics._measurements import Columns
+from creps.metrics._models import ModelRef, Size
 from creps.metrics._pictures import (
+    Filter,
     ModelPatches,
     ModelPictures,
     PatchPlan,
     PictureSet,
     RealPatches,
     RealPictures,
+    ResampledPictures,
+    resampled,
 )
-from creps.metrics._resampled import Filter, ResampledPatches, ResampledPictures
 from reproduce.experiment import Table
 from reproduce.models import ANYRES, PORTRAITS
 from reproduce.runner import Runner
@@ -32,6 +37,33 @@ PICTURES = 500
 """Of each set, at the small budget: there are many sets."""
 REAL = "real"
 """Label of real pictures among the sets."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResampledPatches:
+    """Patches of samples that are brought to the sizes of a plan; patch i is of sample i.
+
+    Attributes:
+        drawn: the samples.
+        plan: where the patches lie.
+        how: Lanczos of 3 lobes, or bicubic.
+    """
+
+    drawn: ModelPictures
+    plan: PatchPlan
+    how: Filter = "lanczos"
+
+    @property
+    def size(self) -> Size:
+        """(height, width) of a patch."""
+        return self.plan.side, self.plan.side
+
+    def picture(self, index: int) -> NDArray[np.uint8]:
+        """Patch number `index`."""
+        place = self.plan.place(index)
+        whole = resampled(self.drawn.picture(index), place.shape, how=self.how)
+        top, left = place.tile.top, place.tile.left
+        return whole[top : top + place.tile.height, left : left + place.tile.width]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from creps.metrics._consistency import box_reduce
 from creps.metrics._models import ModelRef, draw
+from creps.metrics._similarity import box_reduce
 from reproduce.anyres_paper import models
 from reproduce.anyres_paper.clusters import cluster_scores
 from reproduce.anyres_paper.scoring import (

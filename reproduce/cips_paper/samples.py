@@ -9,13 +9,12 @@ import numpy as np
 from creps.data._sources import open_images
 from creps.metrics._diagnosis import diagnose
 from creps.metrics._models import ModelRef
-from creps.metrics._neighbor_sheet import neighbour_sheet
-from creps.metrics._pictures import ModelPictures, PictureSet, RealPictures
-from creps.metrics._resampled import resampled
+from creps.metrics._pictures import ModelPictures, PictureSet, RealPictures, resampled
 from creps.rendering._sheets import Panel
 from creps.rendering._styles import SeedPath, latents, mix_styles, styles_of
 from reproduce.cips_paper.encodings import fineness
 from reproduce.cips_paper.models import cips_on, shown
+from reproduce.cips_paper.neighbour_sheet import neighbour_sheet
 from reproduce.cips_paper.tables import patch_models
 from reproduce.creps_paper.inside import diagnosis_table
 from reproduce.experiment import (

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from creps.coordinates import Canvas
-from creps.metrics._cache import SUM
-from creps.metrics._charts import line_chart
+from creps.metrics._measurements import SUM
 from creps.metrics._models import ModelRef
+from creps.metrics._pages import line_chart
 from creps.metrics._pictures import ModelPictures, PictureSet, RealPictures
 from creps.metrics._spectra import radial_spectrum, spectrum_difference
 from creps.rendering import (

@@ -13,8 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from creps.data.portraits._art import toon_head_attributes
-from creps.metrics._distances import Features, checked_pair
-from creps.metrics._manifolds import nearest
+from creps.metrics._distances import FeatureRows, checked_pair, nearest
 
 
 class AttributeCoverage(NamedTuple):
@@ -32,7 +31,7 @@ class AttributeCoverage(NamedTuple):
 
 
 def attribute_coverage(
-    generated: Features, real: Features, attributes: Sequence[dict[str, str]]
+    generated: FeatureRows, real: FeatureRows, attributes: Sequence[dict[str, str]]
 ) -> AttributeCoverage:
     """Shares of attributes among samples, by nearest neighbours, and among real portraits.
 

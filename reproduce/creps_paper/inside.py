@@ -11,11 +11,11 @@ from torch import Tensor
 
 from creps.coordinates import Canvas
 from creps.errors import UsageError
-from creps.metrics._consistency import ARTIFACTS
-from creps.metrics._diagnosis import Diagnosis, diagnose
+from creps.metrics._artifacts import ARTIFACTS
+from creps.metrics._diagnosis import ModelDiagnosis, diagnose
 from creps.metrics._models import ModelRef
 from creps.metrics._real_images import PORTRAITS as DRAWN_PORTRAITS
-from creps.metrics._real_images import open_reality
+from creps.metrics._real_images import real_images
 from creps.metrics._similarity import psnr
 from creps.metrics._spectra import power_spectrum, radial_spectrum
 from creps.networks.creps import Creps, FeatureMaps
@@ -202,7 +202,7 @@ def figure_8(runner: Runner) -> Result:
     side = max(ref.size[0], LEAST_SIDE)
     found = diagnose(
         ref,
-        runner.real(PORTRAITS) if runner.paper else open_reality(DRAWN_PORTRAITS),
+        runner.real(PORTRAITS) if runner.paper else real_images(DRAWN_PORTRAITS),
         count=runner.budget.capped(SAMPLES),
         size=(side, side),
         cache=runner.cache,
@@ -234,7 +234,7 @@ def figure_8(runner: Runner) -> Result:
     )
 
 
-def diagnosis_table(found: Diagnosis) -> Table:
+def diagnosis_table(found: ModelDiagnosis) -> Table:
     """What `creps diagnose` finds, as a table."""
     height, width = found.size
     rows: dict[str, tuple[Cell, ...]] = {

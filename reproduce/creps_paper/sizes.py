@@ -7,11 +7,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from creps.metrics._consistency import box_reduce
 from creps.metrics._pictures import ModelPictures, RealPictures
 from creps.metrics._real_images import PORTRAITS as DRAWN_PORTRAITS
-from creps.metrics._real_images import open_reality
-from creps.metrics._similarity import psnr, ssim
+from creps.metrics._real_images import real_images
+from creps.metrics._similarity import box_reduce, psnr, ssim
 from creps.rendering._painter import Picture
 from creps.rendering._sheets import Panel, contact_sheet
 from reproduce.creps_paper.attributes import attribute_coverage, portrait_attributes
@@ -180,7 +179,7 @@ def figure_10(runner: Runner) -> Result:
 
 def _variety(runner: Runner) -> Table:
     """Whether every kind of hair, eyes, ... is as frequent among samples as in the data set."""
-    ref, real = runner.ref(SHIPPED), open_reality(DRAWN_PORTRAITS)
+    ref, real = runner.ref(SHIPPED), real_images(DRAWN_PORTRAITS)
     seen = runner.features(
         {
             "samples": ModelPictures(model=ref, size=ref.size),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from creps.coordinates import AxisGrid, Canvas, PointGrid
     from creps.errors import CrepsError
     from creps.inversion import invert
+    from creps.metrics._evaluate import evaluate
     from creps.rendering._renderer import Renderer, render, render_tiles
     from creps.rendering._styles import latents
     from creps.rendering._tiles import Tile
@@ -38,6 +39,7 @@ else:  # `creps --help` does not wait for torch
             "Renderer": "creps.rendering._renderer",
             "Tile": "creps.rendering._tiles",
             "View": "creps.rendering._view",
+            "evaluate": "creps.metrics._evaluate",
             "from_pretrained": "creps.checkpoints",
             "invert": "creps.inversion",
             "latents": "creps.rendering._styles",
@@ -62,6 +64,7 @@ __all__ = [
     "Renderer",
     "Tile",
     "View",
+    "evaluate",
     "from_pretrained",
     "invert",
     "latents",

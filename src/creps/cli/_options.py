@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
@@ -330,3 +333,29 @@ class View:
             pan=None if self.pan is None else parse_point(self.pan, "pan"),
             across=self.across,
         )
+
+
+def takes(kind: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make the fields of a dataclass options of a command, in place of its first parameter."""
+    types, names = get_type_hints(kind, include_extras=True), [each.name for each in fields(kind)]
+    shared = [
+        inspect.Parameter(
+            each.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if each.default is MISSING else each.default,
+            annotation=types[each.name],
+        )
+        for each in fields(kind)
+    ]
+
+    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+        own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+
+        @functools.wraps(command)
+        def _command(**given: Any) -> None:
+            command(kind(**{name: given.pop(name) for name in names}), **given)
+
+        _command.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
+        return _command
+
+    return decorated

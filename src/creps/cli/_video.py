@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +22,7 @@ from creps.cli._options import (
     parse_size,
     parse_supersample,
     parse_window,
+    takes,
 )
 from creps.cli._progress import FULL, report
 from creps.errors import CrepsError, UsageError
@@ -133,27 +133,8 @@ class Order:
         )
 
 
-def films(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with the fields of `Order` as options in place of its parameter `order`."""
-    types = get_type_hints(Order, include_extras=True)
-    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
-    shared = [
-        inspect.Parameter(
-            field.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=inspect.Parameter.empty if field.name == "out" else field.default,
-            annotation=types[field.name],
-        )
-        for field in fields(Order)
-    ]
-
-    @functools.wraps(command)
-    def _command(**given: Any) -> None:
-        order = Order(**{field.name: given.pop(field.name) for field in fields(Order)})
-        command(order, **given)
-
-    _command.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
-    return _command
+films = takes(Order)
+"""Of a command: the fields of `Order` as options in place of its first parameter."""
 
 
 @dataclass(frozen=True, kw_only=True)

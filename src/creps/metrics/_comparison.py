@@ -3,47 +3,152 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from creps.errors import CrepsError, UsageError
-from creps.metrics._evaluate import Evaluation, Value
-from creps.metrics._models import ModelRef, draw, picture
+from creps.metrics._evaluate import Evaluation, evaluate
+from creps.metrics._extractors import ExtractorSpec
+from creps.metrics._measurements import Progress
+from creps.metrics._metrics import Protocol, Value
+from creps.metrics._models import ModelRef, draw, model_ref
 from creps.metrics._pages import figure, heading, paragraph, table, write_page
+from creps.metrics._real_images import RealImages
+from creps.networks.base import Generator
+from creps.rendering._painter import to_uint8
 
 SHOWN_AT = 160
 """CSS pixels of a sample on the page."""
 
 
-def comparison_rows(
-    evaluations: Sequence[Evaluation],
-) -> list[tuple[Value, list[float | None], int | None]]:
-    """Numbers of several models, line by line.
+class Row(NamedTuple):
+    """A number of several models.
 
-    Returns:
-        for each number that any of them has: one of its values (for name and meaning), the
-        numbers of all (None where a model has none), and which is best (None where no way is
-        better, or only one has it).
+    Attributes:
+        like: one of its values, for name and meaning.
+        numbers: of all; None where a model has none.
+        best: which is best; None where no way is better, or only one has it.
     """
-    names: dict[str, Value] = {}
-    for evaluation in evaluations:
-        for value in evaluation.values:
-            names.setdefault(value.name, value)
-    rows = []
-    for name, like in names.items():
-        found = [
-            next((v.value for v in each.values if v.name == name), None) for each in evaluations
-        ]
-        rows.append((like, found, _best(found, like)))
-    return rows
+
+    like: Value
+    numbers: list[float | None]
+    best: int | None
 
 
-def _best(numbers: Sequence[float | None], like: Value) -> int | None:
-    there = [(n, k) for k, n in enumerate(numbers) if n is not None and np.isfinite(n)]
-    if not like.better or len(there) < 2:
-        return None
-    return (min if like.better == "lower" else max)(there)[1]
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Several models, measured alike.
+
+    Attributes:
+        models: two or more.
+        evaluations: of each; none for samples alone.
+    """
+
+    models: Sequence[ModelRef]
+    evaluations: Sequence[Evaluation] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """Names to tell the models apart by."""
+        return short_names([model.path for model in self.models])
+
+    @property
+    def rows(self) -> list[Row]:
+        """Every number that any of them has."""
+        found = [{value.name: value for value in each.values} for each in self.evaluations]
+        rows = []
+        for name, like in {name: v for each in found for name, v in each.items()}.items():
+            numbers = [each[name].value if name in each else None for each in found]
+            there = [(n, k) for k, n in enumerate(numbers) if n is not None and np.isfinite(n)]
+            pick = min if like.better == "lower" else max
+            best = pick(there)[1] if like.better and len(there) > 1 else None
+            rows.append(Row(like, numbers, best))
+        return rows
+
+    def write_page(
+        self,
+        path: Path,
+        *,
+        seeds: Sequence[int],
+        size: int | None = None,
+        truncation: float = 1.0,
+    ) -> None:
+        """Write the numbers, and samples of the same seeds, as one HTML file.
+
+        Args:
+            path: of the file.
+            seeds: of the samples.
+            size: pixels a side of samples; None: each model's own.
+            truncation: as for `render`.
+        Raises:
+            OSError: if it cannot be written.
+        """
+        sections = []
+        if self.evaluations:
+            cells = [
+                [row.like.name, *map(number_text, row.numbers), row.like.about] for row in self.rows
+            ]
+            best = [None if row.best is None else row.best + 1 for row in self.rows]
+            sections.append(
+                heading("Numbers") + table(["", *self.names, "meaning"], cells, best=best)
+            )
+            notes = dict.fromkeys(note for each in self.evaluations for note in each.notes)
+            record = self.evaluations[0].record
+            extractor = record["extractor"]
+            lines = [
+                *notes,
+                f"{record['protocol']['n']} pictures of each set, features of {extractor['name']} "
+                f"({extractor['resize']}); stressed: the best of a line.",
+            ]
+            sections.append("".join(paragraph(line, faint=True) for line in lines))
+        sections.append(heading("Samples of the same seeds"))
+        for name, model in zip(self.names, self.models, strict=True):
+            height, width = (size, size) if size else model.size
+            samples = _samples(model, seeds, (height, width), truncation)
+            sections.append(paragraph(f"{name}, {height}x{width} px") + samples)
+        write_page(path, "Models side by side", sections)
+
+
+def compare(
+    models: Sequence[Generator | ModelRef | str | Path],
+    data: RealImages | str | Path | None = None,
+    protocol: Protocol | None = None,
+    *,
+    extractor: ExtractorSpec | str = "effnet",
+    weights: str | Path | None = None,
+    cache: Path | None = None,
+    workers: int = 0,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Measure several models by one protocol.
+
+    Args:
+        models: two or more.
+        data, protocol, extractor, weights, cache, workers, progress: as for `evaluate`.
+    Raises:
+        UsageError: for fewer than two models; and as `evaluate`.
+    """
+    if len(models) < 2:
+        given = "".join(f", {model}" for model in models if isinstance(model, str | Path))
+        raise UsageError(f"{len(models)} models{given}: expected two or more to compare")
+    refs = [model_ref(model) for model in models]
+    found = [
+        evaluate(
+            ref,
+            data,
+            protocol,
+            extractor=extractor,
+            weights=weights,
+            cache=cache,
+            workers=workers,
+            progress=progress,
+        )
+        for ref in refs
+    ]
+    return Comparison(models=refs, evaluations=found)
 
 
 def short_names(models: Sequence[str]) -> list[str]:
@@ -68,57 +173,6 @@ def number_text(value: float | None) -> str:
     return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
 
 
-def write_comparison(
-    path: Path,
-    models: Sequence[ModelRef],
-    evaluations: Sequence[Evaluation],
-    *,
-    seeds: Sequence[int],
-    size: int | None = None,
-    truncation: float = 1.0,
-) -> None:
-    """Write the page.
-
-    Args:
-        path: of the HTML file.
-        models: two or more.
-        evaluations: of each; none for samples alone.
-        seeds: of the samples, the same for each model.
-        size: pixels a side of samples; None: each model's own.
-        truncation: as for `render`.
-    Raises:
-        UsageError: for fewer than two models.
-        OSError: if it cannot be written.
-    """
-    if len(models) < 2:
-        raise UsageError(f"{len(models)} models: expected two or more to compare")
-    names = short_names([model.path for model in models])
-    sections = []
-    if evaluations:
-        rows = comparison_rows(evaluations)
-        cells = [[like.name, *map(number_text, numbers), like.about] for like, numbers, _ in rows]
-        best = [None if k is None else k + 1 for *_, k in rows]
-        sections.append(heading("Numbers") + table(["", *names, "meaning"], cells, best=best))
-        notes = dict.fromkeys(note for each in evaluations for note in each.notes)
-        sections.append("".join(paragraph(note, faint=True) for note in notes))
-        record = evaluations[0].record
-        sections.append(
-            paragraph(
-                f"{record['protocol']['n']} pictures of each set, features of "
-                f"{record['extractor']['name']} ({record['extractor']['resize']}); stressed: the "
-                "best of a line.",
-                faint=True,
-            )
-        )
-    sections.append(heading("Samples of the same seeds"))
-    for name, model in zip(names, models, strict=True):
-        side = (size, size) if size else model.size
-        sections.append(
-            paragraph(f"{name}, {side[0]}x{side[1]} px") + _samples(model, seeds, side, truncation)
-        )
-    write_page(path, "Models side by side", sections)
-
-
 def _samples(
     model: ModelRef, seeds: Sequence[int], side: tuple[int, int], truncation: float
 ) -> str:
@@ -128,5 +182,5 @@ def _samples(
             image = draw(model, seed, size=side, truncation=truncation)
         except CrepsError as error:  # a family of one size is shown by what it can do
             return paragraph(str(error), faint=True)
-        figures.append(figure(picture(image), f"seed {seed}", width=SHOWN_AT))
+        figures.append(figure(to_uint8(image), f"seed {seed}", width=SHOWN_AT))
     return "".join(figures)

@@ -1,30 +1,46 @@
-"""What is wrong with a model's pictures, and what to change: waves, symmetry, blobs, stripes,
-lattice, blur and noise, each beside real pictures (CREPS, section 4.8; CIPS, sections 4.5, 4.9)."""
+"""What is wrong with a model's pictures, and what to change: waves, symmetry, blobs, stripes, a
+grid, blur and noise, each beside real pictures (CREPS, section 4.8; CIPS, sections 4.5, 4.9)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from creps.metrics._cache import SUM, Progress, collect
-from creps.metrics._charts import line_chart
-from creps.metrics._consistency import ARTIFACTS
-from creps.metrics._jobs import Artifacts, Lattice
-from creps.metrics._models import ModelRef, Size
-from creps.metrics._pages import figure, heading, paragraph, shaded, table, write_page
-from creps.metrics._pictures import ModelPictures, RealPictures
-from creps.metrics._real_images import Images, Portraits
+from creps.metrics._artifacts import ARTIFACTS
+from creps.metrics._evaluate import finite_or_none
+from creps.metrics._measurements import (
+    SUM,
+    Artifacts,
+    GridArtifact,
+    Measurement,
+    Progress,
+    identity,
+    measure,
+)
+from creps.metrics._models import ModelRef, Size, model_ref
+from creps.metrics._pages import (
+    figure,
+    heading,
+    line_chart,
+    paragraph,
+    shaded,
+    table,
+    write_page,
+)
+from creps.metrics._pictures import ModelPictures, PictureSet, RealPictures
+from creps.metrics._real_images import RealImages, real_images
 from creps.metrics._spectra import radial_spectrum, spectrum_difference, whole_plane
+from creps.networks.base import Generator
 
 Verdict = Literal["none", "slight", "clear"]
 
 SLIGHT, CLEAR = 0.5, 1.0
 """Standard deviations of real pictures that the model's mean lies off theirs."""
-LEAST = {"waves": 1.0, "symmetry": 0.1, "blobs": 0.1, "stripes": 0.02, "lattice": 0.1}
+LEAST = {"waves": 1.0, "symmetry": 0.1, "blobs": 0.1, "stripes": 0.02, "grid": 0.1}
 """The least that counts as a standard deviation: real pictures may be all alike."""
 TAIL_SLIGHT, TAIL_CLEAR = 1.5, 4.0
 """Decibels of the upper half of the spectrum."""
@@ -40,7 +56,7 @@ ADVICE = {
     "truncation when drawing, train longer.",
     "stripes": "Exact rows and columns are what thin lines can do: raise thickness or "
     "line_channels, widen decoder_widths, or train longer at the larger scales.",
-    "lattice": "A pattern with the period of the training grid: train with sub-pixel shifts of "
+    "grid": "A pattern with the period of the training grid: train with sub-pixel shifts of "
     "grid and picture, or at random scales, and with a bandwidth that the training size can hold.",
     "blur": "Fine detail is missing: raise bandwidth, train on patches of larger pictures "
     "(a zoom preset), or longer.",
@@ -54,13 +70,13 @@ MEANING = {
     "symmetry": "detail mirrored at an upright line, 1: all",
     "blobs": "strongest round spot, in contrasts of the picture",
     "stripes": "fine detail along exact rows and columns, share",
-    "lattice": "power at the training grid's frequency, 1: none",
+    "grid": "power at the training grid's frequency, 1: none",
     "spectrum": "fine half of the spectrum, dB from real pictures",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class ArtifactFinding:
     """One artifact.
 
     Attributes:
@@ -84,93 +100,152 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Diagnosis:
+class ModelDiagnosis:
     """All findings, and the spectra they rest on.
 
     Attributes:
+        model: which it is of.
         findings: one for each artifact.
         size: (height, width) of the pictures.
-        count: pictures of each set.
+        count: samples.
         spectra: mean power (H, W // 2 + 1) of "model" and "real" pictures.
         record: as JSON.
     """
 
-    findings: list[Finding]
+    model: ModelRef
+    findings: list[ArtifactFinding]
     size: Size
     count: int
     spectra: dict[str, NDArray[np.float64]]
     record: dict[str, Any]
 
+    def write_page(self, path: Path) -> None:
+        """Write findings, spectra, and the samples that show most, as one HTML file.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        rows = [
+            [
+                each.name,
+                f"{each.model:.3g}",
+                f"{each.real:.3g}",
+                each.verdict,
+                each.meaning + (f". {each.advice}" if each.advice else ""),
+            ]
+            for each in self.findings
+        ]
+        height, width = self.size
+        radial = {kind: radial_spectrum(power, width) for kind, power in self.spectra.items()}
+        chart = line_chart(
+            radial["model"].frequency[1:],
+            {kind: _decibels(each.average[1:]) for kind, each in radial.items()},
+            x_name="cycles a pixel",
+            y_name="power, dB",
+        )
+        caption = "mean power of samples (left) and real pictures (right), 80 dB, black to white"
+        sections = [
+            paragraph(
+                f"{self.count} samples of {self.model.path} at {height}x{width} px beside real "
+                "pictures. Clear: the mean is more than one standard deviation of real pictures "
+                "off."
+            ),
+            table(["artifact", "model", "real", "verdict", "what it is, and what to change"], rows),
+            heading("Spectra") + chart + figure(self.spectra_picture(), caption),
+        ]
+        pictures = ModelPictures(model=self.model, size=self.size)
+        for each in self.findings:
+            if each.verdict != "none" and each.worst:
+                shown = [figure(pictures.picture(s), f"seed {s}", width=256) for s in each.worst]
+                sections.append(heading(f"Most {each.name}") + "".join(shown))
+        write_page(path, f"Diagnosis of {Path(self.model.path).name}", sections)
+
+    def spectra_picture(self) -> NDArray[np.uint8]:
+        """Mean spectra of samples (left) and real pictures (right), 80 dB from black to white.
+
+        Returns:
+            (H, 2 W + 8) uint8; frequency 0 in the middle of each half.
+        """
+        ours, theirs = (
+            _decibels(whole_plane(self.spectra[kind], self.size[1])) for kind in ("model", "real")
+        )
+        high = max(ours.max(), theirs.max())
+        gap = np.full((len(ours), 8), high)
+        return shaded(np.concatenate([ours, gap, theirs], axis=1), low=high - 80, high=high)
+
 
 def diagnose(
-    model: ModelRef,
-    real: Portraits | Images,
+    model: Generator | ModelRef | str | Path,
+    data: RealImages | str | Path,
     *,
     count: int = 50,
     size: Size | None = None,
     seed: int = 0,
     cache: Path | None = None,
-    workers: int = 1,
+    workers: int = 0,
     progress: Progress | None = None,
-) -> Diagnosis:
+) -> ModelDiagnosis:
     """Compare the typical artifacts of a model with the same measures of real pictures.
 
     Args:
-        model: the model.
-        real: pictures to compare with.
+        model: as for `evaluate`.
+        data: real pictures, as for `evaluate`.
         count: pictures of each set, >= 2; of real ones at most as many as are large enough.
         size: of the pictures; None: twice the finest detail it was trained on, but at least four
             times the training grid, so that what lies between the training samples shows.
         seed: the first.
-        cache, workers, progress: as for `collect`.
+        cache, workers, progress: as for `evaluate`.
     Raises:
         UsageError, DataError, GridError: for pictures that cannot be made or measured.
     """
+    model = model_ref(model)
+    real = real_images(data, channels=model.channels)
     scale = max(2 * model.detail / min(model.size), 4.0)
     size = size or (round(scale * model.size[0]), round(scale * model.size[1]))
     n = count
-    if isinstance(real, Images):  # enlarged ones would look blurred, and have a lattice
-        n = max(min(count, len(real) - real.smaller_than(size)), 1)
-    ours = ModelPictures(model=model, size=size, first=seed)
-    theirs = RealPictures(real=real, size=size, enlarged=False)
+    if real.count is not None:  # enlarged ones would look blurred, and have a grid
+        n = max(min(count, real.count - real.smaller_than(size)), 1)
+    sets: dict[str, tuple[PictureSet, int]] = {
+        "model": (ModelPictures(model=model, size=size, first=seed), count),
+        "real": (RealPictures(real=real, size=size, enlarged=False), n),
+    }
+    artifacts = {kind: Artifacts(pictures=pictures) for kind, (pictures, _) in sets.items()}
+    wanted: dict[Measurement, int] = {artifacts[kind]: n for kind, (_, n) in sets.items()}
     period = min(size[0] / model.size[0], size[1] / model.size[1])
-    works: dict[str, Any] = {"model": Artifacts(pictures=ours), "real": Artifacts(pictures=theirs)}
-    counts = {"model": count, "real": n}
+    grids: dict[str, GridArtifact] = {}
     if period >= 4 and min(size) >= 4 * period:
-        works |= {
-            "lattice model": Lattice(pictures=ours, period=period),
-            "lattice real": Lattice(pictures=theirs, period=period),
-        }
-        counts |= {"lattice model": count, "lattice real": n}
-    columns = collect(works, counts, folder=cache, workers=workers, progress=progress)
-    findings = [
-        _finding(name, columns["model"][name], columns["real"][name], seed) for name in ARTIFACTS
-    ]
-    if "lattice model" in columns:
-        ours_ratio, real_ratio = (columns[f"lattice {k}"]["ratio"] for k in ("model", "real"))
-        findings.append(_finding("lattice", ours_ratio, real_ratio, seed))
-    spectra = {kind: columns[kind][f"{SUM}power"] / counts[kind] for kind in ("model", "real")}
+        grids = {k: GridArtifact(pictures=p, period=period) for k, (p, _) in sets.items()}
+        wanted |= {grids[kind]: n for kind, (_, n) in sets.items()}
+    found = measure(wanted, cache=cache, workers=workers, progress=progress)
+    ours, theirs = found[artifacts["model"]], found[artifacts["real"]]
+    findings = [_finding(name, ours[name], theirs[name], seed) for name in ARTIFACTS]
+    if grids:
+        ratios = {kind: found[grid]["ratio"] for kind, grid in grids.items()}
+        findings.append(_finding("grid", ratios["model"], ratios["real"], seed))
+    spectra = {"model": ours[f"{SUM}power"] / count, "real": theirs[f"{SUM}power"] / n}
     findings.append(_spectrum_finding(spectra, size))
     record = {
         "format": "creps diagnosis",
-        "model": {"path": model.path, "weights_id": model.weights_id},
-        "data": real.identity(),
+        "model": {"path": model.path, **model.identity()},
+        "data": identity(real),
         "size": size,
-        "counts": counts,
+        "counts": {"model": count, "real": n},
         "seed": seed,
         "findings": [_as_json(each) for each in findings],
     }
-    return Diagnosis(findings=findings, size=size, count=count, spectra=spectra, record=record)
+    return ModelDiagnosis(
+        model=model, findings=findings, size=size, count=count, spectra=spectra, record=record
+    )
 
 
 def _finding(
     name: str, model: NDArray[np.float64], real: NDArray[np.float64], seed: int
-) -> Finding:
+) -> ArtifactFinding:
     """An artifact of which more is worse."""
     spread = max(float(real.std()), LEAST[name])
     off = float(model.mean() - real.mean()) / spread
     verdict: Verdict = "clear" if off > CLEAR else "slight" if off > SLIGHT else "none"
-    return Finding(
+    return ArtifactFinding(
         name=name,
         model=float(model.mean()),
         real=float(real.mean()),
@@ -182,14 +257,14 @@ def _finding(
     )
 
 
-def _spectrum_finding(spectra: dict[str, NDArray[np.float64]], size: Size) -> Finding:
+def _spectrum_finding(spectra: dict[str, NDArray[np.float64]], size: Size) -> ArtifactFinding:
     """Blur or noise, by the fine half of the spectrum."""
     radial = {kind: radial_spectrum(power, size[1]).average for kind, power in spectra.items()}
     tail = spectrum_difference(radial["model"], radial["real"]).tail
     far = abs(tail)
     verdict: Verdict = "clear" if far > TAIL_CLEAR else "slight" if far > TAIL_SLIGHT else "none"
     name = "spectrum" if verdict == "none" else "blur" if tail < 0 else "noise"
-    return Finding(
+    return ArtifactFinding(
         name=name,
         model=tail,
         real=0.0,
@@ -200,80 +275,11 @@ def _spectrum_finding(spectra: dict[str, NDArray[np.float64]], size: Size) -> Fi
     )
 
 
-def write_diagnosis(path: Path, model: ModelRef, diagnosis: Diagnosis) -> None:
-    """Write the report as one HTML page: findings, spectra, the samples that show most.
-
-    Raises:
-        OSError: if it cannot be written.
-    """
-    rows = [
-        [
-            each.name,
-            f"{each.model:.3g}",
-            f"{each.real:.3g}",
-            each.verdict,
-            each.meaning + (f". {each.advice}" if each.advice else ""),
-        ]
-        for each in diagnosis.findings
-    ]
-    height, width = diagnosis.size
-    sections = [
-        paragraph(
-            f"{diagnosis.count} samples of {model.path} at {height}x{width} px beside real "
-            "pictures. Clear: the mean is more than one standard deviation of real pictures off."
-        ),
-        table(["artifact", "model", "real", "verdict", "what it is, and what to change"], rows),
-        heading("Spectra"),
-        _spectra(diagnosis),
-    ]
-    for each in diagnosis.findings:
-        if each.verdict != "none" and each.worst:
-            pictures = ModelPictures(model=model, size=diagnosis.size)
-            shown = [figure(pictures.picture(s), f"seed {s}", width=256) for s in each.worst]
-            sections.append(heading(f"Most {each.name}") + "".join(shown))
-    write_page(path, f"Diagnosis of {Path(model.path).name}", sections)
+def _decibels(power: NDArray[np.float64]) -> NDArray[np.float64]:
+    decibels: NDArray[np.float64] = 10 * np.log10(np.maximum(power, 1e-6))
+    return decibels
 
 
-def spectra_picture(diagnosis: Diagnosis) -> NDArray[np.uint8]:
-    """Mean spectra of samples (left) and real pictures (right), 80 dB from black to white.
-
-    Returns:
-        (H, 2 W + 8) uint8; frequency 0 in the middle of each half.
-    """
-    width = diagnosis.size[1]
-    halves = [
-        10 * np.log10(np.maximum(whole_plane(diagnosis.spectra[kind], width), 1e-6))
-        for kind in ("model", "real")
-    ]
-    high = max(half.max() for half in halves)
-    gap = np.full((halves[0].shape[0], 8), high)
-    return shaded(np.concatenate([halves[0], gap, halves[1]], axis=1), low=high - 80, high=high)
-
-
-def _spectra(diagnosis: Diagnosis) -> str:
-    """Chart and picture of the spectra."""
-    radial = {
-        kind: radial_spectrum(power, diagnosis.size[1]) for kind, power in diagnosis.spectra.items()
-    }
-    lines = {
-        kind: 10 * np.log10(np.maximum(each.average[1:], 1e-6)) for kind, each in radial.items()
-    }
-    chart = line_chart(
-        radial["model"].frequency[1:], lines, x_name="cycles a pixel", y_name="power, dB"
-    )
-    caption = "mean power of samples (left) and real pictures (right), 80 dB from black to white"
-    return chart + figure(spectra_picture(diagnosis), caption)
-
-
-def _as_json(finding: Finding) -> dict[str, Any]:
-    numbers = {
-        name: value if np.isfinite(value := getattr(finding, name)) else None
-        for name in ("model", "real", "off")
-    }
-    return {
-        "name": finding.name,
-        **numbers,
-        "verdict": finding.verdict,
-        "advice": finding.advice,
-        "worst": list(finding.worst),
-    }
+def _as_json(finding: ArtifactFinding) -> dict[str, Any]:
+    numbers = {name: finite_or_none(getattr(finding, name)) for name in ("model", "real", "off")}
+    return {**asdict(finding), **numbers}

@@ -21,7 +21,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from creps.coordinates import Window
 from creps.errors import UsageError
 from creps.metrics._models import ModelRef, Size, draw
 
@@ -66,7 +65,9 @@ def equivariance_error(
     y, x = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
     if movement == "translation":
         dy, dx = generator.uniform(-FARTHEST, FARTHEST, 2) * size
-        window = _moved_window(model, size, (dy, dx))
+        corners = model.generator().sampling == "corners"
+        down, across = dy / (height - corners), dx / (width - corners)  # in plane units
+        window = (down, across, 1 + down, 1 + across)
         moved = draw(model, seed, size=size, window=window, truncation=truncation)
         rows, columns = y + dy, x + dx
     else:
@@ -90,20 +91,14 @@ def equivariance_decibels(errors: NDArray[np.float64]) -> float:
 def lanczos_at(
     picture: NDArray[np.float64], rows: NDArray[np.float64], columns: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """A picture between its pixels, with a Lanczos kernel of 3 lobes.
+    """A picture (C, H, W) at places (P,) in pixels, 0 the centre of the first: (C, P).
 
-    Args:
-        picture: (C, H, W).
-        rows, columns: (P,) places in pixels, 0 the centre of the first; at least 3 pixels from the
-            borders.
-    Returns:
-        (C, P).
+    A Lanczos kernel of 3 lobes; places must be at least 3 pixels from the borders.
     """
     first_row = np.floor(rows).astype(np.int64) - LOBES + 1
     first_column = np.floor(columns).astype(np.int64) - LOBES + 1
     taps = range(2 * LOBES)
-    down = _weights(rows - first_row)
-    across = _weights(columns - first_column)
+    down, across = _weights(rows - first_row), _weights(columns - first_column)
     total = np.zeros((len(picture), len(rows)))
     for i in taps:
         line = sum(across[j] * picture[:, first_row + i, first_column + j] for j in taps)
@@ -122,14 +117,6 @@ def _weights(offset: NDArray[np.float64]) -> NDArray[np.float64]:
 def _inside(places: NDArray[np.float64], count: int) -> NDArray[np.bool_]:
     """Places whose six taps lie within the picture."""
     return (places >= LOBES - 1) & (places < count - LOBES)
-
-
-def _moved_window(model: ModelRef, size: Size, by: tuple[float, float]) -> Window:
-    """The unit square, moved by so many pixels."""
-    corners = model.generator().sampling == "corners"
-    steps = (side - 1 if corners else side for side in size)
-    dy, dx = (pixels / step for pixels, step in zip(by, steps, strict=True))
-    return (dy, dx, 1 + dy, 1 + dx)
 
 
 class _Turn:

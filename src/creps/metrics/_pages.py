@@ -1,9 +1,10 @@
-"""HTML pages that are complete in themselves: pictures, tables and charts in one file."""
+"""HTML pages that are complete in themselves: pictures, tables and SVG charts in one file."""
 
 from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -119,3 +120,167 @@ def shaded(
     high = float(values.max()) if high is None else high
     scaled = (values - low) / (high - low if high > low else 1.0)
     return np.rint(255 * scaled.clip(0, 1)).astype(np.uint8)
+
+
+# Curves as SVG.
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Of lines in charts: told apart by colour-blind people too (Okabe and Ito)."""
+
+LEFT, BOTTOM, TOP, RIGHT = 52, 40, 28, 16
+"""Pixels around the plot."""
+
+
+def line_chart(
+    x: NDArray[np.float64],
+    lines: dict[str, NDArray[np.float64]],
+    *,
+    x_name: str,
+    y_name: str,
+    size: tuple[int, int] = (320, 640),
+) -> str:
+    """Curves over one axis, as SVG.
+
+    Args:
+        x: (K,), increasing, K >= 2.
+        lines: (K,) finite values by name; at most six.
+        x_name, y_name: of the axes.
+        size: (height, width) in CSS pixels; it shrinks where there is less room.
+    """
+    values = np.concatenate(list(lines.values()))
+    plot = _Plot((x[0], x[-1]), (values.min(), values.max()), size=size)
+    parts = [plot.opening(x_name, y_name)]
+    start = LEFT
+    for k, (name, line) in enumerate(lines.items()):
+        places = zip(plot.across(x), plot.down(line), strict=True)
+        points = " ".join(f"{a:.1f},{b:.1f}" for a, b in places)
+        colour = COLOURS[k % len(COLOURS)]
+        parts.append(
+            f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
+            f'<text x="{start}" y="14" style="fill: {colour}">{escape(name)}</text>'
+        )
+        start += 8 * len(name) + 16
+    return "".join([*parts, plot.ending(x_name, y_name)])
+
+
+def scatter_chart(
+    points: NDArray[np.float64],
+    *,
+    x_name: str,
+    y_name: str,
+    size: tuple[int, int] = (320, 640),
+) -> str:
+    """Points, as SVG.
+
+    Args:
+        points: (N, 2) finite (x, y), N >= 1.
+        x_name, y_name: of the axes.
+        size: (height, width) in CSS pixels; it shrinks where there is less room.
+    """
+    (left, low), (right, high) = points.min(0), points.max(0)
+    space = 0.05 * (right - left), 0.05 * (high - low)
+    plot = _Plot((left - space[0], right + space[0]), (low - space[1], high + space[1]), size=size)
+    dots = [
+        f'<circle cx="{plot.across(x):.1f}" cy="{plot.down(y):.1f}" r="5" fill="{COLOURS[0]}" '
+        'fill-opacity="0.7"/>'
+        for x, y in points
+    ]
+    return "".join([plot.opening(x_name, y_name), *dots, plot.ending(x_name, y_name)])
+
+
+class _Plot:
+    """From numbers to pixels, and what surrounds a plot.
+
+    Args:
+        x, y: (smallest, largest) number.
+        size: (height, width) in CSS pixels.
+    """
+
+    def __init__(
+        self, x: tuple[float, float], y: tuple[float, float], *, size: tuple[int, int]
+    ) -> None:
+        self.height, self.width = size
+        self.first, self.last = (x[0], x[1]) if x[1] > x[0] else (x[0], x[0] + 1)
+        self.ys, self.xs = ticks(*y, 5), ticks(self.first, self.last, 6)
+        self.low, self.high = min(self.ys[0], y[0]), max(self.ys[-1], y[1])
+
+    def across(self, place: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """Pixels from the left."""
+        share: NDArray[np.float64] = (np.asarray(place) - self.first) / (self.last - self.first)
+        return LEFT + share * (self.width - LEFT - RIGHT)
+
+    def down(self, value: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """Pixels from the top."""
+        share: NDArray[np.float64] = (self.high - np.asarray(value)) / (self.high - self.low)
+        return TOP + share * (self.height - TOP - BOTTOM)
+
+    def opening(self, x_name: str, y_name: str) -> str:
+        """The beginning of an SVG, with the ticks."""
+        parts = [
+            f'<svg viewBox="0 0 {self.width} {self.height}" '
+            f'width="{self.width}" role="img" style="max-width: 100%; height: auto" '
+            f'aria-label="{escape(y_name)} over {escape(x_name)}">'
+        ]
+        for y in self.ys:
+            parts.append(
+                f'<line x1="{LEFT}" x2="{self.width - RIGHT}" y1="{self.down(y):.1f}" '
+                f'y2="{self.down(y):.1f}" stroke="#8884"/><text x="{LEFT - 6}" '
+                f'y="{self.down(y) + 4:.1f}" text-anchor="end">{_tick_label(y)}</text>'
+            )
+        parts += [
+            f'<text x="{self.across(x):.1f}" y="{self.height - BOTTOM + 18}" '
+            f'text-anchor="middle">{_tick_label(x)}</text>'
+            for x in self.xs
+            if self.first <= x <= self.last
+        ]
+        return "".join(parts)
+
+    def ending(self, x_name: str, y_name: str) -> str:
+        """What the axes are, and the end of the SVG."""
+        return (
+            f'<text x="{(LEFT + self.width) / 2:.0f}" y="{self.height - 6}" text-anchor="middle">'
+            f"{escape(x_name)} ({escape(y_name)} upwards)</text></svg>"
+        )
+
+
+def standalone(svg: str) -> str:
+    """An SVG as it is inside a page, as a file that shows the same on any ground."""
+    begin, end, rest = svg.partition(">")
+    opening = begin.replace(
+        "<svg", '<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="12"', 1
+    )
+    return f'{opening}{end}<rect width="100%" height="100%" fill="white"/>{rest}'
+
+
+def ticks(low: float, high: float, most: int) -> list[float]:
+    """Round numbers from about `low` to about `high`: within, where two or more are.
+
+    Args:
+        low, high: the range.
+        most: about so many.
+    Example:
+        >>> ticks(0.02, 0.97, 5)
+        [0.2, 0.4, 0.6, 0.8]
+    """
+    if not high > low:
+        return [float(low), float(low) + 1]
+    rough = (high - low) / most
+    unit = 10.0 ** math.floor(math.log10(rough))
+    step = next(times * unit for times in (1, 2, 5, 10, 20) if times * unit >= 0.7 * rough)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    if last <= first:
+        first, last = math.floor(low / step), math.ceil(high / step)
+    return [float(f"{k * step:.12g}") for k in range(first, last + 1)]
+
+
+def _tick_label(value: float) -> str:
+    """A number for an axis; thousands and millions by a letter.
+
+    Example:
+        >>> _tick_label(20000), _tick_label(1.5e6), _tick_label(0.25)
+        ('20k', '1.5M', '0.25')
+    """
+    for unit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= unit:
+            return f"{value / unit:.6g}{letter}"
+    return f"{value:.6g}"

@@ -1,7 +1,7 @@
 """How evenly pictures change on the way between two latents.
 
 The perceptual path length of StyleGAN (Karras et al. 2019, section 4.1), with the perceptual
-distance of `similarity`: its numbers are not the field's PPL, compare them with each other only.
+distance of `_similarity`: its numbers are not the field's PPL, compare them with each other only.
 """
 
 from __future__ import annotations
@@ -9,10 +9,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from creps.coordinates import Canvas
-from creps.metrics._models import ModelRef, Size, styles_between
+from creps.errors import UsageError
+from creps.metrics._models import ModelRef, Size
 from creps.metrics._similarity import LayeredExtractor, perceptual_distance
+from creps.rendering._styles import latents, slerp
 
 STEP = 1e-4
 OUTLIERS = 1.0
@@ -56,3 +59,27 @@ def path_length(steps: NDArray[np.float64]) -> float:
     """Mean of the steps (N,) without the shortest and the longest percent."""
     low, high = np.percentile(steps, [OUTLIERS, 100 - OUTLIERS], method="nearest")
     return float(steps[(steps >= low) & (steps <= high)].mean())
+
+
+def styles_between(
+    model: ModelRef, seeds: tuple[int, int], places: tuple[float, float], *, space: str
+) -> Tensor:
+    """(2, K, D) styles at two places of the way between two latents; 0 is the first, 1 the second.
+
+    Args:
+        model: the model.
+        seeds: of the two ends.
+        places: on the way.
+        space: as for `path_step`.
+    """
+    if space not in ("z", "w"):
+        raise UsageError(f"space {space!r}: expected z or w")
+    generator = model.generator()
+    z = latents(seeds, generator).double()
+    classes = model.label(seeds[0])
+    label = None if classes is None else torch.tensor([classes, classes])
+    if space == "z":
+        way = torch.cat([slerp(z[:1], z[1:], t) for t in places])
+        return generator.map(way.float(), label)
+    first, last = generator.map(z.float(), label).double().split(1)
+    return torch.cat([torch.lerp(first, last, t) for t in places]).float()

@@ -1,24 +1,27 @@
 """Sets of pictures to measure: a model's samples and real ones, whole or in patches.
 
-A set is a small frozen object that makes its picture number i anywhere, in any process, and says in
-`identity` all that its pictures depend on.
+A set is a small frozen dataclass that makes its picture number i anywhere, in any process. All that
+its pictures depend on are its fields.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from creps.errors import UsageError
-from creps.metrics._models import ModelRef, Size, draw, identity, picture
-from creps.metrics._real_images import Reality
+from creps.metrics._models import ModelRef, Size, draw
+from creps.metrics._real_images import RealImages
+from creps.rendering._painter import to_uint8
 from creps.rendering._tiles import Tile
 from creps.rendering._view import Samples
 
 Picture = NDArray[np.uint8]
+Filter = Literal["lanczos", "bicubic"]
 
 PATCH_SEED_STEP = 1_000_003  # keeps the draws of patches apart from those of pictures
 
@@ -32,9 +35,6 @@ class PictureSet(Protocol):
 
     def picture(self, index: int) -> Picture:
         """Picture number `index`, (H, W, C) uint8, C 1 or 3."""
-
-    def identity(self) -> dict[str, Any]:
-        """All that the pictures depend on, as JSON."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,19 +56,7 @@ class ModelPictures:
 
     def picture(self, index: int) -> Picture:
         """The sample of seed first + index."""
-        image = draw(
-            self.model,
-            self.first + index,
-            size=self.size,
-            truncation=self.truncation,
-            supersample=self.supersample,
-        )
-        return picture(image)
-
-    def identity(self) -> dict[str, Any]:
-        """All that the pictures depend on."""
-        rest = {k: v for k, v in asdict(self).items() if k != "model"}
-        return {"kind": "model", **identity(self.model), **rest}
+        return _sample(self, index, self.size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +70,7 @@ class RealPictures:
         enlarged: whether smaller ones are enlarged, or left out.
     """
 
-    real: Reality
+    real: RealImages
     size: Size
     first: int = 0
     enlarged: bool = True
@@ -94,15 +82,33 @@ class RealPictures:
             number, _ = self.real.large_enough(number, min(self.size), self.size)
         return self.real.picture(number, self.size)
 
-    def identity(self) -> dict[str, Any]:
-        """All that the pictures depend on."""
-        return {
-            "kind": "real",
-            **self.real.identity(),
-            "size": self.size,
-            "first": self.first,
-            "enlarged": self.enlarged,
-        }
+
+@dataclass(frozen=True, kw_only=True)
+class ResampledPictures:
+    """Samples of one size brought to another by a filter: what there is without an any-scale model.
+
+    Attributes:
+        drawn: the samples.
+        size: (height, width), what they are brought to.
+        how: Lanczos of 3 lobes, or bicubic.
+    """
+
+    drawn: ModelPictures
+    size: Size
+    how: Filter = "lanczos"
+
+    def picture(self, index: int) -> Picture:
+        """Sample number `index` at the other size."""
+        return resampled(self.drawn.picture(index), self.size, how=self.how)
+
+
+def resampled(picture: Picture, size: Size, *, how: Filter = "lanczos") -> Picture:
+    """A picture (H, W, C) uint8 at another size; made smaller, the filter is as much wider."""
+    height, width = size
+    flat = Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
+    return np.asarray(flat.resize((width, height), Image.Resampling[how.upper()])).reshape(
+        height, width, -1
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +116,7 @@ class Place:
     """Where a patch lies.
 
     Attributes:
-        number: of the real picture it is a part of, and of the sample.
+        number: of the real picture it is a part of.
         shape: (height, width) of the whole picture at the patch's scale.
         tile: the patch, in its pixels.
     """
@@ -137,7 +143,7 @@ class PatchPlan:
         seed: of the draws.
     """
 
-    real: Reality
+    real: RealImages
     side: int
     smallest: int
     largest: int
@@ -175,11 +181,6 @@ class PatchPlan:
         tile = Tile(top, left, self.side, self.side)
         return Place(number=number, shape=(height, width), tile=tile)
 
-    def identity(self) -> dict[str, Any]:
-        """All that the places depend on."""
-        rest = {k: v for k, v in asdict(self).items() if k != "real"}
-        return {**self.real.identity(), **rest}
-
 
 @dataclass(frozen=True, kw_only=True)
 class ModelPatches:
@@ -204,21 +205,7 @@ class ModelPatches:
     def picture(self, index: int) -> Picture:
         """The patch of seed first + index."""
         place = self.plan.place(index)
-        image = draw(
-            self.model,
-            self.first + index,
-            size=place.shape,
-            part=place.tile,
-            truncation=self.truncation,
-            supersample=self.supersample,
-        )
-        return picture(image)
-
-    def identity(self) -> dict[str, Any]:
-        """All that the patches depend on."""
-        rest = {k: v for k, v in asdict(self).items() if k not in ("model", "plan")}
-        plan = self.plan.identity()
-        return {"kind": "model patches", **identity(self.model), "plan": plan, **rest}
+        return _sample(self, index, place.shape, part=place.tile)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,6 +224,16 @@ class RealPatches:
         place = self.plan.place(index)
         return self.plan.real.patch(place.number, place.shape, place.tile)
 
-    def identity(self) -> dict[str, Any]:
-        """All that the patches depend on."""
-        return {"kind": "real patches", "plan": self.plan.identity()}
+
+def _sample(
+    drawn: ModelPictures | ModelPatches, index: int, size: Size, *, part: Tile | None = None
+) -> Picture:
+    image = draw(
+        drawn.model,
+        drawn.first + index,
+        size=size,
+        part=part,
+        truncation=drawn.truncation,
+        supersample=drawn.supersample,
+    )
+    return to_uint8(image)

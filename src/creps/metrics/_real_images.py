@@ -1,13 +1,15 @@
 """Real pictures to measure against: portraits drawn at any size, or a folder, ZIP or tar of images.
 
-Like the sets of `pictures`, they are small frozen objects that work in any process.
+They are small frozen objects that work in any process.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,6 @@ from creps.data._framing import area_average, centred_box, fit, like
 from creps.data._sources import ImageSource, open_images
 from creps.data.portraits._set import ART_VERSION, portrait
 from creps.errors import DataError, UsageError
-from creps.metrics._consistency import box_reduce
 from creps.rendering._tiles import Tile
 
 Picture = NDArray[np.uint8]
@@ -26,34 +27,47 @@ PORTRAITS = "portraits"
 """The word for drawn portraits, where a path is expected otherwise."""
 
 DRAWN_AT_LEAST = 256
-"""Pixels a side portraits are drawn at, then box-filtered: smaller ones drawn directly differ."""
+"""Pixels a side portraits are drawn at, then averaged: smaller ones drawn directly differ."""
 
 HELD_OUT = 1_000_000
 """Number of the first portrait that no training set reaches."""
 
 
-class Reality(Protocol):
-    """Numbered real pictures."""
+class RealImages(ABC):
+    """Numbered real pictures; `real_images` opens them."""
 
     @property
+    @abstractmethod
     def count(self) -> int | None:
         """How many there are; None: endless."""
 
+    @abstractmethod
     def picture(self, number: int, size: Size) -> Picture:
         """One whole picture at a size (height, width), (H, W, C) uint8."""
 
+    @abstractmethod
     def patch(self, number: int, shape: Size, tile: Tile) -> Picture:
         """A tile of one picture at the size `shape`, (tile.height, tile.width, C) uint8."""
 
-    def large_enough(self, index: int, smallest: int, frame: Size) -> tuple[int, int | None]:
-        """(number, shorter side) of a picture that is at least so large; None: any size."""
-
+    @abstractmethod
     def identity(self) -> dict[str, Any]:
         """All that the pictures depend on, as JSON."""
 
+    def large_enough(self, index: int, smallest: int, frame: Size) -> tuple[int, int | None]:
+        """(number, shorter side) of a picture that is at least so large; None: any size."""
+        return index, None
+
+    def smaller_than(self, size: Size) -> int:
+        """How many are smaller than that, and would have to be enlarged."""
+        return 0
+
+    def at_most(self, n: int) -> int:
+        """n, or how many there are if there are fewer."""
+        return n if self.count is None else min(n, self.count)
+
 
 @dataclass(frozen=True, kw_only=True)
-class Portraits:
+class Portraits(RealImages):
     """Drawn portraits: the truth at any size.
 
     Attributes:
@@ -70,11 +84,11 @@ class Portraits:
         return None
 
     def picture(self, number: int, size: Size) -> Picture:
-        """Portrait `number`, drawn at no less than 256 pixels and box-filtered."""
+        """Portrait `number`, drawn at no less than 256 pixels, then averaged."""
         factor = -(-DRAWN_AT_LEAST // min(size))
         fine = (size[0] * factor, size[1] * factor)
-        drawn = portrait(number, fine, seed=self.seed, style=self.style)
-        return drawn if factor == 1 else np.rint(box_reduce(drawn, factor)).astype(np.uint8)
+        pixels: Picture = fit(portrait(number, fine, seed=self.seed, style=self.style), size)
+        return pixels
 
     def patch(self, number: int, shape: Size, tile: Tile) -> Picture:
         """A tile of portrait `number`."""
@@ -83,17 +97,13 @@ class Portraits:
         size = (tile.height, tile.width)
         return portrait(number, size, seed=self.seed, style=self.style, window=window)
 
-    def large_enough(self, index: int, smallest: int, frame: Size) -> tuple[int, int | None]:
-        """Every portrait is."""
-        return index, None
-
     def identity(self) -> dict[str, Any]:
         """Seed, style and version of the art."""
         return {"data": PORTRAITS, "seed": self.seed, "style": self.style, "art": ART_VERSION}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Images:
+class Images(RealImages):
     """Images on disk, in a shuffled order that the seed decides.
 
     Attributes:
@@ -109,11 +119,8 @@ class Images:
     seed: int = 0
 
     @property
-    def count(self) -> int | None:
+    def count(self) -> int:
         """How many images can be read."""
-        return len(self)
-
-    def __len__(self) -> int:
         return len(_opened(self.path, self.channels))
 
     def picture(self, number: int, size: Size) -> Picture:
@@ -138,32 +145,37 @@ class Images:
         pixels: Picture = like(area_average(image, box, (tile.height, tile.width)), image)
         return pixels
 
+    def identity(self) -> dict[str, Any]:
+        """Fingerprint of the files, and the order."""
+        return {"data": self.fingerprint, "channels": self.channels, "seed": self.seed}
+
     def large_enough(self, index: int, smallest: int, frame: Size) -> tuple[int, int | None]:
         """The index-th image of at least that size, going round.
 
         Raises:
             DataError: if there is none.
         """
-        numbers, sides = _large(self, smallest, frame)
-        place = index % len(numbers)
-        return int(numbers[place]), int(sides[place])
+        sides = _short_sides(self, frame)
+        numbers = np.flatnonzero(sides >= smallest)
+        if not len(numbers):
+            raise DataError(
+                f"no image of {self.path} is {smallest} px or larger, the largest has "
+                f"{sides.max()} px: these are never enlarged, ask for a smaller size "
+                "(--patch-sizes) or smaller patches (--patch-side)"
+            )
+        number = int(numbers[index % len(numbers)])
+        return number, int(sides[number])
 
     def smaller_than(self, size: Size) -> int:
         """How many images are smaller than that, and would have to be enlarged."""
         return int((_short_sides(self, size) < min(size)).sum())
 
-    def identity(self) -> dict[str, Any]:
-        """Fingerprint of the files, and the order."""
-        return {"data": self.fingerprint, "channels": self.channels, "seed": self.seed}
-
     def _image(self, number: int) -> Picture:
         source = _opened(self.path, self.channels)
-        image = source.image(int(_order(self)[number % len(source)]))
-        assert image.dtype == np.uint8
-        return np.asarray(image, np.uint8)
+        return np.asarray(source.image(int(_order(self)[number % len(source)])), np.uint8)
 
 
-def open_reality(data: str, *, channels: int = 3, seed: int = 0) -> Portraits | Images:
+def real_images(data: RealImages | str | Path, *, channels: int = 3, seed: int = 0) -> RealImages:
     """The real pictures that a word or path names.
 
     Args:
@@ -175,15 +187,17 @@ def open_reality(data: str, *, channels: int = 3, seed: int = 0) -> Portraits | 
         UsageError: for gray portraits, which there are not.
         MissingExtraError: if the packages that draw portraits are missing.
     """
-    word, _, style = data.partition(":")
+    if isinstance(data, RealImages):
+        return data
+    word, _, style = str(data).partition(":")
     if word == PORTRAITS:
         if channels != 3:
             raise UsageError("portraits are in colour, the model paints gray: give other --data")
         real = Portraits(style=style) if style else Portraits()
         real.picture(0, (8, 8))  # refuses an unknown style or a missing package before any work
         return real
-    source = _opened(data, channels)
-    return Images(path=data, fingerprint=source.fingerprint, channels=channels, seed=seed)
+    fingerprint = _opened(str(data), channels).fingerprint
+    return Images(path=str(data), fingerprint=fingerprint, channels=channels, seed=seed)
 
 
 @lru_cache(maxsize=4)
@@ -193,29 +207,12 @@ def _opened(path: str, channels: int) -> ImageSource:
 
 @lru_cache(maxsize=4)
 def _order(images: Images) -> NDArray[np.int64]:
-    return np.random.default_rng(images.seed).permutation(
-        len(_opened(images.path, images.channels))
-    )
+    return np.random.default_rng(images.seed).permutation(images.count)
 
 
+@lru_cache(maxsize=16)
 def _short_sides(images: Images, frame: Size) -> NDArray[np.int64]:
     """(N,) shorter side of the part of each image that has a frame's proportions, in order."""
     sizes = _opened(images.path, images.channels).sizes[_order(images)]
     scale = np.minimum(sizes[:, 0] / frame[0], sizes[:, 1] / frame[1])
     return np.floor(scale * min(frame) + 1e-9).astype(np.int64)
-
-
-@lru_cache(maxsize=16)
-def _large(
-    images: Images, smallest: int, frame: Size
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Numbers and shorter sides of the images that are large enough."""
-    sides = _short_sides(images, frame)
-    numbers = np.flatnonzero(sides >= smallest)
-    if not len(numbers):
-        raise DataError(
-            f"no image of {images.path} is {smallest} px or larger, the largest has "
-            f"{sides.max()} px: these are never enlarged, ask for a "
-            "smaller size (--patch-sizes) or smaller patches (--patch-side)"
-        )
-    return numbers, sides[numbers]

@@ -79,12 +79,11 @@ def radial_spectrum(power: NDArray[np.float64], width: int) -> RadialSpectrum:
     Raises:
         UsageError: if the shapes do not belong together.
     """
-    height = power.shape[0]
     if power.ndim != 2 or power.shape[1] != width // 2 + 1:
         raise UsageError(f"spectrum of shape {power.shape}: expected (H, {width // 2 + 1})")
-    radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width))
-    rings = min(height, width) // 2 + 1
-    ring = np.rint(radius * min(height, width)).astype(np.int64)
+    side = min(len(power), width)
+    rings = side // 2 + 1
+    _, ring = rings_of(power, width)
     inside = ring < rings
     # Columns between the first and the Nyquist one stand for their mirror images too.
     twice = np.full(power.shape[1], 2.0)
@@ -94,7 +93,15 @@ def radial_spectrum(power: NDArray[np.float64], width: int) -> RadialSpectrum:
     weight = np.broadcast_to(twice, power.shape)
     count = np.bincount(ring[inside], weight[inside], rings)
     total = np.bincount(ring[inside], (weight * power)[inside], rings).astype(np.float64)
-    return RadialSpectrum(np.arange(rings) / min(height, width), total / count, total)
+    return RadialSpectrum(np.arange(rings) / side, total / count, total)
+
+
+def rings_of(
+    power: NDArray[np.float64], width: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Distance of each frequency from 0, in cycles a pixel, and the number of its ring."""
+    radius = np.hypot(np.fft.fftfreq(len(power))[:, None], np.fft.rfftfreq(width))
+    return radius, np.rint(radius * min(len(power), width)).astype(np.int64)
 
 
 class SpectrumDifference(NamedTuple):

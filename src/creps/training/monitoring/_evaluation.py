@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from creps.metrics._evaluate import evaluate
-from creps.metrics._extractor_names import extractor_spec
-from creps.metrics._models import hold
-from creps.metrics._protocol import Protocol
-from creps.metrics._real_images import open_reality
+from creps.metrics._extractors import extractor_spec
+from creps.metrics._metrics import Protocol
+from creps.metrics._real_images import real_images
 from creps.training._config import TrainConfig
 from creps.training._engine import Stats
 from creps.training._state import TrainState
@@ -32,9 +31,9 @@ class Evaluations:
         self.config, self.journal, self.cache = config, journal, run / "evaluations"
         self.extractor = extractor_spec("effnet")
         self.protocol = Protocol(
-            measures=("fd",), n=config.watch.evaluate_pictures, sizes=(config.size,)
+            metrics=("fd",), n=config.watch.evaluate_pictures, sizes=(config.size,)
         )
-        self.real = open_reality(str(data), channels=config.generator.img_channels)
+        self.real = real_images(str(data), channels=config.generator.img_channels)
 
     def after_step(self, state: TrainState, stats: Stats) -> None:
         """Measure when due."""
@@ -42,7 +41,7 @@ class Evaluations:
             return
         kept = set(self.cache.glob("*"))
         measured = evaluate(
-            hold(state.average),
+            state.average,
             self.real,
             self.protocol,
             extractor=self.extractor,

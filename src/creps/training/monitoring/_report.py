@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from creps.config import to_dict
-from creps.metrics._charts import line_chart
-from creps.metrics._pages import figure, heading, paragraph, table, write_page
+from creps.metrics._pages import figure, heading, line_chart, paragraph, table, write_page
 from creps.training._config import TrainConfig
 from creps.training._engine import Stats
 from creps.training._run import flat_settings

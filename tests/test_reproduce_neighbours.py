@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from creps.errors import UsageError
-from creps.metrics._models import ModelRef, hold
-from creps.metrics._neighbor_sheet import neighbour_sheet
+from creps.metrics._models import ModelRef, model_ref
 from creps.metrics._pictures import ModelPictures
-from creps.metrics._real_images import Images, Portraits, open_reality
+from creps.metrics._real_images import Images, Portraits, real_images
 from metric_stubs import stub
+from reproduce.cips_paper.neighbour_sheet import neighbour_sheet
 from tiny_creps import tiny_creps
 
 SIZE = (16, 20)
@@ -25,7 +25,7 @@ COPIED = 2
 
 @pytest.fixture
 def model() -> ModelRef:
-    return hold(tiny_creps().float())
+    return model_ref(tiny_creps().float())
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def real(tmp_path: Path, model: ModelRef) -> Images:
     folder.mkdir()
     for k, pixels in enumerate([*others, copied]):
         Image.fromarray(pixels).save(folder / f"{k}.png")
-    found = open_reality(str(folder))
+    found = real_images(str(folder))
     assert isinstance(found, Images)
     return found
 

@@ -1,0 +1,421 @@
+"""Measurements: numbers of items 0, 1, 2, ..., worked out in chunks, kept on disk, taken up again.
+
+The results of a chunk are a file in the cache, named by everything they depend on, the code
+included. So the same command goes on after a stop, a second one is quick, and metrics share what
+they need: equal measurements are done once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import marshal
+import multiprocessing
+import signal
+import zipfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from types import FunctionType
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from creps._code import code_id
+from creps._files import replacing
+from creps.data._archives import cache_folder
+from creps.errors import CrepsError
+from creps.metrics._artifacts import ARTIFACTS, artifact_measures, grid_artifact
+from creps.metrics._consistency import scale_agreement
+from creps.metrics._equivariance import Movement, equivariance_error
+from creps.metrics._extractors import ExtractorSpec, extract
+from creps.metrics._models import ModelRef, Size
+from creps.metrics._path_length import path_step
+from creps.metrics._pictures import Picture, PictureSet
+from creps.metrics._spectra import SMALLEST, power_spectrum, radial_spectrum
+from creps.rendering._view import Samples
+
+Columns = dict[str, NDArray[Any]]
+Progress = Callable[[float, float], None]
+
+SUM = "sum_"
+"""Columns whose names begin so are added up over the items; all others are (items, ...)."""
+
+SPECTRUM_SIDE = 512
+"""Pixels a side up to which the mean spectrum is kept as a plane; beyond only by radius."""
+
+_MEASURING = ("coordinates", "data", "metrics", "networks", "rendering")
+"""What the numbers come from: when one of these rooms changes, nothing kept is used any more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """Numbers of items 0, 1, 2, ..., such as seeds or pictures; it travels to other processes.
+
+    Subclasses are frozen dataclasses with `item`, or with `run` where many items go together.
+    Equal fields must mean equal numbers: they are what kept results are found by.
+    """
+
+    chunk: ClassVar[int] = 10
+    """Items worked out in one go: some seconds."""
+
+    @property
+    def seconds(self) -> float:
+        """What an item takes, roughly: for the progress bar alone."""
+        return 0.1
+
+    def item(self, index: int) -> Mapping[str, float]:
+        """Numbers of one item by name, the same names for each."""
+        raise NotImplementedError(f"{type(self).__name__} has neither `item` nor `run`")
+
+    def run(self, first: int, count: int) -> Columns:
+        """Columns of the items first .. first + count - 1: (count, ...) or sums; see `SUM`."""
+        rows = [self.item(index) for index in range(first, first + count)]
+        return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def identity(value: Any) -> Any:
+    """All that a measurement or a set of pictures depends on, as JSON: its class and its fields."""
+    if hasattr(value, "identity"):
+        return value.identity()
+    if is_dataclass(value):
+        kind = type(value)
+        # The code of creps is in the key already.
+        own = "" if kind.__module__.startswith("creps.") else f" {_code_of(kind)}"
+        named = {each.name: identity(getattr(value, each.name)) for each in fields(value)}
+        return {"kind": kind.__qualname__ + own, **named}
+    return value
+
+
+def _code_of(kind: type) -> str:
+    """A digest of the methods of a class that is not ours."""
+    methods = [each.__code__ for each in vars(kind).values() if isinstance(each, FunctionType)]
+    return hashlib.sha256(b"".join(marshal.dumps(each, 2) for each in methods)).hexdigest()[:16]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features(Measurement):
+    """Features and power spectra of a set of pictures, in one pass.
+
+    Columns: features (N, D) float32; sum_radial (K,), and sum_power (H, W // 2 + 1) for pictures up
+    to `SPECTRUM_SIDE`, both of 0 .. 255 grays.
+
+    Attributes:
+        pictures: the set.
+        extractor: of the features.
+    """
+
+    pictures: PictureSet
+    extractor: ExtractorSpec
+    chunk: ClassVar[int] = 25
+
+    @property
+    def seconds(self) -> float:
+        """Of a picture."""
+        return 0.06 + 1.5e-6 * self.pictures.size[0] * self.pictures.size[1]
+
+    def run(self, first: int, count: int) -> Columns:
+        """Columns of so many pictures."""
+        height, width = self.pictures.size
+        with_spectrum = min(height, width) >= SMALLEST
+        power = np.zeros((height, width // 2 + 1))
+        radial = np.zeros(min(height, width) // 2 + 1)
+
+        def pictures() -> Iterator[Picture]:
+            for index in range(first, first + count):
+                picture = self.pictures.picture(index)
+                if with_spectrum:
+                    spectrum = power_spectrum(picture)
+                    radial[:] += radial_spectrum(spectrum, width).average
+                    power[:] += spectrum
+                yield picture
+
+        features = extract(pictures(), self.extractor.load())
+        columns: Columns = {"features": features.astype(np.float32)}
+        if with_spectrum:
+            columns[f"{SUM}radial"] = radial
+            if max(height, width) <= SPECTRUM_SIDE:
+                columns[f"{SUM}power"] = power
+        return columns
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifacts(Measurement):
+    """`artifact_measures` of each picture of a set, a column each, and sum_power."""
+
+    pictures: PictureSet
+
+    @property
+    def seconds(self) -> float:
+        """Of a picture."""
+        return 3e-6 * self.pictures.size[0] * self.pictures.size[1]
+
+    def run(self, first: int, count: int) -> Columns:
+        """Columns of so many pictures."""
+        rows = []
+        power: Any = 0.0
+        for index in range(first, first + count):
+            picture = self.pictures.picture(index)
+            rows.append(artifact_measures(picture))
+            power = power + power_spectrum(picture)
+        columns = {name: np.array([row[name] for row in rows]) for name in ARTIFACTS}
+        return {**columns, f"{SUM}power": power}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridArtifact(Measurement):
+    """`grid_artifact` of each picture of a set, by the period of the training grid in pixels."""
+
+    pictures: PictureSet
+    period: float
+
+    @property
+    def seconds(self) -> float:
+        """Of a picture."""
+        return 1.5e-6 * self.pictures.size[0] * self.pictures.size[1]
+
+    def item(self, index: int) -> dict[str, float]:
+        """The ratio."""
+        return {"ratio": grid_artifact(self.pictures.picture(index), self.period)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consistency(Measurement):
+    """`scale_agreement` of each seed: columns psnr, ssim, perceptual, cost.
+
+    Attributes:
+        model, truncation: what is drawn.
+        size, factor, supersample: as for `scale_agreement`.
+        extractor: of the perceptual distance; its layers are compared if it shows them.
+        first: the first seed.
+    """
+
+    model: ModelRef
+    size: int
+    extractor: ExtractorSpec
+    factor: int = 2
+    truncation: float = 1.0
+    supersample: Samples = 1
+    first: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """Of a seed."""
+        return 0.1 + 1.5e-6 * self.size**2 * (1 + self.factor**2)
+
+    def item(self, index: int) -> dict[str, float]:
+        """The numbers of one seed."""
+        agreement = scale_agreement(
+            self.model.generator(),
+            self.first + index,
+            size=self.size,
+            factor=self.factor,
+            truncation=self.truncation,
+            supersample=self.supersample,
+            extractor=self.extractor.layered() if self.extractor.has_layers else None,
+        )
+        return agreement._asdict()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Equivariance(Measurement):
+    """`equivariance_error` of moved samples.
+
+    Attributes:
+        model, truncation: what is drawn.
+        movement, size: as for `equivariance_error`.
+        seed: of the moves; the first sample's too.
+    """
+
+    model: ModelRef
+    movement: Movement
+    size: Size
+    truncation: float = 1.0
+    seed: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """Of a sample: turned pictures cannot share lines."""
+        return (8e-5 if self.movement == "rotation" else 6e-6) * self.size[0] * self.size[1]
+
+    def item(self, index: int) -> dict[str, float]:
+        """The error of one sample."""
+        error = equivariance_error(
+            self.model,
+            self.seed + index,
+            movement=self.movement,
+            size=self.size,
+            generator=np.random.default_rng((self.seed, index)),
+            truncation=self.truncation,
+        )
+        return {"error": error}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathSteps(Measurement):
+    """`path_step` between pairs of latents.
+
+    Attributes:
+        model, space, size: as for `path_step`.
+        extractor: one that shows its layers.
+        seed: of the places; pair i is of the seeds seed + 2 i and the next.
+    """
+
+    model: ModelRef
+    space: str
+    size: Size
+    extractor: ExtractorSpec
+    seed: int = 0
+    chunk: ClassVar[int] = 20
+
+    @property
+    def seconds(self) -> float:
+        """Of a pair."""
+        return 0.15 + 3e-6 * self.size[0] * self.size[1]
+
+    def item(self, index: int) -> dict[str, float]:
+        """The step of one pair."""
+        step = path_step(
+            self.model,
+            (self.seed + 2 * index, self.seed + 2 * index + 1),
+            space=self.space,
+            size=self.size,
+            extractor=self.extractor.layered(),
+            generator=np.random.default_rng((self.seed, index)),
+        )
+        return {"step": step}
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Some items of one measurement, and the file that keeps their columns."""
+
+    measurement: Measurement
+    first: int
+    count: int
+    path: Path
+
+    @property
+    def seconds(self) -> float:
+        return self.count * self.measurement.seconds
+
+
+def default_cache() -> Path:
+    """Where measurements are kept: `measurements` in the user's cache folder."""
+    return cache_folder() / "measurements"
+
+
+def measure(
+    counts: Mapping[Measurement, int],
+    *,
+    cache: Path | None = None,
+    workers: int = 0,
+    progress: Progress | None = None,
+) -> dict[Measurement, Columns]:
+    """Results of several measurements; only chunks that are not kept yet are worked out.
+
+    After an interruption, chunks at work are finished and kept.
+
+    Args:
+        counts: items of each, >= 1.
+        cache: folder; `default_cache()` by default.
+        workers: processes with one thread each. They are spawned, so a script that calls this needs
+            the usual `if __name__ == "__main__":`. 0: in this process.
+        progress: called with the seconds of work done and those in all, roughly.
+    Returns:
+        for each measurement the columns of all its items, in order.
+    Raises:
+        CrepsError: what a measurement raised; or if a process died.
+    """
+    cache = default_cache() if cache is None else cache
+    cache.mkdir(parents=True, exist_ok=True)
+    chunks = {each: list(_chunks(each, count, cache)) for each, count in counts.items()}
+    kept = {chunk.path: _read(chunk.path) for group in chunks.values() for chunk in group}
+    missing = [chunk for group in chunks.values() for chunk in group if kept[chunk.path] is None]
+    total = sum(chunk.seconds for group in chunks.values() for chunk in group)
+    done = total - sum(chunk.seconds for chunk in missing)
+    if progress is not None:
+        progress(done, total)
+    for chunk in _worked(missing, workers):
+        kept[chunk.path] = _read(chunk.path)
+        done += chunk.seconds
+        if progress is not None:
+            progress(done, total)
+    return {each: _joined(kept[chunk.path] for chunk in group) for each, group in chunks.items()}
+
+
+def _chunks(measurement: Measurement, count: int, cache: Path) -> Iterator[_Chunk]:
+    settings = json.dumps([code_id(*_MEASURING), identity(measurement)], sort_keys=True)
+    key = hashlib.sha256(settings.encode()).hexdigest()[:24]
+    kind = type(measurement).__name__.lower()
+    for first in range(0, count, measurement.chunk):
+        size = min(measurement.chunk, count - first)
+        yield _Chunk(measurement, first, size, cache / f"{kind}-{key}-{first:06d}-{size}.npz")
+
+
+def _worked(chunks: list[_Chunk], workers: int) -> Iterator[_Chunk]:
+    """The chunks as they are done."""
+    if workers == 0:
+        yield from map(_do, chunks)
+    if workers == 0 or not chunks:
+        return
+    pool = ProcessPoolExecutor(
+        min(workers, len(chunks)),
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_start_worker,
+    )
+    try:
+        # No more than are worked on: what lies in the pool's queue could not be called back.
+        waiting: set[Future[_Chunk]] = set()
+        left = deque(chunks)
+        while left or waiting:
+            while left and len(waiting) < workers:
+                waiting.add(pool.submit(_do, left.popleft()))
+            finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in finished)
+    except BrokenProcessPool:
+        raise CrepsError(
+            "a measuring process died, perhaps for lack of memory: try fewer --workers; "
+            "what is done is kept"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _do(chunk: _Chunk) -> _Chunk:
+    """Work out a chunk and keep it."""
+    columns = chunk.measurement.run(chunk.first, chunk.count)
+    with replacing(chunk.path) as part, part.open("wb") as file:
+        np.savez(file, allow_pickle=False, **columns)
+    return chunk
+
+
+def _start_worker() -> None:
+    """One thread a process; Ctrl-C is for the parent, which lets the chunks at work finish."""
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _read(path: Path) -> Columns | None:
+    """A kept chunk; None if there is none that can be read."""
+    try:
+        with path.open("rb") as file, np.load(file) as kept:
+            return {name: kept[name] for name in kept.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError):
+        return None  # none yet; or damaged: it is worked out anew
+
+
+def _joined(parts: Iterable[Columns | None]) -> Columns:
+    """The columns of all chunks."""
+    chunks = [part for part in parts if part is not None]
+    return {
+        name: np.sum([c[name] for c in chunks], axis=0)
+        if name.startswith(SUM)
+        else np.concatenate([c[name] for c in chunks])
+        for name in chunks[0]
+    }
