@@ -27,7 +27,7 @@ from rich.table import Table
 from torch import Tensor
 
 from creps.coordinates import Canvas
-from creps.networks._creps_prepared import PreparedCreps
+from creps.networks._prepared import Prepared
 from creps.networks.base import Axis
 from creps.networks.creps import CREPS_PRESETS, Creps
 from creps.rendering._points import PointColours, TableStore
@@ -68,7 +68,7 @@ def matrix_seconds(threads: int) -> Seconds:
     return Seconds(min(run.wall for run in runs), min(run.cpu for run in runs))
 
 
-def all_lines(prepared: PreparedCreps, coords: Tensor, axis: Axis, *, threads: int) -> Tensor:
+def all_lines(prepared: Prepared, coords: Tensor, axis: Axis, *, threads: int) -> Tensor:
     """Lines of an axis, chunks side by side."""
     job = lambda part: prepared.lines(part, axis)  # noqa: E731
     return torch.cat(list(map_in_order(job, coords.split(CHUNK), workers=threads)), dim=2)
@@ -89,7 +89,7 @@ def rotated(canvas: Canvas, tile: Tile) -> Tensor:
     return torch.stack([0.5 + cos * y + sin * x, 0.5 - sin * y + cos * x], dim=2)
 
 
-def measure(prepared: PreparedCreps, size: int, threads: int) -> Iterator[dict[str, Any]]:
+def measure(prepared: Prepared, size: int, threads: int) -> Iterator[dict[str, Any]]:
     """One record for each part of the work."""
     canvas = Canvas(size, size)
     parts: dict[str, Tensor] = {}

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from creps.coordinates import Canvas, PointGrid
 from creps.errors import GridError, UsageError
-from creps.networks._creps_prepared import PreparedCreps
+from creps.networks._prepared import Prepared
 from creps.networks.base import Axis
 from creps.networks.creps import Creps, CrepsConfig
 from creps.rendering._points import ExactPoints, TablePoints, TableStore, worthwhile_stretch
@@ -51,7 +51,7 @@ def styles_of(generator: Creps) -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def prepared() -> PreparedCreps:
+def prepared() -> Prepared:
     generator = network()
     return generator.prepare(styles_of(generator))
 
@@ -61,7 +61,7 @@ def draws(seed: int = 0) -> torch.Generator:
 
 
 def table(
-    prepared: PreparedCreps,
+    prepared: Prepared,
     axis: Axis = "rows",
     *,
     density: int = 64,
@@ -71,7 +71,7 @@ def table(
     return LineTable(prepared, axis, lattice, stretch=Stretch.around(lattice, *reach))
 
 
-def pair(prepared: PreparedCreps, density: int) -> TablePoints:
+def pair(prepared: Prepared, density: int) -> TablePoints:
     """Tables of all that the rotated pictures here need."""
     rows, columns = (
         table(prepared, axis, density=density, reach=(-0.3, 1.3)) for axis in ("rows", "columns")
@@ -92,7 +92,7 @@ def grey_levels(a: Tensor, b: Tensor) -> float:
     return float((a - b).abs().max()) * 255 / 2
 
 
-def test_a_table_holds_the_lines_of_its_nodes(prepared: PreparedCreps) -> None:
+def test_a_table_holds_the_lines_of_its_nodes(prepared: Prepared) -> None:
     nodes = torch.arange(-5, 40, dtype=torch.float64) / 64
     held = table(prepared, "columns", reach=(-0.1, 0.7))
     assert relative_error(held.lookup(nodes), prepared.lines(nodes, "columns")) <= 1e-12
@@ -100,7 +100,7 @@ def test_a_table_holds_the_lines_of_its_nodes(prepared: PreparedCreps) -> None:
     assert held.nbytes == held.nodes * 2 * 6 * 3 * 8  # levels, channels, thickness, bytes
 
 
-def test_interpolation_is_cubic_convolution(prepared: PreparedCreps) -> None:
+def test_interpolation_is_cubic_convolution(prepared: Prepared) -> None:
     """Half way between two nodes the weights are (-1, 9, 9, -1) / 16 (Keys, 1981)."""
     held = table(prepared, density=4)
     index, weights = held.taps(torch.tensor([0.375, 1.0], dtype=torch.float64))
@@ -113,7 +113,7 @@ def test_interpolation_is_cubic_convolution(prepared: PreparedCreps) -> None:
     assert relative_error(looked_up, expected) <= 1e-12
 
 
-def test_denser_tables_are_closer_to_exact_lines(prepared: PreparedCreps) -> None:
+def test_denser_tables_are_closer_to_exact_lines(prepared: Prepared) -> None:
     coords = torch.rand(300, generator=draws(), dtype=torch.float64)
     exact = prepared.lines(coords, "rows")
     errors = [
@@ -122,7 +122,7 @@ def test_denser_tables_are_closer_to_exact_lines(prepared: PreparedCreps) -> Non
     assert errors[0] > 4 * errors[1] > 16 * errors[2]
 
 
-def test_what_a_table_says_does_not_depend_on_what_it_covers(prepared: PreparedCreps) -> None:
+def test_what_a_table_says_does_not_depend_on_what_it_covers(prepared: Prepared) -> None:
     coords = 0.4 + 0.2 * torch.rand(50, generator=draws(), dtype=torch.float64)
     small = table(prepared, density=640, reach=(0.4, 0.6))
     large = table(prepared, density=640, reach=(-0.9, 2.0))
@@ -134,7 +134,7 @@ def test_what_a_table_says_does_not_depend_on_what_it_covers(prepared: PreparedC
 
 
 @pytest.mark.parametrize("coord", [-0.5, 2.5, math.nan, math.inf])
-def test_coordinates_elsewhere_are_refused(prepared: PreparedCreps, coord: float) -> None:
+def test_coordinates_elsewhere_are_refused(prepared: Prepared, coord: float) -> None:
     with pytest.raises(GridError, match="this table serves blocks 0 to 1 of Lattice"):
         table(prepared, reach=(0.1, 1.2)).taps(torch.tensor([0.5, coord], dtype=torch.float64))
 
@@ -142,12 +142,12 @@ def test_coordinates_elsewhere_are_refused(prepared: PreparedCreps, coord: float
 # How dense
 
 
-def test_a_latent_has_one_density(prepared: PreparedCreps) -> None:
+def test_a_latent_has_one_density(prepared: Prepared) -> None:
     assert find_density(prepared) == find_density(prepared)
 
 
 def test_a_coarse_table_is_refined_until_the_tolerance_holds(
-    prepared: PreparedCreps, monkeypatch: pytest.MonkeyPatch
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("creps.rendering._tables.FINEST_START", 64)
     monkeypatch.setattr("creps.rendering._tables.COARSEST", 64)
@@ -163,7 +163,7 @@ def test_a_coarse_table_is_refined_until_the_tolerance_holds(
     assert errors[1] < errors[0] / 2
 
 
-def test_the_density_is_bounded_and_the_error_told(prepared: PreparedCreps) -> None:
+def test_the_density_is_bounded_and_the_error_told(prepared: Prepared) -> None:
     bounded = find_density(prepared, tolerance=1e-12, densest=2112)
     assert bounded.nodes == 2112
     assert bounded.error > 1e-12
@@ -176,7 +176,7 @@ def test_the_density_is_bounded_and_the_error_told(prepared: PreparedCreps) -> N
 
 @pytest.mark.parametrize("degrees", [0, 30, 50])
 def test_a_rotated_picture_is_the_exact_one_within_a_grey_level(
-    prepared: PreparedCreps, degrees: float
+    prepared: Prepared, degrees: float
 ) -> None:
     density, points = find_density(prepared), rotated(45, 70, degrees)
     assert 0 < density.error <= TOLERANCE
@@ -194,7 +194,7 @@ def test_exact_colours_are_those_of_the_generator() -> None:
     assert relative_error(exact, plain) <= 1e-12
 
 
-def test_points_beyond_the_tables_have_lines_of_their_own(prepared: PreparedCreps) -> None:
+def test_points_beyond_the_tables_have_lines_of_their_own(prepared: Prepared) -> None:
     points = rotated(30, 40, 30)
     rows = table(prepared, "rows", density=2048, reach=(0.2, 0.7))
     columns = table(prepared, "columns", density=2048, reach=(0.3, 0.5))
@@ -207,7 +207,7 @@ def test_points_beyond_the_tables_have_lines_of_their_own(prepared: PreparedCrep
     )
 
 
-def test_points_come_in_any_shape_and_number(prepared: PreparedCreps) -> None:
+def test_points_come_in_any_shape_and_number(prepared: Prepared) -> None:
     painter, points = pair(prepared, 512), rotated(35, 33, 10)  # more than one part
     image = painter.colours(points)
     assert image.shape == (3, 35, 33)
@@ -216,14 +216,14 @@ def test_points_come_in_any_shape_and_number(prepared: PreparedCreps) -> None:
 
 
 @pytest.mark.parametrize("points", [torch.zeros(3), torch.zeros(0, 2), torch.zeros(4, 5, 3)])
-def test_things_that_are_no_points_are_refused(prepared: PreparedCreps, points: Tensor) -> None:
+def test_things_that_are_no_points_are_refused(prepared: Prepared, points: Tensor) -> None:
     for painter in (ExactPoints(prepared), pair(prepared, 64)):
         with pytest.raises(GridError, match=r"expected at least one, \(\.\.\., 2\) of \(y, x\)"):
             painter.colours(points)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_points_that_are_not_finite_are_refused(prepared: PreparedCreps, bad: float) -> None:
+def test_points_that_are_not_finite_are_refused(prepared: Prepared, bad: float) -> None:
     with pytest.raises(GridError, match="not finite"):
         pair(prepared, 64).colours(torch.tensor([[0.5, bad]]))
 
@@ -251,7 +251,7 @@ def test_tables_are_for_where_more_points_than_nodes_lie(
     assert stretch == (None if expected is None else Stretch(*expected))
 
 
-def test_few_points_need_no_tables(prepared: PreparedCreps) -> None:
+def test_few_points_need_no_tables(prepared: Prepared) -> None:
     store, samples = TableStore(prepared), rotated(40, 40, 30).flatten(0, 1)
     assert isinstance(store.source(samples, points=1000), ExactPoints)
     assert store.nbytes == 0
@@ -261,7 +261,7 @@ def test_few_points_need_no_tables(prepared: PreparedCreps) -> None:
     assert store.nbytes == 0
 
 
-def test_tables_grow_as_far_as_their_bytes_allow(prepared: PreparedCreps) -> None:
+def test_tables_grow_as_far_as_their_bytes_allow(prepared: Prepared) -> None:
     near = rotated(40, 40, 30).flatten(0, 1)
     store = TableStore(prepared, limit=2_500_000)  # 4 plane units
     colours = store.source(near, points=10**6).colours(near)

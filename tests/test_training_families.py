@@ -24,7 +24,7 @@ from creps.networks.discriminator import (
     Discriminator,
     ScaledDiscriminator,
     TwoDiscriminators,
-    build_judge,
+    build_discriminator,
 )
 from creps.training._batches import load_training_batches, open_training_set
 from creps.training._config import TrainConfig
@@ -452,11 +452,11 @@ def test_judges_know_the_scale_of_each_picture() -> None:
     images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        two = build_judge(config, "two")
-        scaled = build_judge(config, "scaled", largest=8.0)
+        two = build_discriminator(config, "two")
+        scaled = build_discriminator(config, "scaled", largest=8.0)
     assert isinstance(two, TwoDiscriminators)
     assert isinstance(scaled, ScaledDiscriminator)
-    assert type(build_judge(config)) is Discriminator
+    assert type(build_discriminator(config)) is Discriminator
     wholes, patches = two.whole(images), two.patches(images)
     mixed = two(images, None, torch.tensor([1.0, 1.0, 2.0, 2.0]))
     torch.testing.assert_close(mixed, torch.cat([wholes[:2], patches[2:]]))

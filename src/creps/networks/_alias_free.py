@@ -1,7 +1,14 @@
-"""Grids that a convolutional network can draw: evenly spaced rows and columns, placed anyhow.
+"""What alias-free networks need: filters, a filtered leaky ReLU, and the place of their pixels.
 
-Such a grid is an affine map from pixels to the plane: a place for the first pixel, a step from row
-to row and a step from column to column. Places and steps are (y, x) in plane units, float64.
+Rates are in samples per frame, frequencies in cycles per frame: a frame is what the network's own
+`resolution` pixels span. Filters are Kaiser-windowed, so they have a cutoff and a width of
+transition; a radial one treats all directions alike (StyleGAN3, section 3 and appendix C).
+
+Such a network draws evenly spaced grids, placed anyhow: an affine map from pixels to the plane, a
+place for the first pixel, a step from row to row and one from column to column. Places and steps
+are (y, x) in plane units, float64.
+
+Shapes: B batch, C channels, H and W samples, T taps.
 """
 
 from __future__ import annotations
@@ -21,22 +28,11 @@ from creps.networks._layers import SLOPE
 from creps.networks._resampling import upfirdn2d
 from creps.networks.base import Grid
 
-# Filters and the filtered leaky ReLU of alias-free networks (StyleGAN3, section 3 and appendix
-# C).
-#
-# Rates are in samples per frame, frequencies in cycles per frame: a frame is what the network's
-# own `resolution` pixels span. Filters are Kaiser-windowed, so they have a cutoff and a width of
-# transition; a radial one treats all directions alike.
-#
-# Shapes: B batch, C channels, H and W samples, T taps.
-
 
 def kaiser_beta(taps: int, width: float) -> float:
     """The shape of the Kaiser window whose transition has a given width (Kaiser, 1974).
 
-    Args:
-        taps: length of the filter.
-        width: of the transition band, as a fraction of half the sampling rate.
+    The width is a fraction of half the sampling rate.
     """
     attenuation = 2.285 * (taps - 1) * math.pi * width + 7.95  # decibels
     if attenuation > 50:
@@ -49,19 +45,10 @@ def kaiser_beta(taps: int, width: float) -> float:
 def low_pass_filter(
     taps: int, *, cutoff: float, width: float, rate: float, radial: bool = False
 ) -> Tensor:
-    """A low-pass filter of sum one (StyleGAN3, appendix C.1).
+    """A low-pass filter of sum one (StyleGAN3, appendix C.1), (T,) float32; one tap is no filter.
 
-    Args:
-        taps: T; 1 is no filter.
-        cutoff: frequency that is passed at half its strength.
-        width: of the transition band about the cutoff.
-        rate: samples per frame that the filter works at.
-        radial: a windowed jinc in two dimensions instead of a windowed sinc for either axis.
-    Returns:
-        (T,) float32, for both axes; (T, T) where radial, and T is not 1.
-    Example:
-        >>> float(low_pass_filter(12, cutoff=4.0, width=9.0, rate=32.0).sum().round(decimals=5))
-        1.0
+    Half of what is at the cutoff passes; the transition band about it is `width` wide. A radial
+    filter is a windowed jinc in two dimensions, (T, T), instead of a windowed sinc for either axis.
     """
     if taps == 1:
         return torch.ones(1)
@@ -84,12 +71,7 @@ def _jinc(radius: NDArray[np.float64], cutoff: float) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, kw_only=True)
 class Resampling:
-    """How one layer changes the density of its samples: up, leaky ReLU, down.
-
-    Args:
-        up: factor before the activation.
-        down: factor after it.
-    """
+    """How one layer changes the density of its samples: up, leaky ReLU, down."""
 
     up: int
     down: int
@@ -97,11 +79,8 @@ class Resampling:
     def paddings(self, size: int, wanted: int, *, taps: tuple[int, int]) -> tuple[int, int]:
         """Zeros (first, last) about the upsampled samples of an axis; negative crops.
 
-        The results lie about the same centre as the samples: the frame does not move.
-
-        Args:
-            size: samples before; wanted: after.
-            taps: of the filters before and after the activation.
+        `size` samples before become `wanted` about the same centre: the frame does not move.
+        `taps` are those of the filters before and after the activation.
         """
         total = (wanted - 1) * self.down + 1 - size * self.up + sum(taps) - 2
         first = (total + self.up) // 2
@@ -118,16 +97,9 @@ def filtered_leaky_relu(
 ) -> Tensor:
     """Leaky ReLU between an upsampling and a downsampling: new frequencies do not fold over.
 
-    StyleGAN3, section 3.1. Plain operations, differentiable any number of times.
-
-    Args:
-        x: (B, C, H, W), scaled by the gain of leaky ReLU already.
-        filters: before and after the activation, (T,) each; the second may be (T, T).
-        resampling: the factors.
-        size: (H', W') of the result, about the same centre.
-        clamp: activations are clipped to [-clamp, clamp]; 0 does not clip.
-    Returns:
-        (B, C, H', W').
+    StyleGAN3, section 3.1. Plain operations, differentiable any number of times. Features
+    (B, C, H, W), scaled by the gain of leaky ReLU already, to (B, C, H', W') of `size` about the
+    same centre. `filters` are those before and after the activation.
     """
     before, after = filters
     up, down = resampling.up, resampling.down
@@ -195,14 +167,7 @@ class Placement:
         return replace(self, origin=(y - origin[0], x - origin[1]))
 
     def points(self, height: int, width: int, *, spacing: float) -> Tensor:
-        """The places of a lattice about the same centre.
-
-        Args:
-            height, width: its samples.
-            spacing: of its samples, in pixels.
-        Returns:
-            (height * width, 2) of (y, x), float64, on the CPU.
-        """
+        """(height * width, 2) places of a lattice about the same centre, `spacing` pixels apart."""
         i, j = (
             (torch.arange(n, dtype=torch.float64) - (n - 1) / 2) * spacing for n in (height, width)
         )
@@ -227,13 +192,9 @@ class Placement:
 
 
 def placement_of(grid: Grid, *, resolution: int) -> Placement:
-    """Where the pixels of an evenly spaced grid lie.
+    """Where the pixels of an evenly spaced grid lie; others raise a GridError.
 
-    Args:
-        grid: rows and columns with a constant step, or points that are an affine image of such.
-        resolution: pixels per plane unit of a grid of a single pixel, which has no steps.
-    Raises:
-        GridError: if the places are not finite or not evenly spaced, or all on one line.
+    A grid of a single pixel, which has no steps, has `resolution` pixels per plane unit.
     """
     if isinstance(grid, AxisGrid):
         placement = _of_axes(grid, resolution)

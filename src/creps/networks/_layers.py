@@ -32,17 +32,10 @@ def second_moment_normalised(x: Tensor) -> Tensor:
 def one_hot_labels(
     label: Tensor | None, *, batch: int, classes: int, like: Tensor
 ) -> Tensor | None:
-    """Labels as the networks take them.
+    """Labels as the networks take them: (B, classes), or None for an unconditional model.
 
-    Args:
-        label: (B,) class indices or (B, classes) one-hot (or mixed) rows; None for none.
-        batch: B, how many labels there must be.
-        classes: of the model; 0 for unconditional ones.
-        like: gives the result its device and precision.
-    Returns:
-        (B, classes), or None for an unconditional model.
-    Raises:
-        LabelError: if labels are missing, unexpected or of another shape, or a class is unknown.
+    `label` holds (B,) class indices or (B, classes) one-hot (or mixed) rows; the result has the
+    device and precision of `like`. Raises a LabelError where labels do not fit the model.
     """
     if not classes:
         if label is not None:
@@ -67,14 +60,8 @@ def one_hot_labels(
 class EqualizedLinear(nn.Module):
     """A fully connected layer with equalised learning rate (Progressive GAN, section 4.1).
 
-    The stored weight has unit variance and is scaled by lr_multiplier / sqrt(I) at run time.
-
-    Args:
-        inputs: I.
-        outputs: O.
-        activation: True applies leaky ReLU with gain sqrt(2).
-        lr_multiplier: scales weight and bias at run time; the weight starts as randn / it.
-        bias_init: the bias in effect at the start.
+    The stored weight has unit variance and is scaled by lr_multiplier / sqrt(I) at run time; with
+    `activation` comes a leaky ReLU of gain sqrt(2). `bias_init` is the bias in effect at the start.
     """
 
     def __init__(
@@ -109,14 +96,9 @@ class EqualizedLinear(nn.Module):
 class ModulatedLinear(nn.Module):
     """StyleGAN2's modulated convolution with a 1x1 kernel and no noise (CREPS, section 3.2).
 
-    Args:
-        inputs: I.
-        outputs: O.
-        w_dim: width of a style vector.
-        demodulate: True: weights normalised, bias, leaky ReLU, gain sqrt(2) (a synthesis layer).
-            False: style scaled by 1 / sqrt(I), linear output (emitting layers, "ToRGB").
-        clamp: output is clipped to [-clamp, clamp]; 0 does not clip. It matters in half precision
-            (StyleGAN2-ADA, appendix D) and costs a pass over the features.
+    With `demodulate` a synthesis layer: weights normalised, bias, leaky ReLU, gain sqrt(2); without
+    an emitting one ("ToRGB"): style scaled by 1 / sqrt(I), linear output. Output is clipped to
+    [-clamp, clamp], 0 does not clip: it matters in half precision (StyleGAN2-ADA, appendix D).
     """
 
     def __init__(
@@ -152,13 +134,7 @@ class ModulatedLinear(nn.Module):
 
         The mixed style scales the input channels, s(p) = sum_m weights_m(p) affine(w_m), instead of
         the weights, and the norm of the scaled weights is divided out: rsqrt(W^2 s(p)^2 + eps).
-
-        Args:
-            x: (1, I, P) features.
-            w: (M, w_dim) style vectors.
-            weights: (M, P), sum 1 in each place.
-        Returns:
-            (1, O, P); where one weight is 1, that style's own.
+        Features (1, I, P), styles (M, w_dim) and weights (M, P) of sum 1 to (1, O, P).
         """
         style = (self.affine(w) * self.style_gain).T @ weights  # (I, P)
         y = self.weight @ (x[0] * style)
@@ -176,12 +152,7 @@ def blended_map(maps: Tensor, weights: Tensor) -> Tensor:
 
 
 class MappingNetwork(nn.Module):
-    """Latents to intermediate latents w: 8 narrow-learning-rate layers (StyleGAN, section 2).
-
-    Args:
-        z_dim: width of latents; label_dim: number of classes, 0 for none; w_dim: width of w.
-        layers: number of fully connected layers.
-    """
+    """Latents to intermediate latents w: layers of a small learning rate (StyleGAN, section 2)."""
 
     average: Tensor
 

@@ -48,16 +48,9 @@ def upfirdn2d(
 ) -> Tensor:
     """Upsample by zero insertion, pad, filter without borders, downsample by picking.
 
-    Args:
-        x: (B, C, H, W).
-        f: (h, w) filter, or (n,) for a separable one.
-        up: each sample is followed by up - 1 zeros on both axes, also the last one.
-        down: every `down`-th result is kept, the first included.
-        padding: zeros around the upsampled input (top, bottom, left, right); negative crops.
-        gain: factor on the result.
-        flip_filter: True correlates with `f` instead of convolving.
-    Returns:
-        (B, C, H', W'), H' = (H * up + top + bottom - h) // down + 1, W' alike.
+    Each sample of (B, C, H, W) is followed by up - 1 zeros on both axes, also the last one; then
+    every `down`-th result is kept, the first included. `flip_filter` correlates with `f` instead of
+    convolving. The result has H' = (H * up + top + bottom - h) // down + 1 rows, columns alike.
     """
     top, bottom, left, right = padding
     f = f.to(x.device, x.dtype)
@@ -68,22 +61,16 @@ def upfirdn2d(
     return _Resample.apply(x, f * gain, (up, up), (down, down), padding, flip_filter)
 
 
-def filter2d(x: Tensor, f: Tensor, *, gain: float = 1.0, flip_filter: bool = False) -> Tensor:
-    """Filter (B, C, H, W) with zeros around it; the size stays."""
-    padding = _paddings(f)
-    return upfirdn2d(x, f, padding=padding, gain=gain, flip_filter=flip_filter)
-
-
-def upsample2d(x: Tensor, f: Tensor, *, up: int = 2, flip_filter: bool = False) -> Tensor:
+def upsample2d(x: Tensor, f: Tensor, *, up: int = 2) -> Tensor:
     """Enlarge (B, C, H, W) to (B, C, H * up, W * up); the mean stays where `f` has sum one."""
     padding = _paddings(f, up=up)
-    return upfirdn2d(x, f, up=up, padding=padding, gain=up * up, flip_filter=flip_filter)
+    return upfirdn2d(x, f, up=up, padding=padding, gain=up * up)
 
 
-def downsample2d(x: Tensor, f: Tensor, *, down: int = 2, flip_filter: bool = False) -> Tensor:
+def downsample2d(x: Tensor, f: Tensor, *, down: int = 2) -> Tensor:
     """Shrink (B, C, H, W) to (B, C, H // down, W // down): filter, then pick."""
     padding = _paddings(f, down=down)
-    return upfirdn2d(x, f, down=down, padding=padding, flip_filter=flip_filter)
+    return upfirdn2d(x, f, down=down, padding=padding)
 
 
 def conv2d_resample(
@@ -97,15 +84,9 @@ def conv2d_resample(
 ) -> Tensor:
     """Convolution and resampling in the order that costs least (StyleGAN2).
 
-    Args:
-        x: (B, I, H, W).
-        weight: (O, I, k, k), k odd. Correlated with the input as in `conv2d`; where `up` > 1 and
-            k > 1 convolved as in `conv_transpose2d`, which is what StyleGAN2's weights expect.
-        f: (h, w) or (n,) low-pass filter.
-        bias: (O,), added to the result.
-        up, down: factors; at most one of them differs from 1.
-    Returns:
-        (B, O, H * up // down, W * up // down).
+    Features (B, I, H, W) to (B, O, H * up // down, W * up // down); at most one factor differs from
+    1. Weights (O, I, k, k), k odd, are correlated with the input as in `conv2d`; where `up` > 1 and
+    k > 1 convolved as in `conv_transpose2d`, which is what StyleGAN2's weights expect.
     """
     k = weight.shape[-1]
     if up > 1:

@@ -87,12 +87,7 @@ maps of the whole Earth, twice as wide as high."""
 
 
 class ScaleBranch(nn.Module):
-    """What a scale adds to the style of each layer (eq. 9, second half).
-
-    Args:
-        config: of the network.
-        widths: I of each layer.
-    """
+    """What a scale adds to the style (1, I) of each layer (eq. 9, second half)."""
 
     def __init__(self, config: AnyResConfig, widths: list[int]) -> None:
         super().__init__()
@@ -121,11 +116,8 @@ class ScaleBranch(nn.Module):
 
 
 def normalised_scale(scale: float, config: AnyResConfig) -> float:
-    """A scale as the network takes it (eq. 8 and the offset below it).
+    """A scale s / p, pixels per plane unit over the resolution, as the network takes it (eq. 8).
 
-    Args:
-        scale: pixels per plane unit over the network's resolution: s / p.
-        config: gives the range.
     Example:
         >>> round(normalised_scale(4.5, AnyResConfig(resolution=32, scale_max=8.0)), 3)
         0.6

@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +23,10 @@ from creps.config import from_dict, to_dict
 from creps.coordinates import AxisGrid, PointGrid, Sampling
 from creps.errors import ConfigError, UnsupportedError, UsageError, nearest
 from creps.networks._layers import MappingNetwork, one_hot_labels
-
-Axis = Literal["rows", "columns"]
+from creps.networks._prepared import AddMap as AddMap
+from creps.networks._prepared import Axis as Axis
+from creps.networks._prepared import Prepared as Prepared
+from creps.networks._prepared import coordinate_device as coordinate_device
 
 Grid = AxisGrid | PointGrid
 
@@ -33,66 +35,6 @@ Synthesize = Callable[[Tensor, AxisGrid], Tensor]
 
 Weights = Callable[[Tensor], Tensor]
 """Points (P, 2) of (y, x) to weights (M, P) of M styles: 0 or more, sum 1 at each point."""
-
-AddMap = Callable[[int, Tensor], object]
-"""Adds the composed map F of a level (0 .. L - 1) to features (N, P), in place."""
-
-
-class Prepared(ABC):
-    """A network folded for one latent: it computes pictures from row and column lines.
-
-    What `Generator.prepare` returns. Any number of threads may use one at once.
-    """
-
-    num_levels: int
-    line_channels: int
-    thickness: int
-    img_channels: int
-    device: torch.device
-    dtype: torch.dtype
-
-    @property
-    @abstractmethod
-    def line_flops(self) -> int:
-        """Operations (two a multiply-add) for the lines of one coordinate."""
-
-    @property
-    @abstractmethod
-    def pixel_flops(self) -> int:
-        """Operations for one pixel."""
-
-    @property
-    @abstractmethod
-    def nbytes(self) -> int:
-        """Bytes of the weights."""
-
-    @abstractmethod
-    def lines(self, coords: Tensor, axis: Axis, *, out: Tensor | None = None) -> Tensor:
-        """(L, N, S, D) lines of plane coordinates (S,), in `out` if given."""
-
-    @abstractmethod
-    def compose(
-        self, row_lines: Tensor, column_lines: Tensor, *, out: Tensor | None = None
-    ) -> Tensor:
-        """(C, H, W) picture of rows (L, N, H, D) and columns (L, N, W, D), in `out` if given."""
-
-    @abstractmethod
-    def compose_points(self, row_lines: Tensor, column_lines: Tensor) -> Tensor:
-        """Colours (C, P) of points with a row and a column line each, both (L, N, P, D)."""
-
-    @abstractmethod
-    def colour(self, add_map: AddMap, pixels: int) -> Tensor:
-        """Colours (C, P) of composed maps from anywhere, added level by level."""
-
-
-def coordinate_device(device: torch.device) -> torch.device:
-    """Where to compute with plane coordinates for a network on a device: the nearest float64.
-
-    Example:
-        >>> coordinate_device(torch.device("mps"))
-        device(type='cpu')
-    """
-    return torch.device("cpu") if device.type == "mps" else device
 
 
 def points_of(grid: Grid) -> Tensor:
@@ -318,13 +260,13 @@ class Generator(nn.Module, ABC):
                 several pictures); (0, 0) by default.
         Returns:
             (1, C, H, W), nominal range [-1, 1].
-        Raises:
-            UnsupportedError: if the family does not blend.
         """
         raise self.unsupported("mix styles in a picture", "creps, cips, stylegan3 or anyres")
 
+    # What `separable` networks have; others raise an UnsupportedError.
+
     def lines(self, styles: Tensor, coords: Tensor, axis: Axis) -> Tensor:
-        """The row or column lines of a `separable` network, which meet in `compose`.
+        """Row or column lines, which meet in `compose`.
 
         Args:
             styles: (B, K, D) from `map`.
@@ -332,8 +274,6 @@ class Generator(nn.Module, ABC):
             axis: "rows" or "columns".
         Returns:
             (B, L, N, S, D).
-        Raises:
-            UnsupportedError: if the network has no lines.
         """
         raise self._without_lines()
 
@@ -342,8 +282,6 @@ class Generator(nn.Module, ABC):
 
         Returns:
             (B, C, H, W) picture, each pixel from its own row and column line alone.
-        Raises:
-            UnsupportedError: if the network has no lines.
         """
         raise self._without_lines()
 
@@ -355,8 +293,6 @@ class Generator(nn.Module, ABC):
             styles: (B, K, D), those of the lines.
         Returns:
             (B, C, P) colours.
-        Raises:
-            UnsupportedError: if the network has no lines.
         """
         raise self._without_lines()
 
@@ -371,8 +307,6 @@ class Generator(nn.Module, ABC):
             weights: (M, H, W), 0 to 1, sum 1 in each pixel.
         Returns:
             (1, C, H, W) picture; where a weight is 1, that style's own.
-        Raises:
-            UnsupportedError: if the network has no lines.
         """
         raise self._without_lines()
 
@@ -383,7 +317,7 @@ class Generator(nn.Module, ABC):
         device: torch.device | None = None,
         dtype: torch.dtype | None = None,
     ) -> Prepared:
-        """A `separable` network folded for the pictures of one latent.
+        """The network folded for the pictures of one latent.
 
         It makes the pictures of `synthesize` to rounding, faster. The generator stays as it is.
 
@@ -391,18 +325,16 @@ class Generator(nn.Module, ABC):
             styles: (1, K, D) from `map`.
             device: where it is to work; the generator's own by default.
             dtype: its precision; the generator's own by default.
-        Raises:
-            UnsupportedError: if the network has no lines.
         """
         raise self._without_lines()
 
+    # What training asks of families that divide by the size of their features.
+
     def synthesize_measured(self, styles: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
-        """`synthesize`, and what `track_magnitudes` wants to know (for training).
+        """`synthesize`, and what `track_magnitudes` wants to know.
 
         Returns:
             the picture, and the mean squares (L,) of what each layer was given, without gradients.
-        Raises:
-            UnsupportedError: if the family does not track magnitudes.
         """
         raise self.unsupported("measure its features", "stylegan3 or anyres")
 
@@ -412,8 +344,6 @@ class Generator(nn.Module, ABC):
         Args:
             magnitudes: (L,) from `synthesize_measured`.
             images: training images since the last call.
-        Raises:
-            UnsupportedError: if the family does not track magnitudes.
         """
         raise self.unsupported("track magnitudes", "stylegan3 or anyres")
 

@@ -4,8 +4,8 @@ Latent -> styles; the place of a pixel -> Fourier features and a learned embeddi
 modulated layers, two a level (eq. 2) -> colour, added up over the levels (Fig. 13). No pixel knows
 of another, so any grid will do, and each pixel may even have a style of its own (section 4.8).
 
-Shapes: B batch, C channels, I features of a place, K styles, D their width, L levels, H rows and W
-columns of a grid, P = H * W pixels, R nodes of the embedding a plane unit.
+Shapes: B batch, C channels, I features of a place, F those of each kind, K styles, D their width, L
+levels, H rows and W columns of a grid, P = H * W pixels, R nodes of the embedding a plane unit.
 """
 
 from __future__ import annotations
@@ -30,9 +30,6 @@ from creps.networks.base import (
     blended_parts,
     register_family,
 )
-
-# What defines a CIPS network, and the networks of the paper and the official code by name.
-
 
 Connections = Literal["skip", "residual", "base"]
 Activation = Literal["lrelu", "sine"]
@@ -161,14 +158,9 @@ CIPS_PRESETS = {
 Fourier features start with frequencies that a network without large embeddings needs."""
 
 
-# Where a pixel is, as CIPS sees it: Fourier features and learned embeddings (section 3.1).
-#
-# Places are plane coordinates. The network's own axes run from -1 to 1 over the unit square, so a
-# coordinate u enters as 2u - 1. On a cylinder the plane is rolled up along x (section 4.8): x
-# becomes an angle, and enters as a point of a circle whose arcs are as long as the flat
-# distances.
-#
-# Shapes: H rows and W columns of a grid, P = H * W pixels, F features of each kind.
+# Where a pixel is (section 3.1). The network's own axes run from -1 to 1 over the unit square, so a
+# coordinate u enters as 2u - 1. On a cylinder the plane is rolled up along x (section 4.8): x is an
+# angle, and enters as a point of a circle whose arcs are as long as the flat distances.
 
 
 def broadcast_axes(grid: Grid) -> tuple[Tensor, Tensor]:
@@ -179,13 +171,7 @@ def broadcast_axes(grid: Grid) -> tuple[Tensor, Tensor]:
 
 
 class FourierFeatures(nn.Module):
-    """sin(B (y', x') + phase) with learned B, eq. 3; y' and x' in [-1, 1] on the unit square.
-
-    Args:
-        features: F.
-        bandwidth: B starts uniform in [-bandwidth, bandwidth], radians per half a plane unit.
-        circumference: plane units after which x repeats; 0 for a flat plane.
-    """
+    """sin(B (y', x') + phase) with learned B, eq. 3; y' and x' in [-1, 1] on the unit square."""
 
     def __init__(self, features: int, *, bandwidth: float, circumference: float) -> None:
         super().__init__()
@@ -224,15 +210,9 @@ class FourierFeatures(nn.Module):
 class PlaneEmbedding(nn.Module):
     """A learned vector for each of R x R places, bilinear between them (section 3.1).
 
-    Beyond the outermost nodes it stays as it is there; on a cylinder the columns go round.
-
-    Args:
-        features: F.
-        resolution: R nodes a plane unit.
-        nodes: where they lie on the unit square: at the "centers" of R areas, or from border to
-            border, the first and the last on the "corners".
-        circumference: plane units after which x repeats, R * circumference nodes; 0 for a flat
-            plane.
+    Beyond the outermost nodes it stays as it is there; on a cylinder the columns go round. Nodes
+    lie at the "centers" of R areas of the unit square, or from border to border, the first and the
+    last on the "corners".
     """
 
     def __init__(
@@ -249,16 +229,7 @@ class PlaneEmbedding(nn.Module):
 
 
 def looked_up(field: Tensor, grid: Grid, *, nodes: Sampling, wraps: bool) -> Tensor:
-    """Vectors at the nodes of the plane, bilinear between them.
-
-    Args:
-        field: (R, columns, F): R nodes a plane unit on both axes.
-        grid: P places.
-        nodes: where the nodes lie on the unit square, see `PlaneEmbedding`.
-        wraps: whether the columns go round; otherwise the outermost stay as they are beyond.
-    Returns:
-        (P, F) where the field lives.
-    """
+    """Vectors (R, columns, F) at nodes of the plane, see `PlaneEmbedding`, to (P, F) at a grid."""
     resolution, columns = field.shape[:2]
     table = field.reshape(resolution * columns, -1)
     ys, xs = broadcast_axes(grid)

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from creps.coordinates import AxisGrid
 from creps.errors import ConfigError
-from creps.networks._creps_prepared import Folded, FoldedBlock, PreparedCreps, affine_of
 from creps.networks._layers import EqualizedLinear, ModulatedLinear, blended_map
+from creps.networks._prepared import Folded, FoldedBlock, affine_of
 from creps.networks.base import (
     Axis,
     Generator,
@@ -376,7 +376,7 @@ class Creps(Generator):
             [Folded.linear(layer) for layer in cast("Iterable[EqualizedLinear]", decoder)]
             for decoder in cast("Iterable[Decoder]", self.decoders)
         ]
-        return PreparedCreps(
+        return Prepared(
             self.num_levels,
             (self.input.frequencies, self.input.folded(w[0])),
             blocks=blocks,

@@ -1,9 +1,14 @@
-"""Discriminators of patches that look at scales in other ways (any-resolution GAN, Table 13).
+"""The residual discriminator of StyleGAN2, conditional by projection (StyleGAN2-ADA).
 
-The default, one network that is not told the scale, is `discriminator.Discriminator`. None of these
-did better in the paper; they are here to compare.
+Picture -> 1x1 layer -> residual blocks, each halving the size -> minibatch standard deviation ->
+one convolution and two fully connected layers at 4x4 -> logit. A picture that is not square ends at
+another small size, 4x8 for 32x64 pixels; everything else stays. Under autocast the residual blocks
+run in half precision, everything after them in the weights' own.
 
-Shapes: B batch, I channels of a block's input.
+At the end two that look at the scale of patches in other ways (any-resolution GAN, Table 13). None
+of them did better in the paper; they are here to compare.
+
+Shapes: B batch, C channels, H and W pixels, I and O channels in and out.
 """
 
 from __future__ import annotations
@@ -27,18 +32,6 @@ from creps.networks._layers import (
     second_moment_normalised,
 )
 from creps.networks._resampling import conv2d_resample, resample_filter
-
-# The residual discriminator of StyleGAN2, conditional by projection (StyleGAN2-ADA).
-#
-# Picture -> 1x1 layer -> residual blocks, each halving the size -> minibatch standard deviation
-# -> one convolution and two fully connected layers at 4x4 -> logit. A picture that is not square
-# ends at another small size, 4x8 for 32x64 pixels; everything else stays.
-#
-# Under autocast the residual blocks run in half precision, everything after them in the weights'
-# own.
-#
-# Shapes: B batch, C channels, H and W pixels, I and O channels in and out.
-
 
 SMALLEST = 4
 """Pixels a side at which the convolutions end."""
@@ -116,16 +109,10 @@ class DiscriminatorConfig:
 
 
 class EqualizedConv2d(nn.Module):
-    """A convolution with equalised learning rate that keeps or halves the size.
+    """A convolution with equalised learning rate that keeps the size, or low-passes and halves it.
 
-    Args:
-        inputs: I.
-        outputs: O.
-        kernel: pixels a side, odd.
-        activation: True adds a bias and applies leaky ReLU with gain sqrt(2); False is linear.
-        down: 2 low-passes and halves the size.
-        gain: factor on the result.
-        clamp: the result is clipped to [-clamp, clamp] times the gain; 0 does not clip.
+    With `activation` come a bias and a leaky ReLU of gain sqrt(2). The result is multiplied by
+    `gain` and clipped to [-clamp, clamp] times the gain; 0 does not clip.
     """
 
     taps: Tensor
@@ -181,16 +168,9 @@ class ResidualBlock(nn.Module):
 def minibatch_deviation(x: Tensor, *, group: int, channels: int = 1) -> Tensor:
     """How much pictures differ within their group (Progressive GAN, section 3).
 
-    Pictures n, n + B / group, n + 2 B / group, ... form a group.
-
-    Args:
-        x: (B, C, H, W).
-        group: pictures of a group; a smaller batch is one group.
-        channels: maps to make, a divisor of C: each is the mean over its share of the channels.
-    Returns:
-        (B, channels, H, W): constant over the pixels and the same for all of a group.
-    Raises:
-        UsageError: if the batch is no multiple of the group.
+    Pictures n, n + B / group, n + 2 B / group, ... form a group; a smaller batch is one. Features
+    (B, C, H, W) to (B, channels, H, W): each map is the mean over its share of the C channels,
+    constant over the pixels and the same for all of a group.
     """
     batch, _, height, width = x.shape
     group = min(group, batch)
@@ -204,11 +184,7 @@ def minibatch_deviation(x: Tensor, *, group: int, channels: int = 1) -> Tensor:
 
 
 class LabelProjection(nn.Module):
-    """Judges whether features suit a class: their inner product with the mapped label.
-
-    Args:
-        label_dim: number of classes; width: of the features; layers: of the mapping.
-    """
+    """Judges whether features suit a class: their inner product with the mapped label."""
 
     def __init__(self, label_dim: int, width: int, layers: int) -> None:
         super().__init__()
@@ -265,16 +241,7 @@ class Discriminator(nn.Module):
             LabelError: if labels are missing, unexpected or do not fit the pictures.
         """
         self._check(images)
-        one_hot = one_hot_labels(
-            label, batch=len(images), classes=self.config.label_dim, like=self.fc.weight
-        )
-        maps = self.maps(images)
-        # Statistics and logits need more digits than half precision has.
-        with torch.autocast(images.device.type, enabled=False):
-            logits: Tensor = self.out(self.features(maps.to(self.fc.weight.dtype)))
-            if self.projection is not None and one_hot is not None:
-                logits = self.projection(logits, one_hot)
-        return logits
+        return self._logits(self.maps(images), label)
 
     def trainable(self, wanted: bool, *, frozen: int = 0) -> None:
         """Switch gradients on or off; the `frozen` first blocks stay off (FreezeD).
@@ -318,6 +285,18 @@ class Discriminator(nn.Module):
         features: Tensor = self.fc(self.conv(x).flatten(1))
         return features
 
+    def _logits(self, maps: Tensor, label: Tensor | None) -> Tensor:
+        """Small maps (B, channels, h, w) to logits (B, 1)."""
+        one_hot = one_hot_labels(
+            label, batch=len(maps), classes=self.config.label_dim, like=self.fc.weight
+        )
+        # Statistics and logits need more digits than half precision has.
+        with torch.autocast(maps.device.type, enabled=False):
+            logits: Tensor = self.out(self.features(maps.to(self.fc.weight.dtype)))
+            if self.projection is not None and one_hot is not None:
+                logits = self.projection(logits, one_hot)
+        return logits
+
     def _check(self, images: Tensor) -> None:
         expected = (self.config.img_channels, *self.config.size)
         if images.ndim != 4 or images.shape[1:] != expected:
@@ -327,7 +306,7 @@ class Discriminator(nn.Module):
             )
 
 
-JudgeKind = Literal["one", "two", "scaled"]
+DiscriminatorKind = Literal["one", "two", "scaled"]
 
 WHOLE = 1 + 1e-6
 """Scales up to this are whole pictures."""
@@ -398,29 +377,22 @@ class ScaledDiscriminator(Discriminator):
     ) -> Tensor:
         """Logits (B, 1) of pictures at scales (B,), multiples of the density of whole ones."""
         self._check(images)
-        one_hot = one_hot_labels(
-            label, batch=len(images), classes=self.config.label_dim, like=self.fc.weight
-        )
         share = (scales.to(self.fc.weight) - 1) / (self.largest - 1) + SCALE_OFFSET
         vector = self.scale(share[:, None])
         x = self.from_rgb(images)
         blocks = cast("list[ResidualBlock]", self.blocks)
         for block, affine in zip(blocks, self.affines, strict=True):
             x = block(x * (1 + affine(vector))[:, :, None, None])
-        with torch.autocast(images.device.type, enabled=False):
-            logits: Tensor = self.out(self.features(x.to(self.fc.weight.dtype)))
-            if self.projection is not None and one_hot is not None:
-                logits = self.projection(logits, one_hot)
-        return logits
+        return self._logits(x, label)
 
 
-Judge = Discriminator | TwoDiscriminators
+AnyDiscriminator = Discriminator | TwoDiscriminators
 
 
-def build_judge(
-    config: DiscriminatorConfig, kind: JudgeKind = "one", *, largest: float = 1.0
-) -> Judge:
-    """A fresh discriminator.
+def build_discriminator(
+    config: DiscriminatorConfig, kind: DiscriminatorKind = "one", *, largest: float = 1.0
+) -> AnyDiscriminator:
+    """A freshly initialised discriminator.
 
     Args:
         config: of the network, or of each of two.

@@ -106,13 +106,7 @@ SCALEPARTY_PRESETS = {
 class Lattice:
     """Where the pixels of an evenly spaced axis lie among all pixels of its spacing.
 
-    Pixel n has its centre at (n + 0.5 + phase) * spacing.
-
-    Attributes:
-        first: number of the first pixel.
-        count: of pixels.
-        spacing: in plane units.
-        phase: in pixels, from `PHASE_START`.
+    Pixel n has its centre at (n + 0.5 + phase) * spacing plane units; `first` is the first one.
     """
 
     first: int
@@ -135,12 +129,9 @@ class Lattice:
 
 
 def lattices(grid: Grid, resolution: int) -> tuple[Lattice, Lattice]:
-    """The lattices of rows and columns of a grid.
+    """The lattices of rows and columns of a grid; a GridError unless they are evenly spaced.
 
     An axis of a single sample takes the other's spacing; two of them that of the natural size.
-
-    Raises:
-        GridError: unless both are evenly spaced and increasing.
     """
     if not isinstance(grid, AxisGrid):
         raise GridError(
@@ -176,11 +167,7 @@ def _lattice(axis: Tensor, spacing: float) -> Lattice:
 
 
 class PositionEncoding(nn.Module):
-    """Places and scale as channels: octaves of sines and cosines of y and of x, and two of scale.
-
-    Args:
-        octaves: number of frequencies, from half a cycle per plane unit.
-    """
+    """Places and scale as channels: octaves of sines and cosines of y and x, and two of scale."""
 
     def __init__(self, octaves: int) -> None:
         super().__init__()

@@ -4,7 +4,7 @@ Latent -> styles; a learned 4x4 map -> blocks of modulated 3x3 convolutions, eac
 -> colour: summed over the blocks ("skip"), or of the last block alone ("resnet", "orig").
 The convolutions tie the picture to one grid of pixels: it is drawn on that grid or not at all.
 
-Shapes: B batch, C channels, R the resolution, w_dim the width of a style vector.
+Shapes: B batch, I input, O output and C colour channels, H and W pixels, R the resolution.
 """
 
 from __future__ import annotations
@@ -32,11 +32,6 @@ from creps.networks._layers import (
 from creps.networks._resampling import conv2d_resample, resample_filter, upsample2d
 from creps.networks.base import Generator, GeneratorConfig, Grid, register_family
 
-# Modulated 3x3 convolutions with upsampling and noise (StyleGAN2, section 2).
-#
-# Shapes: B batch, I input and O output channels, H and W pixels of the result.
-
-
 NoiseMode = Literal["off", "const"]
 Noise = NoiseMode | torch.Generator
 """Noise of a picture: none, the network's own fixed maps, or fresh draws from a generator."""
@@ -58,16 +53,9 @@ class ModulatedConv2d(nn.Module):
     """A 3x3 convolution whose weights are scaled by a style and normalised (eq. 1 to 3).
 
     The features are scaled instead of the weights, which is the same and serves a batch with one
-    convolution. Then noise, bias, leaky ReLU.
-
-    Args:
-        inputs: I.
-        outputs: O.
-        w_dim: width of a style vector.
-        up: 2 doubles the size first, with StyleGAN2's low-pass.
-        noise_size: pixels a side of the noise map; 0 builds a layer without noise.
-        gain: factor on the result beside the sqrt(2) of leaky ReLU.
-        clamp: the result is clipped to [-clamp * gain, clamp * gain]; 0 does not clip.
+    convolution. Then noise, bias, leaky ReLU of gain sqrt(2). `up` 2 doubles the size first, with
+    StyleGAN2's low-pass; `noise_size` are the pixels a side of the noise map, 0 for none; the
+    result is multiplied by `gain` and clipped to [-clamp * gain, clamp * gain], 0 does not clip.
     """
 
     noise: Tensor | None
@@ -118,13 +106,7 @@ class ModulatedConv2d(nn.Module):
 
 
 class UpsampledShortcut(nn.Module):
-    """The way around two layers of a residual block: a 1x1 convolution, twice the size.
-
-    Args:
-        inputs: I.
-        outputs: O.
-        gain: factor on the result.
-    """
+    """The way around two layers of a residual block: a 1x1 convolution, twice the size."""
 
     def __init__(self, inputs: int, outputs: int, *, gain: float) -> None:
         super().__init__()
@@ -209,9 +191,7 @@ a CPU, about as large as the packaged CREPS."""
 class SynthesisBlock(nn.Module):
     """One or two modulated convolutions, with the shortcut and the colour that they may have.
 
-    Args:
-        config: of the network.
-        size: pixels a side of its result; the first block's input is as large, others' half.
+    Its result has `size` pixels a side; the first block's input is as large, others' half.
     """
 
     def __init__(self, config: StyleGAN2Config, size: int) -> None:

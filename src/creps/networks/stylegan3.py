@@ -6,7 +6,7 @@ of the picture, so it can be placed anywhere: any evenly spaced grid is drawn, s
 turned. The network was trained at one scale; for others see `anyres`.
 
 Shapes: B batch, K styles, D width of a style, H and W pixels, L layers with the one to colours, M
-styles that are mixed.
+styles that are mixed (in place of B), I input and O output channels, h and w samples of a lattice.
 """
 
 from __future__ import annotations
@@ -33,21 +33,14 @@ from creps.networks._alias_free import (
 from creps.networks._layers import EPSILON, GAIN, EqualizedLinear
 from creps.networks.base import Generator, GeneratorConfig, Grid, Weights, register_family
 
-# Settings of StyleGAN3 and the table of layers that follows from them (appendix C).
-
 
 @dataclass(frozen=True, kw_only=True)
 class Band:
     """One signal of the network: how densely it is sampled, and up to which frequency it goes.
 
-    Rates are samples per frame, frequencies cycles per frame.
-
-    Attributes:
-        cutoff: where filters pass half.
-        half_width: from there to where they pass nothing, aliases of the rate included.
-        rate: samples per frame, a power of two.
-        margin: samples beyond each border of the picture.
-        channels: of the signal.
+    Filters pass half at the `cutoff`, and nothing `half_width` above it, aliases of the rate
+    included; cycles per frame. There are `rate` samples per frame, a power of two, and `margin` of
+    them beyond each border of the picture.
     """
 
     cutoff: float
@@ -62,9 +55,8 @@ class LayerSpec:
     """One layer: from the signal it takes to the signal it makes.
 
     Attributes:
-        inputs, outputs: the two signals.
         kernel: samples a side of the convolution.
-        to_rgb: whether it only mixes channels to colours: no filters, nothing bent.
+        to_rgb: whether it only mixes channels to colours: no filters, no activation.
         radial: whether its filter downwards is a radial one.
     """
 
@@ -221,29 +213,19 @@ STYLEGAN3_PRESETS = {
 """The published networks (T and R; half of the channels at 256 px), and small ones for a CPU."""
 
 
-# The parts of StyleGAN3: Fourier features and alias-free layers (section 3.2, appendix C).
-#
-# A frame is what `resolution` pixels span: one plane unit where there are so many pixels per
-# unit. Each signal lies on a lattice of its own rate about the centre of the picture, with a
-# margin of samples around it.
-#
-# Shapes: B batch, I input and O output channels, h and w samples of a lattice, M styles that are
-# mixed (in place of B), S samples of one axis.
-
+# A frame is what `resolution` pixels span: one plane unit where there are so many pixels per unit.
+# Each signal lies on a lattice of its own rate about the centre of the picture, with a margin of
+# samples around it.
 
 PLANE_CENTRE = 0.5
 """The origin of the Fourier features, on both axes: what the learned rotation turns about."""
 
 
 class FrameInput(nn.Module):
-    """Fourier features of the plane, moved and turned as the style wishes.
+    """Fourier features of the plane, moved and turned by the style (section 3.2).
 
-    Args:
-        band: of the features: frequencies are drawn evenly from the disc within its cutoff.
-        resolution: pixels per frame.
-        w_dim: width of the style vector.
-        turn: plane units around a cylinder: features repeat after it along x, exactly, and styles
-            move them without turning them. 0 is a flat plane.
+    Frequencies are drawn evenly from the disc within the band's cutoff. On a cylinder of `turn`
+    plane units features repeat exactly along x, and styles move them without turning them.
     """
 
     frequencies: Tensor
@@ -298,8 +280,7 @@ class FrameInput(nn.Module):
     def _moved(self, moved: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
         """Frequencies ((B, C), (B, C)) of (y, x) and phases (B, C), as styles turn and move them.
 
-        Args:
-            moved: (B, 4): cosine, sine, shift along x and y, up to the length of the first two.
+        `moved` (B, 4): cosine, sine, shift along x and y, up to the length of the first two.
         """
         ys, xs = self.frequencies.to(moved).unbind(1)
         cosine, sine, dx, dy = (moved / moved[:, :2].norm(dim=1, keepdim=True)).split(1, dim=1)
@@ -323,13 +304,7 @@ class FrameInput(nn.Module):
 
 
 def lattice(band: Band, pixels: int, *, resolution: int) -> tuple[int, float]:
-    """Samples of a signal along an axis of the picture, margins included, and pixels between them.
-
-    Args:
-        band: the signal.
-        pixels: of the picture: as many as whole samples.
-        resolution: pixels per frame.
-    """
+    """Samples of a signal along an axis of so many pixels, margins included, and their spacing."""
     return pixels * band.rate // resolution + 2 * band.margin, resolution / band.rate
 
 
@@ -344,18 +319,8 @@ class AliasFreeLayer(nn.Module):
 
     The features are scaled instead of the weights, which is the same and serves a batch with one
     convolution. Each picture's weights are normalised by themselves: what official networks
-    normalise over the batch cancels.
-
-    Args:
-        spec: what it takes and makes.
-        resolution: pixels per frame.
-        w_dim: width of a style vector.
-        filter_size: taps per sample of the slower side.
-        activation_up: how much denser samples are while they are bent.
-        clamp: activations are clipped to [-clamp, clamp]; 0 does not clip.
-
-    Attributes:
-        magnitude: mean square of its input, averaged over training; it is divided out.
+    normalise over the batch cancels. `magnitude`, the mean square of its input averaged over
+    training, is divided out.
     """
 
     magnitude: Tensor
@@ -395,31 +360,20 @@ class AliasFreeLayer(nn.Module):
             self.register_buffer(name, kernel)
 
     def forward(self, x: Tensor, style: Tensor, size: tuple[int, int]) -> Tensor:
-        """Features of one lattice to those of the next.
+        """Features (B, I, h, w) of one lattice to (B, O, h', w') of the next.
 
-        Args:
-            x: (B, I, h, w).
-            style: (B, I), as `affine` gives it.
-            size: (height, width) of the picture in pixels.
-        Returns:
-            (B, O, h', w'); colours where the layer makes them.
+        `style` (B, I) is as `affine` gives it, `size` the picture's (height, width) in pixels.
         """
         y = self._convolved(x * style[:, :, None, None])
         scale = self._scale(style)[:, :, None, None]
-        return self._bent(torch.addcmul(self._offset(), y, scale), size)
+        return self._activated(torch.addcmul(self._offset(), y, scale), size)
 
     def blended(self, x: Tensor, styles: Tensor, weights: Tensor, size: tuple[int, int]) -> Tensor:
         """As `forward`, with styles that differ from place to place (one picture).
 
         A convolution at a place scales each sample around it by that sample's style, and is
-        normalised by the style of the place itself.
-
-        Args:
-            x: (1, I, h, w).
-            styles: (M, I).
-            weights: (M, h + k - 1, w + k - 1), on the lattice of x, larger by what the
-                convolution of k samples adds.
-            size: (height, width) of the picture in pixels.
+        normalised by the style of the place itself. Features (1, I, h, w) and styles (M, I) with
+        weights (M, h + k - 1, w + k - 1), larger by what the convolution of k samples adds.
         """
         border = self.spec.kernel // 2
         around = torch.einsum("mi,mhw->ihw", styles, weights)[None]
@@ -427,10 +381,10 @@ class AliasFreeLayer(nn.Module):
         y = self._convolved(x * inside)
         if self.spec.to_rgb:
             scale = self._scale(styles)[:1, :, None, None]
-            return self._bent(torch.addcmul(self._offset(), y, scale), size)
+            return self._activated(torch.addcmul(self._offset(), y, scale), size)
         power = self.weight.square().sum((2, 3)) @ around.square().flatten(2)
         scale = (power + EPSILON).rsqrt().unflatten(2, around.shape[2:])
-        return self._bent(self._offset() + y * scale * (self.magnitude.rsqrt() * GAIN), size)
+        return self._activated(self._offset() + y * scale * (self.magnitude.rsqrt() * GAIN), size)
 
     def _convolved(self, x: Tensor) -> Tensor:
         """All results that a sample has a part in: (B, O, h + k - 1, w + k - 1)."""
@@ -448,7 +402,7 @@ class AliasFreeLayer(nn.Module):
     def _offset(self) -> Tensor:
         return (self.bias if self.spec.to_rgb else self.bias * GAIN)[:, None, None]
 
-    def _bent(self, y: Tensor, size: tuple[int, int]) -> Tensor:
+    def _activated(self, y: Tensor, size: tuple[int, int]) -> Tensor:
         if self.spec.to_rgb:
             return y.clamp(-self.clamp, self.clamp) if self.clamp else y
         height, width = (lattice(self.spec.outputs, n, resolution=self.resolution)[0] for n in size)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from creps.coordinates import Canvas, Sampling, Window, undistorted_window
 from creps.errors import ConfigError
 from creps.networks.base import family_config, read_config
-from creps.networks.discriminator import DiscriminatorConfig, JudgeKind
+from creps.networks.discriminator import DiscriminatorConfig, DiscriminatorKind
 from creps.training._settings import DataSettings, LossSettings, OptimizerSettings, WatchSettings
 from creps.training.augment._settings import AugmentSettings
 from creps.training.regularizers._settings import ConsistencySettings, TeacherSettings
@@ -79,7 +79,7 @@ class TrainConfig:
     """A frozen model that patches stay faithful to (any-resolution GAN, section 3.2)."""
     consistency: ConsistencySettings = field(default_factory=ConsistencySettings)
     """A loss for the same picture at two sizes."""
-    judge: JudgeKind = "one"
+    judge: DiscriminatorKind = "one"
     """The discriminator of patches (any-resolution GAN, Table 13): "one" for all scales, "two" for
     whole pictures and patches apart, "scaled" is told the scale."""
     cross_frame: bool = False

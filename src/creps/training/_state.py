@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from creps.networks.base import Generator, build_generator
-from creps.networks.discriminator import Judge, build_judge
+from creps.networks.discriminator import AnyDiscriminator, build_discriminator
 from creps.training._config import LossSettings, OptimizerSettings, TrainConfig
 
 
@@ -33,7 +33,7 @@ class TrainState:
     """
 
     generator: Generator
-    discriminator: Judge
+    discriminator: AnyDiscriminator
     average: Generator
     generator_optimizer: torch.optim.Adam
     discriminator_optimizer: torch.optim.Adam
@@ -92,7 +92,9 @@ def initial_state(config: TrainConfig, device: torch.device | str = "cpu") -> Tr
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         generator = build_generator(config.family, config.generator)
-        discriminator = build_judge(config.discriminator, config.judge, largest=config.data.zoom)
+        discriminator = build_discriminator(
+            config.discriminator, config.judge, largest=config.data.zoom
+        )
     average = copy.deepcopy(generator).to(device)
     generator.to(device).train().requires_grad_(True)
     discriminator.to(device).train()

@@ -12,8 +12,8 @@ from torch import Tensor
 from creps.checkpoints import from_state_dict
 from creps.coordinates import AxisGrid, Canvas, PointGrid
 from creps.errors import UnsupportedError, UsageError
-from creps.networks import _creps_prepared as creps_inference
-from creps.networks._creps_prepared import PreparedCreps
+from creps.networks import _prepared as creps_inference
+from creps.networks._prepared import Prepared
 from creps.networks.base import coordinate_device
 from creps.networks.creps import Creps, CrepsConfig
 from golden_names import golden, relative_error
@@ -57,7 +57,7 @@ def grid(height: int = 5, width: int = 7) -> AxisGrid:
     return Canvas(height, width, window=(0.1, -0.2, 0.6, 0.9)).grid()
 
 
-def picture(prepared: PreparedCreps, where: AxisGrid) -> Tensor:
+def picture(prepared: Prepared, where: AxisGrid) -> Tensor:
     return prepared.compose(prepared.lines(where.ys, "rows"), prepared.lines(where.xs, "columns"))
 
 
@@ -195,7 +195,7 @@ def test_half_precision_keeps_its_phases() -> None:
 def test_the_door_of_the_generator_leads_here() -> None:
     network = small(torch.float32)
     prepared = network.prepare(mixed_styles(network), dtype=torch.float64)
-    assert isinstance(prepared, PreparedCreps)
+    assert isinstance(prepared, Prepared)
     assert prepared.dtype == torch.float64
     assert prepared.device == network.device
 

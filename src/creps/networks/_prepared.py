@@ -1,4 +1,4 @@
-"""A CREPS prepared for the pictures of one latent: constants folded once, then all in place.
+"""A network of lines prepared for the pictures of one latent: constants folded once, then in place.
 
 The same network as `creps.Creps`, its plain twin, with everything done once that does not depend on
 coordinates: weights are modulated and demodulated, every gain is in the weights and biases (leaky
@@ -15,16 +15,20 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import Literal, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from creps.networks._layers import EPSILON, GAIN, SLOPE, EqualizedLinear, ModulatedLinear
-from creps.networks.base import AddMap, Axis, Prepared, coordinate_device
+
+Axis = Literal["rows", "columns"]
+
+AddMap = Callable[[int, Tensor], object]
+"""Adds the composed map F of a level (0 .. L - 1) to features (N, P), in place."""
 
 LINE_POSITIONS = 1024
 """Line samples times thickness computed at once on a CPU: below, reading the weights shows."""
@@ -35,8 +39,18 @@ ACCELERATOR_POSITIONS = 2**17
 """Either, on an accelerator: enough to fill it, a few hundred MiB of features."""
 
 
-class PreparedCreps(Prepared):
-    """What `Creps.prepare` returns: the two halves of a CREPS, also for free points.
+def coordinate_device(device: torch.device) -> torch.device:
+    """Where to compute with plane coordinates for a network on a device: the nearest float64.
+
+    Example:
+        >>> coordinate_device(torch.device("mps"))
+        device(type='cpu')
+    """
+    return torch.device("cpu") if device.type == "mps" else device
+
+
+class Prepared:
+    """What `Generator.prepare` returns: the two halves of a picture, also for free points.
 
     Any number of threads may use one: each has buffers of its own. On a CPU, give each thread one
     of torch's (`torch.set_num_threads(1)`) and a share of the picture.
