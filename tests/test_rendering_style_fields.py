@@ -12,7 +12,7 @@ from torch import Tensor
 
 from creps.coordinates import Canvas
 from creps.errors import UsageError
-from creps.networks._creps_prepared import PreparedCreps
+from creps.networks._prepared import Prepared
 from creps.networks.creps import Creps
 from creps.rendering._blends import (
     Frame,
@@ -142,13 +142,13 @@ def test_a_closed_panorama_closes(network: Creps, count: int) -> None:
 def test_lines_are_computed_only_within_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     network = tiny_creps()
     asked: dict[str, int] = {"rows": 0, "columns": 0}
-    lines = PreparedCreps.lines
+    lines = Prepared.lines
 
-    def counted(self: PreparedCreps, coords: Tensor, axis: str, **options: Any) -> Tensor:
+    def counted(self: Prepared, coords: Tensor, axis: str, **options: Any) -> Tensor:
         asked[axis] += len(coords)
         return lines(self, coords, axis, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(PreparedCreps, "lines", counted)
+    monkeypatch.setattr(Prepared, "lines", counted)
     drawn(network, panorama(random_styles(network, 3), overlap=0.25), WIDE, tile=4)
     assert asked == {"rows": 3 * 6, "columns": 9 + 10 + 9}
 
