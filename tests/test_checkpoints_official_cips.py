@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import os
 import pickle
 import zipfile
@@ -305,7 +306,7 @@ def test_a_key_that_would_be_hashed_forever_is_refused(tmp_path: Path) -> None:
 def test_tensors_share_storages_as_they_were_saved(tmp_path: Path) -> None:
     shared = torch.arange(6.0)
     path = write(tmp_path / "views.pt", {str(k): shared[k : k + 2] for k in range(4)})
-    tree = read_torch_file(path)
+    tree = read_torch_file(io.BytesIO(path.read_bytes()))
     assert len({tensor.untyped_storage().data_ptr() for tensor in tree.values()}) == 1
     assert tree["3"].tolist() == [3.0, 4.0]
 

@@ -49,25 +49,28 @@ class Calls:
         return self.reduced
 
 
-def read_all(path: Path, content: bytes) -> None:
+def read(content: bytes) -> Any:
+    return read_tree(io.BytesIO(content))
+
+
+def network_of(content: bytes, name: str = "G") -> OfficialModule:
+    return read_networks(io.BytesIO(content))[name]
+
+
+def read_all(content: bytes) -> None:
     """Read everything that can be read of a pickle."""
-    path.write_bytes(content)
-    for network in read_networks(path).values():
+    for network in read_networks(io.BytesIO(content)).values():
         network.tensors()
 
 
-def refusal(path: Path, content: bytes) -> str:
+def refusal(content: bytes) -> str:
     """The one line that refuses a pickle."""
     with pytest.raises(CheckpointError) as caught:
-        read_all(path, content)
+        read_all(content)
     message = str(caught.value)
     assert message.isprintable()  # so it is one line
-    assert len(message) < 400 + len(str(path))
+    assert len(message) < 400
     return message
-
-
-def read(content: bytes) -> Any:
-    return read_tree(io.BytesIO(content), Path("network.pkl"))
 
 
 @given(TREES, st.sampled_from([2, 3, 4, 5]))
@@ -89,26 +92,25 @@ def test_random_bytes_are_refused_or_plain(content: bytes) -> None:
         read(b"\x80\x04" + content)
 
 
-def test_a_changed_byte_is_refused_or_harmless(tmp_path: Path) -> None:
+def test_a_changed_byte_is_refused_or_harmless() -> None:
     tensors = {"fc.weight": torch.ones(3, 2), "w_avg": torch.zeros(4)}
     content = generator_pickle(tensors, {"z_dim": 2})
     for place in range(0, len(content), 3):
         broken = bytearray(content)
         broken[place] ^= 0x55
         with suppress(CheckpointError):
-            read_all(tmp_path / "network.pkl", bytes(broken))
+            read_all(bytes(broken))
 
 
 @pytest.mark.parametrize("protocol", [3, 4, 5])
-def test_tensors_of_a_network_are_read(tmp_path: Path, protocol: int) -> None:
+def test_tensors_of_a_network_are_read(protocol: int) -> None:
     tensors = {
         "fc.weight": torch.arange(6.0).reshape(2, 3).T,
         "fc.half": torch.arange(4).half(),
         "input.freqs": torch.arange(8.0)[2:6],
     }
-    path = tmp_path / "network.pkl"
-    path.write_bytes(generator_pickle(tensors, {"z_dim": 2}, protocol=protocol))
-    network = read_networks(path)["G_ema"]
+    content = generator_pickle(tensors, {"z_dim": 2}, protocol=protocol)
+    network = network_of(content, "G_ema")
     assert network.class_name == "Generator"
     assert network.init_kwargs == {"z_dim": 2}
     read = network.tensors()
@@ -118,12 +120,11 @@ def test_tensors_of_a_network_are_read(tmp_path: Path, protocol: int) -> None:
         assert torch.equal(read[name], tensor)
 
 
-def test_buffers_that_do_not_persist_are_left_out(tmp_path: Path) -> None:
+def test_buffers_that_do_not_persist_are_left_out() -> None:
     state = module_state({"freqs": torch.ones(1), "coords": torch.ones(2)}, {})
     state["_non_persistent_buffers_set"] = {"coords"}
-    path = tmp_path / "network.pkl"
-    path.write_bytes(dumps({"G": Persistent("Generator", state)}))
-    assert read_networks(path)["G"].tensors().keys() == {"freqs"}
+    content = dumps({"G": Persistent("Generator", state)})
+    assert network_of(content, "G").tensors().keys() == {"freqs"}
 
 
 def test_commands_in_a_pickle_are_not_run(tmp_path: Path) -> None:
@@ -140,7 +141,7 @@ def test_commands_in_a_pickle_are_not_run(tmp_path: Path) -> None:
     }
     for name, content in hostile.items():
         for protocol in (2, 3, 4, 5):
-            message = refusal(tmp_path / "network.pkl", pickle.dumps({"G": content}, protocol))
+            message = refusal(pickle.dumps({"G": content}, protocol))
             assert "refused global" in message
             assert name in message
     assert not touched.exists()
@@ -151,11 +152,11 @@ def test_commands_in_a_storage_are_not_run(tmp_path: Path) -> None:
     stream = io.BytesIO()
     torch.save(Calls(os.system, f"touch {touched}"), stream, _use_new_zipfile_serialization=False)
     storage = Calls(torch.storage._load_from_bytes, stream.getvalue())
-    assert "refused global" in refusal(tmp_path / "network.pkl", pickle.dumps({"G": storage}))
+    assert "refused global" in refusal(pickle.dumps({"G": storage}))
     zipped = io.BytesIO()
     torch.save({"a": 1}, zipped)
     storage = Calls(torch.storage._load_from_bytes, zipped.getvalue())
-    assert "unknown format" in refusal(tmp_path / "network.pkl", pickle.dumps({"G": storage}))
+    assert "unknown format" in refusal(pickle.dumps({"G": storage}))
     assert not touched.exists()
 
 
@@ -180,7 +181,7 @@ DICT = b"\x8c\x0bdnnlib.util\x8c\x08EasyDict\x93)R"
         (opcodes(b"Pid\n"), "opcode PERSID"),
         (opcodes(b"NQ"), "damaged"),
         (opcodes(SYSTEM, b")\x81"), "os.system"),
-        (opcodes(b"\x8c\x01a\nos\x93"), "opcode"),
+        (opcodes(b"\x8c\x01a\nos\x93"), "damaged"),
         (opcodes(b"c" + b"x" * 5000 + b"\nx\n"), "refused global"),
         (opcodes(b"\x8c\xc8" + b"\n" * 200 + b"\x8c\x01x\x93"), "refused global"),
         (opcodes(b"NN\x93"), "damaged"),
@@ -202,10 +203,8 @@ DICT = b"\x8c\x0bdnnlib.util\x8c\x08EasyDict\x93)R"
         (opcodes(b"]" * 100_000, b"a" * 99_999), "without networks"),
     ],
 )
-def test_hostile_opcodes_are_refused(tmp_path: Path, content: bytes, reason: str) -> None:
-    path = tmp_path / "network.pkl"
-    message = refusal(path, content)
-    assert message.startswith(f"{path}: ")
+def test_hostile_opcodes_are_refused(content: bytes, reason: str) -> None:
+    message = refusal(content)
     assert reason in message
 
 
@@ -237,32 +236,30 @@ def tensor_claim(offset: Any, size: Any, stride: Any) -> bytes:
         (0, None, (1,)),
     ],
 )
-def test_tensors_outside_their_storage_are_refused(
-    tmp_path: Path, offset: Any, size: Any, stride: Any
-) -> None:
-    refusal(tmp_path / "network.pkl", tensor_claim(offset, size, stride))
+def test_tensors_outside_their_storage_are_refused(offset: Any, size: Any, stride: Any) -> None:
+    refusal(tensor_claim(offset, size, stride))
 
 
-def test_a_storage_that_claims_more_than_it_has_is_refused(tmp_path: Path) -> None:
+def test_a_storage_that_claims_more_than_it_has_is_refused() -> None:
     content = tensor_claim(0, (6,), (1,))
     count = content.rindex(struct.pack("<q", 6))
     for claimed in (7, 5, 2**40, -1):
         broken = content[:count] + struct.pack("<q", claimed) + content[count + 8 :]
-        assert "claims" in refusal(tmp_path / "network.pkl", broken)
+        assert "damaged" in refusal(broken)
 
 
-def test_a_network_inside_itself_is_refused(tmp_path: Path) -> None:
+def test_a_network_inside_itself_is_refused() -> None:
     state = module_state({}, {})
     state["_modules"]["again"] = Persistent("Layer", state)
-    message = refusal(tmp_path / "network.pkl", dumps({"G": Persistent("Layer", state)}))
+    message = refusal(dumps({"G": Persistent("Layer", state)}))
     assert "too deeply" in message
 
 
-def test_a_network_that_doubles_at_every_level_is_refused(tmp_path: Path) -> None:
+def test_a_network_that_doubles_at_every_level_is_refused() -> None:
     network = Persistent("Layer", module_state({}, {}))
     for _ in range(60):
         network = Persistent("Layer", module_state({}, {"a": network, "b": network}))
-    message = refusal(tmp_path / "network.pkl", dumps({"G": network}))
+    message = refusal(dumps({"G": network}))
     assert "modules" in message
 
 
@@ -277,17 +274,16 @@ def test_a_network_that_doubles_at_every_level_is_refused(tmp_path: Path) -> Non
         {"_buffers": {"a": torch.ones(1)}, "_modules": {"x" * 1000: None}},
     ],
 )
-def test_a_network_of_other_things_is_refused(tmp_path: Path, state: Any) -> None:
-    path = tmp_path / "network.pkl"
-    path.write_bytes(dumps({"G": Persistent("Layer", state)}))
+def test_a_network_of_other_things_is_refused(state: Any) -> None:
+    content = dumps({"G": Persistent("Layer", state)})
     with pytest.raises(CheckpointError) as caught:
-        read_networks(path)["G"].tensors()
+        network_of(content, "G").tensors()
     assert str(caught.value).isprintable()
 
 
-def test_a_class_name_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_class_name_is_refused() -> None:
     content = dumps({"G": Persistent("two\nlines", {})})
-    assert "class name" in refusal(tmp_path / "network.pkl", content)
+    assert "class name" in refusal(content)
 
 
 def test_a_missing_pickle_is_named(tmp_path: Path) -> None:
@@ -295,12 +291,12 @@ def test_a_missing_pickle_is_named(tmp_path: Path) -> None:
         convert(tmp_path / "nothing.pkl")
 
 
-def test_a_pickle_changes_nothing_here(tmp_path: Path) -> None:
+def test_a_pickle_changes_nothing_here() -> None:
     """States may be given to whatever a pickle names, also by attribute."""
     given = b"N}\x8c\x0aclass_nameK\x01s\x86b"  # the state (None, {"class_name": 1})
     for module, name in _unpickle._KNOWN:
         named = b"c" + f"{module}\n{name}\n".encode()
-        refusal(tmp_path / "network.pkl", opcodes(named, given))
+        refusal(opcodes(named, given))
     assert OfficialModule.class_name == "module"
 
 
@@ -400,7 +396,7 @@ def test_a_size_that_does_not_fit_the_bytes_is_refused() -> None:
         unwrapped(read(framed(content).replace(shape, huge)))
 
 
-def test_attributes_of_layers_are_plain_values(tmp_path: Path) -> None:
+def test_attributes_of_layers_are_plain_values() -> None:
     inner = module_state({}, {})
     inner |= {
         "up": 2,
@@ -415,9 +411,8 @@ def test_attributes_of_layers_are_plain_values(tmp_path: Path) -> None:
     }
     layer = module_tree({}, "Layer", **inner)
     network = module_tree({}, "Generator", _modules={"l": layer}, img_resolution=16)
-    path = tmp_path / "network.pkl"
-    path.write_bytes(dumps({"G": network}))
-    found = read_networks(path)["G"].attributes()
+    content = dumps({"G": network})
+    found = network_of(content, "G").attributes()
     size = found.pop("l.size")
     assert size.tolist() == [4, 6]
     assert found == {

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -60,22 +61,22 @@ class Document:
         return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
-    def from_json(cls, text: str | bytes, where: Path) -> Document:
-        """Read the text of `config.json`, strictly; errors name the file `where`."""
+    def from_json(cls, text: str | bytes) -> Document:
+        """Read the text of `config.json`, strictly."""
         try:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise CheckpointError(f"{where}: not JSON ({error})") from None
+            raise CheckpointError(f"not JSON ({error})") from None
         if not isinstance(values, dict) or values.get("format") != FORMAT:
-            raise CheckpointError(f"{where}: not a creps model (no format {FORMAT!r})")
+            raise CheckpointError(f"not a creps model (no format {FORMAT!r})")
         version = values.get("version")
         if version != VERSION:
             raise CheckpointError(
-                f"{where}: format version {version!r}, this creps reads {VERSION}: upgrade creps"
+                f"format version {version!r}, this creps reads {VERSION}: upgrade creps"
             )
         family, config, record = (values.get(key) for key in ("family", "config", "record"))
         if not isinstance(family, str) or not isinstance(config, dict):
-            raise CheckpointError(f"{where}: family or config is missing")
+            raise CheckpointError("family or config is missing")
         weights = values.get("weights_id")
         return cls(
             family=family,
@@ -180,33 +181,23 @@ def load(path_or_name: str | os.PathLike[str]) -> Generator:
         >>> creps.render(g, seed=7, size=(96, 128)).shape
         (96, 128, 3)
     """
-    weights = _weights_file(path_or_name)
-    document = _document(weights)
-    generator = skeleton(document.family, document.config, weights)
-    with _opened(weights) as file:
-        _check_header(generator, file, weights)
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    fill(generator, tensors)
+    with _opened(path_or_name) as (_, document, generator, file):
+        fill(generator, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     generator.record = document.record
     return generator
 
 
 def summarize(path_or_name: str | os.PathLike[str]) -> ModelSummary:
     """What a model is, checked like `load` does, without reading its weights."""
-    weights = _weights_file(path_or_name)
-    document = _document(weights)
-    generator = skeleton(document.family, document.config, weights)
-    with _opened(weights) as file:
-        _check_header(generator, file, weights)
+    with _opened(path_or_name) as (weights, document, generator, file):
         name = next(name for name, _ in generator.named_parameters())
-        stored_as = file.get_slice(name).get_dtype()
-    return ModelSummary(
-        path=weights,
-        document=document,
-        parameters=sum(p.numel() for p in generator.parameters()),
-        file_bytes=weights.stat().st_size,
-        stored_as=stored_as,
-    )
+        return ModelSummary(
+            path=weights,
+            document=document,
+            parameters=sum(p.numel() for p in generator.parameters()),
+            file_bytes=weights.stat().st_size,
+            stored_as=file.get_slice(name).get_dtype(),
+        )
 
 
 _IDS: WeakKeyDictionary[Generator, tuple[object, str]] = WeakKeyDictionary()
@@ -256,18 +247,29 @@ def write_tensors(
     write_atomically(path, to_safetensors(dict(tensors), dict(metadata or {})))
 
 
-def skeleton(family: str, config: Mapping[str, Any] | Any, where: Path) -> Generator:
-    """A generator without memory for its weights (on the "meta" device); errors name `where`.
+@contextmanager
+def naming(where: object) -> Iterator[None]:
+    """Errors about what a file holds name the file."""
+    try:
+        yield
+    except (CheckpointError, ConfigError) as error:
+        raise CheckpointError(f"{where}: {error}") from None
+    except (SafetensorError, IsADirectoryError) as error:
+        raise CheckpointError(
+            f"{where}: damaged or truncated ({error}): copy or download it again"
+        ) from None
+
+
+def skeleton(family: str, config: Mapping[str, Any] | Any) -> Generator:
+    """A generator without memory for its weights (on the "meta" device).
 
     Nothing random is drawn, and absurd sizes cost nothing before the weights disagree with them.
     """
     try:
         with torch.device("meta"):
             return build_generator(family, config)
-    except ConfigError as error:
-        raise CheckpointError(f"{where}: {error}") from None
     except (RuntimeError, TypeError, OverflowError):  # torch's ways to refuse sizes that overflow
-        raise CheckpointError(f"{where}: its config asks for impossible sizes: {config}") from None
+        raise CheckpointError(f"its config asks for impossible sizes: {config}") from None
 
 
 def fill(generator: Generator, tensors: Mapping[str, Tensor]) -> None:
@@ -288,7 +290,12 @@ def _weights_file(path_or_name: str | os.PathLike[str]) -> Path:
         or any((path / name).is_file() for name in (WEIGHTS, CONFIG))
     )
     if not is_path:
-        return packaged_path(text) / WEIGHTS
+        if text not in (names := packaged_names()):
+            raise CheckpointError(
+                f"no packaged model {text!r}, {nearest(text, names)}; "
+                "a path has a slash or ends with .safetensors"
+            )
+        return _folder() / text / WEIGHTS
     if path.suffix in OFFICIAL:
         raise CheckpointError(
             f"{path} is an official file: convert it with creps convert {path} --out DIR"
@@ -304,13 +311,14 @@ def _weights_file(path_or_name: str | os.PathLike[str]) -> Path:
 
 def _document(weights: Path) -> Document:
     """The document of a weights file, and of the `config.json` beside it: they must agree."""
-    with _opened(weights) as file:
+    with naming(weights), safe_open(weights, framework="pt") as file:
         text = (file.metadata() or {}).get(METADATA_KEY)
-    inside = None if text is None else Document.from_json(text, weights)
+        inside = None if text is None else Document.from_json(text)
     config = weights.with_name(CONFIG)
     beside = None
     if weights.name == WEIGHTS and config.is_file():
-        beside = Document.from_json(config.read_bytes(), config)
+        with naming(config):
+            beside = Document.from_json(config.read_bytes())
     document = beside or inside
     if document is None:
         raise CheckpointError(
@@ -324,49 +332,45 @@ def _document(weights: Path) -> Document:
     return document
 
 
-def _opened(weights: Path) -> Any:
-    """The open weights file, a context manager."""
-    try:
-        return safe_open(weights, framework="pt")
-    except (SafetensorError, IsADirectoryError) as error:
-        raise CheckpointError(
-            f"{weights}: damaged or truncated ({error}): copy or download it again"
-        ) from None
+@contextmanager
+def _opened(
+    path_or_name: str | os.PathLike[str],
+) -> Iterator[tuple[Path, Document, Generator, Any]]:
+    """The weights file of a model, its document, its skeleton, and its open tensors, which fit."""
+    weights = _weights_file(path_or_name)
+    document = _document(weights)
+    with naming(weights), safe_open(weights, framework="pt") as file:
+        generator = skeleton(document.family, document.config)
+        expected = generator.state_dict()
+        check_names(expected, set(file.keys()))
+        for name, tensor in expected.items():
+            found = file.get_slice(name)
+            if found.get_dtype() not in STORED_TYPES.values():
+                raise CheckpointError(
+                    f"tensor {name} is {found.get_dtype()}: expected F32, F16 or BF16"
+                )
+            check_shape(name, found.get_shape(), expected=tensor.shape)
+        yield weights, document, generator, file
 
 
-def _check_header(generator: Generator, file: Any, where: Path) -> None:
-    """Refuse a file whose tensors are not those of the generator."""
-    expected = generator.state_dict()
-    names = set(file.keys())
-    check_names(expected, names, where)
-    for name, tensor in expected.items():
-        found = file.get_slice(name)
-        if found.get_dtype() not in STORED_TYPES.values():
-            raise CheckpointError(
-                f"{where}: tensor {name} is {found.get_dtype()}: expected F32, F16 or BF16"
-            )
-        check_shape(name, found.get_shape(), expected=tensor.shape, where=where)
-
-
-def check_names(expected: Mapping[str, Any], found: set[str], where: Path) -> None:
+def check_names(expected: Collection[str], found: Collection[str]) -> None:
     """Refuse missing and surplus tensors, naming the first."""
     for problem, names in (
-        ("missing", set(expected) - found),
-        ("unexpected", found - set(expected)),
+        ("missing", set(expected) - set(found)),
+        ("unexpected", set(found) - set(expected)),
     ):
         if names:
             others = f" and {len(names) - 1} more" if len(names) > 1 else ""
             raise CheckpointError(
-                f"{where}: tensor {min(names)!r}{others} {problem}: "
-                "the weights do not fit the config"
+                f"tensor {min(names)!r}{others} {problem}: the weights do not fit the config"
             )
 
 
-def check_shape(name: str, found: Any, *, expected: Any, where: Path) -> None:
+def check_shape(name: str, found: Sequence[int], *, expected: Sequence[int]) -> None:
     """Refuse a tensor of another shape than the config asks for."""
     if tuple(found) != tuple(expected):
         raise CheckpointError(
-            f"{where}: tensor {name} has shape {tuple(found)}: expected {tuple(expected)}, "
+            f"tensor {name} has shape {tuple(found)}: expected {tuple(expected)}, "
             "as the config says"
         )
 
@@ -387,24 +391,8 @@ def _stored(generator: Generator, dtype: torch.dtype) -> dict[str, Tensor]:
 
 
 def packaged_names() -> list[str]:
-    """Names of the models inside the package."""
-    folder = _folder()
-    return sorted(path.parent.name for path in folder.glob("*/model.safetensors"))
-
-
-def packaged_path(name: str) -> Path:
-    """The directory of a packaged model.
-
-    Raises:
-        CheckpointError: for an unknown name, with the nearest known ones.
-    """
-    names = packaged_names()
-    if name not in names:
-        raise CheckpointError(
-            f"no packaged model {name!r}, {nearest(name, names)}; "
-            "a path has a slash or ends with .safetensors"
-        )
-    return _folder() / name
+    """Names of the models inside the package, `creps/models/NAME/`."""
+    return sorted(path.parent.name for path in _folder().glob(f"*/{WEIGHTS}"))
 
 
 def _folder() -> Path:

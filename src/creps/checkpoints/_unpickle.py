@@ -19,7 +19,6 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -133,43 +132,31 @@ class OfficialModule:
         return table
 
 
-def is_torch_file(path: Path) -> bool:
-    """Whether a file begins as torch.save begins its files.
-
-    Raises:
-        CheckpointError: if there is no such file.
-    """
-    try:
-        with path.open("rb") as file:
-            head = file.read(len(LEGACY_HEAD))
-    except (FileNotFoundError, IsADirectoryError):
-        raise CheckpointError(
-            f"{path}: no such file; expected an official network pickle or a .pt file"
-        ) from None
-    return head.startswith(ZIP_HEAD) or head == LEGACY_HEAD
+def is_torch_file(head: bytes) -> bool:
+    """Whether the first bytes of a file are those that torch.save begins its files with."""
+    return head.startswith((ZIP_HEAD, LEGACY_HEAD))
 
 
-def read_networks(path: Path) -> dict[str, OfficialModule]:
+def read_networks(file: IO[bytes]) -> dict[str, OfficialModule]:
     """The modules at the top of an official network pickle: G, D, G_ema and perhaps others.
 
     Raises:
         CheckpointError: if the file is truncated, damaged, hostile or something else.
     """
-    with path.open("rb") as file:
-        tree = read_tree(file, path)
+    tree = read_tree(file)
     networks = {
         name: network
         for name, network in (tree if isinstance(tree, dict) else {}).items()
         if isinstance(name, str) and isinstance(network, OfficialModule)
     }
     if not networks:
-        raise CheckpointError(f"{path}: a pickle without networks; expected G, D and G_ema")
+        raise CheckpointError("a pickle without networks; expected G, D and G_ema")
     return networks
 
 
-def read_tree(file: IO[bytes], where: Path) -> Any:
-    """What a pickle holds, with stand-ins for what is not plain data; errors name `where`."""
-    with _one_line(where):
+def read_tree(file: IO[bytes]) -> Any:
+    """What a pickle holds, with stand-ins for what is not plain data."""
+    with _one_line():
         if file.read(1) != pickle.PROTO:
             raise CheckpointError("not a pickle of protocol 2 to 5")
         file.seek(0)
@@ -178,16 +165,25 @@ def read_tree(file: IO[bytes], where: Path) -> Any:
         return _Unpickler(file).load()
 
 
-def read_torch_file(path: Path) -> Any:
-    """What a torch.save file holds, for which `is_torch_file` is true.
+def read_torch_file(file: IO[bytes]) -> Any:
+    """What torch.save wrote to a file: dictionaries, lists, tuples, numbers, words and tensors.
 
-    Returns:
-        Dictionaries, lists, tuples, numbers, words and tensors.
     Raises:
         CheckpointError: if it is truncated, damaged, hostile or something else.
     """
-    with _one_line(path), path.open("rb") as file:
-        return _torch_load(file)
+    with _one_line():
+        zipped = file.read(len(ZIP_HEAD)) == ZIP_HEAD
+        file.seek(0)
+        if zipped:
+            with zipfile.ZipFile(file) as archive:
+                _check_archive(archive)
+        else:  # before torch 1.6: five pickles, then the storages
+            for _ in range(5):
+                _check_opcodes(file)
+        file.seek(0)
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            # Without mmap, as torch then compares the sizes of storages.
+            return torch.load(file, map_location="cpu", weights_only=True)
 
 
 def unwrapped(value: Any) -> Any:
@@ -196,23 +192,22 @@ def unwrapped(value: Any) -> Any:
 
 
 @contextmanager
-def _one_line(path: Path) -> Iterator[None]:
-    """Whatever a file makes of its readers is one line that names it."""
+def _one_line() -> Iterator[None]:
+    """Whatever a file makes of its readers is one line."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what torch says of protocols and storages
             yield
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from None
+    except CheckpointError:
+        raise
     except Exception as error:  # of zipfile, pickle, torch or the system
         # torch's advice is many lines, and to load the file all the same.
         refused = re.search(r"GLOBAL (\S+) w", str(error))
-        reason = (
+        raise CheckpointError(
             _refused_global(refused[1])
             if refused
             else f"damaged or truncated ({type(error).__name__}): copy or download it again"
-        )
-        raise CheckpointError(f"{path}: {reason}") from None
+        ) from None
 
 
 def _refused_global(name: str) -> str:
@@ -248,21 +243,6 @@ def _check_archive(archive: zipfile.ZipFile) -> None:
     if len(names) != 1:
         raise CheckpointError("a zip file, but not one of torch.save: expected one data.pkl in it")
     _check_opcodes(io.BytesIO(archive.read(names[0])))
-
-
-def _torch_load(file: IO[bytes]) -> Any:
-    """What torch.save wrote, checked first; without mmap, so that torch compares the sizes."""
-    zipped = file.read(len(ZIP_HEAD)) == ZIP_HEAD
-    file.seek(0)
-    if zipped:
-        with zipfile.ZipFile(file) as archive:
-            _check_archive(archive)
-    else:  # before torch 1.6: five pickles, then the storages
-        for _ in range(5):
-            _check_opcodes(file)
-    file.seek(0)
-    with torch.serialization.safe_globals([argparse.Namespace]):
-        return torch.load(file, map_location="cpu", weights_only=True)
 
 
 class _Unpickler(pickle.Unpickler):
@@ -321,7 +301,7 @@ def _storage(payload: Any) -> Tensor:
     """`torch.storage._load_from_bytes`: the values in a torch.save stream, a 1-D tensor."""
     if not isinstance(payload, bytes) or not payload.startswith(LEGACY_HEAD):
         raise CheckpointError("a tensor storage of an unknown format")
-    storage = _torch_load(io.BytesIO(payload))
+    storage = read_torch_file(io.BytesIO(payload))
     if not isinstance(storage, torch.storage.TypedStorage) or storage.nbytes() > len(payload):
         raise CheckpointError("a tensor storage that holds something else, or more than it has")
     return torch.empty(0, dtype=storage.dtype).set_(storage.untyped())

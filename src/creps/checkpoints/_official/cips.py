@@ -15,16 +15,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from creps.checkpoints._official.family import OfficialFamily, Rebuilt, Tensors, filled
+from creps.checkpoints._official.family import OfficialFamily, Rebuilt, Tensors, filled, shape_of
 from creps.coordinates import Sampling
-from creps.errors import CheckpointError, ConfigError
+from creps.errors import CheckpointError
 from creps.networks._layers import MappingNetwork
 from creps.networks.cips import CipsConfig
 
@@ -75,12 +75,11 @@ class Layout:
         return len(self.shown) < self.levels or bool(self.shortcuts)
 
 
-def read_layout(tensors: Tensors, *, where: Path) -> Layout:
+def read_layout(tensors: Tensors) -> Layout:
     """Which layers an official generator has.
 
     Args:
         tensors: official names to tensors.
-        where: the file, for messages.
     Raises:
         CheckpointError: if the modulated layers do not make levels.
     """
@@ -100,50 +99,34 @@ def read_layout(tensors: Tensors, *, where: Path) -> Layout:
     whole = len(styled) == 1 + 2 * layout.levels and layout.levels > 0
     if not mapping or not whole or len(shown) not in (1, layout.levels):
         raise CheckpointError(
-            f"{where}: {len(mapping)} mapping, {len(styled)} modulated and {len(shown)} colour "
+            f"{len(mapping)} mapping, {len(styled)} modulated and {len(shown)} colour "
             "layers: a CIPS generator has one modulated layer and two a level, and one colour "
             "layer for each level or for all"
         )
     return layout
 
 
-def read_config(
-    tensors: Tensors, layout: Layout, *, embedding_nodes: Sampling, where: Path
-) -> CipsConfig:
-    """The config of an official CIPS generator, from the shapes of its tensors.
+def read_config(tensors: Tensors, layout: Layout, *, embedding_nodes: Sampling) -> CipsConfig:
+    """The config of an official CIPS generator, from the shapes of its tensors."""
 
-    Raises:
-        CheckpointError: if a tensor is missing, or has another number of axes.
-    """
-
-    def shape(name: str, axes: int) -> tuple[int, ...]:
-        if name not in tensors:
-            raise CheckpointError(f"{where}: tensor {name!r} missing: not a CIPS generator")
-        found = tuple(tensors[name].shape)
-        if len(found) != axes:
-            raise CheckpointError(f"{where}: tensor {name} has shape {found}: expected {axes} axes")
-        return found
-
+    shape = partial(shape_of, tensors)
     embedding, fourier = EMBEDDING in tensors, f"{FOURIER}weight" in tensors
-    nodes = shape(EMBEDDING, 4) if embedding else None
-    w_dim, z_dim = shape(f"{layout.mapping[0]}.weight", 2)
-    try:
-        return CipsConfig(
-            resolution=nodes[2] if nodes else 2 << layout.levels,
-            img_channels=shape(f"{layout.shown[-1]}.conv.weight", 5)[1],
-            z_dim=z_dim,
-            w_dim=w_dim,
-            mapping_layers=len(layout.mapping),
-            features=nodes[1] if nodes else shape(f"{FOURIER}weight", 4)[0],
-            widths=tuple(shape(f"{name}.conv.weight", 5)[1] for name in layout.styled[1::2]),
-            connections="residual" if layout.residual else "skip",
-            fourier=fourier,
-            embedding=embedding,
-            embedding_nodes=embedding_nodes,
-            sampling="corners",
-        )
-    except ConfigError as error:
-        raise CheckpointError(f"{where}: {error}") from None
+    nodes = shape(EMBEDDING, axes=4) if embedding else None
+    w_dim, z_dim = shape(f"{layout.mapping[0]}.weight", axes=2)
+    return CipsConfig(
+        resolution=nodes[2] if nodes else 2 << layout.levels,
+        img_channels=shape(f"{layout.shown[-1]}.conv.weight", axes=5)[1],
+        z_dim=z_dim,
+        w_dim=w_dim,
+        mapping_layers=len(layout.mapping),
+        features=nodes[1] if nodes else shape(f"{FOURIER}weight", axes=4)[0],
+        widths=tuple(shape(f"{name}.conv.weight", axes=5)[1] for name in layout.styled[1::2]),
+        connections="residual" if layout.residual else "skip",
+        fourier=fourier,
+        embedding=embedding,
+        embedding_nodes=embedding_nodes,
+        sampling="corners",
+    )
 
 
 def official_names(layout: Layout, widths: tuple[int, ...]) -> dict[str, str]:
@@ -208,23 +191,22 @@ def _reshaped(name: str, tensor: Tensor, expected: Tensor) -> Tensor:
     return tensor.reshape(expected.shape) if same else tensor
 
 
-def _rebuild(tensors: Tensors, settings: Mapping[str, Any], where: Path) -> Rebuilt:
+def _rebuild(tensors: Tensors, settings: Mapping[str, Any]) -> Rebuilt:
     embedding_nodes: Sampling = settings.get("embedding_nodes", "centers")
-    layout = read_layout(tensors, where=where)
-    config = read_config(tensors, layout, embedding_nodes=embedding_nodes, where=where)
+    layout = read_layout(tensors)
+    config = read_config(tensors, layout, embedding_nodes=embedding_nodes)
     names = official_names(layout, config.level_widths)
-    average = _average_style(tensors, layout, config, where)
+    average = _average_style(tensors, layout, config)
     return filled(
         "cips",
         config,
         {**tensors, AVERAGE: average},
         official_name=names.__getitem__,
         reshaped=_reshaped,
-        where=where,
     )
 
 
-def _average_style(tensors: Tensors, layout: Layout, config: CipsConfig, where: Path) -> Tensor:
+def _average_style(tensors: Tensors, layout: Layout, config: CipsConfig) -> Tensor:
     """The mean w of many latents, as the official scripts measure it: the same in every call."""
     with torch.device("meta"):
         mapping = MappingNetwork(
@@ -238,8 +220,7 @@ def _average_style(tensors: Tensors, layout: Layout, config: CipsConfig, where: 
             expected = mapping.state_dict()[name].shape
             if tensor is None or tensor.shape != expected:
                 raise CheckpointError(
-                    f"{where}: tensor {layer}.{part} missing or of another shape than "
-                    f"{tuple(expected)}"
+                    f"tensor {layer}.{part} missing or of another shape than {tuple(expected)}"
                 )
             weights[name] = tensor.detach().float()
     mapping.load_state_dict(weights, assign=True)

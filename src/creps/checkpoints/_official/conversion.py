@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -19,6 +18,7 @@ from creps.checkpoints._official.creps import CREPS
 from creps.checkpoints._official.family import OfficialFamily, Tensors
 from creps.checkpoints._official.stylegan2 import STYLEGAN2
 from creps.checkpoints._official.stylegan3 import ANYRES, STYLEGAN3
+from creps.checkpoints._store import naming
 from creps.checkpoints._unpickle import (
     OfficialModule,
     is_torch_file,
@@ -55,25 +55,13 @@ def convert(
             known family.
     """
     path = Path(path)
-    settings: Mapping[str, Any] = {}
-    kind = "state dictionary"
-    if is_torch_file(path):
-        network, tensors = _state_dict_in(read_torch_file(path), path, which=which)
-    elif _is_safetensors(path):
-        network, tensors = WHOLE_FILE, _safetensors(path)
-    else:
-        networks = read_networks(path)
-        if which not in networks:
-            raise CheckpointError(f"{path}: no network {which!r} in it: {nearest(which, networks)}")
-        network, kind = which, networks[which].class_name
-        try:
-            tensors = networks[which].tensors()
-            settings = _recorded_settings(networks[which])
-        except CheckpointError as error:
-            raise CheckpointError(f"{path}: {which}: {error}") from None
-    _refuse_strange(tensors, path)
-    family = _family_of(tensors, path, f"{network} is a {kind}")
-    generator, dropped = family.rebuild(tensors, settings, path)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file; expected an official pickle or a .pt file")
+    with naming(path):
+        network, kind, tensors, settings = _read(path, which)
+        _refuse_strange(tensors, path.stat().st_size)
+        family = _family_of(tensors, f"{network} is a {kind}")
+        generator, dropped = family.rebuild(tensors, settings)
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     record = {
@@ -107,11 +95,30 @@ def from_state_dict(
     Raises:
         CheckpointError: if names, shapes or settings are not those of a known family.
     """
-    where = Path("state dictionary")
-    return _family_of(state_dict, where, "weights").rebuild(state_dict, settings or {}, where)[0]
+    with naming("state dictionary"):
+        return _family_of(state_dict, "weights").rebuild(state_dict, settings or {})[0]
 
 
-def _state_dict_in(tree: Any, path: Path, *, which: str) -> tuple[str, dict[str, Tensor]]:
+def _read(path: Path, which: str) -> tuple[str, str, Tensors, Mapping[str, Any]]:
+    """The name of a network in a file, what it is, its tensors and its settings."""
+    with path.open("rb") as file:
+        head = file.read(16)
+        file.seek(0)
+        if is_torch_file(head):
+            network, tensors = _state_dict_in(read_torch_file(file), which)
+        elif head[8:9] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size:
+            network, tensors = WHOLE_FILE, load_file(path)
+        else:
+            networks = read_networks(file)
+            if which not in networks:
+                raise CheckpointError(f"no network {which!r} in it: {nearest(which, networks)}")
+            module = networks[which]
+            with naming(which):
+                return which, module.class_name, module.tensors(), _recorded_settings(module)
+    return network, "state dictionary", tensors, {}
+
+
+def _state_dict_in(tree: Any, which: str) -> tuple[str, dict[str, Tensor]]:
     """The state dictionary in a torch.save file, and its name there."""
     tree = tree if isinstance(tree, dict) else {}
     networks = {name: value for name, value in tree.items() if isinstance(value, dict)}
@@ -122,33 +129,17 @@ def _state_dict_in(tree: Any, path: Path, *, which: str) -> tuple[str, dict[str,
         tensors = networks[network]
     else:
         hint = nearest(network, [name for name in networks if isinstance(name, str)])
-        raise CheckpointError(f"{path}: no network {network!r} in it: {hint}")
+        raise CheckpointError(f"no network {network!r} in it: {hint}")
     for name, value in tensors.items():
         if not (isinstance(name, str) and isinstance(value, Tensor)):
             raise CheckpointError(
-                f"{path}: {network}: {str(name)[:100]!r} is a {type(value).__name__}: expected a "
+                f"{network}: {str(name)[:100]!r} is a {type(value).__name__}: expected a "
                 "tensor, as state dictionaries hold"
             )
     return network, tensors
 
 
-def _is_safetensors(path: Path) -> bool:
-    """Whether a file begins like safetensors: the length of a JSON header, then the header."""
-    with path.open("rb") as file:
-        head = file.read(9)
-    return head[8:] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size
-
-
-def _safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise CheckpointError(
-            f"{path}: damaged or truncated ({error}): copy or download it again"
-        ) from None
-
-
-def _refuse_strange(tensors: Tensors, path: Path) -> None:
+def _refuse_strange(tensors: Tensors, file_bytes: int) -> None:
     """Refuse tensors that are no plain numbers, or more of them than the file can hold.
 
     Views may show the same bytes any number of times, and each would be copied.
@@ -156,20 +147,18 @@ def _refuse_strange(tensors: Tensors, path: Path) -> None:
     for name, tensor in tensors.items():
         plain = tensor.layout == torch.strided and tensor.device.type == "cpu"
         if not plain or tensor.is_quantized or 0 in tensor.shape:
-            raise CheckpointError(f"{path}: tensor {name[:100]!r} does not hold plain numbers")
+            raise CheckpointError(f"tensor {name[:100]!r} does not hold plain numbers")
     size = sum(math.prod(tensor.shape) * tensor.element_size() for tensor in tensors.values())
-    if size > path.stat().st_size:
-        raise CheckpointError(f"{path}: tensors of {size} bytes: more than the file has")
+    if size > file_bytes:
+        raise CheckpointError(f"tensors of {size} bytes: more than the file has")
 
 
-def _family_of(tensors: Tensors, where: Path, what: str) -> OfficialFamily:
+def _family_of(tensors: Tensors, what: str) -> OfficialFamily:
     for family in FAMILIES:
         if family.recognises(tensors):
             return family
     known = ", ".join(family.name for family in FAMILIES)
-    raise CheckpointError(
-        f"{where}: {what} of no known family: only generators of {known} can be converted"
-    )
+    raise CheckpointError(f"{what} of no known family: only generators of {known} can be converted")
 
 
 def _recorded_settings(module: OfficialModule) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -28,7 +27,6 @@ from creps.checkpoints._official.family import (
     shape_of,
     whole_number,
 )
-from creps.errors import CheckpointError, ConfigError
 from creps.networks.creps import CrepsConfig
 
 LICENCE_NOTE = (
@@ -42,32 +40,28 @@ COORDINATES = "synthesis.b4.input.coords"
 FREQUENCIES = "synthesis.b4.input.freqs"
 
 
-def read_config(tensors: Tensors, settings: Mapping[str, Any], *, where: Path) -> CrepsConfig:
+def read_config(tensors: Tensors, settings: Mapping[str, Any]) -> CrepsConfig:
     """The config of an official CREPS generator, from the shapes of its tensors.
 
     Where the settings lack `channel_base` and `channel_max`, the widths tell them as well.
     """
-    shape = partial(shape_of, tensors, family="CREPS", where=where)
-    channels = level_widths(tensors, "synthesis.b{}.fc1.weight", family="CREPS", where=where)
+    shape = partial(shape_of, tensors)
+    channels = level_widths(tensors, "synthesis.b{}.fc1.weight")
     smallest_base = max(level * width for level, width in channels.items())
     measured = measured_settings(
         tensors, settings, resolution=max(channels), colors="synthesis.decoder_img.weight",
-        family="CREPS", where=where,
     )  # fmt: skip
-    refuse_disagreement(settings, "num_layers", measured["mapping_layers"], where=where)
-    try:
-        return CrepsConfig(
-            **measured,
-            channel_base=whole_number(settings, "channel_base", smallest_base, where=where),
-            channel_max=whole_number(settings, "channel_max", channels[4], where=where),
-            thickness=shape("synthesis.b4.input.weight")[-1] // 2,
-            line_channels=shape("synthesis.decoder_img.weight")[-1],
-            decoder_widths=tuple(output_widths(tensors, "synthesis.decoder_last.{}.weight")[:-1]),
-            refinement_widths=tuple(output_widths(tensors, "synthesis.block{}.fc0.weight")),
-            sampling="corners",
-        )
-    except ConfigError as error:
-        raise CheckpointError(f"{where}: {error}") from None
+    refuse_disagreement(settings, "num_layers", measured["mapping_layers"])
+    return CrepsConfig(
+        **measured,
+        channel_base=whole_number(settings, "channel_base", smallest_base),
+        channel_max=whole_number(settings, "channel_max", channels[4]),
+        thickness=shape("synthesis.b4.input.weight")[-1] // 2,
+        line_channels=shape("synthesis.decoder_img.weight")[-1],
+        decoder_widths=tuple(output_widths(tensors, "synthesis.decoder_last.{}.weight")[:-1]),
+        refinement_widths=tuple(output_widths(tensors, "synthesis.block{}.fc0.weight")),
+        sampling="corners",
+    )
 
 
 def official_name(name: str, top: int) -> str:
@@ -111,8 +105,8 @@ def _reshaped(name: str, tensor: Tensor, expected: Tensor) -> Tensor:
     return tensor
 
 
-def _rebuild(tensors: Tensors, settings: Mapping[str, Any], where: Path) -> Rebuilt:
-    config = read_config(tensors, settings, where=where)
+def _rebuild(tensors: Tensors, settings: Mapping[str, Any]) -> Rebuilt:
+    config = read_config(tensors, settings)
 
     def dead(name: str) -> str | None:
         layer = DEAD_LAYERS.match(name)
@@ -126,7 +120,6 @@ def _rebuild(tensors: Tensors, settings: Mapping[str, Any], where: Path) -> Rebu
         reshaped=_reshaped,
         dead=dead,
         unused=frozenset({COORDINATES}),
-        where=where,
     )
 
 

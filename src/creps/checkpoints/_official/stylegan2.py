@@ -8,7 +8,6 @@ without noise; `synthesize(styles, grid, noise="const")` adds the official maps.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,7 +24,7 @@ from creps.checkpoints._official.family import (
     refuse_disagreement,
     whole_number,
 )
-from creps.errors import CheckpointError, ConfigError
+from creps.errors import CheckpointError
 from creps.networks._resampling import resample_filter
 from creps.networks.stylegan2 import Architecture, StyleGAN2Config
 
@@ -43,31 +42,27 @@ FIRST_LAYER = "synthesis.b4.conv1"
 FILTER = ".resample_filter"
 
 
-def read_config(tensors: Tensors, settings: Mapping[str, Any], *, where: Path) -> StyleGAN2Config:
+def read_config(tensors: Tensors, settings: Mapping[str, Any]) -> StyleGAN2Config:
     """The config of an official StyleGAN2 generator, from names and shapes of its tensors.
 
     Without the setting "conv_clamp", of the network or of its first layer, nothing is clipped.
     """
-    channels = level_widths(tensors, "synthesis.b{}.conv1.weight", family="StyleGAN2", where=where)
+    channels = level_widths(tensors, "synthesis.b{}.conv1.weight")
     top = max(channels)
     measured = measured_settings(
         tensors, settings, resolution=top, colors=f"synthesis.b{top}.torgb.weight",
-        family="StyleGAN2", where=where,
     )  # fmt: skip
-    refuse_disagreement(settings, "num_layers", measured["mapping_layers"], where=where)
-    _refuse_variants(tensors, settings, where)
+    refuse_disagreement(settings, "num_layers", measured["mapping_layers"])
+    _refuse_variants(tensors, settings)
     smallest_base = max(size * width for size, width in channels.items())
-    try:
-        return StyleGAN2Config(
-            **measured,
-            channel_base=whole_number(settings, "channel_base", smallest_base, where=where),
-            channel_max=whole_number(settings, "channel_max", channels[4], where=where),
-            architecture=_architecture(tensors, settings, top, where=where),
-            noise_inputs=f"{FIRST_LAYER}.noise_const" in tensors,
-            clamp=_clamp(settings, where),
-        )
-    except ConfigError as error:
-        raise CheckpointError(f"{where}: {error}") from None
+    return StyleGAN2Config(
+        **measured,
+        channel_base=whole_number(settings, "channel_base", smallest_base),
+        channel_max=whole_number(settings, "channel_max", channels[4]),
+        architecture=_architecture(tensors, settings, top),
+        noise_inputs=f"{FIRST_LAYER}.noise_const" in tensors,
+        clamp=_clamp(settings),
+    )
 
 
 def official_name(name: str) -> str:
@@ -97,9 +92,7 @@ def _of_layer(rest: list[str]) -> list[str]:
     return ["noise_const"] if rest == ["noise"] else rest
 
 
-def _architecture(
-    tensors: Tensors, settings: Mapping[str, Any], top: int, *, where: Path
-) -> Architecture:
+def _architecture(tensors: Tensors, settings: Mapping[str, Any], top: int) -> Architecture:
     """ "resnet" has shortcuts, "skip" colours every block; all are one where there is one block."""
     found: Architecture = "orig"
     if "synthesis.b8.skip.weight" in tensors:
@@ -109,35 +102,35 @@ def _architecture(
     stated = settings.get("architecture", found)
     if top > 4 and stated != found:
         raise CheckpointError(
-            f"{where}: architecture is {stated!r} in the settings, {found!r} in the tensors"
+            f"architecture is {stated!r} in the settings, {found!r} in the tensors"
         )
     return found
 
 
-def _clamp(settings: Mapping[str, Any], where: Path) -> float:
+def _clamp(settings: Mapping[str, Any]) -> float:
     """What layers clip to; the first layer's own attribute where the network's says nothing."""
     clamp = settings.get("conv_clamp", settings.get(f"{FIRST_LAYER}.conv_clamp"))
     if clamp is None:
         return 0.0
     # Nothing would be left of a picture clipped to zero, and 0 means no clipping here.
     if isinstance(clamp, bool) or not isinstance(clamp, int | float) or clamp <= 0:
-        raise CheckpointError(f"{where}: conv_clamp is {clamp!r}: expected a positive number")
+        raise CheckpointError(f"conv_clamp is {clamp!r}: expected a positive number")
     return float(clamp)
 
 
-def _refuse_variants(tensors: Tensors, settings: Mapping[str, Any], where: Path) -> None:
+def _refuse_variants(tensors: Tensors, settings: Mapping[str, Any]) -> None:
     """Refuse what `StyleGAN2` does not build: other filters, activations and learning rates."""
     for name, usual in FIXED.items():
         stated = settings.get(name, settings.get(f"{FIRST_LAYER}.{name}", usual))
         if type(stated) is not type(usual) or stated != usual:
-            raise CheckpointError(f"{where}: {name} is {stated!r}: only {usual!r} is supported")
+            raise CheckpointError(f"{name} is {stated!r}: only {usual!r} is supported")
     usual_filter = resample_filter()
     for name, tensor in tensors.items():
         if name.endswith(FILTER) and not (
             tensor.shape == usual_filter.shape and torch.allclose(tensor.float(), usual_filter)
         ):
             raise CheckpointError(
-                f"{where}: tensor {name} is another filter: only [1, 3, 3, 1] is supported"
+                f"tensor {name} is another filter: only [1, 3, 3, 1] is supported"
             )
 
 
@@ -148,15 +141,14 @@ def _reshaped(name: str, tensor: Tensor, expected: Tensor) -> Tensor:
     return tensor
 
 
-def _rebuild(tensors: Tensors, settings: Mapping[str, Any], where: Path) -> Rebuilt:
+def _rebuild(tensors: Tensors, settings: Mapping[str, Any]) -> Rebuilt:
     return filled(
         "stylegan2",
-        read_config(tensors, settings, where=where),
+        read_config(tensors, settings),
         tensors,
         official_name=official_name,
         reshaped=_reshaped,
         unused=frozenset(name for name in tensors if name.endswith(FILTER)),
-        where=where,
     )
 
 

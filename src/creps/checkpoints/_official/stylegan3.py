@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -25,7 +24,7 @@ from creps.checkpoints._official.family import (
     shape_of,
     whole_number,
 )
-from creps.errors import CheckpointError, ConfigError
+from creps.errors import CheckpointError
 from creps.networks.anyres import AnyResConfig
 from creps.networks.stylegan3 import StyleGAN3Config
 
@@ -58,35 +57,27 @@ NO_WEIGHTS = frozenset({"synthesis.input.transform", "scale_mapping.w_avg"})
 LAYER = re.compile(r"synthesis\.(L(\d+)_(\d+)_(\d+))\.weight")
 
 
-def read_config(
-    tensors: Tensors, settings: Mapping[str, Any], *, where: Path
-) -> StyleGAN3Config | AnyResConfig:
+def read_config(tensors: Tensors, settings: Mapping[str, Any]) -> StyleGAN3Config | AnyResConfig:
     """The config of an official generator; an `AnyResConfig` where it has a scale branch."""
-    layers = _layer_names(tensors, where)
-    first = shape_of(tensors, f"{layers[0][0]}", family="StyleGAN3", where=where)
+    layers = _layer_names(tensors)
+    first = shape_of(tensors, f"{layers[0][0]}")
     filters = f"synthesis.{layers[0][1]}.down_filter"
     measured = measured_settings(
         tensors, settings, resolution=int(layers[-1][3]), colors=layers[-1][0],
-        family="StyleGAN3", where=where,
     )  # fmt: skip
     widths = [int(match[4]) for match in layers[:-1]]
     measured |= {
         "num_layers": len(layers) - 1,
         "kernel": first[-1],
-        "radial_filters": len(shape_of(tensors, filters, family="StyleGAN3", where=where)) == 2,
-        "channel_max": whole_number(settings, "channel_max", max(widths), where=where),
+        "radial_filters": len(shape_of(tensors, filters)) == 2,
+        "channel_max": whole_number(settings, "channel_max", max(widths)),
         # The last layers' cutoff is half of the resolution.
-        "channel_base": whole_number(
-            settings, "channel_base", widths[-1] * measured["resolution"], where=where
-        ),
+        "channel_base": whole_number(settings, "channel_base", widths[-1] * measured["resolution"]),
     }
-    measured |= _stated(settings, where)
-    try:
-        if SCALE in tensors:
-            return AnyResConfig(**measured, **_scales(settings, where))
-        return StyleGAN3Config(**measured)
-    except ConfigError as error:
-        raise CheckpointError(f"{where}: {error}") from None
+    measured |= _stated(settings)
+    if SCALE in tensors:
+        return AnyResConfig(**measured, **_scales(settings))
+    return StyleGAN3Config(**measured)
 
 
 def official_name(name: str, config: StyleGAN3Config) -> str:
@@ -117,15 +108,15 @@ def _layer_name(config: StyleGAN3Config, index: int) -> str:
     return f"synthesis.L{index}_{band.rate + 2 * band.margin}_{band.channels}"
 
 
-def _layer_names(tensors: Tensors, where: Path) -> list[re.Match[str]]:
+def _layer_names(tensors: Tensors) -> list[re.Match[str]]:
     """The layers in order, the one to colours last."""
     found = sorted(filter(None, map(LAYER.fullmatch, tensors)), key=lambda match: int(match[2]))
     if [int(match[2]) for match in found] != list(range(len(found))) or len(found) < 2:
-        raise CheckpointError(f"{where}: layers missing: not a StyleGAN3 generator")
+        raise CheckpointError("layers missing: not a StyleGAN3 generator")
     return found
 
 
-def _stated(settings: Mapping[str, Any], where: Path) -> dict[str, Any]:
+def _stated(settings: Mapping[str, Any]) -> dict[str, Any]:
     """What only settings tell: of the network, or of its layers where it is silent."""
     stated: dict[str, Any] = {}
     for official, field in NUMBERS.items():
@@ -133,11 +124,11 @@ def _stated(settings: Mapping[str, Any], where: Path) -> dict[str, Any]:
         if official == "conv_clamp" and found is None and "conv_clamp" in settings:
             found = 0.0  # nothing is clipped
         if found is not None:
-            stated[field] = _finite(found, official, where)
+            stated[field] = _finite(found, official)
     for official, field in COUNTS.items():
         found = _setting(settings, official)
         if found is not None:
-            stated[field] = whole_number({official: found}, official, 0, where=where)
+            stated[field] = whole_number({official: found}, official, 0)
     return stated
 
 
@@ -146,31 +137,27 @@ def _setting(settings: Mapping[str, Any], name: str) -> Any:
     return settings.get(name, settings.get(f"synthesis.{name}"))
 
 
-def _finite(value: Any, name: str, where: Path) -> float:
+def _finite(value: Any, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise CheckpointError(f"{where}: {name} is {value!r}: expected a finite number")
+        raise CheckpointError(f"{name} is {value!r}: expected a finite number")
     return float(value)
 
 
-def _scales(settings: Mapping[str, Any], where: Path) -> dict[str, Any]:
+def _scales(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The scale branch as the official code computes it, and its range."""
     mode = settings.get("training_mode", "patch")
     if mode not in ("patch", "global"):
-        raise CheckpointError(
-            f"{where}: training_mode is {mode!r}: only flat pictures can be converted"
-        )
+        raise CheckpointError(f"training_mode is {mode!r}: only flat pictures can be converted")
     stated = settings.get("scale_mapping_kwargs")
     if not isinstance(stated, dict):
-        raise CheckpointError(
-            f"{where}: scale_mapping_kwargs missing: the range of its scales is not known"
-        )
+        raise CheckpointError("scale_mapping_kwargs missing: the range of its scales is not known")
     choices: dict[str, Any] = {"scale_mapping": "official"}
     for official, field in (("scale_mapping_min", "scale_min"), ("scale_mapping_max", "scale_max")):
-        choices[field] = _finite(stated.get(official), official, where)
+        choices[field] = _finite(stated.get(official), official)
     choices["scale_range"] = stated.get("scale_mapping_norm", "positive")
     if choices["scale_range"] not in ("positive", "zerocentered"):
         raise CheckpointError(
-            f"{where}: scale_mapping_norm is {choices['scale_range']!r}: "
+            f"scale_mapping_norm is {choices['scale_range']!r}: "
             "expected 'positive' or 'zerocentered'"
         )
     return choices
@@ -183,8 +170,8 @@ def _reshaped(name: str, tensor: Tensor, expected: Tensor) -> Tensor:
     return tensor
 
 
-def _rebuild(tensors: Tensors, settings: Mapping[str, Any], where: Path) -> Rebuilt:
-    config = read_config(tensors, settings, where=where)
+def _rebuild(tensors: Tensors, settings: Mapping[str, Any]) -> Rebuilt:
+    config = read_config(tensors, settings)
     return filled(
         "anyres" if isinstance(config, AnyResConfig) else "stylegan3",
         config,
@@ -192,7 +179,6 @@ def _rebuild(tensors: Tensors, settings: Mapping[str, Any], where: Path) -> Rebu
         official_name=lambda name: official_name(name, config),
         reshaped=_reshaped,
         unused=NO_WEIGHTS,
-        where=where,
     )
 
 
