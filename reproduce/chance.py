@@ -1,20 +1,31 @@
-"""How far apart numbers of the small budget are by chance: the same training with other seeds."""
+"""How far apart distances of the small budget are by chance: other seeds, other real pictures."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from reproduce.anyres_paper.scoring import distances, painters
+from creps.metrics._models import Size
+from creps.metrics._pictures import Picture, PictureSet
+from reproduce.anyres_paper.scoring import (
+    PICTURES,
+    REAL,
+    SIZES,
+    base_size,
+    far,
+    patch_plan,
+    patch_sets,
+    whole_sets,
+)
 from reproduce.cips_paper.models import MAIN
 from reproduce.creps_paper.tables import VARIANTS
-from reproduce.experiment import Result, Table, experiment
-from reproduce.models import ANYRES, PORTRAITS
+from reproduce.experiment import Cell, Result, experiment, one_table
+from reproduce.models import PORTRAITS
 from reproduce.runner import Runner
 from reproduce.specs import Model, Training
 
 SEEDS = (0, 1, 2)
 REPEATED = {"creps": VARIANTS["decoders, d=8 (CREPS)"].model, "cips": MAIN}
-"""By paper: the network of its ablation."""
+"""By paper: the network of its ablation. Phases of the any-resolution GAN take too long."""
 
 
 def seeded(model: Model, seed: int) -> Model:
@@ -28,21 +39,43 @@ def seeded(model: Model, seed: int) -> Model:
     return replace(model, name=f"{model.name}-seed-{seed}", small=small, paper=paper)
 
 
+@dataclass(frozen=True)
+class Later:
+    """A set from picture number `first` on: other pictures of the same kind."""
+
+    pictures: PictureSet
+    first: int
+
+    @property
+    def size(self) -> Size:
+        """(height, width) of every picture."""
+        return self.pictures.size
+
+    def picture(self, index: int) -> Picture:
+        """Picture number first + index."""
+        return self.pictures.picture(self.first + index)
+
+
 @experiment("small-repeats")
 def repeats(runner: Runner) -> Result:
-    """Train one network of each paper three times, and measure it as its paper's tables do."""
-    rows = {
-        f"{paper}: {runner.fd}": [runner.distance(seeded(model, seed), PORTRAITS) for seed in SEEDS]
-        for paper, model in REPEATED.items()
-    }
-    phases = {str(seed): seeded(ANYRES, seed) for seed in SEEDS}
-    for name, cells in distances(runner, painters(runner, phases)).turned().rows.items():
-        rows[f"anyres: {name}"] = [float(cell or 0) for cell in cells]
-    return Result(
-        tables=(
-            Table(
-                columns=(*(f"seed {seed}" for seed in SEEDS), "range"),
-                rows={label: (*cells, max(cells) - min(cells)) for label, cells in rows.items()},
-            ),
-        )
-    )
+    """Train the networks of two ablations three times; measure real pictures against others."""
+    rows: dict[str, tuple[Cell, ...]] = {}
+    base, count = base_size(runner), runner.budget.pictures
+    whole = [whole_sets(runner, {}, size * base)[REAL] for size in SIZES]
+    patches = [
+        patch_sets({}, patch_plan(runner, smallest=smallest))[REAL] for smallest in SIZES[1:]
+    ]
+    for paper, model in REPEATED.items():
+        found = [runner.distance(seeded(model, seed), PORTRAITS) for seed in SEEDS]
+        others = _from_others(runner, whole[0], count)
+        rows[paper] = (*found, others, max(max(found) - min(found), others))
+    others = max(_from_others(runner, each, min(PICTURES, count)) for each in (*whole, *patches))
+    rows["anyres"] = (*[None] * len(SEEDS), others, others)
+    columns = (*(f"seed {seed}" for seed in SEEDS), "other real pictures", "by chance")
+    return one_table(columns, rows, caption=f"{runner.fd}, by paper")
+
+
+def _from_others(runner: Runner, pictures: PictureSet, count: int) -> float:
+    """The distance of so many pictures to as many later ones."""
+    both = {REAL: pictures, "others": Later(pictures, count)}
+    return far(runner.features(both, count=count), "others")

@@ -20,33 +20,32 @@ from reproduce.results import cell_text, read_result, tables_of
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 RESULTS, PAGE = DOCS / "reproduced", DOCS / "reproducing.md"
 MARK = "<!-- results -->\n"
+MOST_COLUMNS = 10
+"""Of a table with the paper's numbers beside those found."""
 SHARE_APART = 0.03
 """Shares of 1,000 pictures: twice their standard error is 0.03 at most."""
 
 
 def chance(results: Path) -> dict[str, float]:
-    """By paper, how far apart distances are when nothing but the seed differs: the widest range."""
-    path, ranges = results / f"{repeats.name}.json", dict.fromkeys(PAPERS, 0.0)
+    """By paper, how far apart distances are by chance; 0 where that was not measured."""
+    path = results / f"{repeats.name}.json"
     if not path.exists():
-        return ranges
+        return {}
     (table,) = tables_of(read_result(path))
-    for label, cells in table.rows.items():
-        paper = label.partition(":")[0]
-        ranges[paper] = max(ranges[paper], float(cells[-1] or 0))
-    return ranges
+    return {paper: float(cells[-1] or 0) for paper, cells in table.rows.items()}
 
 
 def told_apart(experiment: Experiment, tables: list[Table], by_chance: Mapping[str, float]) -> bool:
     """Whether at least half of the pairs that a table compares differ by more than chance.
 
-    Chance is for distances the range of one training with three seeds, for precision and recall
-    `SHARE_APART`, and nothing for what is counted or timed.
+    Chance is `by_chance` for distances, `SHARE_APART` for precision and recall, and nothing for
+    what is counted or timed.
     """
     apart, pairs = 0, 0
     for each in experiment.comparisons(tables):
         least = 0.0
         if "fd_" in each.name + tables[0].caption:
-            least = by_chance[experiment.paper]
+            least = by_chance.get(experiment.paper, 0.0)
         elif each.name.lower().startswith(("precision", "recall")):
             least = SHARE_APART
         for a, b, _ in each.pairs():
@@ -80,7 +79,7 @@ def page(results: Path, *, link: str) -> str:
                 )
         parts += sections
         if undecided:
-            least = f" (distances: {by_chance[paper]:.0f})"
+            least = f" (distances: {by_chance.get(paper, 0):.0f})"
             parts.append(f"Where less than half of the pairs differ by more than chance{least}:")
             parts.append("\n".join(undecided))
         if missing:
@@ -94,15 +93,33 @@ def section(experiment: Experiment, record: dict[str, Any], *, link: str) -> str
         f"### {experiment.place}: {experiment.title}",
         f"`{experiment.name}`, {experiment.minutes:g} minutes. {experiment.claim}",
     ]
-    tables = tables_of(record)
-    if experiment.published is not None:
-        parts.append(_markdown(experiment.published, "the paper"))
+    tables, published = tables_of(record), experiment.published
+    if published is not None and tables and fits_beside(published, tables[0]):
+        tables[0] = beside(published, tables[0])
+    elif published is not None:
+        parts.append(_markdown(published, "the paper"))
     parts += [_markdown(table, table.caption or "here") for table in tables]
     parts += [f"![{each['caption']}]({link}/{each['file']})" for each in record["figures"]]
     words = [*record["remarks"]]
     if experiment.differences:
         words.append("What differs: " + "; ".join(experiment.differences) + ".")
     return "\n\n".join([*parts, " ".join(words)] if words else parts)
+
+
+def fits_beside(published: Table, table: Table) -> bool:
+    """Whether a table has a row for each of the paper's, and room for its columns."""
+    columns = len(table.columns) + len(published.columns)
+    return len(table.rows) == len(published.rows) and columns <= MOST_COLUMNS
+
+
+def beside(published: Table, table: Table) -> Table:
+    """A table with the paper's numbers in the same rows."""
+    rows = zip(table.rows.items(), published.rows.values(), strict=True)
+    return Table(
+        columns=(*table.columns, *(f"paper: {column}" for column in published.columns)),
+        rows={label: (*ours, *theirs) for (label, ours), theirs in rows},
+        caption=table.caption,
+    )
 
 
 def _markdown(table: Table, title: str) -> str:

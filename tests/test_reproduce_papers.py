@@ -12,7 +12,6 @@ import pytest
 
 from benchmarks.costs import Cost, Drawing
 from creps.errors import UsageError
-from creps.metrics._models import model_ref
 from metric_stubs import stub
 from reproduce import chance, models
 from reproduce.anyres_paper import models as anyres_models
@@ -108,7 +107,7 @@ def every_model() -> Iterator[Model]:
     for budget in BUDGETS.values():
         for column in tables.quality_columns(Runner(Path(), budget)):
             yield from (each for each in column.models.values() if isinstance(each, Model))
-    for model in (*chance.REPEATED.values(), models.ANYRES):
+    for model in chance.REPEATED.values():
         yield chance.seeded(model, 2)
 
 
@@ -247,12 +246,27 @@ def test_sizes_are_counted_as_in_the_papers_first_table(tmp_path: Path) -> None:
     assert rows["earth"] == (0, 5, "none", 64, 130.0, 256)
 
 
-def test_other_seeds_are_other_models_and_the_range_is_told(tmp_path: Path) -> None:
-    runner = Pretender(tmp_path, number=lambda name: {"1": 3.0, "2": 7.0}.get(name[-1], 5.0))
+def test_chance_is_the_range_of_seeds_or_the_distance_of_other_real_pictures(
+    tmp_path: Path,
+) -> None:
+    runner = Pretender(tmp_path, number=lambda name: {"1": 3.0, "2": 17.0}.get(name[-1], 5.0))
     (table,) = found("small-repeats", runner).tables
-    assert table.rows["cips: fd_effnet"][-1] == 7 - 3
-    assert len(table.rows) == 6
-    assert model_ref(runner.network(chance.seeded(models.ANYRES, 1))).size == (32, 32)
+    for paper, (*seeds, others, by_chance) in table.rows.items():
+        assert others == pytest.approx(3)  # features of the second set are one further, in 3
+        assert (seeds, by_chance) == (
+            ([5, 3, 17], 14) if paper != "anyres" else ([None] * 3, others)
+        )
+    first, later = (chance.Later(Numbers(), start).picture(2)[0, 0, 0] for start in (0, 7))
+    assert (first, later) == (2, 9)
+
+
+class Numbers:
+    """Pictures of their numbers."""
+
+    size = (8, 8)
+
+    def picture(self, index: int) -> np.ndarray:
+        return np.full((8, 8, 3), index, np.uint8)
 
 
 def test_experiments_are_found_by_name_paper_and_all() -> None:

@@ -27,7 +27,7 @@ from creps.metrics._pictures import (
     resampled,
 )
 from reproduce.experiment import Table
-from reproduce.models import ANYRES, PORTRAITS
+from reproduce.models import BASE, PORTRAITS
 from reproduce.runner import Runner
 from reproduce.specs import Model
 
@@ -114,7 +114,7 @@ def patch_plan(runner: Runner, *, smallest: int = SIZES[1]) -> PatchPlan:
 
 def base_size(runner: Runner) -> int:
     """p, pixels a side of a patch."""
-    return runner.ref(ANYRES).size[0]
+    return 256 if runner.paper else BASE
 
 
 def distances(
