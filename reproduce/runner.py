@@ -17,10 +17,10 @@ from pathlib import Path
 from creps.errors import CrepsError, UsageError
 from creps.metrics._evaluate import evaluate
 from creps.metrics._extractors import ExtractorSpec, extractor_spec
-from creps.metrics._measurements import Columns, Features, Measurement, Progress, measure
+from creps.metrics._measurements import Columns, Measurement, Progress, measure
 from creps.metrics._metrics import Protocol
 from creps.metrics._models import ModelRef, model_ref
-from creps.metrics._pictures import PictureSet
+from creps.metrics._pictures import Features, PictureSet
 from creps.metrics._real_images import RealImages, real_images
 from creps.training._run import is_finished
 from reproduce.specs import Budget, Dataset, Model, Training

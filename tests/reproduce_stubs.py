@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 from creps.config import replace as with_settings
-from creps.metrics._measurements import Columns, Consistency, Measurement
+from creps.metrics._consistency import Consistency
+from creps.metrics._measurements import Columns, Measurement
 from creps.metrics._models import ModelRef, model_ref
 from creps.networks.base import Generator, build_generator
 from creps.training._config import TrainConfig

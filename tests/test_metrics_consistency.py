@@ -12,10 +12,11 @@ from torch import Tensor
 from creps.errors import UsageError
 from creps.metrics._consistency import (
     EIGHT_BIT_CEILING,
-    scale_agreement,
+    Consistency,
     scale_consistency,
     scale_pair,
 )
+from creps.metrics._models import model_ref
 from creps.metrics._similarity import box_reduce, psnr, ssim
 from creps.networks.base import Generator, Grid, build_generator
 from creps.rendering._renderer import render
@@ -27,6 +28,10 @@ def tiny() -> Generator:
     config: dict[str, Any] = {"resolution": 8, "z_dim": 4, "w_dim": 8, "channel_base": 64}
     config |= {"channel_max": 8, "thickness": 2, "line_channels": 4, "bandwidth": 1.0}
     return build_generator("creps", config)
+
+
+def agreement(generator: Generator, seed: int, **settings: Any) -> dict[str, float]:
+    return Consistency(model=model_ref(generator), **settings).item(seed)
 
 
 class Ramp(Generator):
@@ -74,32 +79,35 @@ def test_consistency_refuses_nothing_to_compare(tiny: Generator) -> None:
 
 
 def test_agreement_is_what_its_parts_say(tiny: Generator) -> None:
-    found = scale_agreement(tiny, 3, size=12)
+    found = agreement(tiny, 3, size=12)
     small, reduced = scale_pair(tiny, 3, size=12)
-    assert found.psnr == psnr(small, reduced)
-    assert found.ssim == ssim(small, reduced)
-    assert np.isnan(found.perceptual)
-    assert found.cost == 1
+    assert found["psnr"] == psnr(small, reduced)
+    assert found["ssim"] == ssim(small, reduced)
+    assert np.isnan(found["perceptual"])
+    assert found["cost"] == 1
 
 
 def test_agreement_of_tiny_pictures_has_no_ssim(tiny: Generator) -> None:
-    assert np.isnan(scale_agreement(tiny, 3, size=6).ssim)
+    assert np.isnan(agreement(tiny, 3, size=6)["ssim"])
 
 
 def test_the_perceptual_distance_sees_both_pictures(tiny: Generator) -> None:
     class Colours:
-        name = "colours"
+        has_layers = True
+
+        def layered(self) -> Colours:
+            return self
 
         def layers(self, images: Tensor, /) -> list[Tensor]:
             assert images.shape == (1, 3, 6, 6)
             assert float(images.abs().max()) <= 1
             return [images]
 
-    assert scale_agreement(tiny, 3, size=6, extractor=Colours()).perceptual > 0
+    assert agreement(tiny, 3, size=6, extractor=Colours())["perceptual"] > 0
 
 
 def test_more_samples_agree_better_and_cost_more(tiny: Generator) -> None:
-    plain = [scale_agreement(tiny, seed, size=4).psnr for seed in range(4)]
-    found = [scale_agreement(tiny, seed, size=4, supersample=4) for seed in range(4)]
-    assert np.mean([each.psnr for each in found]) > np.mean(plain) + 3
-    assert all(each.cost > 0 for each in found)
+    plain = [agreement(tiny, seed, size=4)["psnr"] for seed in range(4)]
+    found = [agreement(tiny, seed, size=4, supersample=4) for seed in range(4)]
+    assert np.mean([each["psnr"] for each in found]) > np.mean(plain) + 3
+    assert all(each["cost"] > 0 for each in found)

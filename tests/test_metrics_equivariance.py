@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,25 +12,19 @@ from torch import Tensor
 
 from creps.errors import GridError, UsageError
 from creps.metrics._equivariance import (
+    Equivariance,
     equivariance_decibels,
-    equivariance_error,
     lanczos_at,
 )
 from creps.metrics._models import ModelRef, model_ref
-from creps.metrics._path_length import path_length, path_step, styles_between
+from creps.metrics._path_length import PathSteps, path_length, styles_between
 from smooth_model import SmoothModel
 
 
 def errors(model: ModelRef, movement, *, count: int = 4) -> np.ndarray:
     return np.array(
         [
-            equivariance_error(
-                model,
-                seed,
-                movement=movement,
-                size=(32, 32),
-                generator=np.random.default_rng(seed),
-            )
+            Equivariance(model=model, movement=movement, size=(32, 32)).item(seed)["error"]
             for seed in range(count)
         ]
     )
@@ -78,24 +73,23 @@ def test_lanczos_gives_pixels_back_and_keeps_waves() -> None:
 
 def test_what_cannot_be_measured_is_refused() -> None:
     model = model_ref(SmoothModel())
-    rng = np.random.default_rng(0)
     with pytest.raises(UsageError, match="16 pixels"):
-        equivariance_error(model, 0, movement="rotation", size=(8, 8), generator=rng)
+        Equivariance(model=model, movement="rotation", size=(8, 8)).item(0)
     with pytest.raises(UsageError, match="square"):
-        equivariance_error(model, 0, movement="rotation", size=(16, 20), generator=rng)
+        Equivariance(model=model, movement="rotation", size=(16, 20)).item(0)
 
     class Fixed(SmoothModel):
         def synthesize(self, styles: Tensor, grid) -> Tensor:
             raise GridError("one grid only")
 
+    fixed = model_ref(Fixed())
     with pytest.raises(GridError, match="one grid"):
-        equivariance_error(
-            model_ref(Fixed()), 0, movement="translation", size=(16, 16), generator=rng
-        )
+        Equivariance(model=fixed, movement="translation", size=(16, 16)).item(0)
 
 
 class Pixels:
-    name = "pixels"
+    def layered(self) -> Pixels:
+        return self
 
     def layers(self, images: Tensor, /) -> list[Tensor]:
         # The third channel makes lengths nearly equal, so that differences stay differences.
@@ -107,15 +101,9 @@ def test_a_step_does_not_depend_on_its_length(space: str) -> None:
     model = model_ref(SmoothModel())
 
     def step(length: float) -> float:
-        return path_step(
-            model,
-            (0, 1),
-            space=space,
-            size=(8, 10),
-            extractor=Pixels(),
-            generator=np.random.default_rng(0),
-            step=length,
-        )
+        spec: Any = Pixels()
+        steps = PathSteps(model=model, space=space, size=(8, 10), extractor=spec, step=length)
+        return steps.item(0)["step"]
 
     assert step(1e-2) == pytest.approx(step(2e-2), rel=0.1)
     assert step(1e-2) > 0

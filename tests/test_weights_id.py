@@ -69,7 +69,7 @@ def test_the_config_beside_the_weights_shows_it(model: Path, shown: str) -> None
 def test_evaluation_records_show_it(
     model: Path, shown: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    protocol = Protocol(measures=("consistency",), probes=2, sizes=((16, 16),))
+    protocol = Protocol(metrics=("consistency",), probes=2, sizes=((16, 16),))
     for measured in (model_ref(str(model)), model_ref(load(model))):
         found = evaluate(
             measured, None, protocol, extractor=stub(monkeypatch), workers=0, cache=tmp_path / "c"

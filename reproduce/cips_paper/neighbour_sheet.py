@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from creps.errors import UsageError
 from creps.metrics._distances import nearest
 from creps.metrics._extractors import ExtractorSpec
-from creps.metrics._measurements import Features, Progress, measure
+from creps.metrics._measurements import Progress, measure
 from creps.metrics._models import ModelRef, Size
-from creps.metrics._pictures import ModelPictures, RealPictures
+from creps.metrics._pictures import Features, ModelPictures, RealPictures
 from creps.metrics._real_images import RealImages
 from creps.rendering._sheets import Panel, captioned_sheet
 

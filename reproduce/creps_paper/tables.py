@@ -9,8 +9,8 @@ import numpy as np
 
 from benchmarks.costs import Drawing
 from creps.checkpoints import save
+from creps.metrics._consistency import Consistency
 from creps.metrics._extractors import extractor_spec
-from creps.metrics._measurements import Consistency
 from creps.metrics._models import ModelRef, model_ref
 from creps.networks.base import build_generator, describe_generator
 from creps.networks.cips import CIPS_PRESETS

@@ -5,14 +5,19 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from creps.errors import UsageError
-from creps.metrics._similarity import LayeredExtractor, box_reduce, perceptual_distance, psnr, ssim
+from creps.metrics._extractors import ExtractorSpec
+from creps.metrics._measurements import Measurement
+from creps.metrics._models import ModelRef
+from creps.metrics._similarity import box_reduce, perceptual_distance, psnr, ssim
 from creps.networks.base import Generator
 from creps.rendering._renderer import render
 from creps.rendering._view import Samples
@@ -30,22 +35,11 @@ def scale_pair(
     truncation: float = 1.0,
     supersample: Samples = 1,
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """The picture at `size`, and the one at factor * size box-filtered to `size`.
+    """The picture at `size` (H, W, C), and the one at factor * size box-filtered to `size`.
 
     A scale-consistent model gives equal pairs. Both are rendered as users get them, in 8 bits, as
     in the paper. The rounding caps the PSNR of a perfect model near 58 dB for factor 2 and takes
-    0.2 dB from one of 45 dB.
-
-    Args:
-        generator: the model.
-        seed: which picture.
-        size: pixels, one side for a square or (height, width).
-        factor: >= 2.
-        truncation, supersample: as for `render`, of both pictures.
-    Returns:
-        (small, reduced): (H, W, C), uint8 and float64, values 0 .. 255.
-    Raises:
-        UsageError: for a factor below 2.
+    0.2 dB from one of 45 dB. A UsageError for a factor below 2.
     """
     if factor < 2:
         raise UsageError(f"factor {factor}: expected at least 2, to compare two different sizes")
@@ -74,87 +68,94 @@ def scale_consistency(
 ) -> float:
     """Mean PSNR of pictures at `size` against box-filtered ones at factor * size, in decibels.
 
-    The measure of CREPS, Table 3; arguments and errors as `scale_pair`, and a UsageError if there
-    are no seeds. A pair counts for at most `EIGHT_BIT_CEILING`, so that one flat picture does not
-    make the mean infinite. A pattern between the training samples is consistent too and goes
-    unseen here: look at `grid_artifact` as well.
+    The measure of CREPS, Table 3. A pair counts for at most `EIGHT_BIT_CEILING`, so that one flat
+    picture does not make the mean infinite. A pattern between the training samples is consistent
+    too and goes unseen here: look at `grid_artifact` as well.
+
+    Args:
+        generator: the model.
+        seeds: which pictures.
+        size: pixels, one side for a square or (height, width).
+        factor: >= 2.
+        truncation, supersample: as for `render`, of both pictures.
+    Raises:
+        UsageError: for a factor below 2, or without seeds.
     """
-    values = [
-        _psnr(
-            *scale_pair(
-                generator,
-                seed,
-                size=size,
-                factor=factor,
-                truncation=truncation,
-                supersample=supersample,
-            )
-        )
-        for seed in seeds
-    ]
+    pair = partial(
+        scale_pair,
+        generator,
+        size=size,
+        factor=factor,
+        truncation=truncation,
+        supersample=supersample,
+    )
+    values = [min(psnr(*pair(seed)), EIGHT_BIT_CEILING) for seed in seeds]
     if not values:
         raise UsageError("no seeds to compare sizes of: expected at least 1")
     return math.fsum(values) / len(values)
 
 
-class ScaleAgreement(NamedTuple):
-    """One seed at two sizes.
+@dataclass(frozen=True, kw_only=True)
+class Consistency(Measurement):
+    """How well each seed agrees with itself at two sizes, and what antialiasing costs.
+
+    Columns: psnr, at most `EIGHT_BIT_CEILING`; ssim, NaN below 11 pixels; perceptual, the distance
+    of the extractor's layers, NaN without; cost, processor time of the small picture over its time
+    with one sample a pixel.
 
     Attributes:
-        psnr: decibels, at most `EIGHT_BIT_CEILING`.
-        ssim: structural similarity, 1 for equal pictures; NaN below 11 pixels.
-        perceptual: distance of the extractor's layers; NaN without an extractor.
-        cost: processor time of the small picture over its time with one sample a pixel.
+        model, truncation: what is drawn.
+        size: pixels a side of the smaller picture.
+        factor, supersample: as for `scale_pair`.
+        extractor: of the perceptual distance, if it shows its layers.
+        first: the first seed.
     """
 
-    psnr: float
-    ssim: float
-    perceptual: float
-    cost: float
+    model: ModelRef
+    size: int
+    extractor: ExtractorSpec | None = None
+    factor: int = 2
+    truncation: float = 1.0
+    supersample: Samples = 1
+    first: int = 0
 
+    @property
+    def seconds(self) -> float:
+        return 0.1 + 1.5e-6 * self.size**2 * (1 + self.factor**2)
 
-def scale_agreement(
-    generator: Generator,
-    seed: int,
-    *,
-    size: int,
-    factor: int = 2,
-    truncation: float = 1.0,
-    supersample: Samples = 1,
-    extractor: LayeredExtractor | None = None,
-) -> ScaleAgreement:
-    """How well one seed agrees with itself at two sizes, and what antialiasing costs.
-
-    Args:
-        generator, seed, size, factor, truncation, supersample: as for `scale_pair`.
-        extractor: of the perceptual distance.
-    """
-    small, reduced = scale_pair(
-        generator, seed, size=size, factor=factor, truncation=truncation, supersample=supersample
-    )
-    distance = math.nan
-    if extractor is not None:
-        with torch.inference_mode():
-            a, b = _as_tensor(small), _as_tensor(reduced)
-            distance = float(perceptual_distance(a, b, extractor=extractor))
-    cost = 1.0
-    if supersample != 1:
-        times = []
-        for samples in (1, supersample):
-            started = time.process_time()
-            render(generator, seed=seed, size=size, truncation=truncation, supersample=samples)
-            times.append(time.process_time() - started)
-        cost = times[1] / max(times[0], 1e-9)
-    return ScaleAgreement(
-        psnr=_psnr(small, reduced),
-        ssim=ssim(small, reduced) if min(small.shape[:2]) > 10 else math.nan,
-        perceptual=distance,
-        cost=cost,
-    )
-
-
-def _psnr(small: NDArray[np.uint8], reduced: NDArray[np.float64]) -> float:
-    return min(psnr(small, reduced), EIGHT_BIT_CEILING)
+    def item(self, index: int) -> dict[str, float]:
+        generator, seed = self.model.generator(), self.first + index
+        small, reduced = scale_pair(
+            generator,
+            seed,
+            size=self.size,
+            factor=self.factor,
+            truncation=self.truncation,
+            supersample=self.supersample,
+        )
+        distance, cost = math.nan, 1.0
+        if self.extractor is not None and self.extractor.has_layers:
+            with torch.inference_mode():
+                a, b = _as_tensor(small), _as_tensor(reduced)
+                distance = float(perceptual_distance(a, b, extractor=self.extractor.layered()))
+        if self.supersample != 1:
+            times = [time.process_time()]
+            for samples in (1, self.supersample):
+                render(
+                    generator,
+                    seed=seed,
+                    size=self.size,
+                    truncation=self.truncation,
+                    supersample=samples,
+                )
+                times.append(time.process_time())
+            cost = (times[2] - times[1]) / max(times[1] - times[0], 1e-9)
+        return {
+            "psnr": min(psnr(small, reduced), EIGHT_BIT_CEILING),
+            "ssim": ssim(small, reduced) if min(small.shape[:2]) > 10 else math.nan,
+            "perceptual": distance,
+            "cost": cost,
+        }
 
 
 def _as_tensor(picture: NDArray[Any]) -> torch.Tensor:

@@ -12,15 +12,7 @@ from numpy.typing import NDArray
 
 from creps.metrics._artifacts import ARTIFACTS
 from creps.metrics._evaluate import finite_or_none
-from creps.metrics._measurements import (
-    SUM,
-    Artifacts,
-    GridArtifact,
-    Measurement,
-    Progress,
-    identity,
-    measure,
-)
+from creps.metrics._measurements import SUM, Measurement, Progress, identity, measure
 from creps.metrics._models import ModelRef, Size, model_ref
 from creps.metrics._pages import (
     figure,
@@ -31,7 +23,7 @@ from creps.metrics._pages import (
     table,
     write_page,
 )
-from creps.metrics._pictures import ModelPictures, PictureSet, RealPictures
+from creps.metrics._pictures import Artifacts, GridArtifact, ModelPictures, PictureSet, RealPictures
 from creps.metrics._real_images import RealImages, real_images
 from creps.metrics._spectra import radial_spectrum, spectrum_difference, whole_plane
 from creps.networks.base import Generator

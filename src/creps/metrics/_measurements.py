@@ -30,24 +30,12 @@ from creps._code import code_id
 from creps._files import replacing
 from creps.data._archives import cache_folder
 from creps.errors import CrepsError
-from creps.metrics._artifacts import ARTIFACTS, artifact_measures, grid_artifact
-from creps.metrics._consistency import scale_agreement
-from creps.metrics._equivariance import Movement, equivariance_error
-from creps.metrics._extractors import ExtractorSpec, extract
-from creps.metrics._models import ModelRef, Size
-from creps.metrics._path_length import path_step
-from creps.metrics._pictures import Picture, PictureSet
-from creps.metrics._spectra import SMALLEST, power_spectrum, radial_spectrum
-from creps.rendering._view import Samples
 
 Columns = dict[str, NDArray[Any]]
 Progress = Callable[[float, float], None]
 
 SUM = "sum_"
 """Columns whose names begin so are added up over the items; all others are (items, ...)."""
-
-SPECTRUM_SIDE = 512
-"""Pixels a side up to which the mean spectrum is kept as a plane; beyond only by radius."""
 
 _MEASURING = ("coordinates", "data", "metrics", "networks", "rendering")
 """What the numbers come from: when one of these rooms changes, nothing kept is used any more."""
@@ -57,8 +45,9 @@ _MEASURING = ("coordinates", "data", "metrics", "networks", "rendering")
 class Measurement:
     """Numbers of items 0, 1, 2, ..., such as seeds or pictures; it travels to other processes.
 
-    Subclasses are frozen dataclasses with `item`, or with `run` where many items go together.
-    Equal fields must mean equal numbers: they are what kept results are found by.
+    Subclasses are frozen dataclasses with `item`, or with `run` where many items go together. Equal
+    fields must mean equal numbers: kept results are found by them. Draw with a random generator of
+    the item's own, so that no number depends on its chunk.
     """
 
     chunk: ClassVar[int] = 10
@@ -96,199 +85,6 @@ def _code_of(kind: type) -> str:
     """A digest of the methods of a class that is not ours."""
     methods = [each.__code__ for each in vars(kind).values() if isinstance(each, FunctionType)]
     return hashlib.sha256(b"".join(marshal.dumps(each, 2) for each in methods)).hexdigest()[:16]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Features(Measurement):
-    """Features and power spectra of a set of pictures, in one pass.
-
-    Columns: features (N, D) float32; sum_radial (K,), and sum_power (H, W // 2 + 1) for pictures up
-    to `SPECTRUM_SIDE`, both of 0 .. 255 grays.
-
-    Attributes:
-        pictures: the set.
-        extractor: of the features.
-    """
-
-    pictures: PictureSet
-    extractor: ExtractorSpec
-    chunk: ClassVar[int] = 25
-
-    @property
-    def seconds(self) -> float:
-        """Of a picture."""
-        return 0.06 + 1.5e-6 * self.pictures.size[0] * self.pictures.size[1]
-
-    def run(self, first: int, count: int) -> Columns:
-        """Columns of so many pictures."""
-        height, width = self.pictures.size
-        with_spectrum = min(height, width) >= SMALLEST
-        power = np.zeros((height, width // 2 + 1))
-        radial = np.zeros(min(height, width) // 2 + 1)
-
-        def pictures() -> Iterator[Picture]:
-            for index in range(first, first + count):
-                picture = self.pictures.picture(index)
-                if with_spectrum:
-                    spectrum = power_spectrum(picture)
-                    radial[:] += radial_spectrum(spectrum, width).average
-                    power[:] += spectrum
-                yield picture
-
-        features = extract(pictures(), self.extractor.load())
-        columns: Columns = {"features": features.astype(np.float32)}
-        if with_spectrum:
-            columns[f"{SUM}radial"] = radial
-            if max(height, width) <= SPECTRUM_SIDE:
-                columns[f"{SUM}power"] = power
-        return columns
-
-
-@dataclass(frozen=True, kw_only=True)
-class Artifacts(Measurement):
-    """`artifact_measures` of each picture of a set, a column each, and sum_power."""
-
-    pictures: PictureSet
-
-    @property
-    def seconds(self) -> float:
-        """Of a picture."""
-        return 3e-6 * self.pictures.size[0] * self.pictures.size[1]
-
-    def run(self, first: int, count: int) -> Columns:
-        """Columns of so many pictures."""
-        rows = []
-        power: Any = 0.0
-        for index in range(first, first + count):
-            picture = self.pictures.picture(index)
-            rows.append(artifact_measures(picture))
-            power = power + power_spectrum(picture)
-        columns = {name: np.array([row[name] for row in rows]) for name in ARTIFACTS}
-        return {**columns, f"{SUM}power": power}
-
-
-@dataclass(frozen=True, kw_only=True)
-class GridArtifact(Measurement):
-    """`grid_artifact` of each picture of a set, by the period of the training grid in pixels."""
-
-    pictures: PictureSet
-    period: float
-
-    @property
-    def seconds(self) -> float:
-        """Of a picture."""
-        return 1.5e-6 * self.pictures.size[0] * self.pictures.size[1]
-
-    def item(self, index: int) -> dict[str, float]:
-        """The ratio."""
-        return {"ratio": grid_artifact(self.pictures.picture(index), self.period)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Consistency(Measurement):
-    """`scale_agreement` of each seed: columns psnr, ssim, perceptual, cost.
-
-    Attributes:
-        model, truncation: what is drawn.
-        size, factor, supersample: as for `scale_agreement`.
-        extractor: of the perceptual distance; its layers are compared if it shows them.
-        first: the first seed.
-    """
-
-    model: ModelRef
-    size: int
-    extractor: ExtractorSpec
-    factor: int = 2
-    truncation: float = 1.0
-    supersample: Samples = 1
-    first: int = 0
-
-    @property
-    def seconds(self) -> float:
-        """Of a seed."""
-        return 0.1 + 1.5e-6 * self.size**2 * (1 + self.factor**2)
-
-    def item(self, index: int) -> dict[str, float]:
-        """The numbers of one seed."""
-        agreement = scale_agreement(
-            self.model.generator(),
-            self.first + index,
-            size=self.size,
-            factor=self.factor,
-            truncation=self.truncation,
-            supersample=self.supersample,
-            extractor=self.extractor.layered() if self.extractor.has_layers else None,
-        )
-        return agreement._asdict()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Equivariance(Measurement):
-    """`equivariance_error` of moved samples.
-
-    Attributes:
-        model, truncation: what is drawn.
-        movement, size: as for `equivariance_error`.
-        seed: of the moves; the first sample's too.
-    """
-
-    model: ModelRef
-    movement: Movement
-    size: Size
-    truncation: float = 1.0
-    seed: int = 0
-
-    @property
-    def seconds(self) -> float:
-        """Of a sample: turned pictures cannot share lines."""
-        return (8e-5 if self.movement == "rotation" else 6e-6) * self.size[0] * self.size[1]
-
-    def item(self, index: int) -> dict[str, float]:
-        """The error of one sample."""
-        error = equivariance_error(
-            self.model,
-            self.seed + index,
-            movement=self.movement,
-            size=self.size,
-            generator=np.random.default_rng((self.seed, index)),
-            truncation=self.truncation,
-        )
-        return {"error": error}
-
-
-@dataclass(frozen=True, kw_only=True)
-class PathSteps(Measurement):
-    """`path_step` between pairs of latents.
-
-    Attributes:
-        model, space, size: as for `path_step`.
-        extractor: one that shows its layers.
-        seed: of the places; pair i is of the seeds seed + 2 i and the next.
-    """
-
-    model: ModelRef
-    space: str
-    size: Size
-    extractor: ExtractorSpec
-    seed: int = 0
-    chunk: ClassVar[int] = 20
-
-    @property
-    def seconds(self) -> float:
-        """Of a pair."""
-        return 0.15 + 3e-6 * self.size[0] * self.size[1]
-
-    def item(self, index: int) -> dict[str, float]:
-        """The step of one pair."""
-        step = path_step(
-            self.model,
-            (self.seed + 2 * index, self.seed + 2 * index + 1),
-            space=self.space,
-            size=self.size,
-            extractor=self.extractor.layered(),
-            generator=np.random.default_rng((self.seed, index)),
-        )
-        return {"step": step}
 
 
 @dataclass(frozen=True)

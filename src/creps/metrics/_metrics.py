@@ -14,6 +14,7 @@ from typing import ClassVar, Literal, NamedTuple
 import numpy as np
 
 from creps.errors import CrepsError, DataError, UsageError, nearest
+from creps.metrics._consistency import Consistency
 from creps.metrics._distances import (
     FeatureRows,
     frechet_distance,
@@ -22,21 +23,14 @@ from creps.metrics._distances import (
     novelty,
     precision_recall,
 )
-from creps.metrics._equivariance import Movement, equivariance_decibels
+from creps.metrics._equivariance import Equivariance, Movement, equivariance_decibels
 from creps.metrics._extractors import ExtractorSpec
-from creps.metrics._measurements import (
-    SUM,
-    Columns,
-    Consistency,
-    Equivariance,
+from creps.metrics._measurements import SUM, Columns, Measurement
+from creps.metrics._models import ModelRef, Size, draw
+from creps.metrics._path_length import PathSteps, path_length
+from creps.metrics._pictures import (
     Features,
     GridArtifact,
-    Measurement,
-    PathSteps,
-)
-from creps.metrics._models import ModelRef, Size, draw
-from creps.metrics._path_length import path_length
-from creps.metrics._pictures import (
     ModelPatches,
     ModelPictures,
     PatchPlan,

@@ -6,6 +6,9 @@ distance of `_similarity`: its numbers are not the field's PPL, compare them wit
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -13,8 +16,10 @@ from torch import Tensor
 
 from creps.coordinates import Canvas
 from creps.errors import UsageError
+from creps.metrics._extractors import ExtractorSpec
+from creps.metrics._measurements import Measurement
 from creps.metrics._models import ModelRef, Size
-from creps.metrics._similarity import LayeredExtractor, perceptual_distance
+from creps.metrics._similarity import perceptual_distance
 from creps.rendering._styles import latents, slerp
 
 STEP = 1e-4
@@ -22,37 +27,41 @@ OUTLIERS = 1.0
 """Percent of the shortest and of the longest paths that do not count, as in the field."""
 
 
-def path_step(
-    model: ModelRef,
-    seeds: tuple[int, int],
-    *,
-    space: str,
-    size: Size,
-    extractor: LayeredExtractor,
-    generator: np.random.Generator,
-    step: float = STEP,
-) -> float:
+@dataclass(frozen=True, kw_only=True)
+class PathSteps(Measurement):
     """d(G(t), G(t + step)) / step^2 at a random place t on the way between two latents.
 
-    Args:
+    Attributes:
         model: the model.
-        seeds: of the two ends.
         space: "z" along the great circle of latents, "w" straight between their styles.
         size: (height, width) of the pictures.
         extractor: of the perceptual distance, which grows with the square of small steps.
-        generator: draws t in 0 .. 1.
+        seed: of the places; pair i is of the seeds seed + 2 i and the next.
         step: of t.
-    Raises:
-        UsageError: for another space.
     """
-    t = float(generator.uniform())
-    with torch.inference_mode():
-        styles = styles_between(model, seeds, (t, t + step), space=space)
-        network = model.generator()
-        grid = Canvas(*size, sampling=network.sampling).grid()
-        images = network.synthesize(styles.to(network.device), grid).float().cpu()
-        distance = perceptual_distance(images[:1], images[1:], extractor=extractor)
-    return float(distance) / step**2
+
+    model: ModelRef
+    space: str
+    size: Size
+    extractor: ExtractorSpec
+    seed: int = 0
+    step: float = STEP
+    chunk: ClassVar[int] = 20
+
+    @property
+    def seconds(self) -> float:
+        return 0.15 + 3e-6 * self.size[0] * self.size[1]
+
+    def item(self, index: int) -> dict[str, float]:
+        t = float(np.random.default_rng((self.seed, index)).uniform())
+        seeds = (self.seed + 2 * index, self.seed + 2 * index + 1)
+        with torch.inference_mode():
+            styles = styles_between(self.model, seeds, (t, t + self.step), space=self.space)
+            network = self.model.generator()
+            grid = Canvas(*self.size, sampling=network.sampling).grid()
+            a, b = network.synthesize(styles.to(network.device), grid).float().cpu().split(1)
+            distance = perceptual_distance(a, b, extractor=self.extractor.layered())
+        return {"step": float(distance) / self.step**2}
 
 
 def path_length(steps: NDArray[np.float64]) -> float:
@@ -64,13 +73,9 @@ def path_length(steps: NDArray[np.float64]) -> float:
 def styles_between(
     model: ModelRef, seeds: tuple[int, int], places: tuple[float, float], *, space: str
 ) -> Tensor:
-    """(2, K, D) styles at two places of the way between two latents; 0 is the first, 1 the second.
+    """(2, K, D) styles at two places of the way between two latents: 0 is the first, 1 the second.
 
-    Args:
-        model: the model.
-        seeds: of the two ends.
-        places: on the way.
-        space: as for `path_step`.
+    The way is as for `PathSteps`; a UsageError for another space than z and w.
     """
     if space not in ("z", "w"):
         raise UsageError(f"space {space!r}: expected z or w")

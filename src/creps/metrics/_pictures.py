@@ -1,21 +1,26 @@
-"""Sets of pictures to measure: a model's samples and real ones, whole or in patches.
+"""Sets of pictures, and what is measured of each picture: features, spectra, artifacts.
 
-A set is a small frozen dataclass that makes its picture number i anywhere, in any process. All that
-its pictures depend on are its fields.
+Sets are a model's samples and real pictures, whole or in patches. Each is a small frozen dataclass
+that makes its picture number i anywhere, in any process, from nothing but its fields.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from creps.errors import UsageError
+from creps.metrics._artifacts import ARTIFACTS, artifact_measures, grid_artifact
+from creps.metrics._extractors import ExtractorSpec, extract
+from creps.metrics._measurements import SUM, Columns, Measurement
 from creps.metrics._models import ModelRef, Size, draw
 from creps.metrics._real_images import RealImages
+from creps.metrics._spectra import SMALLEST, power_spectrum, radial_spectrum
 from creps.rendering._painter import to_uint8
 from creps.rendering._tiles import Tile
 from creps.rendering._view import Samples
@@ -237,3 +242,87 @@ def _sample(
         supersample=drawn.supersample,
     )
     return to_uint8(image)
+
+
+SPECTRUM_SIDE = 512
+"""Pixels a side up to which the mean spectrum is kept as a plane; beyond only by radius."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features(Measurement):
+    """Features and power spectra of a set of pictures, in one pass.
+
+    Columns: features (N, D) float32; sum_radial (K,), and sum_power (H, W // 2 + 1) for pictures up
+    to `SPECTRUM_SIDE`, both of 0 .. 255 grays.
+
+    Attributes:
+        pictures: the set.
+        extractor: of the features.
+    """
+
+    pictures: PictureSet
+    extractor: ExtractorSpec
+    chunk: ClassVar[int] = 25
+
+    @property
+    def seconds(self) -> float:
+        return 0.06 + 1.5e-6 * self.pictures.size[0] * self.pictures.size[1]
+
+    def run(self, first: int, count: int) -> Columns:
+        height, width = self.pictures.size
+        with_spectrum = min(height, width) >= SMALLEST
+        power = np.zeros((height, width // 2 + 1))
+        radial = np.zeros(min(height, width) // 2 + 1)
+
+        def pictures() -> Iterator[Picture]:
+            for index in range(first, first + count):
+                picture = self.pictures.picture(index)
+                if with_spectrum:
+                    spectrum = power_spectrum(picture)
+                    radial[:] += radial_spectrum(spectrum, width).average
+                    power[:] += spectrum
+                yield picture
+
+        features = extract(pictures(), self.extractor.load())
+        columns: Columns = {"features": features.astype(np.float32)}
+        if with_spectrum:
+            columns[f"{SUM}radial"] = radial
+            if max(height, width) <= SPECTRUM_SIDE:
+                columns[f"{SUM}power"] = power
+        return columns
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifacts(Measurement):
+    """`artifact_measures` of each picture of a set, a column each, and sum_power."""
+
+    pictures: PictureSet
+
+    @property
+    def seconds(self) -> float:
+        return 3e-6 * self.pictures.size[0] * self.pictures.size[1]
+
+    def run(self, first: int, count: int) -> Columns:
+        rows = []
+        power: Any = 0.0
+        for index in range(first, first + count):
+            picture = self.pictures.picture(index)
+            rows.append(artifact_measures(picture))
+            power = power + power_spectrum(picture)
+        columns = {name: np.array([row[name] for row in rows]) for name in ARTIFACTS}
+        return {**columns, f"{SUM}power": power}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridArtifact(Measurement):
+    """`grid_artifact` of each picture of a set, by the period of the training grid in pixels."""
+
+    pictures: PictureSet
+    period: float
+
+    @property
+    def seconds(self) -> float:
+        return 1.5e-6 * self.pictures.size[0] * self.pictures.size[1]
+
+    def item(self, index: int) -> dict[str, float]:
+        return {"ratio": grid_artifact(self.pictures.picture(index), self.period)}
