@@ -21,8 +21,8 @@ from record import Record
 from torch import Tensor
 
 from creps.networks.discriminator import Discriminator, DiscriminatorConfig
+from creps.training.augment import AugmentSettings, augment
 from creps.training.augment import _geometry as augment_sampling
-from creps.training.augment._ada import AugmentSettings, augment
 
 STRENGTHS = (0.2, 0.6, 1.0)
 REPEATS = 5

@@ -106,7 +106,7 @@ def measure(config: TrainConfig, device: str, *, steps: int, plain: bool) -> dic
     tune_device(device, config.precision)
     state = initial_state(config, device)
     notices: list[str] = []
-    engine, clock = Engine(state, config, notice=notices.append), Clock(state.device)
+    engine, clock = Engine(state, config, log=notices.append), Clock(state.device)
     reference = PlainTraining(state, config) if plain else None
     with tempfile.TemporaryDirectory() as folder:
         data = random_pictures(Path(folder), config.resolution * min(config.data.detail, 8))

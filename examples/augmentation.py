@@ -5,7 +5,7 @@ from PIL import Image, ImageDraw
 
 import creps
 from creps.rendering._painter import to_uint8
-from creps.training.augment._ada import AugmentSettings, augment
+from creps.training.augment import AugmentSettings, augment
 
 SIZE, LEFT, TOP = 88, 72, 20  # pixels of a portrait, of the names and of the numbers
 STRENGTHS = [0.0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0]

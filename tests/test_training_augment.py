@@ -18,14 +18,16 @@ from creps.errors import ConfigError, UsageError
 from creps.training._losses import gradient_penalty
 from creps.training.augment import _geometry as geometry
 from creps.training.augment import _geometry as sampling
-from creps.training.augment._ada import AugmentSettings, adapt_strength, augment
-from creps.training.augment._color import COLOUR_DRAWS, colour_matrix, draw_colour, recolour
-from creps.training.augment._diffaugment import (
+from creps.training.augment._augment import (
+    AugmentSettings,
+    adapt_strength,
+    augment,
     cut_out,
     diffaugment,
     jitter_colour,
     shift_pixels,
 )
+from creps.training.augment._color import COLOUR_DRAWS, colour_matrix, draw_colour, recolour
 from creps.training.augment._settings import MULTIPLIERS, Draws
 
 OFF = dict.fromkeys(MULTIPLIERS, 0.0)

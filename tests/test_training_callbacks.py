@@ -1,4 +1,4 @@
-"""What watches a run: its journal, alarms, previews, snapshots, loggers."""
+"""What watches a run: its log, alarms, previews, snapshots, loggers."""
 
 from __future__ import annotations
 
@@ -17,25 +17,22 @@ from PIL import Image
 from creps.config import to_dict
 from creps.errors import ConfigError, CrepsError, MissingExtraError, UsageError
 from creps.rendering._painter import to_uint8
-from creps.training._callbacks import Snapshots, standard_callbacks
-from creps.training._config import TrainConfig
-from creps.training._loop import StopRequest, train
-from creps.training._run import open_run
-from creps.training._settings import WatchSettings
-from creps.training._snapshots import snapshots
-from creps.training._state import initial_state
-from creps.training.monitoring._doctor import Alarms, collapse
-from creps.training.monitoring._evaluation import Evaluations
-from creps.training.monitoring._log import Journal, Log, memory_used, read_lines
-from creps.training.monitoring._loggers import LOGGERS, open_logger
-from creps.training.monitoring._previews import (
-    COLUMNS,
-    MAGNIFICATIONS,
-    picture_distances,
-    samples,
-    zoom_strip,
+from creps.training._callbacks import (
+    Alarms,
+    Evaluations,
+    LogLines,
+    Snapshots,
+    memory_used,
+    standard_callbacks,
 )
-from creps.training.monitoring._rules import History
+from creps.training._config import TrainConfig, WatchSettings
+from creps.training._loop import run_steps
+from creps.training._losses import picture_distances
+from creps.training._run import Run, open_run
+from creps.training._state import initial_state, snapshots
+from creps.training.monitoring._doctor import History, collapse
+from creps.training.monitoring._log import LOGGERS, RunLog, open_logger, read_lines
+from creps.training.monitoring._previews import COLUMNS, MAGNIFICATIONS, samples, zoom_strip
 from test_house import extras
 from training_pictures import draw_pictures, few_steps, run_to, tiny
 
@@ -45,7 +42,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return draw_pictures(tmp_path_factory.mktemp("pictures"))
 
 
-# The journal
+# The log
 
 
 def test_lines_tell_means_pace_time_and_memory(tmp_path: Path, pictures: Path) -> None:
@@ -74,8 +71,9 @@ def test_a_resumed_log_goes_on_in_time_and_repeats_no_step(tmp_path: Path, pictu
 
 
 def test_what_is_not_a_number_survives_the_file(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "log.jsonl", tiny(), first_step=0)
-    journal.write(2, {"a": math.nan, "b": -math.inf, "c": 0.123456789})
+    RunLog(tmp_path / "log.jsonl", batch=4).write(
+        2, {"a": math.nan, "b": -math.inf, "c": 0.123456789}
+    )
     (line,) = read_lines(tmp_path / "log.jsonl")
     assert math.isnan(line["a"])
     assert line["b"] == -math.inf
@@ -83,14 +81,13 @@ def test_what_is_not_a_number_survives_the_file(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "log.jsonl").read_text())["step"] == 2
 
 
-def test_memory_is_that_of_this_process() -> None:
+def test_memory_is_the_peak_of_this_process() -> None:
     before = memory_used(torch.device("cpu"))
     held = np.ones(30_000_000)
     after = memory_used(torch.device("cpu"))
     assert before is not None
     assert after is not None
-    assert 0.2 < after - before < 0.5
-    assert held.nbytes == 240_000_000
+    assert held.nbytes / 1e9 < after < before + 0.5
 
 
 # Alarms
@@ -112,7 +109,7 @@ WATCHFUL = "watch.patience=2000"
 @pytest.mark.parametrize(
     ("values", "topic"),
     [
-        (ALIKE, "collapse"),
+        (ALIKE, "diversity"),
         ({"broken__generator": 0.5}, "gradients"),
         ({"logits__fake": 0.499}, "balance"),
     ],
@@ -152,17 +149,14 @@ def test_real_runs_raise_no_alarm(name: str) -> None:
         assert collapse(history, config, since=max(history.images - 25_000, 0)) is None
 
 
-def collapsing_run(folder: Path, config: TrainConfig, data: Path) -> tuple[Alarms, StopRequest]:
+def collapsing_run(folder: Path, config: TrainConfig, data: Path) -> Run:
     """Train a generator that does not look at its latents."""
-    run, stop = open_run(folder, config, data), StopRequest()
+    run = open_run(folder, config, data)
     with torch.no_grad():
         for parameter in run.state.generator.mapping.parameters():
             parameter.zero_()
-    journal = Journal(folder / "log.jsonl", config, first_step=run.state.step)
-    alarms = Alarms(journal, config, stop)
-    callbacks = standard_callbacks(run, journal=journal, alarms=alarms)
-    train(run.state, run.pictures, config, callbacks=callbacks, stop=stop)
-    return alarms, stop
+    run_steps(run, callbacks=[*standard_callbacks(run, data=data), Alarms(run)])
+    return run
 
 
 FROZEN = ("optimizer.learning_rate=1e-9", "watch.patience=72", "log_every=1", "images=120")
@@ -170,22 +164,17 @@ FROZEN = ("optimizer.learning_rate=1e-9", "watch.patience=72", "log_every=1", "i
 
 @pytest.mark.slow
 def test_a_collapsed_run_is_stopped_and_saved(tmp_path: Path, pictures: Path) -> None:
-    # Variety is looked at every fourth step, and an alarm wants five looks.
+    # Diversity is measured every fourth step, and an alarm wants five of them.
     config = tiny(*FROZEN)
-    alarms, stop = collapsing_run(tmp_path / "run", config, pictures)
-    assert alarms.raised is not None
-    assert alarms.raised.topic == "collapse"
-    assert stop.reason == "stopped by an alarm (collapse)"
+    with pytest.raises(CrepsError, match=r"alarm \(diversity\): generated pictures are all alike"):
+        collapsing_run(tmp_path / "run", config, pictures)
     (*_, last) = snapshots(tmp_path / "run/snapshots")
     assert 18 <= int(last.stem.removeprefix("step-")) < config.steps
 
 
-@pytest.mark.slow
 def test_alarms_can_be_switched_off(tmp_path: Path, pictures: Path) -> None:
-    config = tiny(*FROZEN, "watch.stop=false")
-    alarms, stop = collapsing_run(tmp_path / "run", config, pictures)
-    assert alarms.raised is None
-    assert stop.reason is None
+    run = collapsing_run(tmp_path / "run", tiny(*FROZEN, "watch.stop=false"), pictures)
+    assert (run.stop, run.complete) == ("", True)
 
 
 def test_a_huge_learning_rate_is_stopped_at_once(tmp_path: Path, pictures: Path) -> None:
@@ -193,16 +182,14 @@ def test_a_huge_learning_rate_is_stopped_at_once(tmp_path: Path, pictures: Path)
         run_to(tmp_path / "run", tiny("optimizer.learning_rate=30", "images=200"), pictures)
 
 
-def test_a_broken_state_pushes_no_snapshot_out(tmp_path: Path) -> None:
-    config, record = tiny(), {"training": {}}
-    state = initial_state(config)
-    keeper = Snapshots(tmp_path, config, record=record)
-    keeper.at_end(state)
-    state.step = 3
+def test_a_broken_state_pushes_no_snapshot_out(tmp_path: Path, pictures: Path) -> None:
+    run, keeper = open_run(tmp_path, tiny(), pictures), Snapshots()
+    keeper.at_end(run)
+    run.state.step = 3
     with torch.no_grad():
-        next(state.discriminator.parameters()).view(-1)[0] = torch.nan
+        next(run.state.discriminator.parameters()).view(-1)[0] = torch.nan
     with pytest.raises(CrepsError, match=r"discriminator\..* is not finite at step 3"):
-        keeper.after_step(state, {})
+        keeper.after_step(run, {})
     assert len(snapshots(tmp_path / "snapshots")) == 1
 
 
@@ -232,7 +219,7 @@ def test_nearly_equal_pictures_do_not_drown_in_rounding() -> None:
         assert float(ours) == pytest.approx(1e-4 * float(theirs), rel=1e-2)
 
 
-def test_steps_tell_variety_and_gradients(pictures: Path) -> None:
+def test_steps_tell_diversity_and_gradients(pictures: Path) -> None:
     _, stats = few_steps(tiny(), pictures, steps=2)
     first, second = stats
     assert {"spread/real", "nearest/fake", "gradient/generator"} <= set(first)
@@ -295,9 +282,7 @@ def test_the_distance_is_measured_now_and_then(tmp_path: Path, pictures: Path) -
     pytest.importorskip("efficientnet_lite_pytorch")
     config = tiny("watch.evaluate_every=3", "watch.evaluate_pictures=6", "images=36")
     run = open_run(tmp_path / "run", config, pictures)
-    journal = Journal(tmp_path / "run/log.jsonl", config, first_step=0)
-    measured = Evaluations(tmp_path / "run", config, data=pictures, journal=journal)
-    train(run.state, run.pictures, config, callbacks=[measured])
+    run_steps(run, callbacks=[Evaluations(run, data=pictures)])
     lines = read_lines(tmp_path / "run/log.jsonl")
     assert [line["step"] for line in lines] == [3, 6, 9]
     scores = [line["fd_effnet@8"] for line in lines]
@@ -319,7 +304,7 @@ class StandIn:
 
     def init(self, **settings: object) -> SimpleNamespace:
         self.calls.append(("init", settings))
-        return SimpleNamespace(id="run7", log=self.log, finish=self.finish)
+        return SimpleNamespace(id="run7")
 
     def log(self, values: dict[str, object], *, step: int) -> None:
         self.calls.append((f"log {step}", values))
@@ -335,11 +320,11 @@ def test_services_get_numbers_and_pictures(
     module = StandIn()
     monkeypatch.setitem(sys.modules, name, module)
     config = tiny()
-    logger = open_logger(name, tmp_path, config=to_dict(config))
-    journal = Journal(tmp_path / "log.jsonl", config, first_step=0, loggers=[logger])
-    journal.write(5, {"loss/generator": 0.5})
-    journal.show(5, "previews/samples", np.zeros((4, 6, 3), np.uint8))
-    journal.close()
+    log = RunLog(tmp_path / "log.jsonl", batch=4)
+    log.loggers = [open_logger(name, tmp_path, config=to_dict(config))]
+    log.write(5, {"loss/generator": 0.5})
+    log.show(5, "previews/samples", np.zeros((4, 6, 3), np.uint8))
+    log.close()
     (kind, settings), *rest = module.calls
     assert kind == "init"
     assert isinstance(settings, dict)
@@ -387,10 +372,9 @@ def test_tensorboard_writes_event_files(tmp_path: Path) -> None:
     assert [p.stat().st_size > 0 for p in (tmp_path / "tensorboard").iterdir()] == [True]
 
 
-def test_a_log_alone_stops_at_numbers_that_are_none(tmp_path: Path) -> None:
-    config = tiny("precision=float16", "log_every=1")
-    state = initial_state(config)
-    state.step = 1
-    log = Log(Journal(tmp_path / "log.jsonl", config, first_step=0), config)
+def test_a_log_alone_stops_at_numbers_that_are_not_finite(tmp_path: Path, pictures: Path) -> None:
+    run = open_run(tmp_path / "run", tiny("precision=float16", "log_every=1"), pictures)
+    lines = LogLines(run)
+    run.state.step = 1
     with pytest.raises(CrepsError, match=r"loss/generator is nan at step 1: .*precision=float32"):
-        log.after_step(state, {"loss/generator": torch.tensor(torch.nan)})
+        lines.after_step(run, {"loss/generator": torch.tensor(torch.nan)})

@@ -7,7 +7,7 @@ import torch
 
 from creps.coordinates import Canvas
 from creps.errors import UsageError
-from creps.training._consistency import cross_scale_loss, refined
+from creps.training._losses import cross_scale_loss, refined
 
 
 def test_an_exact_refinement_costs_nothing() -> None:

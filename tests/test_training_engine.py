@@ -18,13 +18,12 @@ from creps.errors import ConfigError, CrepsError
 from creps.networks.base import Grid, build_generator
 from creps.networks.creps import Creps
 from creps.training._config import TrainConfig
-from creps.training._distributed import Team
+from creps.training._distributed import ProcessGroup
 from creps.training._engine import Engine
-from creps.training._loop import StopRequest, train
+from creps.training._loop import run_steps
 from creps.training._precision import Passes
-from creps.training._run import open_run
-from creps.training._snapshots import restore_snapshot, save_snapshot, snapshots
-from creps.training._state import initial_state
+from creps.training._run import Callback, Run, open_run
+from creps.training._state import initial_state, restore_snapshot, save_snapshot, snapshots
 from patience import PATIENCE
 from training_pictures import TINY, draw_pictures, few_steps, largest_difference, tiny
 
@@ -69,11 +68,11 @@ def run_command(out: Path, data: Path, *changes: str, processes: int) -> None:
     command = [sys.executable, "-m", "creps", "train", "--data", str(data), "--out", str(out)]
     command += ["--preset", "smoke", "--device", "cpu"]
     command += [word for change in [*TINY, *changes] for word in ("--set", change)]
-    team = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    group = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     started = [
         subprocess.Popen(
             command,
-            env=os.environ | team | {"RANK": str(rank), "OMP_NUM_THREADS": "1"},
+            env=os.environ | group | {"RANK": str(rank), "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -96,14 +95,14 @@ def test_two_processes_make_the_step_of_one_and_one_goes_on(tmp_path: Path, pict
     assert largest_difference(alone, pair) < PARITY
     longer = tiny(*recipe, "images=32")
     run = open_run(tmp_path / "pair", longer, pictures)
-    train(run.state, run.pictures, longer, callbacks=[])
+    run_steps(run)
     unbroken, _ = few_steps(longer, pictures, steps=4)
     assert run.state.step == 4
     assert largest_difference(unbroken, run.state) < PARITY
 
 
-def test_shares_of_a_team_cover_the_batch() -> None:
-    shares = [range(12)[Team(rank, 3).share(12)] for rank in range(3)]
+def test_shares_of_a_group_cover_the_batch() -> None:
+    shares = [range(12)[ProcessGroup(rank, 3).share(12)] for rank in range(3)]
     assert [place for share in shares for place in share] == list(range(12))
 
 
@@ -115,18 +114,17 @@ def test_a_batch_that_cannot_be_shared_names_the_multiple() -> None:
     tiny("batch=6", "discriminator.minibatch_channels=0").check_share(3)
 
 
-def test_a_failure_reaches_the_caller_and_the_team(pictures: Path) -> None:
-    class Failing:
-        def after_step(self, state, stats) -> None:  # type: ignore[no-untyped-def]
+def test_a_failure_reaches_the_caller(pictures: Path) -> None:
+    class Failing(Callback):
+        def after_step(self, run: Run, stats: object) -> None:
             raise CrepsError("no more")
 
-        def at_end(self, state) -> None:  # type: ignore[no-untyped-def]
+        def at_end(self, run: Run) -> None:
             raise AssertionError("not reached")
 
-    config = tiny()
-    run = open_run(pictures.parent / "failing", config, pictures)
+    run = open_run(pictures.parent / "failing", tiny(), pictures)
     with pytest.raises(CrepsError, match="no more"):
-        train(run.state, run.pictures, config, callbacks=[Failing()], stop=StopRequest())
+        run_steps(run, callbacks=[Failing()])
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
@@ -148,10 +146,10 @@ def test_half_precision_stays_near_and_keeps_float32_weights(
 def test_passes_of_half_precision_give_float32(pictures: Path) -> None:
     config = tiny("precision=bfloat16")
     state = initial_state(config)
-    passes = Passes(state, config, notice=pytest.fail)
+    passes = Passes(state, config, log=pytest.fail)
     images = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        half, exact = passes.judge(images, None), state.discriminator(images)
+        half, exact = passes.logits(images, None), state.discriminator(images)
     assert half.dtype == torch.float32
     assert 0 < (half - exact).abs().max() < 0.05
 
@@ -183,7 +181,7 @@ def test_without_a_compiler_training_goes_on_with_a_line(
     monkeypatch.setattr(torch, "compile", broken)
     said: list[str] = []
     config = tiny("compile=true")
-    Engine(initial_state(config), config, notice=said.append)
+    Engine(initial_state(config), config, log=said.append)
     assert said == [
         "torch.compile is not usable here (no C++ compiler): training goes on without it"
     ]

@@ -28,12 +28,12 @@ from creps.networks.discriminator import (
 )
 from creps.training._batches import load_training_batches, open_training_set
 from creps.training._config import TrainConfig
+from creps.training._cylinder import draw_split, straddling, turned
 from creps.training._engine import Engine
 from creps.training._presets import PRESETS, preset
 from creps.training._run import open_run
 from creps.training._state import initial_state
-from creps.training.regularizers._cross_frame import draw_split, straddling, turned
-from creps.training.regularizers._teacher import (
+from creps.training._teacher import (
     Axis,
     Teacher,
     lanczos_weights,
@@ -148,8 +148,10 @@ def test_the_second_phase_goes_on_from_the_first_and_resumes_without_it(
     for name, tensor in run.state.teacher.state_dict().items():
         assert torch.equal(tensor, learnt[name]), name
     state = initial_state(toy("anyres-smoke"))
-    judge = dict(run.state.discriminator.state_dict())
-    assert not torch.equal(judge["conv.weight"], state.discriminator.state_dict()["conv.weight"])
+    learnt_too = dict(run.state.discriminator.state_dict())
+    assert not torch.equal(
+        learnt_too["conv.weight"], state.discriminator.state_dict()["conv.weight"]
+    )
 
     unbroken = run_to(tmp_path / "run", config, pictures)
     open_run(tmp_path / "other", config, pictures, start=first_phase)
@@ -249,7 +251,7 @@ def test_the_weight_scales_the_teacher_loss_and_gradients_reach_the_patch(
         assert float(Teacher(network, config).loss(own, z[:2], whole)) < 1e-6
 
 
-def test_a_perceptual_distance_is_named_and_is_no_judge(
+def test_a_perceptual_distance_is_named_and_measures_nothing(
     tmp_path: Path, pictures: Path, first_phase: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Means:
@@ -263,8 +265,8 @@ def test_a_perceptual_distance_is_named_and_is_no_judge(
     run = open_run(tmp_path / "run", config, pictures, start=first_phase)
     assert run.record["training"]["perceptual"] == "effnet"
     said: list[str] = []
-    engine = Engine(run.state, config, notice=said.append)
-    assert "do not judge this run by fd_effnet" in said[0]
+    engine = Engine(run.state, config, log=said.append)
+    assert "do not measure this run by fd_effnet" in said[0]
     plain = Teacher(run.state.teacher, second_phase())  # type: ignore[arg-type]
     z = torch.randn(2, 8, generator=torch.Generator().manual_seed(0))
     images = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
@@ -427,11 +429,11 @@ def test_one_size_cannot_agree_with_another(tmp_path: Path, pictures: Path) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("judge", ["two", "scaled"])
-def test_other_judges_go_on_from_one_and_train(
-    judge: str, tmp_path: Path, pictures: Path, first_phase: Path
+@pytest.mark.parametrize("kind", ["two", "scaled"])
+def test_other_discriminators_go_on_from_one_and_train(
+    kind: str, tmp_path: Path, pictures: Path, first_phase: Path
 ) -> None:
-    config = second_phase(f"judge={judge}", "data.window_group=4", "batch=8")
+    config = second_phase(f"discriminator_kind={kind}", "data.window_group=4", "batch=8")
     run = open_run(tmp_path / "run", config, pictures, start=first_phase)
     images = torch.randn(8, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     scales = torch.tensor([1.0] * 4 + [3.0] * 4)
@@ -442,12 +444,12 @@ def test_other_judges_go_on_from_one_and_train(
     before = {n: t.clone() for n, t in run.state.discriminator.state_dict().items()}
     assert run_to(tmp_path / "run", config, pictures, steps=2).step == 2
     after = open_run(tmp_path / "run", config, pictures).state.discriminator.state_dict()
-    parts = ("whole.", "patches.") if judge == "two" else ("affines.", "conv.")
+    parts = ("whole.", "patches.") if kind == "two" else ("affines.", "conv.")
     for part in parts:
         assert any(not torch.equal(before[n], t) for n, t in after.items() if n.startswith(part))
 
 
-def test_judges_know_the_scale_of_each_picture() -> None:
+def test_discriminators_know_the_scale_of_each_picture() -> None:
     config = preset("anyres-smoke").discriminator
     images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.random.fork_rng(devices=[]):
@@ -472,7 +474,12 @@ def test_judges_know_the_scale_of_each_picture() -> None:
 def test_parts_of_a_batch_make_the_step_of_the_whole_with_everything_on(
     tmp_path: Path, pictures: Path, first_phase: Path
 ) -> None:
-    changes = ["judge=scaled", "consistency.weight=1", "consistency.interval=1", "batch=8"]
+    changes = [
+        "discriminator_kind=scaled",
+        "consistency.weight=1",
+        "consistency.interval=1",
+        "batch=8",
+    ]
     states = []
     for name, parts in (("whole", 1), ("parts", 2)):
         config = second_phase(*changes, f"accumulate={parts}", "discriminator.minibatch_group=4")

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from creps.cli import _train as train_progress
+from creps.cli import _train as command_line
 from creps.cli import main
-from creps.cli._train import RunProgress, progress_bar
+from creps.cli._train import RunProgress
 from creps.metrics._pages import line_chart, ticks
-from creps.training._state import TrainState, initial_state
-from creps.training.monitoring._log import Journal
+from creps.training._run import open_run
+from creps.training.monitoring._log import RunLog
 from creps.training.monitoring._report import write_report
 from training_pictures import TINY, draw_pictures, run_to, tiny
 
@@ -99,10 +99,9 @@ def test_curves_stay_within_their_chart() -> None:
 
 def test_a_spike_does_not_flatten_the_curve(tmp_path: Path, pictures: Path) -> None:
     run_to(tmp_path / "run", tiny("images=4"), pictures)
-    journal = Journal(tmp_path / "run/log.jsonl", tiny(), first_step=0)
+    log = RunLog(tmp_path / "run/log.jsonl", batch=4)
     for step in range(1, 101):
-        value = 1e9 if step == 1 else step / 100
-        journal.write(step, {"penalty/r1": value})
+        log.write(step, {"penalty/r1": 1e9 if step == 1 else step / 100})
     text = write_report(tmp_path / "run").read_text()
     (chart,) = re.findall(r'<svg[^>]*aria-label="squared norm.*?</svg>', text)
     (points,) = re.findall(r'points="([^"]+)"', chart)
@@ -157,8 +156,10 @@ def test_an_alarm_is_one_line_and_exit_code_1(
     words += ["--set", "images=64"]
     assert command(monkeypatch, *words) == 1
     told = capsys.readouterr()
-    assert "stopped by an alarm (balance)" in told.out
-    assert told.err.startswith("creps: the discriminator is guessing over the last 24 images")
+    assert told.err.startswith(
+        "creps: stopped by an alarm (balance): the discriminator is guessing"
+    )
+    assert "over the last 24 images" in told.err
     assert told.err.count("\n") == 1
     assert "--set watch.stop=false goes on nevertheless" in told.err
     assert command(monkeypatch, *words, "--set", "watch.stop=false") == 0
@@ -177,35 +178,36 @@ def test_an_unknown_logger_is_refused_before_anything_is_trained(
 
 
 def told_while_training(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, terminal: bool
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, *, terminal: bool
 ) -> list[str]:
     """What is printed of a run of four steps, 40 seconds each."""
     clock = iter(float(40 * k) for k in range(100))
-    monkeypatch.setattr(train_progress.time, "monotonic", lambda: next(clock))
-    config = tiny("images=400")
+    monkeypatch.setattr(command_line.time, "monotonic", lambda: next(clock))
     console = Console(force_terminal=terminal, width=200, record=True)
-    journal = Journal(tmp_path / "log.jsonl", config, first_step=0)
-    journal.write(1, {"loss/generator": 0.5, "loss/discriminator": 0.25, "memory_gb": 2.0})
-    bar = progress_bar(console)
-    shown = RunProgress(bar, config, first_step=0, journal=journal)
-    state: TrainState = initial_state(config)
+    run = open_run(tmp_path / "run", tiny("images=400"), pictures)
+    run.log.write(1, {"loss/generator": 0.5, "loss/discriminator": 0.25, "memory_gb": 2.0})
+    shown = RunProgress(console)
     for step in range(1, 5):
-        state.step = step
-        shown.after_step(state, {})
-    assert bool(bar.disable) is not terminal
+        run.state.step = step
+        shown.after_step(run, {})
+    assert bool(shown.bar.disable) is not terminal
     if terminal:
-        return [str(bar.tasks[0].fields["words"])]
+        return [str(shown.bar.tasks[0].fields["words"])]
     return console.export_text().splitlines()
 
 
 WORDS = "16 of 400 images  0.1 images/s  64 min left  2.0 GB  loss generator 0.50, discriminator"
 
 
-def test_a_terminal_shows_a_bar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (line,) = told_while_training(tmp_path, monkeypatch, terminal=True)
+def test_a_terminal_shows_a_bar(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (line,) = told_while_training(tmp_path, pictures, monkeypatch, terminal=True)
     assert line == WORDS + " 0.25"
 
 
-def test_elsewhere_lines_come_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = told_while_training(tmp_path, monkeypatch, terminal=False)
+def test_elsewhere_lines_come_now_and_then(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = told_while_training(tmp_path, pictures, monkeypatch, terminal=False)
     assert [line.split(" of ")[0] for line in lines] == ["4", "12"]

@@ -1,6 +1,5 @@
 """A run: it learns, resumes bit for bit, refuses other settings, and loses nothing."""
 
-import errno
 import json
 import os
 import shutil
@@ -11,6 +10,7 @@ import sys
 import pytest
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
@@ -28,15 +28,13 @@ from creps.errors import (
 )
 from creps.networks.creps import Creps
 from creps.training._batches import draw_region, make_batch
-from creps.training._callbacks import Snapshots
-from creps.training._config import TrainConfig
-from creps.training._loop import StopRequest, stop_on_signals, train
+from creps.training._callbacks import LogLines, Snapshots
+from creps.training._config import TrainConfig, stored_settings
+from creps.training._loop import run_steps, stop_on_signals
 from creps.training._presets import PRESETS, preset
-from creps.training._run import open_run
-from creps.training._snapshots import save_snapshot, snapshots
-from creps.training._state import initial_state, step_random
+from creps.training._run import Callback, open_run
+from creps.training._state import initial_state, save_snapshot, snapshots, step_random
 from creps.training._steps import update_average
-from creps.training.monitoring._log import Journal, Log
 from patience import wait_until
 from training_pictures import TINY, draw_pictures, run_to, tiny
 
@@ -136,6 +134,19 @@ def test_other_settings_or_data_are_refused_by_name(tmp_path, pictures):
         open_run(tmp_path / "run", tiny(), other)
 
 
+def test_a_run_of_an_earlier_version_goes_on(tmp_path, pictures):
+    run_to(tmp_path / "run", tiny(), pictures, steps=3)
+    settings = tmp_path / "run/config.json"
+    stored = json.loads(settings.read_text())
+    stored["train"]["judge"] = stored["train"].pop("discriminator_kind")
+    stored["train"]["generator"]["sampling"] = "centres"
+    settings.write_text(json.dumps(stored))
+    assert run_to(tmp_path / "run", tiny(), pictures).step == 8
+    assert stored_settings(tmp_path / "run")[0] == tiny()
+    with pytest.raises(ConfigError, match="started with discriminator_kind=one, now it is two"):
+        open_run(tmp_path / "run", tiny("discriminator_kind=two"), pictures)
+
+
 def test_a_longer_run_goes_on(tmp_path, pictures):
     run_to(tmp_path / "run", tiny("images=16"), pictures)
     assert run_to(tmp_path / "run", tiny("images=24"), pictures).step == 6
@@ -173,7 +184,7 @@ def test_a_failing_disk_leaves_the_old_snapshot(tmp_path, pictures, monkeypatch)
 
     monkeypatch.setattr("os.replace", full)
     state.step = 1
-    with pytest.raises(CrepsError, match=r"no space for step-0{8}1.* step-0{9}\.safetensors stays"):
+    with pytest.raises(CrepsError, match=r"step-0{8}1.* No space .*step-0{9}\.safetensors stays"):
         save_snapshot(state, tmp_path)
     assert files(tmp_path) == kept
 
@@ -185,11 +196,11 @@ def test_a_full_disk_stops_the_run_with_a_line_and_nothing_is_lost(tmp_path, pic
     before = {path.name: path.read_bytes() for path in kept}
     with monkeypatch.context() as full:
 
-        def write(path, tensors):
-            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        def write(tensors, path):
+            raise SafetensorError("I/O error: No space left on device (os error 28)")
 
-        full.setattr("creps.training._snapshots.write_tensors", write)
-        with pytest.raises(CrepsError, match=r"no space for step-000000004.* make room and give"):
+        full.setattr("creps.training._state.save_file", write)
+        with pytest.raises(CrepsError, match=r"step-000000004.* cannot be .* make room and give"):
             run_to(tmp_path / "run", config, pictures)
     kept = (tmp_path / "run/snapshots").iterdir()
     assert {path.name: path.read_bytes() for path in kept} == before
@@ -200,22 +211,17 @@ def test_a_full_disk_stops_the_run_with_a_line_and_nothing_is_lost(tmp_path, pic
 def test_a_signal_ends_the_run_after_its_step_with_a_snapshot(tmp_path, pictures, number):
     config = tiny()
     run = open_run(tmp_path / "run", config, pictures)
-    stop = StopRequest()
 
-    class Killer:
-        def after_step(self, state, stats):
-            if state.step == 2:
+    class Killer(Callback):
+        def after_step(self, run, stats):
+            if run.state.step == 2:
                 os.kill(os.getpid(), number)
 
-        def at_end(self, state):
-            pass
-
-    callbacks = [Killer(), Snapshots(run.folder, config, record=run.record)]
     before = signal.getsignal(number)
-    with stop_on_signals(stop):
-        train(run.state, run.pictures, config, callbacks=callbacks, stop=stop)
+    with stop_on_signals(run):
+        run_steps(run, callbacks=[Killer(), Snapshots()])
     assert signal.getsignal(number) is before
-    assert stop.reason == f"stopped by {number.name}"
+    assert run.stop == f"stopped by {number.name}"
     assert [p.name for p in snapshots(run.folder / "snapshots")] == ["step-000000002.safetensors"]
 
 
@@ -331,9 +337,8 @@ def test_a_diverged_run_stops_with_advice_and_keeps_its_snapshot(tmp_path, pictu
     run = open_run(tmp_path / "run", config, pictures)
     with torch.no_grad():
         next(run.state.generator.parameters()).fill_(float("nan"))
-    log = Log(Journal(tmp_path / "run/log.jsonl", config, first_step=3), config)
     with pytest.raises(CrepsError, match="at step 4: the run has diverged"):
-        train(run.state, run.pictures, config, callbacks=[log])
+        run_steps(run, callbacks=[LogLines(run)])
     assert [p.name for p in snapshots(tmp_path / "run/snapshots")] == ["step-000000003.safetensors"]
 
 
@@ -358,8 +363,8 @@ def test_a_truncated_picture_is_named_and_replaced(tmp_path, pictures, workers):
     config = tiny(f"data.workers={workers}", "images=24")
     run = open_run(tmp_path / "run", config, data)
     named = []
-    train(run.state, run.pictures, config, callbacks=[], on_broken=named.append)
-    assert named == ["4.png"]
+    run_steps(run, log=named.append)
+    assert named == ["skipped: 4.png is broken"]
     assert run.state.step == config.steps
 
 

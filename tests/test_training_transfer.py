@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from creps.errors import CheckpointError, ConfigError
 from creps.training._run import open_run
-from creps.training._snapshots import snapshots
+from creps.training._state import snapshots
 from training_pictures import draw_pictures, run_to, tiny
 
 

@@ -7,18 +7,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from creps.config import replace
 from creps.training._batches import load_training_batches, open_training_set
 from creps.training._callbacks import standard_callbacks
 from creps.training._config import TrainConfig
 from creps.training._engine import Engine, Stats
-from creps.training._loop import StopRequest, train
+from creps.training._loop import run_steps
 from creps.training._presets import preset
-from creps.training._run import open_run
+from creps.training._run import Callback, Run, open_run
 from creps.training._state import TrainState, initial_state
 from creps.training._steps import train_step
-from creps.training.monitoring._doctor import Alarms
-from creps.training.monitoring._log import Journal
 
 TINY = [
     "resolution=8",
@@ -39,7 +36,7 @@ TINY = [
 
 def tiny(*changes: str) -> TrainConfig:
     """A run of 8 px, 8 steps, with a few settings changed."""
-    return replace(preset("smoke"), [*TINY, *changes])
+    return preset("smoke", *TINY, *changes)
 
 
 def draw_pictures(folder: Path, *, classes: int = 0) -> Path:
@@ -58,21 +55,19 @@ def run_to(
 ) -> TrainState:
     """Train in `folder`, stopping after `steps` steps in all as a signal would."""
     run = open_run(folder, config, data)
-    stop = StopRequest()
-
-    class StopAt:
-        def after_step(self, state: TrainState, stats: Stats) -> None:
-            if steps is not None and state.step >= steps:
-                stop.reason = "test"
-
-        def at_end(self, state: TrainState) -> None:
-            pass
-
-    journal = Journal(folder / "log.jsonl", config, first_step=run.state.step)
-    alarms = Alarms(journal, config, stop)
-    callbacks = [*standard_callbacks(run, journal=journal, alarms=alarms), StopAt()]
-    train(run.state, run.pictures, config, callbacks=callbacks, stop=stop)
+    run_steps(run, callbacks=[*standard_callbacks(run, data=data), StopAt(steps)])
     return run.state
+
+
+class StopAt(Callback):
+    """Stops a run after so many steps in all; None: never."""
+
+    def __init__(self, steps: int | None) -> None:
+        self.steps = steps
+
+    def after_step(self, run: Run, stats: Stats) -> None:
+        if run.state.step == self.steps:
+            run.stop = "test"
 
 
 def few_steps(config: TrainConfig, data: Path, *, steps: int = 3) -> tuple[TrainState, list[Stats]]:

@@ -145,8 +145,8 @@ LARGE = variant("from-2", "data.zoom_from=2")
 """Table 12: scales."""
 
 NO_BASE = variant("no-base", "data.window_share=1")
-TWO_JUDGES = variant("two-judges", "judge=two")
-TOLD_JUDGE = variant("told-judge", "judge=scaled")
+TWO_JUDGES = variant("two-judges", "discriminator_kind=two")
+TOLD_JUDGE = variant("told-judge", "discriminator_kind=scaled")
 """Table 13: discriminators."""
 
 _AT_128 = tuple(f"{part}resolution={4 * BASE}" for part in ("", "generator.", "discriminator."))

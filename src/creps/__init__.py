@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from creps.rendering._view import View
     from creps.rendering.output._save import save_picture
     from creps.serving._notebook import view
+    from creps.training._loop import train
 else:  # `creps --help` does not wait for torch
     __getattr__, __dir__ = attach(
         __name__,
@@ -50,6 +51,7 @@ else:  # `creps --help` does not wait for torch
             "save": "creps.checkpoints",
             "save_picture": "creps.rendering.output._save",
             "save_pretrained": "creps.checkpoints",
+            "train": "creps.training._loop",
             "view": "creps.serving._notebook",
         },
     )
@@ -75,5 +77,6 @@ __all__ = [
     "save",
     "save_picture",
     "save_pretrained",
+    "train",
     "view",
 ]

@@ -18,9 +18,8 @@ from creps.cli._generate import generate
 from creps.cli._models import convert, export, info
 from creps.cli._project import project
 from creps.cli._render import render
-from creps.cli._runs import COMMANDS as RUN_COMMANDS
 from creps.cli._serve import export_site, serve
-from creps.cli._train import train
+from creps.cli._train import RUN_COMMANDS, train
 from creps.cli._video import COMMANDS as VIDEO_COMMANDS
 from creps.errors import CrepsError
 

@@ -1,1 +1,98 @@
-"""Learning: from real pictures to a generator; runs that resume bit for bit."""
+"""Training: from a folder of pictures to a model.
+
+    >>> from creps.training import preset
+    >>> config = preset("small-32", "images=20000", "data.mirror=true")
+
+`train` makes a run and goes on with it, `preset` has settings that are known to work, `TrainConfig`
+holds them; a `Callback` looks on; `diagnose_run` says how a run is doing. For a loop of your own
+there are `open_run`, `run_steps` and the losses.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from creps._lazy import attach
+
+if TYPE_CHECKING:
+    from creps.training._config import (
+        ConsistencySettings,
+        DataSettings,
+        LossSettings,
+        OptimizerSettings,
+        TeacherSettings,
+        TrainConfig,
+        WatchSettings,
+    )
+    from creps.training._loop import run_steps, train
+    from creps.training._losses import (
+        discriminator_loss,
+        generator_loss,
+        gradient_penalty,
+        path_lengths,
+    )
+    from creps.training._presets import RECIPES, Recipe, preset
+    from creps.training._run import Callback, Run, open_run
+    from creps.training.augment import AugmentSettings
+    from creps.training.monitoring._doctor import RunDiagnosis, RunFinding, diagnose_run
+    from creps.training.monitoring._log import Logger
+    from creps.training.monitoring._report import write_report
+else:
+    __getattr__, __dir__ = attach(
+        __name__,
+        {
+            "AugmentSettings": "creps.training.augment",
+            "Callback": "creps.training._run",
+            "ConsistencySettings": "creps.training._config",
+            "DataSettings": "creps.training._config",
+            "Logger": "creps.training.monitoring._log",
+            "LossSettings": "creps.training._config",
+            "OptimizerSettings": "creps.training._config",
+            "RECIPES": "creps.training._presets",
+            "Recipe": "creps.training._presets",
+            "Run": "creps.training._run",
+            "RunDiagnosis": "creps.training.monitoring._doctor",
+            "RunFinding": "creps.training.monitoring._doctor",
+            "TeacherSettings": "creps.training._config",
+            "TrainConfig": "creps.training._config",
+            "WatchSettings": "creps.training._config",
+            "diagnose_run": "creps.training.monitoring._doctor",
+            "discriminator_loss": "creps.training._losses",
+            "generator_loss": "creps.training._losses",
+            "gradient_penalty": "creps.training._losses",
+            "open_run": "creps.training._run",
+            "path_lengths": "creps.training._losses",
+            "preset": "creps.training._presets",
+            "run_steps": "creps.training._loop",
+            "train": "creps.training._loop",
+            "write_report": "creps.training.monitoring._report",
+        },
+    )
+
+__all__ = [
+    "RECIPES",
+    "AugmentSettings",
+    "Callback",
+    "ConsistencySettings",
+    "DataSettings",
+    "Logger",
+    "LossSettings",
+    "OptimizerSettings",
+    "Recipe",
+    "Run",
+    "RunDiagnosis",
+    "RunFinding",
+    "TeacherSettings",
+    "TrainConfig",
+    "WatchSettings",
+    "diagnose_run",
+    "discriminator_loss",
+    "generator_loss",
+    "gradient_penalty",
+    "open_run",
+    "path_lengths",
+    "preset",
+    "run_steps",
+    "train",
+    "write_report",
+]

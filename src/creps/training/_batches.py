@@ -17,9 +17,9 @@ from creps.data._patches import Batch, take_window
 from creps.data._sources import open_images
 from creps.errors import DataError
 from creps.training._config import TrainConfig
-from creps.training._distributed import ALONE, Team
+from creps.training._cylinder import turned
+from creps.training._distributed import SINGLE, ProcessGroup
 from creps.training._state import step_random
-from creps.training.regularizers._cross_frame import turned
 
 TrainingSet = Pictures | NativePatches
 
@@ -60,7 +60,7 @@ def load_training_batches(
     first_step: int,
     device: torch.device,
     on_broken: Callable[[str], None] = lambda name: None,
-    team: Team = ALONE,
+    group: ProcessGroup = SINGLE,
 ) -> Iterator[Batch]:
     """This process's share of batch after batch, from step `first_step` on.
 
@@ -70,9 +70,9 @@ def load_training_batches(
         first_step: where to go on; step k is the same whatever came before.
         device: where the patches go.
         on_broken: told the name of each picture that cannot be decoded.
-        team: the processes that share each batch.
+        group: the processes that share each batch.
     """
-    part, workers = (team.rank, team.count), config.data.workers
+    part, workers = (group.rank, group.count), config.data.workers
     if isinstance(pictures, NativePatches):
         patches = load_patches(
             pictures,

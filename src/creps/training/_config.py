@@ -2,19 +2,205 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
+from creps.config import from_dict
 from creps.coordinates import Canvas, Sampling, Window, undistorted_window
-from creps.errors import ConfigError
+from creps.errors import CheckpointError, ConfigError
 from creps.networks.base import family_config, read_config
 from creps.networks.discriminator import DiscriminatorConfig, DiscriminatorKind
-from creps.training._settings import DataSettings, LossSettings, OptimizerSettings, WatchSettings
+from creps.training._losses import LossKind
 from creps.training.augment._settings import AugmentSettings
-from creps.training.regularizers._settings import ConsistencySettings, TeacherSettings
+
+OLD_NAMES = {"judge": "discriminator_kind"}
+"""Names of settings in run folders of earlier versions, and what they are called now."""
 
 Precision = Literal["float32", "bfloat16", "float16"]
+TeacherDirection = Literal["inverse", "forward"]
+Perceptual = Literal["none", "effnet"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """How real pictures become training patches."""
+
+    mirror: bool = False
+    """Add the mirror image of every picture."""
+    labels: bool = False
+    """Train class-conditionally on the labels of the data."""
+    detail: int = 4
+    """Pictures are kept at this many times the training resolution before the area filter."""
+    native: bool = False
+    """Cut every patch from the picture as its file has it, whatever its size, instead of keeping
+    pictures at `detail`: all detail there is, at the price of decoding large files."""
+    precise: bool = False
+    """Keep 16-bit pictures at their depth, and resampled ones unrounded."""
+    subpixel_shift: bool = True
+    """Move grid and picture together by up to half a pixel each step: without it the generator is
+    unconstrained between its training samples and shows a lattice there."""
+    zoom: float = 1.0
+    """Largest magnification of random windows; 1 trains whole pictures only. A patch of a window is
+    as large as the whole picture's, so detail costs no more (any-resolution GAN, section 3.2)."""
+    zoom_from: float = 1.0
+    """Smallest magnification of random windows (any-resolution GAN, Table 12)."""
+    window_share: float = 0.5
+    """Share of the steps that train a random window, where zoom is above 1; the others keep the
+    whole in view."""
+    window_spread: Literal["log", "uniform"] = "log"
+    """How magnification is drawn: evenly by doublings, or evenly as the any-resolution GAN draws
+    it, which shows fine detail more often."""
+    window_group: int = 0
+    """With `native`: how many neighbours of a batch share a window, drawn for each group and no
+    finer than its pictures, of which small ones give their place to larger ones; 0 draws one
+    window a step, for all."""
+    workers: int = 1
+    """Processes that decode pictures ahead; 0 decodes in the training process."""
+    cache_megabytes: int = 0
+    """Memory for decoded pictures: if all fit, nothing is decoded from the second epoch on."""
+
+    def __post_init__(self) -> None:
+        most = math.inf if self.native else self.detail
+        if not 1 <= self.zoom_from <= self.zoom <= most or not 0 <= self.window_share <= 1:
+            raise ConfigError(
+                f"zoom_from {self.zoom_from}, zoom {self.zoom}, window_share {self.window_share}: "
+                f"expected zoom from 1 to detail ({self.detail}; any with native=true), zoom_from "
+                "from 1 to zoom, share from 0 to 1"
+            )
+        if self.detail < 1 or min(self.workers, self.window_group, self.cache_megabytes) < 0:
+            raise ConfigError(
+                f"detail {self.detail}: expected at least 1; "
+                "workers, window_group and cache_megabytes: at least 0"
+            )
+        if self.window_group and not self.native:
+            raise ConfigError("window_group: expected native=true, whole pictures share a window")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossSettings:
+    """The adversarial loss and its regularisers."""
+
+    kind: LossKind = "nonsaturating"
+    """"nonsaturating" logistic (the papers') or "relativistic" pairing (R3GAN)."""
+    r1_gamma: float = 10.0
+    """Weight of the gradient penalty on real pictures."""
+    r2_gamma: float = 0.0
+    """Weight of the gradient penalty on generated pictures."""
+    path_length_weight: float = 2.0
+    """Weight of the path length penalty; 0 switches it off."""
+    path_length_decay: float = 0.01
+    """How fast the running mean of the path length moves."""
+    path_length_shrink: int = 2
+    """The penalty is computed on 1 / shrink of the batch."""
+    generator_interval: int = 4
+    """Steps between two path length penalties."""
+    discriminator_interval: int = 16
+    """Steps between two gradient penalties."""
+
+    def __post_init__(self) -> None:
+        if min(self.r1_gamma, self.r2_gamma, self.path_length_weight) < 0:
+            raise ConfigError("loss weights: expected numbers of at least 0")
+        intervals = self.generator_interval, self.discriminator_interval, self.path_length_shrink
+        if min(intervals) < 1:
+            raise ConfigError("loss intervals and path_length_shrink: expected at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerSettings:
+    """Adam, for both networks (CREPS, section 4.1)."""
+
+    learning_rate: float = 2e-3
+    """Step size."""
+    beta1: float = 0.0
+    """Decay of the first moment."""
+    beta2: float = 0.99
+    """Decay of the second moment."""
+    epsilon: float = 1e-8
+    """Added to the root of the second moment."""
+
+    def __post_init__(self) -> None:
+        if self.learning_rate <= 0 or not 0 <= self.beta1 < 1 or not 0 <= self.beta2 < 1:
+            raise ConfigError("optimizer: expected learning_rate > 0 and betas in [0, 1)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchSettings:
+    """What is looked at while a run goes on, and when it is stopped."""
+
+    stop: bool = True
+    """Stop a run that has collapsed, with a snapshot; False: only `creps train doctor` says so. A
+    loss that is not a number always stops it."""
+    patience: int = 25_000
+    """Images over which a run must look collapsed without a break before it is stopped."""
+    min_spread: float = 0.05
+    """Collapsed: generated pictures differ from each other less than this share of what real ones
+    do. Runs that learn are above 0.3 from early on."""
+    min_gap: float = 0.01
+    """Collapsed: the mean logits of real and generated pictures are closer than this. Runs that
+    learn were never below 0.05 over so many images."""
+    evaluate_every: int = 0
+    """Steps between two measurements of the Frechet distance to the training set; 0 for none."""
+    evaluate_pictures: int = 500
+    """Pictures of each set that it is measured with; the number depends on it, so keep it."""
+
+    def __post_init__(self) -> None:
+        if self.patience < 1 or self.evaluate_every < 0 or self.evaluate_pictures < 2:
+            raise ConfigError(
+                f"watch: patience {self.patience}, evaluate_every {self.evaluate_every}, "
+                f"evaluate_pictures {self.evaluate_pictures}: expected at least 1, 0 and 2"
+            )
+        if not 0 <= self.min_spread < 1 or self.min_gap < 0:
+            raise ConfigError(
+                f"watch: min_spread {self.min_spread}, min_gap {self.min_gap}: expected "
+                "min_spread from 0 to below 1, min_gap of at least 0"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherSettings:
+    """A frozen first-phase model whose whole pictures patches stay faithful to.
+
+    Any-resolution GAN, section 3.2. The teacher is the model or run given as `--from`.
+    """
+
+    weight: float = 0.0
+    """Weight of the loss (lambda of eq. 3): 0 is no teacher; the paper takes 5 and compares 0, 2, 5
+    and 10 (Table 11)."""
+    direction: TeacherDirection = "inverse"
+    """"inverse" compares patches, reduced, with the teacher's picture (eq. 4); "forward" compares
+    them with its enlarged picture, which blurs details (Table 10)."""
+    perceptual: Perceptual = "none"
+    """What is added to the mean absolute difference: nothing, or a distance of the features of
+    EfficientNet-Lite0 (extra `metrics`) where the paper has LPIPS. A run with it must not be
+    measured by that network: `fd_effnet` would favour it."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight < math.inf:
+            raise ConfigError(f"teacher.weight {self.weight}: expected 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsistencySettings:
+    """A loss that asks for the same picture at two sizes (as ScaleParty is said to have one)."""
+
+    weight: float = 0.0
+    """Of the mean absolute difference between a picture and the reduction of its refinement."""
+    factor: int = 2
+    """Times the pixels on each axis that the refinement has."""
+    interval: int = 4
+    """Steps between two looks at it; the loss counts so many times then."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight < math.inf or self.factor < 2 or self.interval < 1:
+            raise ConfigError(
+                f"consistency: weight {self.weight}, factor {self.factor}, interval "
+                f"{self.interval}: expected a weight of 0 or more, a factor of at least 2 and an "
+                "interval of at least 1"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +265,12 @@ class TrainConfig:
     """A frozen model that patches stay faithful to (any-resolution GAN, section 3.2)."""
     consistency: ConsistencySettings = field(default_factory=ConsistencySettings)
     """A loss for the same picture at two sizes."""
-    judge: DiscriminatorKind = "one"
+    discriminator_kind: DiscriminatorKind = "one"
     """The discriminator of patches (any-resolution GAN, Table 13): "one" for all scales, "two" for
     whole pictures and patches apart, "scaled" is told the scale."""
     cross_frame: bool = False
-    """Judge pictures that straddle two painted frames; for cylinders (any-resolution GAN, section
-    6)."""
+    """Show the discriminator pictures that straddle two painted frames; for cylinders
+    (any-resolution GAN, section 6)."""
 
     def __post_init__(self) -> None:
         self._resolve_networks()
@@ -95,7 +281,7 @@ class TrainConfig:
             )
         if self.discriminator.size != self.size:
             raise ConfigError(
-                f"the discriminator judges {self.discriminator.size} pixels, training patches have "
+                f"the discriminator sees {self.discriminator.size} pixels, training patches have "
                 f"{self.size}: set height and width, and leave the discriminator's at 0"
             )
         for name in ("img_channels", "label_dim"):
@@ -112,7 +298,7 @@ class TrainConfig:
                 f"freeze_discriminator {self.freeze_discriminator}: expected 0 to {blocks}, "
                 "the discriminator's blocks"
             )
-        self._check_schemes()
+        self._check_regularizers()
         self.check_share(1)
 
     @property
@@ -160,7 +346,7 @@ class TrainConfig:
                 "change batch, accumulate or discriminator.minibatch_group"
             )
 
-    def _check_schemes(self) -> None:
+    def _check_regularizers(self) -> None:
         """Refuse ways of training that do not go together."""
         if self.cross_frame and not self.period:
             raise ConfigError(
@@ -187,8 +373,38 @@ class TrainConfig:
                 f"family {self.family!r}: expected a generator of type {kind.__name__}, "
                 f"not {type(self.generator).__name__}"
             )
-        judge = self.discriminator
-        if (self.height or self.width) and not (judge.height or judge.width):
+        opponent = self.discriminator
+        if (self.height or self.width) and not (opponent.height or opponent.width):
             height, width = self.size
-            resolved = replace(judge, height=height, width=width)
+            resolved = replace(opponent, height=height, width=width)
             object.__setattr__(self, "discriminator", resolved)
+
+
+def stored_settings(run: Path) -> tuple[TrainConfig, dict[str, Any]]:
+    """The settings of the run in a folder, and what is recorded of its training set.
+
+    Raises:
+        CheckpointError: if it holds no run, or a damaged one.
+    """
+    path = run / "config.json"
+    if not path.is_file():
+        raise CheckpointError(f"{run} holds no run: expected the folder given to train as --out")
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        return from_dict(TrainConfig, _renamed(stored["train"])), dict(stored["data"])
+    except (ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
+        raise CheckpointError(f"{path} is damaged or of another version: {error}") from None
+
+
+def _renamed(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of any version of this package, by their names today."""
+    return {OLD_NAMES.get(name, name): value for name, value in stored.items()}
+
+
+def flat_settings(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested settings by their dotted names, as `--set` takes them."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from flat_settings(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value

@@ -21,8 +21,8 @@ from torch import Tensor
 from creps.errors import CrepsError, UsageError
 
 
-class Wish(IntEnum):
-    """What a process wants before the next step; the largest wish of all counts."""
+class Vote(IntEnum):
+    """What a process wants before the next step; the largest vote of all counts."""
 
     GO_ON = 0
     STOP = 1
@@ -30,8 +30,8 @@ class Wish(IntEnum):
 
 
 @dataclass(frozen=True)
-class Team:
-    """This process among those that train together; alone by default.
+class ProcessGroup:
+    """This process among those that train together; a single one by default.
 
     Attributes:
         rank: its number, from 0; the first one writes the files.
@@ -65,18 +65,18 @@ class Team:
         self.sum_(total)
         return (total[:-1] / total[-1]).reshape(rows.shape[1:])
 
-    def agree(self, wish: Wish) -> Wish:
-        """The largest wish of all processes; each must ask once a step.
+    def vote(self, own: Vote) -> Vote:
+        """The largest vote of all processes; each must vote once a step.
 
         Raises:
             CrepsError: if another process failed.
         """
         if self.count == 1:
-            return wish
-        largest = torch.tensor(int(wish))  # on the CPU: no wait for the device
+            return own
+        largest = torch.tensor(int(own))  # on the CPU: no wait for the device
         distributed.all_reduce(largest, op=distributed.ReduceOp.MAX)
-        agreed = Wish(int(largest))
-        if agreed is Wish.FAIL and wish is not Wish.FAIL:
+        agreed = Vote(int(largest))
+        if agreed is Vote.FAIL and own is not Vote.FAIL:
             raise CrepsError("another process of this run failed: see its message")
         return agreed
 
@@ -89,24 +89,24 @@ class Team:
         return int(ends[0]) == -int(ends[1])
 
 
-ALONE = Team()
+SINGLE = ProcessGroup()
 """One process."""
 
 
 @contextmanager
-def join_team(device: str) -> Iterator[tuple[Team, str]]:
-    """The team that `torchrun` started this process for; the process alone without it.
+def process_group(device: str) -> Iterator[tuple[ProcessGroup, str]]:
+    """The processes that `torchrun` started this one among; a single process without it.
 
     Args:
         device: where to train; "cuda" becomes the GPU that this process is to use.
     Yields:
-        the team, and the device of this process.
+        the group, and the device of this process.
     Raises:
         UsageError: for more processes on this machine than it has GPUs.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
-        yield ALONE, device
+        yield SINGLE, device
         return
     if device == "cuda":
         local = int(os.environ.get("LOCAL_RANK", "0"))
@@ -120,6 +120,6 @@ def join_team(device: str) -> Iterator[tuple[Team, str]]:
     backend = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
     distributed.init_process_group(backend)
     try:
-        yield Team(distributed.get_rank(), count), device
+        yield ProcessGroup(distributed.get_rank(), count), device
     finally:
         distributed.destroy_process_group()

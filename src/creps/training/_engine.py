@@ -7,41 +7,25 @@ purpose) alone, so that neither the number of processes nor that of parts change
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from creps.data._patches import Batch
 from creps.errors import ConfigError
 from creps.training._config import TrainConfig
-from creps.training._distributed import ALONE, Team
-from creps.training._precision import Notice, Passes
+from creps.training._cylinder import draw_split
+from creps.training._distributed import SINGLE, ProcessGroup
+from creps.training._precision import Passes
 from creps.training._state import TrainState, step_random
-from creps.training.augment._ada import augment
-from creps.training.regularizers._cross_frame import draw_split
-from creps.training.regularizers._teacher import Teacher
+from creps.training._teacher import Teacher
+from creps.training.augment import augment
 
 Stats = dict[str, Tensor]
 """Scalars worth logging, still on the device."""
-
-
-class Gradient(NamedTuple):
-    """What an optimiser step was made of: two scalars, still on the device.
-
-    Attributes:
-        norm: of the whole gradient, after its broken elements were replaced.
-        broken: share of its elements that were not finite.
-    """
-
-    norm: Tensor
-    broken: Tensor
-
-    def named(self, network: str) -> Stats:
-        """As scalars worth logging."""
-        return {f"gradient/{network}": self.norm, f"broken/{network}": self.broken}
 
 
 @dataclass(frozen=True)
@@ -66,8 +50,8 @@ class Engine:
     Args:
         state: changed in place by the steps.
         config: the run.
-        team: the processes that share its batches.
-        notice: told a line for people, now and then.
+        group: the processes that share its batches.
+        log: called with a line for people, now and then.
     Raises:
         ConfigError: if the processes cannot share a batch, or the run wants a teacher and the state
             has none.
@@ -78,29 +62,36 @@ class Engine:
         state: TrainState,
         config: TrainConfig,
         *,
-        team: Team = ALONE,
-        notice: Notice = lambda line: None,
+        group: ProcessGroup = SINGLE,
+        log: Callable[[str], None] = lambda line: None,
     ) -> None:
-        config.check_share(team.count)
-        self.state, self.config, self.team = state, config, team
-        self.passes = Passes(state, config, notice=notice)
+        config.check_share(group.count)
+        self.state, self.config, self.group = state, config, group
+        self.passes = Passes(state, config, log=log)
         self.teacher: Teacher | None = None
         if config.teacher.weight:
             if state.teacher is None:
                 raise ConfigError("teacher.weight: expected a state with a teacher (see open_run)")
             self.teacher = Teacher(state.teacher, config)
             if config.teacher.perceptual != "none":
-                judge = config.teacher.perceptual
-                notice(f"trained with {judge}: do not judge this run by fd_{judge} or kid_{judge}")
+                name = config.teacher.perceptual
+                log(f"trained with {name}: do not measure this run by fd_{name} or kid_{name}")
 
     def parts(self, batch: Batch) -> list[Part]:
         """This process's share of a batch, cut into parts."""
         size = len(batch.image) // self.config.accumulate
-        first = self.team.share(self.config.batch).start
+        first = self.group.share(self.config.batch).start
         return [
             Part(_members(batch, slice(start, start + size)), first + start)
             for start in range(0, len(batch.image), size)
         ]
+
+    def path_part(self, part: Part) -> Part:
+        """Every k-th picture of a part, k the shrink of the path length penalty."""
+        shrink = self.config.loss.path_length_shrink
+        count = max(len(part) // shrink, 1)
+        members = slice(0, (count - 1) * shrink + 1, shrink)
+        return Part(_members(part.batch, members), part.first // shrink)
 
     def latents(self, part: Part, purpose: str) -> Tensor:
         """Fresh latents (B, Z), one for each real picture."""
@@ -119,80 +110,69 @@ class Engine:
         split = draw_split(self.config, self.state.step)
         return self.passes.synthesize(styles, part.batch, magnitudes=magnitudes, split=split)
 
-    def path_part(self, part: Part) -> Part:
-        """Every k-th picture of a part, k the shrink of the path length penalty."""
-        shrink = self.config.loss.path_length_shrink
-        count = max(len(part) // shrink, 1)
-        members = slice(0, (count - 1) * shrink + 1, shrink)
-        return Part(_members(part.batch, members), part.first // shrink)
+    def logits(self, images: Tensor, part: Part, purpose: str, *, eager: bool = False) -> Tensor:
+        """Logits (B, 1) of pictures of a part, augmented first.
 
-    def augmented(self, images: Tensor, part: Part, purpose: str) -> Tensor:
-        """What the discriminator is shown of pictures."""
-        settings = self.config.augment
-        if settings.kind == "none":
-            return images
-        random = step_random(self.config.seed, self.state.step, f"augment {purpose}")
-        strength = self.state.augment_strength
-        return augment(images, strength, settings, generator=random, first=part.first)
-
-    def judge(self, images: Tensor, part: Part, purpose: str) -> Tensor:
-        """Logits of pictures of a part, first order."""
-        shown = self.augmented(images, part, purpose)
-        return self.passes.judge(*self._seen(shown, part.batch))
-
-    def judge_eagerly(self, images: Tensor, part: Part, purpose: str) -> Tensor:
-        """Logits of pictures of a part in float32, for second derivatives."""
-        shown = self.augmented(images, part, purpose)
-        logits: Tensor = self.state.discriminator(*self._seen(shown, part.batch))
+        Args:
+            images: (B, C, H, W).
+            part: gives labels and windows.
+            purpose: of the pictures, which decides how they are augmented.
+            eager: in float32 and not compiled, for second derivatives.
+        """
+        config = self.config
+        if config.augment.kind != "none":
+            random = step_random(config.seed, self.state.step, f"augment {purpose}")
+            strength = self.state.augment_strength
+            images = augment(images, strength, config.augment, generator=random, first=part.first)
+        beside: list[Tensor | None] = [part.batch.label]
+        if config.discriminator_kind != "one":
+            beside.append(self._scales(part.batch))
+        group = config.discriminator.minibatch_group
+        if config.discriminator.minibatch_channels and len(images) > group:
+            # The discriminator compares pictures n, n + B / group, ...: in this order they are
+            # neighbours of the batch, the same ones however it is cut into parts.
+            order = torch.arange(len(images), device=images.device).view(-1, group).T.flatten()
+            images = images[order]
+            beside = [None if tensor is None else tensor[order] for tensor in beside]
+        if not eager:
+            return self.passes.logits(images, *beside)
+        logits: Tensor = self.state.discriminator(images, *beside)
         return logits
 
     def learn(
         self,
-        network: nn.Module,
-        optimizer: torch.optim.Adam,
-        losses: Iterable[Tensor],
+        name: Literal["generator", "discriminator"],
+        parts: Iterable[Part],
+        loss: Callable[[Part], Tensor],
         *,
         scale: float = 1.0,
-    ) -> Gradient:
-        """One optimiser step on the mean of the parts' losses over the joint batch.
+    ) -> Stats:
+        """One optimiser step of a network on the mean of the parts' losses over the joint batch.
 
         Args:
-            network: whose parameters move.
-            optimizer: of the network.
-            losses: one of each part, each a mean over it; asked for one by one, so that the graph
-                of one is gone before the next is built.
+            name: of the network.
+            parts: this process's share, one by one: the graph of one is gone before the next is
+                built.
+            loss: the mean over a part, a scalar.
             scale: of the losses on their way back through half precision.
         Returns:
-            how the gradient was.
+            the norm of the gradient, and the share of its elements that were not finite.
         """
+        network, optimizer = self.state.optimized()[name]
         optimizer.zero_grad(set_to_none=True)
-        for loss in losses:
-            (loss * scale).backward()
+        for part in parts:
+            torch.autograd.backward(loss(part) * scale)
         moved = [p for p in network.parameters() if p.grad is not None]
         flat = torch.cat([p.grad.flatten() for p in moved if p.grad is not None])
-        self.team.sum_(flat).div_(scale * self.config.accumulate * self.team.count)
+        self.group.sum_(flat).div_(scale * self.config.accumulate * self.group.count)
         broken = flat.isfinite().logical_not().float().mean()
         # Overflowing gradients are replaced (StyleGAN2-ADA's training loop).
         flat.nan_to_num_(nan=0.0, posinf=1e5, neginf=-1e5)
-        for parameter, values in zip(moved, flat.split([p.numel() for p in moved]), strict=True):
+        pieces = torch.split(flat, [p.numel() for p in moved])
+        for parameter, values in zip(moved, pieces, strict=True):
             parameter.grad = values.view_as(parameter)
         optimizer.step()
-        return Gradient(flat.norm(), broken)
-
-    def _seen(self, images: Tensor, batch: Batch) -> tuple[Tensor, *tuple[Tensor | None, ...]]:
-        """What a judge looks at, in an order in which minibatch groups are of neighbours.
-
-        The discriminator puts pictures n, n + B / group, ... in a group; groups of neighbours are
-        the same however a batch is cut into parts.
-        """
-        beside: list[Tensor | None] = [batch.label]
-        if self.config.judge != "one":
-            beside.append(self._scales(batch))
-        group = self.config.discriminator.minibatch_group
-        if not self.config.discriminator.minibatch_channels or len(images) <= group:
-            return images, *beside
-        order = torch.arange(len(images), device=images.device).view(-1, group).T.flatten()
-        return images[order], *(None if tensor is None else tensor[order] for tensor in beside)
+        return {f"gradient/{name}": flat.norm(), f"broken/{name}": broken}
 
     def _scales(self, batch: Batch) -> Tensor:
         """(B,) how many times denser the pixels of pictures lie than those of whole ones."""
@@ -213,16 +193,19 @@ class Means:
         """Note a part's mean."""
         self.values.setdefault(name, []).append(value.detach().mean())
 
-    def joint(self, team: Team) -> Stats:
+    def joint(self, group: ProcessGroup) -> Stats:
         """Means over the joint batch."""
         if not self.values:
             return {}
         rows = torch.stack([torch.stack(column) for column in self.values.values()], dim=1)
-        return dict(zip(self.values, team.mean(rows).unbind(), strict=True))
+        return dict(zip(self.values, group.mean(rows).unbind(), strict=True))
 
 
 def _members(batch: Batch, members: slice) -> Batch:
     """Some pictures of a batch, with their labels and windows."""
-    label = None if batch.label is None else batch.label[members]
-    windows = None if batch.windows is None else batch.windows[members]
-    return Batch(batch.image[members], batch.region, label, windows)
+    return replace(
+        batch,
+        image=batch.image[members],
+        label=None if batch.label is None else batch.label[members],
+        windows=None if batch.windows is None else batch.windows[members],
+    )

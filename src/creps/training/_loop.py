@@ -1,115 +1,217 @@
-"""The training loop: batches in, two steps, callbacks; it knows no callback by name."""
+"""Training: `train` sets up a run and what goes on beside it, `run_steps` is the loop."""
 
 from __future__ import annotations
 
+import copy
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from types import FrameType
-from typing import Protocol
 
-from creps.training._batches import TrainingSet, load_training_batches
+import torch
+
+from creps.errors import CrepsError
+from creps.training._batches import load_training_batches, open_training_set
+from creps.training._callbacks import Alarms, TimeLimit, standard_callbacks
 from creps.training._config import TrainConfig
-from creps.training._distributed import ALONE, Team, Wish
-from creps.training._engine import Engine, Stats
-from creps.training._precision import Notice
-from creps.training._state import TrainState
+from creps.training._distributed import Vote, process_group
+from creps.training._engine import Engine
+from creps.training._precision import choose_device, tune_device
+from creps.training._presets import preset
+from creps.training._run import Callback, Run, open_run
+from creps.training._state import initial_state
 from creps.training._steps import train_step
+from creps.training.monitoring._report import Reports, write_report
 
-
-class Callback(Protocol):
-    """Something that watches a run."""
-
-    def after_step(self, state: TrainState, stats: Stats) -> None:
-        """Called after every step; `state.step` steps are done."""
-
-    def at_end(self, state: TrainState) -> None:
-        """Called once, when the run ends or is stopped."""
-
-
-@dataclass
-class StopRequest:
-    """Set by a signal or a time limit; the loop ends after the step at hand."""
-
-    reason: str | None = None
+TRIED_STEPS = 6
+"""Steps that `try_run` takes; the first one, which warms up, does not count."""
 
 
 def train(
-    state: TrainState,
-    pictures: TrainingSet,
-    config: TrainConfig,
+    data: str | Path,
+    out: str | Path,
+    config: TrainConfig | str,
     *,
-    callbacks: Sequence[Callback],
-    stop: StopRequest | None = None,
-    on_broken: Callable[[str], None] = lambda name: None,
-    notice: Notice = lambda line: None,
-    team: Team = ALONE,
-) -> None:
-    """Train from `state.step` until `config.steps` steps are done or a stop is requested.
+    start: str | Path | None = None,
+    device: str = "auto",
+    seconds: float | None = None,
+    loggers: Sequence[str] = (),
+    report: bool = False,
+    callbacks: Sequence[Callback] = (),
+    log: Callable[[str], None] = print,
+) -> Run:
+    """Train a generator on pictures, or go on with the run that is in `out`.
+
+    Ctrl-C and SIGTERM end it after the step at hand, with a snapshot. Started by `torchrun`, the
+    processes make together the steps that one would.
 
     Args:
-        state: fresh or restored; changed in place.
-        pictures: the training set, opened for this configuration.
-        config: the run.
-        callbacks: called in order after every step and once at the end; those that write belong to
-            the first process of a team alone.
-        stop: checked before every step; a stop of one process stops all of them.
-        on_broken: told the name of each picture that cannot be decoded.
-        notice: told a line for people.
-        team: the processes that share each batch.
+        data: the pictures: a folder, a zip, or tar shards.
+        out: the run's folder.
+        config: a run's settings, of `creps.training.preset` for instance; or a preset's name.
+        start: run or model that a new run goes on from.
+        device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1" or "mps".
+        seconds: after which it stops, with a snapshot; None: when all images are shown.
+        loggers: "tensorboard", "trackio" or "wandb", beside RUN/log.jsonl.
+        report: keep RUN/report.html up to date, and open it in the browser.
+        callbacks: of your own.
+        log: called with each line for people.
+    Returns:
+        the run: `run.model` is the trained generator, `run.stop` why it ended early.
+    Raises:
+        CrepsError: if the run diverged or collapsed; what was saved stays. Others as `open_run`.
+    Example:
+        >>> config = preset("smoke", "images=200")
+        >>> run = train("portraits.zip", "first-run", config)  # doctest: +SKIP
+        >>> creps.render(run.model, seed=7, size=256)  # doctest: +SKIP
     """
-    stop = stop or StopRequest()
-    engine = Engine(state, config, team=team, notice=notice)
+    config = preset(config) if isinstance(config, str) else config
+    with process_group(choose_device(device)) as (group, place):
+        tune_device(place, config.precision)
+        run = open_run(
+            Path(out),
+            config,
+            Path(data),
+            device=place,
+            start=None if start is None else Path(start),
+            group=group,
+            loggers=loggers,
+        )
+        say = log if group.writes else _silent
+        broken = len(run.pictures.source.broken)
+        skipped = f" ({broken} broken files skipped)" if broken else ""
+        say(f"{len(run.pictures)} training pictures from {run.data['name']}{skipped}")
+        if run.complete:
+            say(f"{run.folder} is complete: {config.steps} steps")
+            return run
+        if run.state.step:
+            say(f"going on at step {run.state.step} of {config.steps}")
+        beside: list[Callback] = [] if seconds is None else [TimeLimit(seconds)]
+        if group.writes:
+            beside += standard_callbacks(run, data=Path(data))
+            beside += [Reports(run, log=say)] if report else []
+            beside += [*callbacks, Alarms(run)]
+        try:
+            with stop_on_signals(run):
+                run_steps(run, callbacks=beside, log=say)
+        except CrepsError:
+            if report and group.writes:  # it has no last words else
+                write_report(run.folder)
+            raise
+        finally:
+            run.log.close()
+    ended = f"{run.stop} after" if run.stop else "done:"
+    say(f"{ended} {run.images} images" + "; the same command goes on from here" * bool(run.stop))
+    return run
+
+
+def run_steps(
+    run: Run, *, callbacks: Sequence[Callback] = (), log: Callable[[str], None] = print
+) -> None:
+    """The training loop: from `run.state.step` until all steps are done or a stop is requested.
+
+    Args:
+        run: its state is changed in place.
+        callbacks: called in order after every step and once at the end; those that write belong to
+            the first process of a group alone.
+        log: called with a line for people.
+    """
+    engine = Engine(run.state, run.config, group=run.group, log=log)
     batches = load_training_batches(
-        pictures,
-        config,
-        first_step=state.step,
-        device=state.device,
-        on_broken=on_broken,
-        team=team,
+        run.pictures,
+        run.config,
+        first_step=run.state.step,
+        device=run.state.device,
+        on_broken=lambda name: log(f"skipped: {name} is broken"),
+        group=run.group,
     )
-    while state.step < config.steps and not everybody_stops(stop, team):
+    while not run.complete and not _all_stop(run):
         stats = train_step(engine, next(batches))
-        with telling_the_team(team):
+        with _failing_together(run):
             for callback in callbacks:
-                callback.after_step(state, stats)
+                callback.after_step(run, stats)
     for callback in callbacks:
-        callback.at_end(state)
+        callback.at_end(run)
 
 
-def everybody_stops(stop: StopRequest, team: Team) -> bool:
-    """Whether a process of the team wants to stop; then all have a reason to."""
-    if team.agree(Wish.GO_ON if stop.reason is None else Wish.STOP) is Wish.STOP:
-        stop.reason = stop.reason or "stopped by another process"
-        return True
-    return False
+@dataclass(frozen=True)
+class Trial:
+    """What a run would be.
+
+    Attributes:
+        pictures, broken: of the training set.
+        parameters: of each network.
+        seconds: of a step.
+        device: where it would train.
+    """
+
+    pictures: int
+    broken: int
+    parameters: dict[str, int]
+    seconds: float
+    device: str
+
+
+def try_run(config: TrainConfig, data: Path, *, device: str = "auto") -> Trial:
+    """Measure a few steps of a run; nothing is written."""
+    place = choose_device(device)
+    pictures, state = open_training_set(config, data), initial_state(config, place)
+    if config.teacher.weight:  # one that costs as much
+        state.teacher = copy.deepcopy(state.average)
+    engine = Engine(state, config)
+    here = replace(config, data=replace(config.data, workers=0))
+    batches = load_training_batches(pictures, here, first_step=0, device=state.device)
+    moments = []
+    for _ in range(TRIED_STEPS):
+        train_step(engine, next(batches))
+        if state.device.type == "cuda":
+            torch.cuda.synchronize()
+        moments.append(time.monotonic())
+    counts = {name: sum(p.numel() for p in net.parameters()) for name, net in state.networks()}
+    seconds = (moments[-1] - moments[0]) / (TRIED_STEPS - 1)
+    return Trial(len(pictures), len(pictures.source.broken), counts, seconds, place)
+
+
+def _all_stop(run: Run) -> bool:
+    """Whether a process of the group wants to stop; then all have a reason to."""
+    if run.group.vote(Vote.STOP if run.stop else Vote.GO_ON) is Vote.STOP:
+        run.stop = run.stop or "stopped by another process"
+    return bool(run.stop)
 
 
 @contextmanager
-def telling_the_team(team: Team) -> Iterator[None]:
-    """Let the other processes know, when they next ask, that this one failed."""
+def _failing_together(run: Run) -> Iterator[None]:
+    """Let the other processes know, when they next vote, that this one failed."""
     try:
         yield
     except Exception:
-        team.agree(Wish.FAIL)
+        run.group.vote(Vote.FAIL)
         raise
 
 
 @contextmanager
-def stop_on_signals(stop: StopRequest) -> Iterator[None]:
-    """While open, Ctrl-C and SIGTERM ask `stop` instead of breaking a step; a second one breaks."""
+def stop_on_signals(run: Run) -> Iterator[None]:
+    """While open, Ctrl-C and SIGTERM ask a run to stop after its step; a second one breaks it."""
 
     def ask(number: int, frame: FrameType | None) -> None:
-        if stop.reason is not None:
+        if run.stop:
             raise KeyboardInterrupt
-        stop.reason = f"stopped by {signal.Signals(number).name}"
+        run.stop = f"stopped by {signal.Signals(number).name}"
 
-    previous: list[tuple[signal.Signals, Callable[..., object] | int | None]] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        previous.append((number, signal.signal(number, ask)))
+    if threading.current_thread() is not threading.main_thread():  # which alone gets signals
+        yield
+        return
+    previous = [(number, signal.signal(number, ask)) for number in (signal.SIGINT, signal.SIGTERM)]
     try:
         yield
     finally:
         for number, handler in previous:
             signal.signal(number, handler)
+
+
+def _silent(line: str) -> None:
+    """What processes that write nothing do with lines."""

@@ -1,19 +1,27 @@
-"""Losses of the adversarial game: pure functions of logits and gradients.
+"""Losses and their regularisers, and how different pictures are: pure functions of a batch.
 
-Every function returns a scalar mean over the batch. Regularisers are "lazy" (StyleGAN2, appendix
-B): computed every k-th step and scaled by k where they are used.
+Losses are scalar means over the batch. Regularisers are "lazy" (StyleGAN2, appendix B): computed
+every k-th step and scaled by k where they are used.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from creps.coordinates import Canvas
+from creps.errors import UsageError
+
 LossKind = Literal["nonsaturating", "relativistic"]
+
+COMPARED_SIDE = 16
+"""Pixels a side, at most, that pictures are compared at: what is seen, not its noise. It costs next
+to nothing, needs no other network, and is the same for real and generated pictures of a batch."""
 
 
 def generator_loss(kind: LossKind, fake: Tensor, real: Tensor | None = None) -> Tensor:
@@ -72,3 +80,83 @@ def path_length_penalty(lengths: Tensor, mean: Tensor) -> Tensor:
     The mean has moved towards these lengths already (StyleGAN2's code).
     """
     return (lengths - mean.detach()).square().mean()
+
+
+def cross_scale_loss(coarse: Tensor, fine: Tensor) -> Tensor:
+    """How far a picture is from the means of its refinement: the same picture, only sharper.
+
+    ScaleParty trains for it (any-resolution GAN, section 2); the papers at hand do not say how, so
+    this is the plain form of the measure of CREPS, section 4.4: reduce the larger picture, compare.
+
+    Args:
+        coarse: (B, C, H, W), drawn on a canvas.
+        fine: (B, C, k * H, k * W) of the same styles, drawn on `refined(canvas, k)`.
+    Returns:
+        scalar mean absolute difference; gradients flow into both pictures.
+    Raises:
+        UsageError: if the fine picture has not a whole number of times the pixels of the coarse.
+    """
+    factor = fine.shape[-1] // coarse.shape[-1]
+    height, width = coarse.shape[-2] * factor, coarse.shape[-1] * factor
+    if factor < 1 or fine.shape != (*coarse.shape[:-2], height, width):
+        raise UsageError(
+            f"pictures of {tuple(coarse.shape)} and {tuple(fine.shape)}: expected the second to "
+            "have k times the rows and columns of the first"
+        )
+    return (coarse - F.avg_pool2d(fine, factor)).abs().mean()
+
+
+def refined(canvas: Canvas, factor: int) -> Canvas:
+    """The same window with `factor` times the pixels on each axis.
+
+    With centre sampling the mean place of each factor x factor block is the pixel it refines.
+
+    Raises:
+        UsageError: for a factor below 1, or a canvas that is sampled at corners.
+    Example:
+        >>> refined(Canvas(2, 3), 2)
+        Canvas(height=4, width=6, window=(0.0, 0.0, 1.0, 1.0), sampling='centers')
+    """
+    if factor < 1:
+        raise UsageError(f"factor {factor}: expected at least 1")
+    if canvas.sampling != "centers":
+        raise UsageError("a canvas sampled at corners has no exact refinement: sample its centres")
+    return replace(canvas, height=canvas.height * factor, width=canvas.width * factor)
+
+
+@torch.no_grad()
+def thumbnails(images: Tensor) -> Tensor:
+    """Pictures (B, C, H, W) at no more than 16 x 16 pixels, flat: (B, P)."""
+    height, width = (min(side, COMPARED_SIDE) for side in images.shape[2:])
+    return F.adaptive_avg_pool2d(images.float(), (height, width)).flatten(1)
+
+
+@torch.no_grad()
+def thumbnail_distances(small: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean distance of two pictures, and of a picture to the one most like it.
+
+    The distance of two pictures is the root mean square difference of their colours: 0 to 2.
+
+    Args:
+        small: (B, P) of `thumbnails`, B >= 2.
+    Returns:
+        two scalars: over all pairs, and over each picture's nearest other.
+    Example:
+        >>> spread, nearest = thumbnail_distances(torch.tensor([[-1.0], [-1.0], [1.0]]))
+        >>> round(float(spread), 3), round(float(nearest), 3)
+        (1.333, 0.667)
+    """
+    small = small - small.mean(0)  # so that like pictures do not drown in rounding
+    squares = small.square().sum(1)
+    between = squares[:, None] + squares[None] - 2 * small @ small.T
+    distances = (between.clamp(min=0) / small.shape[1]).sqrt()  # (B, B)
+    count = len(small)
+    own = torch.eye(count, dtype=torch.bool, device=small.device)
+    spread = distances.masked_fill(own, 0).sum() / (count * (count - 1))
+    nearest = distances.masked_fill(own, torch.inf).amin(1).mean()
+    return spread, nearest
+
+
+def picture_distances(images: Tensor) -> tuple[Tensor, Tensor]:
+    """`thumbnail_distances` of pictures (B, C, H, W), nominally in [-1, 1], B >= 2."""
+    return thumbnail_distances(thumbnails(images))

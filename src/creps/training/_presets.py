@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from creps.config import replace as change
 from creps.errors import ConfigError, nearest
 from creps.networks.anyres import ANYRES_PRESETS, AnyResConfig
 from creps.networks.cips import CIPS_PRESETS, CipsConfig
@@ -13,11 +14,15 @@ from creps.networks.discriminator import DiscriminatorConfig
 from creps.networks.scaleparty import SCALEPARTY_PRESETS
 from creps.networks.stylegan2 import STYLEGAN2_PRESETS
 from creps.networks.stylegan3 import STYLEGAN3_PRESETS
-from creps.training._config import TrainConfig
+from creps.training._config import (
+    ConsistencySettings,
+    DataSettings,
+    LossSettings,
+    TeacherSettings,
+    TrainConfig,
+)
 from creps.training._losses import LossKind
-from creps.training._settings import DataSettings, LossSettings
 from creps.training.augment._settings import AugmentKind, AugmentSettings
-from creps.training.regularizers._settings import ConsistencySettings, TeacherSettings
 
 # What a preset is, and the settings that several of them share.
 
@@ -498,15 +503,21 @@ PRESETS: dict[str, TrainConfig] = {name: recipe.config for name, recipe in RECIP
 """The settings of every preset."""
 
 
-def preset(name: str) -> TrainConfig:
-    """The settings of the preset called `name`.
+def preset(name: str, *changes: str) -> TrainConfig:
+    """The settings of a preset, some of them changed.
 
+    Args:
+        name: of the preset.
+        changes: as `--set` takes them.
     Raises:
-        ConfigError: for an unknown name, with the nearest known ones.
+        ConfigError: for an unknown name, with the nearest known ones, or a refused change.
+    Example:
+        >>> preset("small-32", "images=1000", "loss.r1_gamma=0.2").loss.r1_gamma
+        0.2
     """
     if name not in RECIPES:
         raise ConfigError(f"unknown preset {name!r}: {nearest(name, RECIPES)}")
-    return RECIPES[name].config
+    return change(RECIPES[name].config, changes)
 
 
 def with_loss(config: TrainConfig, kind: LossKind) -> TrainConfig:

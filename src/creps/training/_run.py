@@ -12,25 +12,25 @@ RUN/model/            the averaged generator: what `creps generate --model RUN/m
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from creps._files import write_atomically
-from creps.config import from_dict, to_dict
-from creps.data._sources import ImageSource
+from creps.config import to_dict
 from creps.errors import CheckpointError, ConfigError
+from creps.networks.base import Generator
 from creps.training._batches import TrainingSet, open_training_set
-from creps.training._config import TrainConfig
-from creps.training._distributed import ALONE, Team
-from creps.training._settings import WatchSettings
-from creps.training._snapshots import restore_snapshot, snapshots
-from creps.training._state import TrainState, initial_state
+from creps.training._config import TrainConfig, WatchSettings, flat_settings, stored_settings
+from creps.training._distributed import SINGLE, ProcessGroup
+from creps.training._engine import Stats
+from creps.training._state import TrainState, initial_state, restore_snapshot, snapshots, step_of
+from creps.training._teacher import keep_teacher, open_teacher
 from creps.training._transfer import start_from
-from creps.training.regularizers._teacher import keep_teacher, open_teacher
+from creps.training.monitoring._log import RunLog, open_logger
 
 CHANGEABLE = {
     *("images", "log_every", "preview_every", "snapshot_every"),
@@ -40,7 +40,7 @@ CHANGEABLE = {
 """Settings that a resumed run may change: they do not change what a step computes (to rounding)."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Run:
     """A run that is ready to train.
 
@@ -50,6 +50,9 @@ class Run:
         pictures: its training set.
         state: fresh, or restored from the newest snapshot.
         data: what is recorded of the training set (name, count, fingerprint).
+        group: the processes that share it.
+        log: its numbers so far.
+        stop: why it is to end after the step at hand; empty: it goes on.
     """
 
     folder: Path
@@ -57,19 +60,50 @@ class Run:
     pictures: TrainingSet
     state: TrainState
     data: Mapping[str, Any]
+    group: ProcessGroup
+    log: RunLog
+    stop: str = ""
+
+    @property
+    def images(self) -> int:
+        """Pictures seen so far."""
+        return self.state.step * self.config.batch
+
+    @property
+    def complete(self) -> bool:
+        """Whether all steps are done."""
+        return self.state.step >= self.config.steps
+
+    @property
+    def model(self) -> Generator:
+        """The averaged generator, which RUN/model holds."""
+        return self.state.average
 
     @property
     def record(self) -> dict[str, Any]:
         """What its models remember: the training, and whom the pictures ask to credit."""
-        height, width = self.config.size
         training = {"resolution": self.config.resolution, "data": dict(self.data)}
+        height, width = self.config.size
         if height != width:
             training["size"] = [height, width]
         teacher = self.config.teacher
         if teacher.weight and teacher.perceptual != "none":
-            training["perceptual"] = teacher.perceptual  # whoever judges the model must know
+            training["perceptual"] = teacher.perceptual  # whoever measures the model must know
+        training |= {"steps": self.state.step, "images": self.images}
         attribution = self.pictures.source.attribution
         return {"training": training} | ({"credits": attribution} if attribution else {})
+
+
+class Callback(Protocol):
+    """Something that goes on beside the steps of a run; a subclass overrides what it needs."""
+
+    def after_step(self, run: Run, stats: Stats) -> None:
+        """Called after every step; `run.state.step` steps are done."""
+        return
+
+    def at_end(self, run: Run) -> None:
+        """Called once, when the run ends or is stopped."""
+        return
 
 
 def open_run(
@@ -79,7 +113,8 @@ def open_run(
     *,
     device: torch.device | str = "cpu",
     start: Path | None = None,
-    team: Team = ALONE,
+    group: ProcessGroup = SINGLE,
+    loggers: Sequence[str] = (),
 ) -> Run:
     """Start a run in `folder`, or go on with the one that is there.
 
@@ -90,38 +125,46 @@ def open_run(
         device: where to train.
         start: run or model whose weights a new run starts from (see `start_from`), and that is its
             teacher where it has one.
-        team: the processes that share the run; any number may go on with what others began.
+        group: the processes that share the run; any number may go on with what others began.
+        loggers: names of services that get the log too, of `LOGGERS`.
     Raises:
         ConfigError: if the folder holds a run with other settings or other data, or the batch
             cannot be shared out, or a teacher is missing.
         GridError: if the generator cannot draw the training size.
         CheckpointError: if its newest snapshot is damaged, or `start` is of another network.
+        UsageError: for an unknown logger.
+        MissingExtraError: if the packages of a logger are missing.
     """
-    config.check_share(team.count)
+    config.check_share(group.count)
     pictures = open_training_set(config, data)
-    seen = describe_data(pictures.source, data)
+    source = pictures.source
+    seen = {"name": data.name, "count": len(source), "fingerprint": source.fingerprint}
     settings = folder / "config.json"
     if settings.exists():
-        _refuse_changes(settings, config, seen)
+        _refuse_changes(folder, config, seen)
     elif folder.exists() and any(folder.iterdir()):
         raise ConfigError(f"{folder} is not empty and holds no run: choose another --out")
     state = initial_state(config, device)
-    _check_grids(state, config)
+    _check_grids(state.average, config)
     state.teacher = open_teacher(config, folder, start=start, device=state.device)
     found = snapshots(folder / "snapshots")
     if found:
         restore_snapshot(state, found[-1])
     elif start is not None:
         start_from(state, start)
-    if not team.same(state.step):
+    if not group.same(state.step):
         raise CheckpointError(f"{folder} is not the same for all processes: use a shared disk")
-    if team.writes:
+    log = RunLog(folder / "log.jsonl", batch=config.batch)
+    if group.writes:
         folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"train": to_dict(config), "data": seen}, indent=2) + "\n"
+        stored = to_dict(config)
+        log.loggers = [open_logger(name, folder, config=stored) for name in dict.fromkeys(loggers)]
+        text = json.dumps({"train": stored, "data": seen}, indent=2) + "\n"
         write_atomically(settings, text.encode())
+        log.go_on_after(state.step)
         if state.teacher is not None:
             keep_teacher(state.teacher, folder)
-    return Run(folder, config, pictures, state, seen)
+    return Run(folder, config, pictures, state, seen, group, log)
 
 
 def is_finished(folder: Path, *, images: int | None = None) -> bool:
@@ -131,27 +174,18 @@ def is_finished(folder: Path, *, images: int | None = None) -> bool:
         folder: of the run.
         images: pictures that it should have been told to show; None: any number.
     """
-    settings = folder / "config.json"
     kept = snapshots(folder / "snapshots")
-    if not kept or not settings.exists():
+    if not kept or not (folder / "config.json").exists():
         return False
-    config = from_dict(TrainConfig, json.loads(settings.read_text(encoding="utf-8"))["train"])
-    if images not in (None, config.images):
-        return False
-    return int(kept[-1].stem.removeprefix("step-")) >= config.steps
+    config, _ = stored_settings(folder)
+    return images in (None, config.images) and step_of(kept[-1]) >= config.steps
 
 
-def describe_data(source: ImageSource, path: Path) -> dict[str, Any]:
-    """Name, count and fingerprint of a training set, for records."""
-    return {"name": path.name, "count": len(source), "fingerprint": source.fingerprint}
-
-
-def _check_grids(state: TrainState, config: TrainConfig) -> None:
+def _check_grids(generator: Generator, config: TrainConfig) -> None:
     """Raise if a generator that paints one fixed grid is asked for others."""
-    generator, data = state.average, config.data
     if generator.tileable:
         return
-    if data.subpixel_shift or data.zoom > 1:
+    if config.data.subpixel_shift or config.data.zoom > 1:
         raise ConfigError(
             f"generators of family {config.family!r} paint one fixed grid: "
             "set data.subpixel_shift=false and data.zoom=1"
@@ -160,39 +194,25 @@ def _check_grids(state: TrainState, config: TrainConfig) -> None:
         raise ConfigError(
             f"generators of family {config.family!r} paint one size: set consistency.weight=0"
         )
-    classes = config.generator.label_dim
-    label = torch.zeros(1, dtype=torch.long, device=state.device) if classes else None
-    z = torch.zeros(1, config.generator.z_dim, device=state.device)
+    device = generator.device
+    label = torch.zeros(1, dtype=torch.long, device=device) if config.generator.label_dim else None
+    z = torch.zeros(1, config.generator.z_dim, device=device)
     with torch.no_grad():
         generator.synthesize(generator.map(z, label), config.canvas().grid())
 
 
-def _refuse_changes(settings: Path, config: TrainConfig, data: Mapping[str, Any]) -> None:
-    """Raise unless the run in `settings` has this configuration and this data."""
-    try:
-        before = json.loads(settings.read_text(encoding="utf-8"))
-        old_config, old_data = before["train"], before["data"]
-        old_config = to_dict(from_dict(TrainConfig, old_config))  # new settings at their defaults
-    except (ValueError, KeyError, TypeError, ConfigError):
-        raise CheckpointError(f"{settings} is damaged: choose another --out") from None
+def _refuse_changes(folder: Path, config: TrainConfig, data: Mapping[str, Any]) -> None:
+    """Raise unless the run in `folder` has this configuration and this data."""
+    old_config, old_data = stored_settings(folder)
     now = dict(flat_settings(to_dict(config)))
-    for name, value in flat_settings(old_config):
+    for name, value in flat_settings(to_dict(old_config)):
         if name not in CHANGEABLE and now.get(name) != value:
             raise ConfigError(
-                f"{settings.parent} was started with {name}={value}, now it is {now.get(name)}: "
+                f"{folder} was started with {name}={value}, now it is {now.get(name)}: "
                 "give the same settings to go on, or another --out"
             )
     if old_data["fingerprint"] != data["fingerprint"]:
         raise ConfigError(
-            f"{settings.parent} was started with other pictures ({old_data['count']} in "
+            f"{folder} was started with other pictures ({old_data['count']} in "
             f"{old_data['name']}): give the same --data to go on, or another --out"
         )
-
-
-def flat_settings(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested settings by their dotted names, as `--set` takes them."""
-    for key, value in values.items():
-        if isinstance(value, dict):
-            yield from flat_settings(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value

@@ -1,19 +1,30 @@
-"""The state of a run: networks, averages, optimisers, step; every tensor of it by name."""
+"""The state of a run, every tensor of it by name, and its snapshots: restored bit for bit."""
 
 from __future__ import annotations
 
 import copy
+import os
 import zlib
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping, Set
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from creps._files import replacing
+from creps.errors import CheckpointError, CrepsError
 from creps.networks.base import Generator, build_generator
 from creps.networks.discriminator import AnyDiscriminator, build_discriminator
-from creps.training._config import LossSettings, OptimizerSettings, TrainConfig
+from creps.training._config import OptimizerSettings, TrainConfig
+
+SNAPSHOTS_KEPT = 2
+"""Older snapshots are removed once a newer one is complete."""
+YOUNGER_NAMES = frozenset({"augment_strength", "augment_signs"})
+"""Tensors that snapshots of earlier versions lack: they keep their fresh values."""
 
 
 @dataclass
@@ -60,19 +71,21 @@ class TrainState:
         for name, network in self.networks():
             for key, tensor in network.state_dict().items():
                 yield f"{name}.{key}", tensor
-        for name, trained, optimizer in self.optimized():
+        for name, (trained, optimizer) in self.optimized().items():
             for key, parameter in trained.named_parameters():
                 for moment, tensor in optimizer.state.get(parameter, {}).items():
                     yield f"{name}_optimizer.{key}.{moment}", tensor
 
-    def optimized(self) -> Iterator[tuple[str, nn.Module, torch.optim.Adam]]:
+    def optimized(self) -> dict[str, tuple[nn.Module, torch.optim.Adam]]:
         """The trained networks by their names, with their optimisers."""
-        yield "generator", self.generator, self.generator_optimizer
-        yield "discriminator", self.discriminator, self.discriminator_optimizer
+        return {
+            "generator": (self.generator, self.generator_optimizer),
+            "discriminator": (self.discriminator, self.discriminator_optimizer),
+        }
 
     def allocate_moments(self, names: Container[str]) -> None:
         """Give the parameters that have moments among `names` moments to copy them to."""
-        for name, network, optimizer in self.optimized():
+        for name, (network, optimizer) in self.optimized().items():
             for key, parameter in network.named_parameters():
                 if f"{name}_optimizer.{key}.step" in names:
                     optimizer.state[parameter] = {
@@ -93,7 +106,7 @@ def initial_state(config: TrainConfig, device: torch.device | str = "cpu") -> Tr
         torch.manual_seed(config.seed)
         generator = build_generator(config.family, config.generator)
         discriminator = build_discriminator(
-            config.discriminator, config.judge, largest=config.data.zoom
+            config.discriminator, config.discriminator_kind, largest=config.data.zoom
         )
     average = copy.deepcopy(generator).to(device)
     generator.to(device).train().requires_grad_(True)
@@ -102,7 +115,11 @@ def initial_state(config: TrainConfig, device: torch.device | str = "cpu") -> Tr
         generator=generator,
         discriminator=discriminator,
         average=average,
-        generator_optimizer=_adam(generator, config.optimizer, _generator_interval(config.loss)),
+        generator_optimizer=_adam(
+            generator,
+            config.optimizer,
+            config.loss.generator_interval if config.loss.path_length_weight else 0,
+        ),
         discriminator_optimizer=_adam(
             discriminator, config.optimizer, config.loss.discriminator_interval
         ),
@@ -124,11 +141,6 @@ def step_random(
     return torch.Generator(device).manual_seed(state % 2**63)
 
 
-def _generator_interval(loss: LossSettings) -> int:
-    """Lazy regularisation's interval of the generator: none without path length penalty."""
-    return loss.generator_interval if loss.path_length_weight else 0
-
-
 def _adam(network: nn.Module, settings: OptimizerSettings, interval: int) -> torch.optim.Adam:
     """Adam for a network with a lazy regulariser every `interval` steps (0: none).
 
@@ -142,3 +154,80 @@ def _adam(network: nn.Module, settings: OptimizerSettings, interval: int) -> tor
         eps=settings.epsilon,
         foreach=True,
     )
+
+
+def save_snapshot(state: TrainState, folder: Path) -> Path:
+    """Write the state to `folder`, atomically, and remove all but the newest snapshots.
+
+    Raises:
+        CrepsError: if it cannot be written, as on a full disk; earlier snapshots stay.
+    """
+    path = folder / f"step-{state.step:09d}.safetensors"
+    tensors = {name: tensor.cpu() for name, tensor in state.tensors()}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            save_file(tensors, temporary)
+            with temporary.open("r+b") as file:
+                os.fsync(file.fileno())
+    except (OSError, SafetensorError) as error:
+        megabytes = sum(t.numel() * t.element_size() for t in tensors.values()) / 1e6
+        kept = snapshots(folder)
+        stays = f"{kept[-1].name} stays" if kept else "nothing was saved yet"
+        raise CrepsError(
+            f"{path.name} ({megabytes:.0f} MB) cannot be written to {folder} ({error}); {stays}: "
+            "make room and give the same command"
+        ) from None
+    for old in snapshots(folder)[:-SNAPSHOTS_KEPT]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def restore_snapshot(state: TrainState, path: Path) -> None:
+    """Put the snapshot at `path` into `state`, built from the same configuration.
+
+    Raises:
+        CheckpointError: if the file is damaged or belongs to other networks.
+    """
+    tensors = read_snapshot(path)
+    state.allocate_moments(tensors)
+    own = dict(state.tensors())
+    wrong = [
+        name
+        for name in {*own, *tensors} - (YOUNGER_NAMES - set(tensors))
+        if name not in own or name not in tensors or own[name].shape != tensors[name].shape
+    ]
+    if wrong:
+        raise CheckpointError(f"snapshot {path} is of other networks: {sorted(wrong)[0]} differs")
+    copy_tensors(state, tensors, names=set(tensors))
+    state.step = int(tensors["step"])
+
+
+def snapshots(folder: Path) -> list[Path]:
+    """Complete snapshots in a folder, oldest first."""
+    return sorted(folder.glob("step-*.safetensors"))
+
+
+def step_of(snapshot: Path) -> int:
+    """The step a snapshot was made after."""
+    return int(snapshot.stem.removeprefix("step-"))
+
+
+def read_snapshot(path: Path) -> dict[str, Tensor]:
+    """The tensors of a snapshot by name.
+
+    Raises:
+        CheckpointError: if the file cannot be read.
+    """
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"snapshot {path} cannot be read ({error}): delete it") from None
+
+
+@torch.no_grad()
+def copy_tensors(state: TrainState, tensors: Mapping[str, Tensor], *, names: Set[str]) -> None:
+    """Put the named tensors into the state."""
+    for name, tensor in state.tensors():
+        if name in names:
+            tensor.copy_(tensors[name])

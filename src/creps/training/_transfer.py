@@ -10,8 +10,7 @@ from torch import Tensor
 from creps.checkpoints import load
 from creps.errors import CheckpointError, UnsupportedError
 from creps.networks.base import GeneratorConfig, read_config
-from creps.training._snapshots import copy_tensors, read_snapshot, snapshots
-from creps.training._state import TrainState
+from creps.training._state import TrainState, copy_tensors, read_snapshot, snapshots
 
 OWN = frozenset({"step", "augment_strength", "augment_signs"})
 """What a new run counts for itself."""

@@ -190,7 +190,7 @@ def blit(images: Tensor, maps: Tensor) -> Tensor:
         for axis in (0, 1)
     )  # (B, H, W)
     index = reflected(y, height) * width + reflected(x, width)
-    return gathered(images.flatten(2), index.flatten(1)).unflatten(2, (height, width))
+    return gathered(images.flatten(2), index.flatten(1)).view_as(images)
 
 
 def reflected(index: Tensor, size: int) -> Tensor:
@@ -292,8 +292,8 @@ def sample_periodic(fine: Tensor, y: Tensor, x: Tensor) -> Tensor:
         (B, C, H', W'), differentiable any number of times by `fine`.
     """
     height, width = fine.shape[2:]
-    sampled = _Sample.apply(fine.flatten(2), y.flatten(1), x.flatten(1), height, width)
-    return sampled.unflatten(2, y.shape[1:])
+    sampled: Tensor = _sample(fine.flatten(2), y.flatten(1), x.flatten(1), height, width)
+    return sampled.view(*fine.shape[:2], *y.shape[1:])
 
 
 def _corners(y: Tensor, x: Tensor, height: int, width: int) -> list[tuple[Tensor, Tensor]]:
@@ -326,7 +326,7 @@ class _Sample(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         y, x = ctx.saved_tensors
-        return _Spread.apply(gradient, y, x, *ctx.size), None, None, None, None
+        return _spread(gradient, y, x, *ctx.size), None, None, None, None
 
 
 class _Spread(torch.autograd.Function):
@@ -344,4 +344,8 @@ class _Spread(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         y, x = ctx.saved_tensors
-        return _Sample.apply(gradient, y, x, *ctx.size), None, None, None, None
+        return _sample(gradient, y, x, *ctx.size), None, None, None, None
+
+
+_sample: Callable[..., Tensor] = _Sample.apply
+_spread: Callable[..., Tensor] = _Spread.apply

@@ -153,7 +153,8 @@ class Draws:
     def normal(self, name: str) -> Tensor:
         """(B,) float64, standard normal."""
         # Half of the smallest step of the uniform numbers stands for 0, which would be infinite.
-        return torch.special.ndtri(self.numbers[name].clamp(min=2.0**-54))
+        numbers: Tensor = torch.special.ndtri(self.numbers[name].clamp(min=2.0**-54))
+        return numbers
 
     def integer(self, name: str, count: int) -> Tensor:
         """(B,) int64 of 0 .. count - 1, equally likely."""

@@ -1,115 +1,64 @@
-"""The doctor: reads a run's folder and says how it is doing, in words."""
+"""The doctor: reads a run's folder and says how it is doing, in words.
+
+A problem is what stops a run too: numbers that are not finite, generated pictures that are all
+alike, a discriminator that is guessing, gradients that are not finite. The bounds are settings of
+the run (`watch`). Everything else is told as it is.
+"""
 
 from __future__ import annotations
 
-import json
 import math
+import shutil
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from creps.config import from_dict
-from creps.errors import CheckpointError, ConfigError
-from creps.training._config import TrainConfig
-from creps.training._engine import Stats
-from creps.training._loop import StopRequest
-from creps.training._snapshots import snapshots
-from creps.training._state import TrainState
-from creps.training.monitoring._log import Journal, read_lines
-from creps.training.monitoring._rules import (
-    MANY_BROKEN,
-    Finding,
-    History,
-    amount,
-    collapse_advice,
-    duration,
-    examine,
-    weaker_penalties,
-)
+from creps.training._config import TrainConfig, stored_settings
+from creps.training._state import snapshots, step_of
+from creps.training.monitoring._log import Line, read_lines
 
-# Alarms: a run that has collapsed for long is stopped, with advice.
+Level = Literal["fine", "note", "problem"]
+Series = NDArray[np.float64]
 
-
+SETTLED_IMAGES = 4_000
+"""Before so many images the doctor calls nothing a problem but numbers that are not finite: fresh
+networks paint alike and guess."""
 FEWEST_LINES = 5
-"""Of the log, on which an alarm is based."""
-
-
-class Alarms:
-    """Asks the loop to stop once a run looks collapsed for `watch.patience` images.
-
-    Args:
-        journal: what is looked at.
-        config: the run.
-        stop: takes the request.
-    Attributes:
-        raised: what is wrong and what to change; None while all is well.
-    """
-
-    def __init__(self, journal: Journal, config: TrainConfig, stop: StopRequest) -> None:
-        self.journal, self.config, self.stop = journal, config, stop
-        self.first_images = journal.lines[-1]["images"] if journal.lines else 0
-        self.seen = len(journal.lines)
-        self.raised: Finding | None = None
-
-    def after_step(self, state: TrainState, stats: Stats) -> None:
-        """Look at new lines."""
-        if len(self.journal.lines) == self.seen or not self.config.watch.stop:
-            return
-        self.seen = len(self.journal.lines)
-        since = max(self.first_images, state.step * self.config.batch - self.config.watch.patience)
-        found = collapse(History(self.journal.lines), self.config, since=since)
-        if found and self.stop.reason is None:
-            self.raised = found
-            self.stop.reason = f"stopped by an alarm ({found.topic})"
-
-    def at_end(self, state: TrainState) -> None:
-        """Nothing."""
-
-
-def collapse(history: History, config: TrainConfig, *, since: float) -> Finding | None:
-    """What all lines after `since` images agree on, if they reach over `watch.patience`.
-
-    A resumed run is looked at from where it goes on: the same command is a new chance.
-    """
-    watch = config.watch
-    since = max(since, config.discriminator_warmup * config.batch)
-    if history.images - since < watch.patience:
-        return None
-    over = f"over the last {history.images - since:,.0f} images"
-    _, spreads = history.series("spread/fake", "spread/real", since=since)
-    if len(spreads) >= FEWEST_LINES and watch.min_spread:
-        share = np.max(spreads[:, 0] / np.maximum(spreads[:, 1], 1e-9))
-        if share < watch.min_spread:
-            text = f"generated pictures are all alike {over}: they differ {share:.3f} times as much"
-            return Finding("problem", "collapse", f"{text} as real ones", collapse_advice(config))
-    for network in ("generator", "discriminator"):
-        _, broken = history.series(f"broken/{network}", since=since)
-        if len(broken) >= FEWEST_LINES and broken.min() > MANY_BROKEN:
-            text = f"the {network}'s gradient is not finite {over}: it cannot learn"
-            advice = "a new run with a smaller optimizer.learning_rate or precision=float32"
-            return Finding("problem", "gradients", text, advice)
-    _, logits = history.series("logits/real", "logits/fake", since=since)
-    if len(logits) >= FEWEST_LINES:
-        gap = float((logits[:, 0] - logits[:, 1]).mean())
-        if gap < watch.min_gap:
-            text = f"the discriminator is guessing {over}: logits are {amount(gap)} apart"
-            advice = f"a run --from this one with {weaker_penalties(config)}"
-            return Finding("problem", "balance", text, advice)
-    return None
-
-
+"""Of the log that must agree on a problem."""
+MANY_BROKEN = 0.05
+"""Share of a gradient that is not finite above which a network cannot learn."""
+RECENT_SHARE, RECENT_LINES = 0.1, 10
+"""Recent is the last tenth of the lines that hold a number, and no fewer than these."""
 SLOWER = 0.6
-"""Of the usual pace."""
-SILENT_LINES = 20
-"""A run that has not written for the time of so many lines is taken to stand still."""
-SILENT_SECONDS = 300.0
+"""Of the usual pace, below which a run is noted to be slow."""
+SILENT_LINES, SILENT_SECONDS = 20, 300.0
+"""A run that has not written for the time of so many lines, and so long, is taken to be stopped."""
+
+
+@dataclass(frozen=True)
+class RunFinding:
+    """One thing to say about a run.
+
+    Attributes:
+        level: "fine", "note" (worth knowing) or "problem".
+        topic: one or two words.
+        text: what is seen, with its numbers.
+        advice: what to change; empty where nothing is to be done.
+    """
+
+    level: Level
+    topic: str
+    text: str
+    advice: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Diagnosis:
+class RunDiagnosis:
     """How a run is doing.
 
     Attributes:
@@ -124,7 +73,7 @@ class Diagnosis:
     config: TrainConfig
     data: dict[str, Any]
     history: History
-    findings: list[Finding]
+    findings: list[RunFinding]
 
     @property
     def healthy(self) -> bool:
@@ -143,55 +92,193 @@ class Diagnosis:
         }
 
 
-def diagnose_run(run: Path) -> Diagnosis:
+class History:
+    """Lines of a log as series.
+
+    Args:
+        lines: oldest first.
+    """
+
+    def __init__(self, lines: Sequence[Line]) -> None:
+        self.lines = lines
+
+    @property
+    def step(self) -> int:
+        """Of the last line; 0 without any."""
+        return int(self.lines[-1]["step"]) if self.lines else 0
+
+    @property
+    def images(self) -> int:
+        """Seen at the last line; 0 without any."""
+        return int(self.lines[-1]["images"]) if self.lines else 0
+
+    def names(self) -> list[str]:
+        """Of the numbers, in the order in which they turn up first."""
+        return list(dict.fromkeys(name for line in self.lines for name in line))
+
+    def series(self, *names: str, since: float = 0) -> tuple[Series, Series]:
+        """Images seen (N,) and numbers (N, K), of the lines that hold all K names.
+
+        Args:
+            names: K of them.
+            since: only lines with more images than that.
+        """
+        rows = [
+            [line["images"], *(line[name] for name in names)]
+            for line in self.lines
+            if line["images"] > since and all(name in line for name in names)
+        ]
+        table = np.array(rows, np.float64).reshape(len(rows), 1 + len(names))
+        return table[:, 0], table[:, 1:]
+
+    def recent(self, name: str) -> float | None:
+        """Mean of the last tenth; None if the number was never there."""
+        values = self.series(name)[1]
+        count = max(round(RECENT_SHARE * len(values)), RECENT_LINES)
+        return float(values[-count:].mean()) if len(values) else None
+
+
+def diagnose_run(run: Path) -> RunDiagnosis:
     """Examine the folder of a run, whether it still goes on or not.
 
     Raises:
         CheckpointError: if it holds no run, or a damaged one.
     """
-    config, data = read_settings(run)
+    config, data = stored_settings(run)
     log = run / "log.jsonl"
     history = History(read_lines(log) if log.exists() else [])
     findings = [_progress(history, config)]
     if history.lines:
-        findings += [_pace(history, config), _life(log, history, config), _snapshot(run, history)]
-        findings += examine(history, config, pictures=int(data.get("count", 0)))
-    return Diagnosis(run=run, config=config, data=data, history=history, findings=findings)
+        findings += [_pace(history, config), _activity(log, history, config), _saved(run, history)]
+        findings += examine(history, config)
+    return RunDiagnosis(run=run, config=config, data=data, history=history, findings=findings)
 
 
-def read_settings(run: Path) -> tuple[TrainConfig, dict[str, Any]]:
-    """The settings of the run in a folder, and what is known of its data.
+def examine(history: History, config: TrainConfig) -> list[RunFinding]:
+    """What the numbers of a run say: problems first, then how its networks are doing."""
+    findings = list(_diverged(history, config))
+    recent = max(round(RECENT_SHARE * len(history.lines)), RECENT_LINES)
+    since = history.lines[-recent - 1]["images"] if len(history.lines) > recent else 0
+    if history.images >= SETTLED_IMAGES + config.discriminator_warmup * config.batch:
+        findings += problems(history, config, since=since)
+    told = {finding.topic for finding in findings}
+    return findings + [found for found in _state(history) if found.topic not in told]
 
-    Raises:
-        CheckpointError: if it holds no run, or a damaged one.
+
+def collapse(history: History, config: TrainConfig, *, since: float) -> RunFinding | None:
+    """A problem in all lines after `since` images, if these are `watch.patience` images or more."""
+    since = max(since, config.discriminator_warmup * config.batch)
+    if history.images - since < config.watch.patience:
+        return None
+    return next(problems(history, config, since=since), None)
+
+
+def problems(history: History, config: TrainConfig, *, since: float) -> Iterator[RunFinding]:
+    """Ways in which a run has looked collapsed in all lines after `since` images."""
+    watch, loss = config.watch, config.loss
+    over = f"over the last {history.images - since:,.0f} images"
+    _, spreads = history.series("spread/fake", "spread/real", since=since)
+    if len(spreads) >= FEWEST_LINES:
+        share = float(np.max(spreads[:, 0] / np.maximum(spreads[:, 1], 1e-9)))
+        if share < watch.min_spread:
+            text = f"generated pictures are all alike {over}: they differ {share:.3f} times as much"
+            advice = f"a new run with a larger loss.r1_gamma (now {loss.r1_gamma:g})"
+            advice += " or --loss relativistic" * (loss.kind != "relativistic")
+            yield RunFinding("problem", "diversity", f"{text} as real ones", advice)
+    for network in ("generator", "discriminator"):
+        _, broken = history.series(f"broken/{network}", since=since)
+        if len(broken) >= FEWEST_LINES and broken.min() > MANY_BROKEN:
+            text = f"the {network}'s gradient is not finite {over}: it cannot learn"
+            advice = "a new run with a smaller optimizer.learning_rate or precision=float32"
+            yield RunFinding("problem", "gradients", text, advice)
+    _, logits = history.series("logits/real", "logits/fake", since=since)
+    if len(logits) >= FEWEST_LINES:
+        gap = float((logits[:, 0] - logits[:, 1]).mean())
+        if gap < watch.min_gap:
+            text = f"the discriminator is guessing {over}: logits are {gap:.3g} apart"
+            advice = f"a run --from this one with a smaller loss.r1_gamma (now {loss.r1_gamma:g})"
+            yield RunFinding("problem", "balance", text, advice)
+
+
+def divergence_advice(config: TrainConfig) -> str:
+    """What to change about a run whose numbers grew without bounds."""
+    advice = (
+        f"a larger loss.r1_gamma (now {config.loss.r1_gamma:g}) "
+        f"or a smaller optimizer.learning_rate (now {config.optimizer.learning_rate:g})"
+    )
+    return advice + ", or with precision=float32" * (config.precision == "float16")
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that suits it.
+
+    Example:
+        >>> duration(40), duration(600), duration(9000), duration(300000)
+        ('40 s', '10 min', '2.5 h', '3.5 days')
     """
-    path = run / "config.json"
-    if not path.is_file():
-        raise CheckpointError(f"{run} holds no run: expected the folder given to train as --out")
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        return from_dict(TrainConfig, stored["train"]), dict(stored["data"])
-    except (ValueError, KeyError, TypeError, ConfigError) as error:
-        raise CheckpointError(f"{path} is damaged or of another version: {error}") from None
+    for unit, name, places in ((86400, "days", 1), (3600, "h", 1), (60, "min", 0)):
+        if seconds >= 1.5 * unit:
+            return f"{seconds / unit:.{places}f} {name}"
+    return f"{seconds:.0f} s"
 
 
-def _progress(history: History, config: TrainConfig) -> Finding:
+def _diverged(history: History, config: TrainConfig) -> Iterator[RunFinding]:
+    for line in reversed(history.lines):
+        broken = [name for name, value in line.items() if not math.isfinite(value)]
+        if broken:
+            text = f"{broken[0]} is {line[broken[0]]} at step {line['step']:.0f}: the run diverged"
+            yield RunFinding(
+                "problem", "numbers", text, f"a new run with {divergence_advice(config)}"
+            )
+            return
+
+
+def _state(history: History) -> Iterator[RunFinding]:
+    """How the networks are doing of late, without a judgment."""
+    real, fake = history.recent("logits/real"), history.recent("logits/fake")
+    if real is not None and fake is not None:
+        text = f"logits of real and generated pictures are {real - fake:.3g} apart"
+        yield RunFinding("fine", "balance", text)
+    for name, what in (("spread", "each other"), ("nearest", "their nearest neighbours")):
+        fake, real = history.recent(f"{name}/fake"), history.recent(f"{name}/real")
+        if fake is not None and real:
+            text = f"generated pictures differ {fake / real:.2f} times as much from {what} as real "
+            yield RunFinding("fine", "diversity", f"{text}ones do")
+    for network in ("generator", "discriminator"):
+        broken = history.recent(f"broken/{network}")
+        if broken:
+            text = f"{broken:.2%} of the {network}'s gradient is not finite and was replaced"
+            yield RunFinding("note", "gradients", text)
+    strength = history.recent("augment/strength")
+    if strength is not None:
+        yield RunFinding("fine", "augmentation", f"ADA is at a strength of {strength:.2f}")
+    for name in history.names():
+        if name.startswith("fd_"):
+            images, values = history.series(name)
+            best, last = int(values[:, 0].argmin()), float(values[-1, 0])
+            text = f"{name} is {last:.3g}"
+            if best < len(values) - 1:
+                text += f"; its best was {values[best, 0]:.3g}, at {images[best]:,.0f} images"
+            yield RunFinding("fine", "distance", text)
+
+
+def _progress(history: History, config: TrainConfig) -> RunFinding:
     if not history.lines:
         text = f"no line in log.jsonl yet: the first comes after {config.log_every} steps"
-        return Finding("note", "progress", text)
+        return RunFinding("note", "progress", text)
     total = config.steps * config.batch
     text = f"{history.images:,} of {total:,} images, {history.images / total:.0%}"
     seconds = [line["seconds"] for line in history.lines if "seconds" in line]
-    if seconds:
-        text += f", in {duration(seconds[-1])}"
-    return Finding("fine", "progress", text)
+    return RunFinding(
+        "fine", "progress", text + (f", in {duration(seconds[-1])}" if seconds else "")
+    )
 
 
-def _pace(history: History, config: TrainConfig) -> Finding:
+def _pace(history: History, config: TrainConfig) -> RunFinding:
     _, values = history.series("images_per_second")
     paces = values[np.isfinite(values[:, 0]), 0]
     if not len(paces):
-        return Finding("note", "pace", "the log does not tell the pace")
+        return RunFinding("note", "pace", "the log does not tell the pace")
     recent, usual = float(np.median(paces[-5:])), float(np.median(paces))
     text = f"{recent:.3g} images/s"
     left = config.steps * config.batch - history.images
@@ -199,28 +286,33 @@ def _pace(history: History, config: TrainConfig) -> Finding:
         text += f", {duration(left / recent)} to go at that pace"
     if recent < SLOWER * usual:
         advice = "look for other work on this machine, a full memory, or a slow disk (data.workers)"
-        return Finding("note", "pace", f"{text}; it was {usual:.3g} images/s", advice)
-    return Finding("fine", "pace", text)
+        return RunFinding("note", "pace", f"{text}; it was {usual:.3g} images/s", advice)
+    return RunFinding("fine", "pace", text)
 
 
-def _life(log: Path, history: History, config: TrainConfig) -> Finding:
+def _activity(log: Path, history: History, config: TrainConfig) -> RunFinding:
     """Whether lines still come."""
     if history.step >= config.steps - config.log_every:
-        return Finding("fine", "life", "complete")
+        return RunFinding("fine", "activity", "complete")
     silent = max(time.time() - log.stat().st_mtime, 0.0)
     pace = history.recent("images_per_second") or 0.0
     usual = config.log_every * config.batch / pace if pace > 0 else math.inf
     text = f"the last line was written {duration(silent)} ago"
     if silent > max(SILENT_LINES * usual, SILENT_SECONDS):
-        return Finding("note", "life", f"it stands still: {text}", "the same command to go on")
-    return Finding("fine", "life", text)
+        return RunFinding("note", "activity", f"stopped: {text}", "the same command to go on")
+    return RunFinding("fine", "activity", text)
 
 
-def _snapshot(run: Path, history: History) -> Finding:
+def _saved(run: Path, history: History) -> RunFinding:
+    """How much a kill would lose, and whether the disk holds the next snapshot."""
     found = snapshots(run / "snapshots")
     if not found:
         text = "no snapshot yet: a kill would lose all"
-        return Finding("note", "snapshots", text, "a smaller snapshot_every")
-    step = int(found[-1].stem.removeprefix("step-"))
-    behind = max(history.step - step, 0)
-    return Finding("fine", "snapshots", f"the newest is of step {step:,}, {behind:,} steps ago")
+        return RunFinding("note", "snapshots", text, "a smaller snapshot_every")
+    step = step_of(found[-1])
+    text = f"the newest is of step {step:,}, {max(history.step - step, 0):,} steps ago"
+    size, free = found[-1].stat().st_size, shutil.disk_usage(run).free
+    if free < size and history.step > step:
+        text += f"; {free / 1e6:,.0f} MB are free, the next takes {size / 1e6:,.0f} MB"
+        return RunFinding("problem", "snapshots", text, "to make room on that disk")
+    return RunFinding("fine", "snapshots", text)

@@ -1,83 +1,61 @@
-"""The journal of a run: lines of numbers in RUN/log.jsonl, and whoever else wants them."""
+"""The log of a run: lines of numbers in RUN/log.jsonl, and the services that get them too."""
 
 from __future__ import annotations
 
 import json
 import math
-import sys
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import Any, Protocol
 
 from creps._files import write_atomically
-from creps.errors import CrepsError
+from creps.errors import MissingExtraError, UsageError, nearest
 from creps.rendering._painter import Picture
-from creps.training._config import TrainConfig
-from creps.training._engine import Stats
-from creps.training._state import TrainState
-from creps.training.monitoring._loggers import Logger
-
-# How much memory a run takes.
-
-
-def memory_used(device: torch.device) -> float | None:
-    """Gigabytes (10**9 bytes): on a GPU the most that was reserved on it, else this process's own.
-
-    Returns:
-        None where the system does not tell.
-    """
-    if device.type == "cuda":
-        return torch.cuda.max_memory_reserved(device) / 1e9
-    return _resident()
-
-
-def _resident() -> float | None:
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-        import resource
-
-        return pages * resource.getpagesize() / 1e9
-    except (OSError, ValueError, IndexError, ImportError):
-        return _largest_resident()
-
-
-def _largest_resident() -> float | None:
-    """Where there is no /proc: the most there was; Windows has no such module."""
-    try:
-        import resource
-    except ImportError:
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
-
 
 Line = dict[str, float]
+"""Numbers by name, "step" and "images" among them."""
+
+LOGGERS = ("tensorboard", "trackio", "wandb")
+"""Those that `open_logger` knows; each is an extra of its name, TensorBoard of `train`."""
+PROJECT = "creps"
+"""What runs are filed under where a service has projects."""
 
 
-class Journal:
+class Logger(Protocol):
+    """Something that takes the numbers and pictures of a run."""
+
+    def numbers(self, step: int, values: Mapping[str, float]) -> None:
+        """Take the scalars of a step, "images" among them."""
+
+    def picture(self, step: int, name: str, picture: Picture) -> None:
+        """Take a preview, (H, W, C) uint8."""
+
+    def close(self) -> None:
+        """Write what is still held back."""
+
+
+class RunLog:
     """Lines of numbers, each of a step; kept in a file, in memory, and told to loggers.
 
     Args:
-        path: the file; lines beyond the step the run resumes at are dropped.
-        config: the run.
-        first_step: where the run goes on.
-        loggers: told everything too.
+        path: the file.
+        batch: images a step.
     Attributes:
         lines: all there are, those of before a stop included, oldest first.
+        loggers: told everything too.
     """
 
-    def __init__(
-        self, path: Path, config: TrainConfig, *, first_step: int, loggers: Sequence[Logger] = ()
-    ) -> None:
-        self.path, self.batch, self.loggers = path, config.batch, loggers
+    def __init__(self, path: Path, *, batch: int) -> None:
+        self.path, self.batch = path, batch
         self.lines: list[Line] = []
-        if path.exists():
-            self.lines = [line for line in read_lines(path) if line["step"] <= first_step]
-            write_atomically(path, "".join(map(_as_text, self.lines)).encode())
+        self.loggers: list[Logger] = []
+
+    def go_on_after(self, step: int) -> None:
+        """Take up the lines of a run that goes on after a step; those beyond it are dropped."""
+        if self.path.exists():
+            self.lines = [line for line in read_lines(self.path) if line["step"] <= step]
+            write_atomically(self.path, "".join(map(_as_text, self.lines)).encode())
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Append a line."""
@@ -93,7 +71,7 @@ class Journal:
         for logger in self.loggers:
             logger.picture(step, name, picture)
 
-    def known(self, names: Iterable[str], *, within: int = 10) -> Line:
+    def newest(self, names: Iterable[str], *, within: int = 10) -> Line:
         """The newest of each of some numbers, as far as one of the last lines holds it."""
         merged: Line = {}
         for line in self.lines[-within:]:
@@ -104,71 +82,6 @@ class Journal:
         """Let the loggers finish."""
         for logger in self.loggers:
             logger.close()
-
-
-class Log:
-    """One line every `log_every` steps: means since the last line, pace, time, memory.
-
-    Args:
-        journal: takes the lines.
-        config: the run.
-    Raises:
-        CrepsError: from `after_step` when a value is no longer finite.
-    """
-
-    def __init__(self, journal: Journal, config: TrainConfig) -> None:
-        self.journal, self.config = journal, config
-        self.sums: dict[str, Tensor] = {}
-        self.counts: dict[str, int] = {}
-        self.last: tuple[float, int] | None = None  # time and step of the line before
-        before = [line["seconds"] for line in journal.lines if "seconds" in line]
-        self.seconds = before[-1] if before else 0.0
-        self.started = time.monotonic()
-
-    def after_step(self, state: TrainState, stats: Stats) -> None:
-        """Collect the step's scalars and write a line when one is due."""
-        if self.last is None:
-            self.last = self.started, state.step - 1
-        for name, value in stats.items():
-            self.sums[name] = self.sums.get(name, 0) + value
-            self.counts[name] = self.counts.get(name, 0) + 1
-        if state.step % self.config.log_every == 0:
-            self._write(state, *self.last)
-
-    def at_end(self, state: TrainState) -> None:
-        """Nothing: unfinished means belong to steps that are logged after resuming."""
-
-    def _write(self, state: TrainState, then: float, step: int) -> None:
-        values = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
-        self.sums, self.counts = {}, {}
-        now = time.monotonic()  # once the device has worked off what the values waited for
-        self.last = now, state.step
-        values["images_per_second"] = (
-            (state.step - step) * self.config.batch / max(now - then, 1e-9)
-        )
-        values["seconds"] = self.seconds + now - self.started
-        memory = memory_used(state.device)
-        if memory is not None:
-            values["memory_gb"] = memory
-        self.journal.write(state.step, values)
-        broken = [name for name, value in values.items() if not math.isfinite(value)]
-        if broken:
-            raise CrepsError(
-                f"{broken[0]} is {values[broken[0]]} at step {state.step}: the run has diverged; "
-                f"the last snapshot is kept, start a new run with {divergence_advice(self.config)}"
-            )
-
-
-def divergence_advice(config: TrainConfig) -> str:
-    """What to change about a run whose numbers grew without bounds."""
-    loss, rate = config.loss, config.optimizer.learning_rate
-    advice = (
-        f"a larger loss.r1_gamma (now {loss.r1_gamma:g}) "
-        f"or a smaller optimizer.learning_rate (now {rate:g})"
-    )
-    if config.precision == "float16":
-        advice += ", or with precision=float32"
-    return advice
 
 
 def read_lines(path: Path) -> list[Line]:
@@ -197,3 +110,72 @@ def _rounded(value: float) -> Any:
     if isinstance(value, int):
         return value
     return float(f"{value:.6g}") if math.isfinite(value) else str(value)
+
+
+def open_logger(name: str, folder: Path, *, config: Mapping[str, Any]) -> Logger:
+    """A logger by name; one that knew the run goes on with it.
+
+    Args:
+        name: one of `LOGGERS`.
+        folder: of the run; its name is that of the run.
+        config: the run's settings, as JSON types.
+    Raises:
+        UsageError: for an unknown name.
+        MissingExtraError: if the logger's package is not installed.
+    """
+    if name not in LOGGERS:
+        raise UsageError(f"unknown logger {name!r}: {nearest(name, LOGGERS)}")
+    return _TensorBoard(folder) if name == "tensorboard" else _Service(name, folder, config)
+
+
+class _TensorBoard:
+    """Event files in RUN/tensorboard: `tensorboard --logdir RUN` shows them."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise MissingExtraError("TensorBoard logging", "train") from None
+        self._writer: Any = SummaryWriter(str(folder / "tensorboard"))
+
+    def numbers(self, step: int, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, step)
+        self._writer.flush()
+
+    def picture(self, step: int, name: str, picture: Picture) -> None:
+        self._writer.add_image(name, picture, step, dataformats="HWC")
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class _Service:
+    """trackio or Weights & Biases, two modules with the same functions.
+
+    The environment variables of Weights & Biases say where to, WANDB_MODE=offline too.
+    """
+
+    def __init__(self, name: str, folder: Path, config: Mapping[str, Any]) -> None:
+        try:
+            self._module: Any = import_module(name)
+        except ImportError:
+            raise MissingExtraError(f"logging to {name}", name) from None
+        folder = folder.resolve()
+        settings = {"project": PROJECT, "name": folder.name, "resume": "allow"}
+        if name == "trackio":  # goes on with the curves of the same name
+            self._module.init(**settings, config=dict(config))
+            return
+        identity = folder / "wandb-id.txt"
+        known = identity.read_text(encoding="utf-8").strip() if identity.exists() else None
+        run = self._module.init(**settings, config=dict(config), id=known, dir=str(folder))
+        write_atomically(identity, f"{run.id}\n".encode())
+
+    def numbers(self, step: int, values: Mapping[str, float]) -> None:
+        self._module.log(dict(values), step=step)
+
+    def picture(self, step: int, name: str, picture: Picture) -> None:
+        self._module.log({name: self._module.Image(picture)}, step=step)
+
+    def close(self) -> None:
+        self._module.finish()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import webbrowser
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 
@@ -12,13 +13,11 @@ from PIL import Image
 
 from creps.config import to_dict
 from creps.metrics._pages import figure, heading, line_chart, paragraph, table, write_page
-from creps.training._config import TrainConfig
+from creps.training._config import TrainConfig, flat_settings
 from creps.training._engine import Stats
-from creps.training._run import flat_settings
-from creps.training._state import TrainState
-from creps.training.monitoring._doctor import Diagnosis, diagnose_run
+from creps.training._run import Callback, Run
+from creps.training.monitoring._doctor import RunDiagnosis, RunFinding, diagnose_run
 from creps.training.monitoring._previews import MAGNIFICATIONS
-from creps.training.monitoring._rules import Finding
 
 CHARTS: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("Losses", "loss", {"generator": "loss/generator", "discriminator": "loss/discriminator"}),
@@ -52,35 +51,33 @@ MOMENTS = 6
 """Previews that show how the same latents came along."""
 SHOWN_WIDTH = 720
 """CSS pixels of sample sheets, at most."""
+REFRESH_SECONDS = 30
+"""After which an open page looks whether there is a newer one."""
 SIGNS = {"fine": "✓", "note": "•", "problem": "✗"}
 
 
-class Reports:
-    """Writes the report at each preview and at the end.
+class Reports(Callback):
+    """Writes the report at each preview and at the end, and opens it in the browser.
 
     Args:
-        run: the folder.
-        config: the run.
-        refresh: seconds after which an open page looks again; None: never.
+        run: the run.
+        log: called with a line if there is no browser.
     """
 
-    def __init__(self, run: Path, config: TrainConfig, *, refresh: int | None) -> None:
-        self.run, self.config, self.refresh = run, config, refresh
+    def __init__(self, run: Run, *, log: Callable[[str], None]) -> None:
+        path = write_report(run.folder, refresh=REFRESH_SECONDS)
+        if not webbrowser.open(path.resolve().as_uri()):
+            log(f"no browser was found: open {path}")
 
-    @property
-    def path(self) -> Path:
-        """Of the page."""
-        return self.run / "report.html"
-
-    def after_step(self, state: TrainState, stats: Stats) -> None:
+    def after_step(self, run: Run, stats: Stats) -> None:
         """Write when a preview was due."""
-        every = self.config.preview_every
-        if every and state.step % every == 0:
-            write_report(self.run, refresh=self.refresh)
+        every = run.config.preview_every
+        if every and run.state.step % every == 0:
+            write_report(run.folder, refresh=REFRESH_SECONDS)
 
-    def at_end(self, state: TrainState) -> None:
+    def at_end(self, run: Run) -> None:
         """Write a last time, for good."""
-        write_report(self.run)
+        write_report(run.folder)
 
 
 def write_report(run: Path, *, out: Path | None = None, refresh: int | None = None) -> Path:
@@ -108,7 +105,7 @@ def write_report(run: Path, *, out: Path | None = None, refresh: int | None = No
     return path
 
 
-def _summary(found: Diagnosis) -> str:
+def _summary(found: RunDiagnosis) -> str:
     config = found.config
     height, width = config.size
     words = (
@@ -118,7 +115,7 @@ def _summary(found: Diagnosis) -> str:
     return paragraph(words, faint=True)
 
 
-def _findings(findings: Sequence[Finding]) -> str:
+def _findings(findings: Sequence[RunFinding]) -> str:
     rows = "".join(
         f'<tr class="{finding.level}"><td>{SIGNS[finding.level]}</td>'
         f"<td>{escape(finding.topic)}</td><td>{escape(finding.text)}"
@@ -163,7 +160,7 @@ def _shown(path: Path, caption: str, *, rows: int | None = None) -> str:
     return figure(picture, caption, width=min(enlarged * picture.shape[1], SHOWN_WIDTH))
 
 
-def _curves(found: Diagnosis) -> Iterator[str]:
+def _curves(found: RunDiagnosis) -> Iterator[str]:
     charts = list(CHARTS)
     distances = {name: name for name in found.history.names() if name.startswith("fd_")}
     if distances:
@@ -197,7 +194,7 @@ def _averaged(
     return x, y.clip(low - (high - low), high + (high - low))
 
 
-def _settings(found: Diagnosis) -> str:
+def _settings(found: RunDiagnosis) -> str:
     rows = [[name, str(value)] for name, value in flat_settings(to_dict(found.config))]
     body = table(["setting", "value"], rows)
     return f"{heading('Settings')}<details><summary>all {len(rows)}</summary>{body}</details>"

@@ -1,7 +1,7 @@
 """Training on cylinders: pictures at any angle, and across the border of two painted frames.
 
 Any-resolution GAN, section 6: no picture of the set shows the whole panorama. A slice of it at a
-random angle is painted and judged as a picture; the judged part straddles two frames that are
+random angle is painted as a picture; what the discriminator sees straddles two frames that are
 painted apart, so that their border has to look like any other place.
 """
 

@@ -20,8 +20,7 @@ from creps.data._patches import Batch
 from creps.errors import CheckpointError, ConfigError, GridError
 from creps.metrics._similarity import LayeredExtractor, perceptual_distance
 from creps.networks.base import Generator
-from creps.training._config import TrainConfig
-from creps.training.regularizers._settings import TeacherDirection
+from creps.training._config import TeacherDirection, TrainConfig
 
 # Pictures of one window of the plane on the pixels of another: band-limited, with a mask.
 #

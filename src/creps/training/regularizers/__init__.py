@@ -1,1 +1,0 @@
-"""Terms that are added to the loss."""
