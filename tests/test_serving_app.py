@@ -196,6 +196,33 @@ def test_what_a_visitor_has_is_not_sent_again(client: TestClient) -> None:
     assert other.status_code == 200
 
 
+def test_what_computed_a_picture_is_in_its_tag_and_in_its_pinned_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Weights, precision and the code that draws: a mended renderer reaches every browser."""
+
+    def told(dtype: str | None = None) -> tuple[str, str]:
+        app = build_app({"tiny": tiny_creps()}, settings=ServeSettings(size=64, dtype=dtype))
+        with TestClient(app) as client:
+            pinned = client.get("/api/pictures/tiny:3").json()["pinned"]
+            return pinned, client.get("/plane/tiny:3/0/0_0.jpg").headers["etag"]
+
+    first = told()
+    assert told() == first
+    double = told("float64")
+    monkeypatch.setattr("creps.serving._models.code_id", lambda *rooms: "other code")
+    other = told()
+    for pinned, tag in (double, other):
+        assert pinned != first[0]
+        assert tag != first[1]
+
+
+def test_the_pin_of_other_code_is_not_found(client: TestClient) -> None:
+    answer = client.get("/plane/tiny@00000000:3/0/0_0.jpg")
+    assert answer.status_code == 404
+    assert "this server draws tiny@" in answer.json()["error"]
+
+
 def test_addresses_with_a_pin_are_for_ever(client: TestClient) -> None:
     pinned = client.get("/api/pictures/tiny:3;t=0.5").json()["pinned"]
     answer = client.get(f"/plane/{pinned}/0/0_0.jpg")

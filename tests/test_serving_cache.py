@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from creps.serving._cache import AnswerCache
+from creps.serving._service import AnswerCache
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -63,7 +63,7 @@ def test_a_folder_that_cannot_be_written_costs_no_answer(tmp_path: Path) -> None
 CROWD = """
 import sys
 from pathlib import Path
-from creps.serving._cache import AnswerCache
+from creps.serving._service import AnswerCache
 
 cache = AnswerCache(Path(sys.argv[1]), limit=20_000)
 bodies = {f"key {k}": bytes([k]) * (500 + 37 * k) for k in range(20)}

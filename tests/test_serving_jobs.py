@@ -17,11 +17,11 @@ from starlette.testclient import TestClient
 from creps.rendering._renderer import render
 from creps.rendering.output._images import read_settings
 from creps.serving._identifiers import parse_identifier
-from creps.serving._jobs import JobDesk
+from creps.serving._jobs import JobQueue
 from creps.serving._models import ModelRegistry
 from creps.serving._pool import OverloadedError, Pool
 from creps.serving._settings import Limits, ServeSettings
-from creps.serving._views import Shot
+from creps.serving._views import ViewSpec
 from patience import PATIENCE, wait_until
 from served import in_memory
 from tiny_creps import tiny_creps
@@ -144,11 +144,11 @@ class Desk:
             inner(parts)
 
         self.pool.in_background = held
-        self.desk = JobDesk(folder, registry=self.registry, pool=self.pool, limits=limits)
+        self.desk = JobQueue(folder, registry=self.registry, pool=self.pool, limits=limits)
 
     def submit(self, side: int, kind: str = "png"):
-        shot = Shot(window=(0, 0, 1, 1), height=side, width=side, grows=False)
-        return self.desk.submit(parse_identifier("tiny:3"), shot, kind=kind, name="x")
+        spec = ViewSpec(window=(0, 0, 1, 1), height=side, width=side, grows=False)
+        return self.desk.submit(parse_identifier("tiny:3"), spec, kind=kind, name="x")
 
     def close(self) -> None:
         self.gate.set()

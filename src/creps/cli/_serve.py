@@ -23,10 +23,10 @@ from creps.errors import MissingExtraError, UsageError
 if TYPE_CHECKING:
     from creps.networks.base import Generator
 
-DOOR, KEPT = "Who may come in", "What is kept, and given at most"
+ACCESS, LIMITS = "Access", "Limits"
 """Groups of options in the help."""
 
-OUT_OF_THE_WORLD = ("127.0.0.1", "::1", "localhost")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 Models = Annotated[
     list[str] | None,
@@ -46,18 +46,20 @@ Side = Annotated[
 ]
 Host = Annotated[
     str,
-    typer.Option(help="Address to listen at; 0.0.0.0: all the world.", rich_help_panel=DOOR),
+    typer.Option(
+        help="Address to listen at; 0.0.0.0: every network interface.", rich_help_panel=ACCESS
+    ),
 ]
-Port = Annotated[int, typer.Option(help="0: any that is free.", rich_help_panel=DOOR)]
+Port = Annotated[int, typer.Option(help="0: any that is free.", rich_help_panel=ACCESS)]
 Token = Annotated[
     str | None,
-    typer.Option(envvar="CREPS_TOKEN", help="Only who knows it may come in.", rich_help_panel=DOOR),
+    typer.Option(envvar="CREPS_TOKEN", help="Clients must present it.", rich_help_panel=ACCESS),
 ]
 Url = Annotated[
     str | None,
     typer.Option(
-        help="Where the world finds this server, behind a proxy: https://example.org/creps.",
-        rich_help_panel=DOOR,
+        help="Public address behind a proxy, such as https://example.org/creps.",
+        rich_help_panel=ACCESS,
     ),
 ]
 Workers = Annotated[
@@ -71,29 +73,29 @@ Workers = Annotated[
 Folder = Annotated[
     Path | None,
     typer.Option(
-        help="Folder of finished answers and of big downloads.",
+        help="Folder of cached answers and of big downloads.",
         show_default="creps/serve in the user's cache folder",
-        rich_help_panel=KEPT,
+        rich_help_panel=LIMITS,
     ),
 ]
 CacheMegabytes = Annotated[
-    int, typer.Option("--cache-mb", help="Of answers on disk; 0: none.", rich_help_panel=KEPT)
+    int, typer.Option("--cache-mb", help="Of answers on disk; 0: none.", rich_help_panel=LIMITS)
 ]
 MemoryMegabytes = Annotated[
-    int, typer.Option("--memory-mb", help="Of prepared pictures.", rich_help_panel=KEPT)
+    int, typer.Option("--memory-mb", help="Of prepared pictures.", rich_help_panel=LIMITS)
 ]
-Pixels = Annotated[int, typer.Option("--max-pixels", help="Of one answer.", rich_help_panel=KEPT)]
+Pixels = Annotated[int, typer.Option("--max-pixels", help="Of one answer.", rich_help_panel=LIMITS)]
 Waiting = Annotated[
-    int, typer.Option("--max-waiting", help="Requests that wait.", rich_help_panel=KEPT)
+    int, typer.Option("--max-waiting", help="Requests that wait.", rich_help_panel=LIMITS)
 ]
 JobPixels = Annotated[
     int,
     typer.Option(
-        "--job-megapixels", help="Of one big download; 0: there are none.", rich_help_panel=KEPT
+        "--job-megapixels", help="Of one big download; 0: there are none.", rich_help_panel=LIMITS
     ),
 ]
 JobGigabytes = Annotated[
-    int, typer.Option("--jobs-gb", help="Of all big downloads.", rich_help_panel=KEPT)
+    int, typer.Option("--jobs-gb", help="Of all big downloads.", rich_help_panel=LIMITS)
 ]
 
 
@@ -231,7 +233,7 @@ def _load_models(words: list[str]) -> dict[str, Generator]:
 
 
 def _own_folder() -> Path:
-    """Where what can be made again is kept: $XDG_CACHE_HOME, or ~/.cache."""
+    """The server's part of the user's cache folder."""
     import os
 
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
@@ -240,10 +242,10 @@ def _own_folder() -> Path:
 
 def _announce(host: str, port: int, *, token: str | None) -> None:
     """Say where the viewer is."""
-    local = host in OUT_OF_THE_WORLD
+    local = host in LOOPBACK
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown if local else 'localhost'}:{port}/"
-    door = "?token=..." if token else ""
-    typer.echo(f"The viewer is at {address}{door}   (Ctrl-C ends it)")
+    query = "?token=..." if token else ""
+    typer.echo(f"The viewer is at {address}{query}   (Ctrl-C ends it)")
     if not local and token is None:
-        typer.echo("creps: anybody who reaches this machine may use it; see --token", err=True)
+        typer.echo("creps: anyone who can reach this machine may use it; see --token", err=True)

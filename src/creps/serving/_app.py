@@ -17,17 +17,15 @@ from starlette.routing import Route
 
 from creps.networks.base import Generator
 from creps.serving._iiif import TURN_COST
-from creps.serving._job_routes import JobRoutes
-from creps.serving._jobs import JobDesk
-from creps.serving._middleware import Guard
+from creps.serving._jobs import JobQueue, JobRoutes
+from creps.serving._middleware import AccessMiddleware
 from creps.serving._models import ModelRegistry
 from creps.serving._pages import Pages
 from creps.serving._picture_routes import HIGHEST_LEVEL, LOWEST_LEVEL, PictureRoutes
-from creps.serving._responses import OPEN_TO_ALL, error_response, guarded
+from creps.serving._responses import OPEN_TO_ALL, BaseUrl, error_response, guarded
 from creps.serving._service import RenderService
 from creps.serving._settings import JOB_FORMATS, VERSION, ServeSettings
 from creps.serving._telemetry import MEDIA_TYPE, Telemetry
-from creps.serving._urls import Urls
 
 KEEP_ALIVE = 20
 """Seconds that an idle connection stays open."""
@@ -49,22 +47,24 @@ def build_app(generators: Mapping[str, Generator], *, settings: ServeSettings) -
     telemetry = Telemetry()
     registry = ModelRegistry(generators, settings=settings)
     service = RenderService(registry, settings=settings, telemetry=telemetry)
-    desk = None
-    routes = PictureRoutes(service, Urls(settings.url)).routes()
+    jobs = None
+    routes = PictureRoutes(service, BaseUrl(settings.url)).routes()
     if settings.jobs is not None:
-        desk = JobDesk(settings.jobs, registry=registry, pool=service.pool, limits=settings.limits)
-        telemetry.watch("jobs_waiting", "jobs that wait", lambda: desk.waiting if desk else 0)
-        routes += JobRoutes(desk, limits=settings.limits).routes()
-    routes += [*_about(service, telemetry, jobs=desk is not None), *Pages().routes()]
+        jobs = JobQueue(settings.jobs, registry=registry, pool=service.pool, limits=settings.limits)
+        telemetry.watch("jobs_waiting", "jobs that wait", lambda: jobs.waiting if jobs else 0)
+        routes += JobRoutes(jobs, limits=settings.limits).routes()
+    routes += [*_about(service, telemetry, jobs=jobs is not None), *Pages().routes()]
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
-        if desk is not None:
-            desk.close()
+        if jobs is not None:
+            jobs.close()
         service.close()
 
-    guard = Middleware(Guard, token=settings.token, telemetry=telemetry, body=settings.limits.body)
+    guard = Middleware(
+        AccessMiddleware, token=settings.token, telemetry=telemetry, body=settings.limits.body
+    )
     app = Starlette(
         routes=routes,
         middleware=[guard],

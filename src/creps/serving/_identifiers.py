@@ -4,7 +4,7 @@
     portraits:7;t=0.7                the same, truncated
     portraits:7..12@0.4              40 % of the way from seed 7 to seed 12
     portraits:7+12:4-8;t=0.7         with the styles of layers 4 to 8 of seed 12
-    portraits@1a2b3c4d:7             of these very weights: what it names never changes
+    portraits@1a2b3c4d:7             these very pixels: what it names never changes
 
 RECIPE is one recipe of `rendering._styles`. Options: `t` truncation, `k` leading styles that
 are truncated, `c` class, `w=Y0,X0,Y1,X1` the window of the plane that is the whole picture, `by` a
@@ -23,7 +23,7 @@ from urllib.parse import quote
 from creps.coordinates import WHOLE_PLANE, Window
 from creps.errors import UsageError
 from creps.rendering._styles import Recipe, parse_styles
-from creps.rendering._view import RenderRequest
+from creps.rendering._view import View
 
 LONGEST = 400
 """Characters of an identifier."""
@@ -50,7 +50,7 @@ class PictureId:
     Attributes:
         model: its name.
         recipe: whose styles.
-        pin: the first 8 hexadecimal digits of the weights' hash, if the address has them.
+        pin: 8 hexadecimal digits of what makes its pixels (weights, code), if the address has them.
         truncation, cutoff, label: of the styles.
         window: of the plane, that is the whole picture.
         by: a filter of FILTERS that enlarges the native picture; None: drawn at any size.
@@ -83,7 +83,7 @@ class PictureId:
         return quote(str(self), safe=":@,+~=")
 
     def pinned(self, pin: str) -> PictureId:
-        """The same picture of these very weights."""
+        """The same picture, as these very pixels."""
         return replace(self, pin=pin)
 
 
@@ -109,7 +109,7 @@ def parse_identifier(text: str) -> PictureId:
     picture = PictureId(
         model=match[1], pin=match[2], recipe=recipe, **_options(match[4].split(";")[1:])
     )
-    RenderRequest(window=picture.window)  # refuses what is empty or too far out
+    View(window=picture.window)  # refuses what is empty or too far out
     y0, x0, y1, x1 = picture.window
     if not 1 / NARROWEST <= (x1 - x0) / (y1 - y0) <= NARROWEST:
         raise UsageError(f"window {picture.window}: one side is over {NARROWEST} times the other")
@@ -134,14 +134,14 @@ def number(text: str) -> float:
     """A plain finite number; a UsageError for anything else."""
     value = float(text) if _NUMBER.fullmatch(text) else math.nan
     if not math.isfinite(value):
-        raise UsageError(f"{text[:40]!r} is no number")
+        raise UsageError(f"{text[:40]!r}: expected a number")
     return value
 
 
 def whole_number(text: str) -> int:
     """A number of up to nine digits; a UsageError for anything else."""
     if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise UsageError(f"{text[:40]!r} is no whole number")
+        raise UsageError(f"{text[:40]!r}: expected a whole number")
     return int(text)
 
 

@@ -1,6 +1,7 @@
-"""The IIIF Image API 3.0 as arithmetic: what a request asks for of a picture of known size.
+"""IIIF as arithmetic: what an image request asks for of a picture of known size, and manifests.
 
-https://iiif.io/api/image/3.0/ (section numbers below are its own). No pixels are drawn here.
+https://iiif.io/api/image/3.0/ (section numbers below are its own) and, for manifests,
+https://iiif.io/api/presentation/3.0/. No pixels are drawn here.
 """
 
 from __future__ import annotations
@@ -13,6 +14,75 @@ from typing import Any, Literal
 from creps.errors import GridError, UsageError
 from creps.rendering.warps._base import cosine_sine
 from creps.serving._settings import Limits
+
+PRESENTATION = "http://iiif.io/api/presentation/3/context.json"
+SHOWN = 1024
+"""Pixels of the longer side of the picture that a viewer without deep zoom shows."""
+THUMBNAIL = 256
+
+
+def manifest(
+    base: str, *, label: str, height: int, width: int, credits: str = "", largest: int = SHOWN
+) -> dict[str, Any]:
+    """The manifest of one picture.
+
+    Args:
+        base: the URI of its image service, without a slash at its end.
+        label: its name.
+        height, width: declared pixels.
+        credits: must be shown with it.
+        largest: pixels of the longer side of a still picture, at most `SHOWN`.
+    """
+    side = min(SHOWN, largest, max(height, width))
+    service = [{"id": base, "type": "ImageService3", "profile": "level2"}]
+    still = {
+        "id": f"{base}/full/!{side},{side}/0/default.jpg",
+        "type": "Image",
+        "format": "image/jpeg",
+        "height": height,
+        "width": width,
+        "service": service,
+    }
+    canvas = f"{base}/canvas"
+    annotation = {
+        "id": f"{canvas}/annotation",
+        "type": "Annotation",
+        "motivation": "painting",
+        "body": still,
+        "target": canvas,
+    }
+    small = {
+        "id": f"{base}/full/!{THUMBNAIL},{THUMBNAIL}/0/default.jpg",
+        "type": "Image",
+        "format": "image/jpeg",
+        "service": service,
+    }
+    document: dict[str, Any] = {
+        "@context": PRESENTATION,
+        "id": f"{base}/manifest.json",
+        "type": "Manifest",
+        "label": {"none": [label]},
+        "thumbnail": [small],
+        "items": [
+            {
+                "id": canvas,
+                "type": "Canvas",
+                "label": {"none": [label]},
+                "height": height,
+                "width": width,
+                "items": [
+                    {"id": f"{canvas}/page", "type": "AnnotationPage", "items": [annotation]}
+                ],
+            }
+        ],
+    }
+    if credits:
+        document["requiredStatement"] = {
+            "label": {"en": ["Credits"]},
+            "value": {"none": [credits]},
+        }
+    return document
+
 
 Quality = Literal["default", "color", "gray", "bitonal"]
 
@@ -95,7 +165,7 @@ def parse_image_request(
     """Read region, size, rotation and quality.format of a picture of `width` x `height` pixels.
 
     Raises:
-        UsageError: for words that are none.
+        UsageError: for invalid words.
         GridError: for regions outside, sizes that need `^`, and pictures beyond the limits.
     Example:
         >>> words = "pct:50,0,50,50", "^400,", "!22.50", "gray.png"

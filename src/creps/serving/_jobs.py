@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import json
@@ -15,15 +16,22 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from creps.errors import CrepsError, UsageError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from creps.errors import CrepsError, GridError, UsageError
 from creps.rendering._painter import Picture
 from creps.rendering._tiles import Tile
 from creps.rendering.output._save import Tiles, refuse_target, save_picture, unfinished
-from creps.serving._identifiers import PictureId
+from creps.serving._identifiers import PictureId, parse_identifier
 from creps.serving._models import ModelRegistry
+from creps.serving._picture_routes import checked_view, file_name
 from creps.serving._pool import OverloadedError, Pool
-from creps.serving._settings import VERSION, Limits
-from creps.serving._views import RenderedSource, Shot
+from creps.serving._responses import ENCODINGS, guarded
+from creps.serving._settings import JOB_FORMATS, VERSION, Limits
+from creps.serving._views import RenderedSource, ViewSpec
 
 State = Literal["queued", "running", "writing", "done", "failed", "cancelled"]
 
@@ -47,7 +55,7 @@ class Job:
 
     Attributes:
         number: its name in addresses: nobody can guess it.
-        picture, shot, format: what it shows.
+        picture, spec, format: what it shows.
         name: of the file, for clients.
         path: of the file.
         state: how far it is; so many pixels of all are `done`.
@@ -56,7 +64,7 @@ class Job:
 
     number: str
     picture: PictureId
-    shot: Shot
+    spec: ViewSpec
     format: str
     name: str
     path: Path
@@ -72,7 +80,7 @@ class Job:
     @property
     def total(self) -> int:
         """Pixels of the file."""
-        height, width = self.shot.size
+        height, width = self.spec.size
         return height * width
 
     def document(self) -> dict[str, Any]:
@@ -98,8 +106,8 @@ class Job:
         }
 
 
-class JobDesk:
-    """Takes jobs and works them off, one at a time, while nobody looks at anything.
+class JobQueue:
+    """Background jobs, run one at a time while nobody waits for a picture.
 
     Files and unfinished work have names that follow from what they show, so that the same job goes
     on after a cancel, a crash or a restart.
@@ -128,7 +136,7 @@ class JobDesk:
         """Jobs that are not begun."""
         return sum(job.state == "queued" for job in list(self._jobs.values()))
 
-    def submit(self, picture: PictureId, shot: Shot, *, kind: str, name: str) -> Job:
+    def submit(self, picture: PictureId, spec: ViewSpec, *, kind: str, name: str) -> Job:
         """Take a job; the same one again is the one that is there.
 
         Raises:
@@ -139,9 +147,9 @@ class JobDesk:
         model = self._registry.model(picture)
         if picture.by is not None:
             raise UsageError("enlarged pictures are no jobs: leave ;by= out")
-        content = f"{VERSION} {model.weights} {picture} {shot} {kind}"
+        content = f"{model.made_by} {picture} {spec} {kind}"
         path = self._folder / f"{hashlib.sha256(content.encode()).hexdigest()[:32]}.{kind}"
-        height, width = shot.size
+        height, width = spec.size
         refuse_target(path, height=height, width=width, overwrite=True)
         number = hashlib.sha256(self._secret + path.name.encode()).hexdigest()[:32]
         with self._condition:
@@ -153,7 +161,7 @@ class JobDesk:
                 return known
             if self._closed or self.waiting >= self._limits.jobs:
                 raise OverloadedError(SOONER)
-            job = Job(number, picture, shot, kind, name, path)
+            job = Job(number, picture, spec, kind, name, path)
             self._jobs[number] = job
             self._jobs.move_to_end(number)
             self._forget()
@@ -220,7 +228,7 @@ class JobDesk:
         source = self._registry.source(job.picture)
         assert isinstance(source, RenderedSource)  # see `submit`
         draw = source.maker(
-            job.shot,
+            job.spec,
             samples=job.total * SAMPLES_A_PIXEL,
             side_by_side=self._pool.in_background,
         )
@@ -237,7 +245,7 @@ class JobDesk:
             if done == total:
                 job.state = "writing"
 
-        height, width = job.shot.size
+        height, width = job.spec.size
         channels = self._registry.model(job.picture).generator.config.img_channels
         tiles = Tiles(height=height, width=width, channels=channels, make=make)
         save_picture(tiles, job.path, settings=self._settings(job), progress=progress)
@@ -250,7 +258,7 @@ class JobDesk:
             "model": model.name,
             "weights": model.weights,
             "picture": str(job.picture),
-            "view": asdict(job.shot),
+            "view": asdict(job.spec),
             "credits": model.generator.record.get("credits"),
         }
         return json.loads(json.dumps({k: v for k, v in settings.items() if v is not None}))
@@ -290,3 +298,109 @@ def _age(place: Path) -> float:
         with contextlib.suppress(OSError):
             times.append(path.stat().st_mtime)
     return max(times)
+
+
+FIELDS = {"id", "window", "height", "width", "rotation", "mirror", "format"}
+
+NOT_KEPT = {"Cache-Control": "no-store"}
+
+
+class JobRoutes:
+    """Routes of background jobs; no other site may use them through a client's browser.
+
+    Args:
+        desk: where jobs are taken.
+        limits: of jobs.
+    """
+
+    def __init__(self, desk: JobQueue, *, limits: Limits) -> None:
+        self._desk, self._limits = desk, limits
+
+    def routes(self) -> list[Route]:
+        """All of them."""
+        return [
+            Route("/api/jobs", guarded(self.submit), methods=["POST"]),
+            Route("/api/jobs/{job}", guarded(self.show), methods=["GET"]),
+            Route("/api/jobs/{job}", guarded(self.cancel), methods=["DELETE"]),
+            Route("/api/jobs/{job}/file", guarded(self.file), methods=["GET"]),
+        ]
+
+    async def submit(self, request: Request) -> Response:
+        """Take a job."""
+        if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
+            raise HTTPException(415, "expected a body of type application/json")
+        try:
+            wanted = json.loads(await request.body())
+        except (ValueError, RecursionError):
+            raise UsageError("the body is not JSON") from None
+        job = await asyncio.to_thread(self._taken, wanted)
+        headers = {**NOT_KEPT, "Location": f"api/jobs/{job.number}"}
+        return JSONResponse(job.document(), 202, headers=headers)
+
+    async def show(self, request: Request) -> Response:
+        """How far a job is."""
+        return JSONResponse(self._job(request).document(), headers=NOT_KEPT)
+
+    async def cancel(self, request: Request) -> Response:
+        """Stop a job, or throw its file away."""
+        job = self._job(request)
+        self._desk.cancel(job)
+        return JSONResponse({**job.document(), "state": "cancelled"}, headers=NOT_KEPT)
+
+    async def file(self, request: Request) -> Response:
+        """The file of a job that is done."""
+        job = self._job(request)
+        if job.state != "done":
+            raise HTTPException(409, f"this job is {job.state}: expected done")
+        if not job.path.is_file():
+            raise HTTPException(410, "this file was thrown away to make room: ask for it again")
+        kind = ENCODINGS[job.format].media_type
+        return FileResponse(job.path, media_type=kind, filename=job.name, headers=NOT_KEPT)
+
+    def _taken(self, wanted: Any) -> Job:
+        """The job that a body asks for."""
+        if not isinstance(wanted, dict) or not set(wanted) <= FIELDS or "id" not in wanted:
+            raise UsageError(f"expected an object with id, and of {', '.join(sorted(FIELDS))}")
+        picture = parse_identifier(_typed(wanted, "id", str))
+        window = wanted.get("window", picture.window)
+        if not isinstance(window, list | tuple) or len(window) != 4:
+            raise UsageError("window: expected four numbers [y0, x0, y1, x1]")
+        y0, x0, y1, x1 = (_number(edge, "window") for edge in window)
+        kind = _typed(wanted, "format", str, "png")
+        if kind not in JOB_FORMATS:
+            raise UsageError(f"format {kind[:20]!r}: expected {', '.join(JOB_FORMATS)}")
+        spec = checked_view(
+            (y0, x0, y1, x1),
+            height=_typed(wanted, "height", int),
+            width=_typed(wanted, "width", int),
+            turn=_number(wanted.get("rotation", 0), "rotation"),
+            mirror=_typed(wanted, "mirror", bool, False),
+        )
+        if spec.height * spec.width > self._limits.job_pixels:
+            raise GridError(
+                f"{spec.height} x {spec.width} pixels: expected at most "
+                f"{self._limits.job_pixels:,} in all"
+            )
+        return self._desk.submit(picture, spec, kind=kind, name=file_name(picture, spec, kind))
+
+    def _job(self, request: Request) -> Job:
+        job = self._desk.find(request.path_params["job"])
+        if job is None:
+            raise HTTPException(404, "no such job: it may have been forgotten, ask for it again")
+        return job
+
+
+def _typed(wanted: dict[str, Any], name: str, kind: type, default: Any = None) -> Any:
+    """A field of one type."""
+    value = wanted.get(name, default)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        words = {str: "text", int: "a whole number", bool: "true or false"}
+        raise UsageError(f"{name}: expected {words[kind]}")
+    return value
+
+
+def _number(value: Any, name: str) -> float:
+    """A finite number of reasonable size."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e9:
+        raise UsageError(f"{name}: expected numbers")
+    return float(value)

@@ -36,7 +36,7 @@ SAFETY = {
 _log = logging.getLogger("creps.serving")
 
 
-class Guard:
+class AccessMiddleware:
     """Stands before the application.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -12,9 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from creps._code import code_id
 from creps.checkpoints import weights_id
 from creps.errors import ConfigError, CrepsError, LabelError, UsageError, nearest
-from creps.networks.base import Generator, describe_generator
+from creps.networks.base import Generator
 from creps.rendering._renderer import Renderer
 from creps.rendering._sampling import detail_resolution
 from creps.rendering._styles import styles_of
@@ -30,7 +32,7 @@ PIN_DIGITS = 8
 
 
 class UnknownPictureError(CrepsError):
-    """There is no model of this name, or not with these weights."""
+    """There is no model of this name, or its pictures are no longer the pinned ones."""
 
 
 @dataclass(frozen=True)
@@ -40,20 +42,32 @@ class ServedModel:
     Attributes:
         name: in addresses.
         generator: on the device where it works.
+        dtype: the precision it works in; None: its own.
     """
 
     name: str
     generator: Generator
+    dtype: str | None = None
 
     @cached_property
     def weights(self) -> str:
         """The hash of its weights."""
         return weights_id(self.generator)
 
+    @cached_property
+    def made_by(self) -> str:
+        """A digest of all that makes the bytes of its pictures: weights, precision and code.
+
+        Entity tags, kept answers and pinned addresses hold it, so that none outlives a change of
+        the renderer.
+        """
+        code = code_id("coordinates", "networks", "rendering", "serving")
+        return hashlib.sha256(f"{self.weights} {self.dtype} {code}".encode()).hexdigest()
+
     @property
     def pin(self) -> str:
-        """What an address may name these very weights by."""
-        return self.weights[:PIN_DIGITS]
+        """What an address may name these very pictures by."""
+        return self.made_by[:PIN_DIGITS]
 
     def describe(self, *, size: int) -> dict[str, Any]:
         """What the page is told of it."""
@@ -61,7 +75,7 @@ class ServedModel:
         return {
             "name": self.name,
             "pin": self.pin,
-            "family": describe_generator(self.generator)[0],
+            "family": self.generator.family,
             "parameters": sum(each.numel() for each in self.generator.parameters()),
             "resolution": config.resolution,
             "detail": detail_resolution(self.generator),
@@ -88,7 +102,7 @@ class ModelRegistry:
         nbytes: held for pictures, when it was last looked after.
     Raises:
         ConfigError: for no models, or a name that no address can have.
-        UsageError: for a device or precision that is none.
+        UsageError: for an invalid device or precision.
     """
 
     def __init__(self, generators: Mapping[str, Generator], *, settings: ServeSettings) -> None:
@@ -105,9 +119,9 @@ class ModelRegistry:
         for name, generator in generators.items():
             device = checked_device(settings.device, generator)
             checked_dtype(settings.dtype, device)
-            self.models[name] = ServedModel(name, generator.to(device))
+            self.models[name] = ServedModel(name, generator.to(device), settings.dtype)
         for model in self.models.values():
-            _ = model.weights  # hashed before the first client comes
+            _ = model.made_by  # hashed before the first client comes
         self._sources: OrderedDict[PictureId, Source] = OrderedDict()
         self._making: dict[PictureId, threading.Lock] = {}
         self._lock = threading.Lock()
@@ -130,7 +144,7 @@ class ModelRegistry:
             raise UnknownPictureError(f"no model {picture.model!r} here: {hint}")
         if picture.pin not in (None, model.pin):
             raise UnknownPictureError(
-                f"{picture.model}@{picture.pin}: here it has other weights, {model.pin}"
+                f"{picture.model}@{picture.pin}: this server draws {picture.model}@{model.pin}"
             )
         classes = model.generator.config.label_dim
         if (picture.label is None) != (classes == 0) or not 0 <= (picture.label or 0) < max(
@@ -182,7 +196,7 @@ class ModelRegistry:
         return source
 
     def settle(self) -> None:
-        """Let go of the pictures not asked for lately, as far as the limit wants it."""
+        """Drop the pictures used least recently until the rest fits the limit."""
         with self._lock:
             sources = list(self._sources.items())  # those not asked for lately first
         sizes = [(key, source.nbytes) for key, source in sources]  # may wait for those at work

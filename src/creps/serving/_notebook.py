@@ -70,7 +70,7 @@ def view(
         UsageError: for a seed out of range.
         MissingExtraError: without the packages of the `serve` extra.
     """
-    renderer = Renderer(generator, seed=seed)  # refuses what is no seed
+    renderer = Renderer(generator, seed=seed)  # refuses invalid seeds
     if static:
         picture = renderer.picture(size=FALLBACK)
         target = BytesIO()

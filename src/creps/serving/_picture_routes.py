@@ -27,23 +27,23 @@ from creps.serving._iiif import (
     PROFILE,
     TILE,
     information,
+    manifest,
     parse_image_request,
     refuse_beyond,
 )
-from creps.serving._manifests import manifest
 from creps.serving._responses import (
     ENCODINGS,
     FOR_AN_HOUR,
     FOR_EVER,
     OPEN_TO_ALL,
+    BaseUrl,
     guarded,
     matches,
     while_connected,
 )
 from creps.serving._service import RenderRequest, RenderService
 from creps.serving._settings import Limits
-from creps.serving._urls import Urls
-from creps.serving._views import Shot
+from creps.serving._views import ViewSpec
 
 DEEP_ZOOM_TILE, DEEP_ZOOM_OVERLAP = 254, 1
 """As `creps render --out NAME.dzi` writes them."""
@@ -61,11 +61,11 @@ class PictureRoutes:
 
     Args:
         service: where they are drawn.
-        addresses: of the server.
+        base_url: of the server.
     """
 
-    def __init__(self, service: RenderService, addresses: Urls) -> None:
-        self._service, self._addresses = service, addresses
+    def __init__(self, service: RenderService, base_url: BaseUrl) -> None:
+        self._service, self._base_url = service, base_url
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -85,7 +85,7 @@ class PictureRoutes:
     async def image(self, request: Request) -> Response:
         """An image's own address leads to its document (IIIF, section 2)."""
         picture = self._picture(request.path_params["id"])
-        address = f"{self._addresses.of(request)}/iiif/{picture.in_url}/info.json"
+        address = f"{self._base_url.of(request)}/iiif/{picture.in_url}/info.json"
         return RedirectResponse(address, 303, headers=OPEN_TO_ALL)
 
     async def information(self, request: Request) -> Response:
@@ -93,7 +93,7 @@ class PictureRoutes:
         picture = self._picture(request.path_params["id"])
         height, width = self._service.registry.size(picture)
         document = information(
-            f"{self._addresses.of(request)}/iiif/{picture.in_url}",
+            f"{self._base_url.of(request)}/iiif/{picture.in_url}",
             width=width,
             height=height,
             limits=self._limits,
@@ -111,7 +111,7 @@ class PictureRoutes:
         height, width = self._service.registry.size(picture)
         credits = self._service.registry.model(picture).generator.record.get("credits", "")
         document = manifest(
-            f"{self._addresses.of(request)}/iiif/{picture.in_url}",
+            f"{self._base_url.of(request)}/iiif/{picture.in_url}",
             label=str(picture),
             height=height,
             width=width,
@@ -133,7 +133,7 @@ class PictureRoutes:
             limits=self._limits,
         )
         region = wanted.region
-        shot = Shot(
+        spec = ViewSpec(
             window=part_of(
                 picture.window,
                 across=(region.left / width, (region.left + region.width) / width),
@@ -145,9 +145,9 @@ class PictureRoutes:
             turn=wanted.turn,
         )
         asked = RenderRequest(
-            picture=picture, shot=shot, quality=wanted.quality, format=wanted.format
+            picture=picture, spec=spec, quality=wanted.quality, format=wanted.format
         )
-        base = f"{self._addresses.of(request)}/iiif/{picture.in_url}"
+        base = f"{self._base_url.of(request)}/iiif/{picture.in_url}"
         links = f'<{base}/{wanted.canonical}>;rel="canonical",<{PROFILE}>;rel="profile"'
         return await self._answer(request, asked, headers={"Link": links})
 
@@ -182,8 +182,8 @@ class PictureRoutes:
             across=(left / wide, right / wide),
             down=(top / high, bottom / high),
         )
-        shot = Shot(window=window, height=bottom - top, width=right - left)
-        return await self._answer(request, RenderRequest(picture=picture, shot=shot, format=kind))
+        spec = ViewSpec(window=window, height=bottom - top, width=right - left)
+        return await self._answer(request, RenderRequest(picture=picture, spec=spec, format=kind))
 
     async def plane_tile(self, request: Request) -> Response:
         """A tile of the endless plane: `{level}/{x}_{y}`, 2**level tiles a plane unit."""
@@ -198,23 +198,23 @@ class PictureRoutes:
         if max(abs(edge) for edge in window) > PLANE_REACH:
             raise GridError(f"tile {x}_{y}: expected one within {PLANE_REACH} plane units")
         refuse_beyond_precision(window, TILE, TILE)
-        shot = Shot(window=window, height=TILE, width=TILE)
-        return await self._answer(request, RenderRequest(picture=picture, shot=shot, format=kind))
+        spec = ViewSpec(window=window, height=TILE, width=TILE)
+        return await self._answer(request, RenderRequest(picture=picture, spec=spec, format=kind))
 
     async def view(self, request: Request) -> Response:
         """Any view as one picture."""
         picture = self._picture(request.path_params["id"])
-        shot, kind = view_shot(request.query_params, picture)
+        spec, kind = parse_view(request.query_params, picture)
         try:
-            refuse_beyond(*shot.size, turn=shot.turn, limits=self._limits)
+            refuse_beyond(*spec.size, turn=spec.turn, limits=self._limits)
         except GridError as error:
             raise GridError(f"{error}; larger pictures are jobs, POST api/jobs") from None
         headers = {}
         if request.query_params.get("download") == "1":
             headers["Content-Disposition"] = (
-                f'attachment; filename="{file_name(picture, shot, kind)}"'
+                f'attachment; filename="{file_name(picture, spec, kind)}"'
             )
-        asked = RenderRequest(picture=picture, shot=shot, format=kind)
+        asked = RenderRequest(picture=picture, spec=spec, format=kind)
         return await self._answer(request, asked, headers=headers)
 
     async def describe(self, request: Request) -> Response:
@@ -273,11 +273,11 @@ def part_of(window: Window, *, across: tuple[float, float], down: tuple[float, f
     return y0 + down[0] * high, x0 + across[0] * wide, y0 + down[1] * high, x0 + across[1] * wide
 
 
-def view_shot(words: QueryParams, picture: PictureId) -> tuple[Shot, str]:
-    """The shot and format that the query of a view asks for.
+def parse_view(words: QueryParams, picture: PictureId) -> tuple[ViewSpec, str]:
+    """The spec and format that the query of a view asks for.
 
     Raises:
-        UsageError, GridError: for words that are none.
+        UsageError, GridError: for an invalid query.
     """
     unknown = set(words) - VIEW_WORDS - {"token"}
     if unknown:
@@ -286,17 +286,17 @@ def view_shot(words: QueryParams, picture: PictureId) -> tuple[Shot, str]:
     if kind not in VIEW_FORMATS:
         raise UsageError(f"format {kind[:20]!r}: expected {', '.join(VIEW_FORMATS)}")
     window = parse_window(words["window"]) if "window" in words else picture.window
-    shot = checked_shot(
+    spec = checked_view(
         window,
         height=whole_number(words.get("height", "512")),
         width=whole_number(words.get("width", "512")),
         turn=number(words.get("rotation", "0")),
         mirror=words.get("mirror", "0") in ("1", "true"),
     )
-    return shot, kind
+    return spec, kind
 
 
-def checked_shot(window: Window, *, height: int, width: int, turn: float, mirror: bool) -> Shot:
+def checked_view(window: Window, *, height: int, width: int, turn: float, mirror: bool) -> ViewSpec:
     """A view of a window that the plane fills wholly.
 
     Raises:
@@ -307,17 +307,17 @@ def checked_shot(window: Window, *, height: int, width: int, turn: float, mirror
         raise GridError(f"window {window} is empty: expected y0 < y1 and x0 < x1")
     if min(height, width) < 1:
         raise GridError(f"size {height}x{width}: both sides must be at least 1 pixel")
-    shot = Shot(
+    spec = ViewSpec(
         window=window, height=height, width=width, turn=turn % 360, mirror=mirror, grows=False
     )
-    shot.check()
-    return shot
+    spec.check()
+    return spec
 
 
-def file_name(picture: PictureId, shot: Shot, kind: str) -> str:
+def file_name(picture: PictureId, spec: ViewSpec, kind: str) -> str:
     """What a downloaded view is called."""
     recipe = re.sub(r"[^A-Za-z0-9._~-]+", "_", str(picture.recipe))[:60]
-    height, width = shot.size
+    height, width = spec.size
     return f"{picture.model}-{recipe}-{width}x{height}.{kind}"
 
 

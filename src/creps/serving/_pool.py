@@ -20,7 +20,7 @@ Work = Callable[[], Any]
 OLDEST_EVERY = 3
 """Of so many tasks of a client that are begun, one is the oldest: none waits for ever."""
 REMEMBERED = 1024
-"""Visitors of whom it is known when they had their turn."""
+"""Clients whose last turn is remembered."""
 
 LONGEST_RETRY = 60
 """Seconds that anybody is sent away for, at most."""
@@ -55,12 +55,12 @@ class _Task:
 class Pool:
     """Threads that draw.
 
-    Visitors take turns. What a client looks at now comes before what was asked for earlier, but
+    Clients take turns. What a client looks at now comes before what was asked for earlier, but
     for every third; work in the background comes last.
 
     Args:
         workers: threads.
-        waiting: tasks that may wait; one more drives out the oldest of whoever asks for most.
+        waiting: tasks that may wait; one more drops the oldest of the client with most.
     """
 
     def __init__(self, workers: int, *, waiting: int) -> None:

@@ -1,8 +1,9 @@
-"""Pixels to the bytes of an answer."""
+"""What all routes answer with: encoded pictures, errors in words, entity tags, absolute URLs."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import wraps
@@ -22,7 +23,29 @@ from creps.serving._models import UnknownPictureError
 from creps.serving._pool import OverloadedError
 from creps.serving._views import Coverage
 
-# Answers that all routes give: errors in words, entity tags, who may read them.
+_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})|\[[0-9a-fA-F:]{2,45}\])(?::\d{1,5})?")
+
+
+class BaseUrl:
+    """The server's base address.
+
+    Args:
+        url: fixed, as behind a proxy with a path of its own; None: as the client asked.
+    """
+
+    def __init__(self, url: str | None) -> None:
+        self._url = None if url is None else url.rstrip("/")
+
+    def of(self, request: Request) -> str:
+        """Without a slash at its end."""
+        if self._url is not None:
+            return self._url
+        host = request.headers.get("host", "")
+        if not _HOST.fullmatch(host):  # a name that could break out of a header or document
+            server = request.scope.get("server") or ("localhost", None)
+            host = server[0] if server[1] is None else f"{server[0]}:{server[1]}"
+        scheme = "https" if request.scope.get("scheme") == "https" else "http"
+        return f"{scheme}://{host}"
 
 
 Result = TypeVar("Result")
@@ -52,7 +75,7 @@ def response_to(error: Exception) -> Response:
     """The answer that an error is to a client.
 
     Raises:
-        Exception: the error itself, if it is none of a client's.
+        Exception: the error itself, where it is not the client's.
     """
     match error:
         case ClientGoneError():

@@ -1,20 +1,101 @@
-"""From a picture and a shot to the bytes of an answer: looked up, or drawn and kept."""
+"""From a picture and a view of it to the bytes of an answer: found on disk, or drawn and kept."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
+import os
+import threading
 from dataclasses import dataclass
+from pathlib import Path
 
-from creps.serving._cache import AnswerCache
+from creps._files import replacing
 from creps.serving._identifiers import PictureId
 from creps.serving._iiif import Quality
 from creps.serving._models import ModelRegistry, ServedModel
 from creps.serving._pool import Pool
 from creps.serving._responses import encoded
-from creps.serving._settings import VERSION, ServeSettings, cores
+from creps.serving._settings import ServeSettings, cores
 from creps.serving._telemetry import Telemetry
-from creps.serving._views import Shot
+from creps.serving._views import ViewSpec
+
+SUFFIX = ".answer"
+DIGEST = 16
+"""Bytes of a checksum at the beginning of a file: what a crash has torn is not sent."""
+KEPT = 0.9
+"""Of the limit, when what was not used for longest is thrown away."""
+
+
+class AnswerCache:
+    """Bytes by key. Nothing here fails: what cannot be kept is made again.
+
+    Args:
+        folder: made if missing; a file for each answer, named by the hash of its key.
+        limit: bytes of all files, about.
+    """
+
+    def __init__(self, folder: Path, *, limit: int) -> None:
+        self._folder, self._limit = folder, limit
+        self._lock = threading.Lock()
+        folder.mkdir(parents=True, exist_ok=True)
+        self.nbytes = sum(size for _, size, _ in self._files())
+
+    def get(self, key: str) -> bytes | None:
+        """The bytes of a key, if they are there and whole."""
+        path = self._path(key)
+        try:
+            content = path.read_bytes()
+            os.utime(path)  # used just now
+        except OSError:
+            content = b""
+        body = content[DIGEST:]
+        if len(content) < DIGEST or content[:DIGEST] != _checksum(body):
+            return None
+        return body
+
+    def put(self, key: str, body: bytes) -> None:
+        """Keep the bytes of a key."""
+        if len(body) > self._limit // 4:
+            return
+        path = self._path(key)
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(exist_ok=True)
+            with replacing(path) as temporary:  # not synced: the checksum tells
+                temporary.write_bytes(_checksum(body) + body)
+        with self._lock:
+            self.nbytes += DIGEST + len(body)
+            if self.nbytes > self._limit:
+                self._sweep()
+
+    def _sweep(self) -> None:
+        """Throw away what was not used for longest, of all servers that share the folder."""
+        files = sorted(self._files(), key=lambda each: each[2])
+        total = sum(size for _, size, _ in files)
+        for path, size, _ in files:
+            if total <= KEPT * self._limit:
+                break
+            with contextlib.suppress(OSError):
+                path.unlink()
+            total -= size
+        self.nbytes = total
+
+    def _files(self) -> list[tuple[Path, int, float]]:
+        """(path, bytes, time of use) of all answers."""
+        found = []
+        for path in self._folder.glob(f"??/*{SUFFIX}"):
+            with contextlib.suppress(OSError):  # another server threw it away
+                about = path.stat()
+                found.append((path, about.st_size, about.st_mtime))
+        return found
+
+    def _path(self, key: str) -> Path:
+        name = hashlib.sha256(key.encode()).hexdigest()
+        return self._folder / name[:2] / f"{name[2:]}{SUFFIX}"
+
+
+def _checksum(body: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=DIGEST).digest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +104,12 @@ class RenderRequest:
 
     Attributes:
         picture: of which model and styles.
-        shot: what is to be seen.
+        spec: what is to be seen.
         quality, format: as `iiif.QUALITIES` and `iiif.FORMATS`.
     """
 
     picture: PictureId
-    shot: Shot
+    spec: ViewSpec
     quality: Quality = "default"
     format: str = "jpg"
 
@@ -43,7 +124,7 @@ class RenderRequest:
             by=self.picture.by,
         )
         quality = "default" if self.quality == "color" else self.quality
-        return f"{VERSION} {model.weights} {picture} {self.shot} {quality}.{self.format}"
+        return f"{model.made_by} {picture} {self.spec} {quality}.{self.format}"
 
 
 class RenderService:
@@ -93,7 +174,7 @@ class RenderService:
             OverloadedError: when there is too much to do.
         """
         key = wanted.key(self.registry.model(wanted.picture))
-        wanted.shot.check()
+        wanted.spec.check()
         if self.cache is not None:
             kept = await asyncio.to_thread(self.cache.get, key)
             self.telemetry.cached(kept is not None)
@@ -108,8 +189,8 @@ class RenderService:
         """Draw, encode and keep an answer."""
         with self.telemetry.drawing():
             source = self.registry.source(wanted.picture)
-            picture, opacity = source.shoot(
-                wanted.shot,
+            picture, opacity = source.draw(
+                wanted.spec,
                 samples=self.settings.limits.samples,
                 side_by_side=self.pool.side_by_side,
             )

@@ -69,7 +69,7 @@ class ServeSettings:
         url: where the server is to be found, such as https://example.org/creps; None: as asked.
         limits: of every answer.
     Raises:
-        ConfigError: for sizes, workers or addresses that are none.
+        ConfigError: for an invalid size, number of workers or address.
     """
 
     size: int = 2**17

@@ -14,9 +14,10 @@ from creps.checkpoints import weights_id
 from creps.coordinates import Canvas
 from creps.errors import CrepsError
 from creps.networks.base import Generator
+from creps.rendering._latents import Latent
 from creps.rendering._painter import Progress
 from creps.rendering._renderer import Renderer
-from creps.rendering._view import Device, Precision, RenderRequest
+from creps.rendering._view import Device, Precision, View
 from creps.rendering.output._images import read_settings, tiles_folder
 from creps.rendering.output._save import save_picture, unfinished
 from creps.serving._pages import INDEX, static_files
@@ -74,7 +75,7 @@ def write_site(
         GridError, UsageError: as `render`.
         MissingExtraError: without the packages of the `big` extra.
     """
-    RenderRequest(size=settings.size, truncation=settings.truncation)
+    view = View(size=settings.size)  # refuses sizes that cannot be drawn
     out.mkdir(parents=True, exist_ok=True)
     weights = weights_id(generator)
     pixels = settings.size**2
@@ -82,21 +83,20 @@ def write_site(
     for index, seed in enumerate(settings.seeds):
         told = None if progress is None else _shifted(progress, index, settings, pixels=pixels)
         about = _about(settings, seed, weights=weights)
-        make = partial(
-            Renderer,
-            generator,
-            seed=seed,
-            truncation=settings.truncation,
-            device=device,
-            dtype=dtype,
-        )
-        new += _write_picture(out / f"seed{seed}.dzi", make, about=about, progress=told)
+        latent = Latent(seed=seed, truncation=settings.truncation)
+        make = partial(Renderer, generator, latent, device=device, dtype=dtype)
+        new += _write_picture(out / f"seed{seed}.dzi", make, view, about=about, progress=told)
     _write_page(out, generator, settings)
     return new
 
 
 def _write_picture(
-    target: Path, make: Callable[[], Renderer], *, about: dict[str, Any], progress: Progress | None
+    target: Path,
+    make: Callable[[], Renderer],
+    view: View,
+    *,
+    about: dict[str, Any],
+    progress: Progress | None,
 ) -> bool:
     """One picture, its tiles and its thumbnail, unless this very one is there."""
     thumbnail = target.with_suffix(".jpg")
@@ -106,7 +106,7 @@ def _write_picture(
             progress(size**2, size**2)
         return False
     renderer = make()
-    save_picture(renderer.painter(size=size), target, settings=about, progress=progress)
+    save_picture(renderer.painter(view), target, settings=about, progress=progress)
     small = renderer.picture(size=min(THUMBNAIL, size), supersample="auto")
     save_picture(small, thumbnail, settings=about)
     return True

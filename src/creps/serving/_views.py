@@ -1,4 +1,4 @@
-"""Shots: any part of the plane as pixels, turned and mirrored by asking for other places.
+"""Views: any part of the plane as pixels, turned and mirrored by asking for other places.
 
 No finished picture is resampled: quarter turns and mirrors rearrange the pixels of an upright
 picture, and any other angle is a grid that is turned.
@@ -36,7 +36,7 @@ SideBySide = Callable[[Iterable[Part]], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shot:
+class ViewSpec:
     """What is to be seen in a picture of so many pixels.
 
     Attributes:
@@ -98,19 +98,19 @@ class Shot:
 
 
 class Source(Protocol):
-    """Draws shots of one picture."""
+    """Draws views of one picture."""
 
     @property
     def nbytes(self) -> int:
         """Bytes that are held for it."""
 
-    def shoot(
-        self, shot: Shot, *, samples: int, side_by_side: SideBySide
+    def draw(
+        self, spec: ViewSpec, *, samples: int, side_by_side: SideBySide
     ) -> tuple[Picture, Coverage | None]:
-        """The pixels of a shot.
+        """The pixels of a spec.
 
         Args:
-            shot: what is to be seen.
+            spec: what is to be seen.
             samples: of the plane, at most.
             side_by_side: runs parts of the work, on several cores where they are free.
         Returns:
@@ -135,54 +135,54 @@ class RenderedSource:
         """Bytes of prepared weights, lines and tables."""
         return self._renderer.nbytes
 
-    def shoot(
-        self, shot: Shot, *, samples: int, side_by_side: SideBySide
+    def draw(
+        self, spec: ViewSpec, *, samples: int, side_by_side: SideBySide
     ) -> tuple[Picture, Coverage | None]:
-        """The pixels of a shot; as `Source.shoot`."""
-        make = self.maker(shot, samples=samples, side_by_side=side_by_side)
-        picture = make(Tile(0, 0, *shot.size))
-        turned = shot.grows and shot.quarters is None
-        return picture, coverage(shot) if turned else None
+        """The pixels of a spec; as `Source.draw`."""
+        make = self.maker(spec, samples=samples, side_by_side=side_by_side)
+        picture = make(Tile(0, 0, *spec.size))
+        turned = spec.grows and spec.quarters is None
+        return picture, coverage(spec) if turned else None
 
     def maker(
-        self, shot: Shot, *, samples: int, side_by_side: SideBySide
+        self, spec: ViewSpec, *, samples: int, side_by_side: SideBySide
     ) -> Callable[[Tile], Picture]:
-        """What makes any part of a shot that may be far too large to be made at once.
+        """What makes any part of a spec that may be far too large to be made at once.
 
         Args:
-            shot, samples, side_by_side: as for `shoot`.
+            spec, samples, side_by_side: as for `draw`.
         Returns:
             a function of a tile of the picture to its (tile.height, tile.width, C) pixels.
         Raises:
             GridError: for what cannot be drawn.
         """
-        shot.check()
-        quarters = shot.quarters
-        height, width = shot.size
+        spec.check()
+        quarters = spec.quarters
+        height, width = spec.size
         if quarters is None:
-            frame = Shot(window=shot.frame(), height=height, width=width)
-            painter = self._painter(frame, samples=samples, warp=turning(shot))
+            frame = ViewSpec(window=spec.frame(), height=height, width=width)
+            painter = self._painter(frame, samples=samples, warp=turning(spec))
             return lambda tile: _painted(painter, tile, side_by_side)
-        painter = self._painter(upright_of(shot), samples=samples)
+        painter = self._painter(upright_of(spec), samples=samples)
 
         def make(tile: Tile) -> Picture:
-            part = _upright_tile(tile, height, width, mirror=shot.mirror, quarters=quarters)
+            part = _upright_tile(tile, height, width, mirror=spec.mirror, quarters=quarters)
             pixels = _painted(painter, part, side_by_side)
-            return rearranged(pixels, mirror=shot.mirror, quarters=quarters)
+            return rearranged(pixels, mirror=spec.mirror, quarters=quarters)
 
         return make
 
-    def _painter(self, shot: Shot, *, samples: int, warp: Affine | None = None) -> Painter:
-        """What draws any part of a shot that is not turned, but by a warp."""
+    def _painter(self, spec: ViewSpec, *, samples: int, warp: Affine | None = None) -> Painter:
+        """What draws any part of a spec that is not turned, but by a warp."""
         generator = self._renderer.generator
-        window = area_window(shot, sampling=generator.sampling)
-        canvas = Canvas(shot.height, shot.width, window, generator.sampling)
+        window = area_window(spec, sampling=generator.sampling)
+        canvas = Canvas(spec.height, spec.width, window, generator.sampling)
         wanted = automatic_supersample(generator, canvas, warp)
         return self._renderer.painter(
-            size=(shot.height, shot.width),
+            size=(spec.height, spec.width),
             window=window,
             warp=warp,
-            supersample=affordable(wanted, pixels=shot.height * shot.width, samples=samples),
+            supersample=affordable(wanted, pixels=spec.height * spec.width, samples=samples),
         )
 
 
@@ -234,28 +234,28 @@ class UpsampledSource:
         self._filter = Image.Resampling[by.upper()]
         self.nbytes = picture.nbytes
 
-    def shoot(
-        self, shot: Shot, *, samples: int, side_by_side: SideBySide
+    def draw(
+        self, spec: ViewSpec, *, samples: int, side_by_side: SideBySide
     ) -> tuple[Picture, Coverage | None]:
-        """The pixels of a shot, transparent beside the unit square; as `Source.shoot`."""
-        shot.check()
-        quarters = shot.quarters
+        """The pixels of a spec, transparent beside the unit square; as `Source.draw`."""
+        spec.check()
+        quarters = spec.quarters
         if quarters is None:
             raise GridError("enlarged pictures turn by quarters: expected 0, 90, 180 or 270")
-        picture, opacity = self._upright(upright_of(shot))
+        picture, opacity = self._upright(upright_of(spec))
         pixels, inside = (
-            rearranged(each, mirror=shot.mirror, quarters=quarters) for each in (picture, opacity)
+            rearranged(each, mirror=spec.mirror, quarters=quarters) for each in (picture, opacity)
         )
         return pixels, None if inside.all() else inside[:, :, 0]
 
-    def _upright(self, shot: Shot) -> tuple[Picture, Picture]:
-        """Pixels and opacity of a shot that is not turned."""
+    def _upright(self, spec: ViewSpec) -> tuple[Picture, Picture]:
+        """Pixels and opacity of a spec that is not turned."""
         bands = len(self._image.getbands())
-        picture = np.zeros((shot.height, shot.width, bands), np.uint8)
-        opacity = np.zeros((shot.height, shot.width, 1), np.uint8)
-        y0, x0, _, _ = shot.window
-        pitch_y, pitch_x = shot.pitch
-        rows, columns = _inside(y0, pitch_y, shot.height), _inside(x0, pitch_x, shot.width)
+        picture = np.zeros((spec.height, spec.width, bands), np.uint8)
+        opacity = np.zeros((spec.height, spec.width, 1), np.uint8)
+        y0, x0, _, _ = spec.window
+        pitch_y, pitch_x = spec.pitch
+        rows, columns = _inside(y0, pitch_y, spec.height), _inside(x0, pitch_x, spec.width)
         if len(rows) and len(columns):
             scale_y, scale_x = self._image.height, self._image.width
             box = (
@@ -278,16 +278,16 @@ def _inside(start: float, pitch: float, count: int) -> range:
     return range(first, last)
 
 
-def upright_of(shot: Shot) -> Shot:
-    """The shot before it is turned by quarters; of the other shape if need be."""
-    if shot.grows or not (shot.quarters or 0) % 2 or shot.height == shot.width:
-        return Shot(window=shot.window, height=shot.height, width=shot.width)
-    y0, x0, y1, x1 = shot.window
-    pitch_y, pitch_x = shot.pitch
+def upright_of(spec: ViewSpec) -> ViewSpec:
+    """The spec before it is turned by quarters; of the other shape if need be."""
+    if spec.grows or not (spec.quarters or 0) % 2 or spec.height == spec.width:
+        return ViewSpec(window=spec.window, height=spec.height, width=spec.width)
+    y0, x0, y1, x1 = spec.window
+    pitch_y, pitch_x = spec.pitch
     y, x = (y0 + y1) / 2, (x0 + x1) / 2
-    half_y, half_x = shot.width * pitch_y / 2, shot.height * pitch_x / 2
+    half_y, half_x = spec.width * pitch_y / 2, spec.height * pitch_x / 2
     window = y - half_y, x - half_x, y + half_y, x + half_x
-    return Shot(window=window, height=shot.width, width=shot.height)
+    return ViewSpec(window=window, height=spec.width, width=spec.height)
 
 
 def rearranged(picture: Picture, *, mirror: bool, quarters: int) -> Picture:
@@ -297,29 +297,29 @@ def rearranged(picture: Picture, *, mirror: bool, quarters: int) -> Picture:
     return np.ascontiguousarray(np.rot90(picture, -quarters))
 
 
-def turning(shot: Shot) -> Affine:
+def turning(spec: ViewSpec) -> Affine:
     """The warp that mirrors and turns what the window shows, in pixels of any shape."""
-    y0, x0, y1, x1 = shot.window
+    y0, x0, y1, x1 = spec.window
     y, x = (y0 + y1) / 2, (x0 + x1) / 2
-    pitch_y, pitch_x = shot.pitch
-    cosine, sine = cosine_sine(shot.turn)
-    side = -1.0 if shot.mirror else 1.0
+    pitch_y, pitch_x = spec.pitch
+    cosine, sine = cosine_sine(spec.turn)
+    side = -1.0 if spec.mirror else 1.0
     yy, yx = cosine, side * sine * pitch_y / pitch_x
     xy, xx = -sine * pitch_x / pitch_y, side * cosine
     return Affine(((yy, yx, y - (yy * y + yx * x)), (xy, xx, x - (xy * y + xx * x))))
 
 
-def coverage(shot: Shot) -> Coverage:
+def coverage(spec: ViewSpec) -> Coverage:
     """(H, W) opacity: how much of each pixel lies in the turned window, its edge one pixel soft."""
-    height, width = shot.size
-    cosine, sine = cosine_sine(shot.turn)
+    height, width = spec.size
+    cosine, sine = cosine_sine(spec.turn)
     down = np.arange(height)[:, None] + (0.5 - height / 2)
     across = np.arange(width)[None, :] + (0.5 - width / 2)
     # Pixels from the turned middle lines; the mirror changes nothing.
     beside = np.abs(cosine * across + sine * down)
     above = np.abs(cosine * down - sine * across)
-    inside = np.clip(shot.width / 2 + 0.5 - beside, 0, 1)
-    inside = inside * np.clip(shot.height / 2 + 0.5 - above, 0, 1)
+    inside = np.clip(spec.width / 2 + 0.5 - beside, 0, 1)
+    inside = inside * np.clip(spec.height / 2 + 0.5 - above, 0, 1)
     return np.rint(inside * 255).astype(np.uint8)
 
 
@@ -336,16 +336,16 @@ def affordable(wanted: int, *, pixels: int, samples: int) -> Samples:
     return max(math.isqrt(samples // pixels), 1)
 
 
-def area_window(shot: Shot, *, sampling: str) -> Window:
+def area_window(spec: ViewSpec, *, sampling: str) -> Window:
     """The window to ask for, so that pixels are areas whatever a model's own rule is.
 
     Tiles of converted models must meet as others do: their rule puts samples on the borders of the
     window, so they are asked for a window half a pixel smaller on each side.
     """
-    y0, x0, y1, x1 = shot.window
+    y0, x0, y1, x1 = spec.window
     if sampling == "centers":
-        return shot.window
-    y, x = shot.pitch
+        return spec.window
+    y, x = spec.pitch
     # A single pixel has no width between its corners: any will do.
-    bottom, right = y1 - y / 2 if shot.height > 1 else y1, x1 - x / 2 if shot.width > 1 else x1
+    bottom, right = y1 - y / 2 if spec.height > 1 else y1, x1 - x / 2 if spec.width > 1 else x1
     return y0 + y / 2, x0 + x / 2, bottom, right

@@ -16,8 +16,8 @@ from creps.rendering._renderer import Renderer
 from creps.rendering._tiles import Tile, plan
 from creps.serving._views import (
     RenderedSource,
-    Shot,
     UpsampledSource,
+    ViewSpec,
     affordable,
     coverage,
     rearranged,
@@ -35,8 +35,8 @@ def at_once(parts) -> None:
         part()
 
 
-def shoot(drawn: RenderedSource, shot: Shot) -> np.ndarray:
-    return drawn.shoot(shot, samples=MANY, side_by_side=at_once)[0]
+def draw(drawn: RenderedSource, spec: ViewSpec) -> np.ndarray:
+    return drawn.draw(spec, samples=MANY, side_by_side=at_once)[0]
 
 
 @pytest.fixture(scope="module")
@@ -49,18 +49,18 @@ def painted() -> RenderedSource:
     return RenderedSource(Renderer(ColourSquares(SquaresConfig()), seed=0))
 
 
-def exact(shot: Shot) -> np.ndarray:
+def exact(spec: ViewSpec) -> np.ndarray:
     """The picture by the definition: each pixel's place, turned back, mirrored back, painted."""
-    height, width = shot.size
-    y0, x0, y1, x1 = shot.window
-    pitch_y, pitch_x = shot.pitch
-    angle = np.deg2rad(shot.turn)
+    height, width = spec.size
+    y0, x0, y1, x1 = spec.window
+    pitch_y, pitch_x = spec.pitch
+    angle = np.deg2rad(spec.turn)
     down = np.arange(height)[:, None] + 0.5 - height / 2 + np.zeros((1, width))
     across = np.arange(width)[None, :] + 0.5 - width / 2 + np.zeros((height, 1))
     # The inverse of a clockwise turn, y downwards.
     back_across = np.cos(angle) * across + np.sin(angle) * down
     back_down = np.cos(angle) * down - np.sin(angle) * across
-    back_across = -back_across if shot.mirror else back_across
+    back_across = -back_across if spec.mirror else back_across
     ys, xs = (y0 + y1) / 2 + back_down * pitch_y, (x0 + x1) / 2 + back_across * pitch_x
     inside = (ys >= 0) & (ys < 1) & (xs >= 0) & (xs < 1)
     row, column = (np.clip((axis * 10).astype(int), 0, 9) for axis in (ys, xs))
@@ -78,51 +78,53 @@ def test_turns_and_mirrors_show_what_they_should(turn, mirror, grows, height, wi
     drawn = RenderedSource(Renderer(ColourSquares(SquaresConfig(resolution=1)), seed=0))
     # Pixels that are not square, and whose middles lie on no border.
     window = (0.1003, 0.2007, 0.1003 + height * 0.0103, 0.2007 + width * 0.0127)
-    shot = Shot(window=window, height=height, width=width, turn=turn, mirror=mirror, grows=grows)
-    picture = shoot(drawn, shot)
-    assert picture.shape[:2] == shot.size
-    wrong = (picture != exact(shot)).any(axis=2).mean()
+    spec = ViewSpec(
+        window=window, height=height, width=width, turn=turn, mirror=mirror, grows=grows
+    )
+    picture = draw(drawn, spec)
+    assert picture.shape[:2] == spec.size
+    wrong = (picture != exact(spec)).any(axis=2).mean()
     assert wrong <= 0.02  # places on the border of two squares
 
 
 def test_quarter_turns_are_the_same_pixels(drawn: RenderedSource) -> None:
-    shot = Shot(window=(0.1, 0.2, 0.6, 0.9), height=20, width=28)
-    plain = shoot(drawn, shot)
-    turned = shoot(drawn, Shot(window=shot.window, height=20, width=28, turn=90.0, mirror=True))
+    spec = ViewSpec(window=(0.1, 0.2, 0.6, 0.9), height=20, width=28)
+    plain = draw(drawn, spec)
+    turned = draw(drawn, ViewSpec(window=spec.window, height=20, width=28, turn=90.0, mirror=True))
     assert np.array_equal(turned, np.rot90(plain[:, ::-1], -1))
 
 
 def test_a_turned_grid_meets_the_upright_one(drawn: RenderedSource) -> None:
     """A thousandth of a degree goes through the tables of lines; zero does not."""
     window = (0.1, 0.2, 0.35, 0.55)
-    straight = shoot(drawn, Shot(window=window, height=20, width=28, grows=False))
-    bent = shoot(drawn, Shot(window=window, height=20, width=28, turn=0.001, grows=False))
+    straight = draw(drawn, ViewSpec(window=window, height=20, width=28, grows=False))
+    bent = draw(drawn, ViewSpec(window=window, height=20, width=28, turn=0.001, grows=False))
     assert np.abs(straight.astype(int) - bent).max() <= GREY_LEVEL + 1
 
 
 @given(st.floats(0.5, 359.5), st.integers(8, 60), st.integers(8, 60))
 def test_as_much_is_opaque_as_the_window_is_large(turn: float, height: int, width: int) -> None:
-    shot = Shot(window=(0, 0, 1, 1), height=height, width=width, turn=turn)
-    opacity = coverage(shot)
-    assert opacity.shape == shot.size
+    spec = ViewSpec(window=(0, 0, 1, 1), height=height, width=width, turn=turn)
+    opacity = coverage(spec)
+    assert opacity.shape == spec.size
     assert opacity.sum() / 255 == pytest.approx(height * width, rel=0.03)
 
 
 def test_only_what_lies_beside_a_turned_window_is_transparent(painted: RenderedSource) -> None:
-    shot = Shot(window=(0, 0, 1, 1), height=30, width=40, turn=30)
-    _, opacity = painted.shoot(shot, samples=MANY, side_by_side=at_once)
+    spec = ViewSpec(window=(0, 0, 1, 1), height=30, width=40, turn=30)
+    _, opacity = painted.draw(spec, samples=MANY, side_by_side=at_once)
     assert opacity is not None
     assert opacity[0, 0] == 0
-    assert opacity[shot.size[0] // 2, shot.size[1] // 2] == 255
-    filled = Shot(window=(0, 0, 1, 1), height=30, width=40, turn=30, grows=False)
-    assert painted.shoot(filled, samples=MANY, side_by_side=at_once)[1] is None
+    assert opacity[spec.size[0] // 2, spec.size[1] // 2] == 255
+    filled = ViewSpec(window=(0, 0, 1, 1), height=30, width=40, turn=30, grows=False)
+    assert painted.draw(filled, samples=MANY, side_by_side=at_once)[1] is None
 
 
 @pytest.mark.parametrize("sampling", ["centers", "corners"])
 def test_tiles_of_a_level_meet_whatever_the_models_own_rule(sampling: str) -> None:
     generator = tiny_creps(sampling=sampling)
     drawn = RenderedSource(Renderer(generator, seed=3))
-    whole = shoot(drawn, Shot(window=(0, 0, 1, 1), height=24, width=24))
+    whole = draw(drawn, ViewSpec(window=(0, 0, 1, 1), height=24, width=24))
     for tile in plan(24, 24, 7):
         window = (
             tile.top / 24,
@@ -130,7 +132,7 @@ def test_tiles_of_a_level_meet_whatever_the_models_own_rule(sampling: str) -> No
             (tile.top + tile.height) / 24,
             (tile.left + tile.width) / 24,
         )
-        part = shoot(drawn, Shot(window=window, height=tile.height, width=tile.width))
+        part = draw(drawn, ViewSpec(window=window, height=tile.height, width=tile.width))
         difference = np.abs(part.astype(int) - whole[tile.rows, tile.columns])
         assert difference.max() <= GREY_LEVEL
 
@@ -138,7 +140,7 @@ def test_tiles_of_a_level_meet_whatever_the_models_own_rule(sampling: str) -> No
 def test_a_tile_is_the_picture_there(drawn: RenderedSource) -> None:
     """Against the network itself, without lines or tables."""
     window = (0.25, 0.5, 0.375, 0.75)
-    picture = shoot(drawn, Shot(window=window, height=10, width=20))
+    picture = draw(drawn, ViewSpec(window=window, height=10, width=20))
     generator = drawn._renderer.generator
     with torch.inference_mode():
         image = generator.synthesize(drawn._renderer.styles, Canvas(10, 20, window).grid())
@@ -153,24 +155,26 @@ def test_a_tile_is_the_picture_there(drawn: RenderedSource) -> None:
 )
 def test_a_picture_can_be_made_part_by_part(turn, mirror, top, left) -> None:
     drawn = RenderedSource(Renderer(ColourSquares(SquaresConfig(resolution=1)), seed=0))
-    shot = Shot(window=(0, 0, 1.0, 1.5), height=20, width=30, turn=turn, mirror=mirror, grows=False)
-    make = drawn.maker(shot, samples=MANY, side_by_side=at_once)
+    spec = ViewSpec(
+        window=(0, 0, 1.0, 1.5), height=20, width=30, turn=turn, mirror=mirror, grows=False
+    )
+    make = drawn.maker(spec, samples=MANY, side_by_side=at_once)
     tile = Tile(top, left, 9, 14)
-    assert np.array_equal(make(tile), shoot(drawn, shot)[tile.rows, tile.columns])
+    assert np.array_equal(make(tile), draw(drawn, spec)[tile.rows, tile.columns])
 
 
 def test_the_warp_of_a_turn_is_exact_at_its_middle() -> None:
-    shot = Shot(window=(0.2, 0.3, 0.4, 0.9), height=10, width=15, turn=77.0, mirror=True)
+    spec = ViewSpec(window=(0.2, 0.3, 0.4, 0.9), height=10, width=15, turn=77.0, mirror=True)
     middle = torch.tensor([0.3, 0.6], dtype=torch.float64)
-    torch.testing.assert_close(turning(shot)(middle), middle)
+    torch.testing.assert_close(turning(spec)(middle), middle)
 
 
 def test_an_enlargement_is_what_pillow_makes_of_the_native_picture() -> None:
     draw = np.random.default_rng(0)
     native = draw.integers(0, 256, (16, 16, 3), dtype=np.uint8)
     enlarged = UpsampledSource(native, "nearest")
-    whole, opacity = enlarged.shoot(
-        Shot(window=(0, 0, 1, 1), height=48, width=32), samples=1, side_by_side=at_once
+    whole, opacity = enlarged.draw(
+        ViewSpec(window=(0, 0, 1, 1), height=48, width=32), samples=1, side_by_side=at_once
     )
     assert opacity is None
     assert np.array_equal(whole, native.repeat(3, axis=0).repeat(2, axis=1))
@@ -180,28 +184,30 @@ def test_an_enlargement_is_what_pillow_makes_of_the_native_picture() -> None:
 def test_tiles_of_an_enlargement_meet(by: str) -> None:
     draw = np.random.default_rng(0)
     enlarged = UpsampledSource(draw.integers(0, 256, (16, 16, 3), dtype=np.uint8), by)
-    whole, _ = enlarged.shoot(
-        Shot(window=(0, 0, 1, 1), height=64, width=64), samples=1, side_by_side=at_once
+    whole, _ = enlarged.draw(
+        ViewSpec(window=(0, 0, 1, 1), height=64, width=64), samples=1, side_by_side=at_once
     )
-    part, _ = enlarged.shoot(
-        Shot(window=(0.25, 0.5, 0.5, 0.75), height=16, width=16), samples=1, side_by_side=at_once
+    part, _ = enlarged.draw(
+        ViewSpec(window=(0.25, 0.5, 0.5, 0.75), height=16, width=16),
+        samples=1,
+        side_by_side=at_once,
     )
     assert np.abs(part.astype(int) - whole[16:32, 32:48]).max() <= GREY_LEVEL
 
 
 def test_there_is_nothing_beside_an_enlarged_picture() -> None:
     enlarged = UpsampledSource(np.full((8, 8, 1), 200, np.uint8), "lanczos")
-    shot = Shot(window=(-1, -0.5, 0.5, 1), height=6, width=6)
-    picture, opacity = enlarged.shoot(shot, samples=1, side_by_side=at_once)
+    spec = ViewSpec(window=(-1, -0.5, 0.5, 1), height=6, width=6)
+    picture, opacity = enlarged.draw(spec, samples=1, side_by_side=at_once)
     assert picture.shape == (6, 6, 1)
     assert opacity is not None
     assert (opacity[4:, 2:] == 255).all()
     assert opacity.sum() == 255 * 8
-    nothing = Shot(window=(5, 5, 6, 6), height=6, width=6)
-    assert not enlarged.shoot(nothing, samples=1, side_by_side=at_once)[1].any()
+    nothing = ViewSpec(window=(5, 5, 6, 6), height=6, width=6)
+    assert not enlarged.draw(nothing, samples=1, side_by_side=at_once)[1].any()
     with pytest.raises(GridError, match="by quarters"):
-        enlarged.shoot(
-            Shot(window=(0, 0, 1, 1), height=6, width=6, turn=1.0),
+        enlarged.draw(
+            ViewSpec(window=(0, 0, 1, 1), height=6, width=6, turn=1.0),
             samples=1,
             side_by_side=at_once,
         )
@@ -212,15 +218,15 @@ def test_there_is_nothing_beside_an_enlarged_picture() -> None:
 )
 def test_what_float64_cannot_tell_apart_is_refused(window, drawn: RenderedSource) -> None:
     with pytest.raises(GridError):
-        shoot(drawn, Shot(window=window, height=16, width=16))
+        draw(drawn, ViewSpec(window=window, height=16, width=16))
 
 
 def test_a_view_that_keeps_its_shape_is_cut_otherwise_before_a_quarter_turn() -> None:
-    shot = Shot(window=(0, 0, 1, 2), height=10, width=20, turn=90.0, grows=False)
-    upright = upright_of(shot)
+    spec = ViewSpec(window=(0, 0, 1, 2), height=10, width=20, turn=90.0, grows=False)
+    upright = upright_of(spec)
     assert (upright.height, upright.width) == (20, 10)
     assert upright.window == (-0.5, 0.5, 1.5, 1.5)
-    assert upright.pitch == pytest.approx(shot.pitch)
+    assert upright.pitch == pytest.approx(spec.pitch)
 
 
 def test_rearranging_mirrors_first() -> None:
