@@ -35,8 +35,8 @@ def test_words_and_blends_are_one(name: str) -> None:
 def test_numbers_reach_the_weights() -> None:
     styles = torch.zeros(3, 2, 4)
     words = {
-        "gradient:90,0.5,start=0.1,stop=0.8": Gradient(3, 0.1, 0.8, 90, 0.5),
-        "radial:0.1,0.3,y=0.4,x=0.6,softness=0.2": Radial(3, 0.1, 0.3, (0.4, 0.6), 0.2),
+        "gradient:90,0.5,start=0.1,stop=0.8": Gradient(3, 90, 0.5, 0.1, 0.8),
+        "radial:0.1,0.3,y=0.4,x=0.6,softness=0.2": Radial(3, 0.1, 0.3, 0.4, 0.6, 0.2),
     }
     for text, weights in words.items():
         torch.testing.assert_close(parse_blend(text).field(styles).weights(POINTS), weights(POINTS))
@@ -65,11 +65,12 @@ def test_a_mask_is_known_by_what_is_painted(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("gradiant", "did you mean gradient"),
-        ("gradient:up", "expected gradient:angle=0,softness=1,start=0,stop=1"),
-        ("gradient:1,2,3,4,5", "'5': expected gradient"),
-        ("gradient:1,angle=2", "'angle=2': expected gradient"),
-        ("gradient:inf", "'inf': expected"),
-        ("radial:radius=1", "'radius=1': expected radial:inner=0.2,outer=0.5"),
+        ("gradient:up", "'up' is not a number; write gradient:angle=0,softness=1,start=0,stop=1"),
+        ("gradient:1,2,3,4,5", "blend gradient: '5' is too many"),
+        ("gradient:1,angle=2", "angle is given twice"),
+        ("gradient:inf", "angle inf: expected a finite number"),
+        ("radial:radius=1", "no parameter 'radius'"),
+        ("mask:a.png,0,z=1", "write mask:FILE,y0=0,x0=0,y1=1,x1=1"),
         ("mask", "write mask:FILE"),
     ],
 )

@@ -27,7 +27,7 @@ from creps.rendering._blends import (
 counts = st.integers(1, 4)
 softness = st.floats(0, 1)
 kinds = st.one_of(
-    st.builds(Gradient, counts, st.floats(-1, 0), st.floats(0.1, 2), st.floats(0, 360), softness),
+    st.builds(Gradient, counts, st.floats(0, 360), softness, st.floats(-1, 0), st.floats(0.1, 2)),
     st.builds(Radial, counts, st.floats(0, 0.3), st.floats(0.4, 1), softness=softness),
     st.builds(Stripes, counts, st.floats(0.01, 1), st.floats(0, 360), softness),
     st.integers(0, 99).map(
@@ -80,7 +80,7 @@ def test_softness_leaves_the_styles_alone_outside_the_change() -> None:
 
 
 def test_rings_count_from_inside() -> None:
-    weights = Radial(2, inner=0.1, outer=0.3, centre=(0.3, 0.5))(along_x(0.5, 0.59, 0.7, 0.2))
+    weights = Radial(2, inner=0.1, outer=0.3, y=0.3)(along_x(0.5, 0.59, 0.7, 0.2))
     torch.testing.assert_close(weights[1], torch.tensor([0, 0, 0.5, 1], dtype=torch.float64))
 
 

@@ -31,7 +31,7 @@ from creps.rendering.warps import (
     Zoom,
     chain,
 )
-from creps.rendering.warps._distortions import _cubic_weights, _mix, _signed_unit
+from creps.rendering.warps._bent import _cubic_weights, _mix, _signed_unit
 from warp_samples import distance, number, numbers, places, point, warps
 
 UNIT_SQUARE = ((0.0, 0.0), (0.0, 1.0), (1.0, 1.0), (1.0, 0.0))

@@ -15,6 +15,7 @@ from torch import Tensor
 from creps.coordinates import AxisGrid, Canvas, PointGrid
 from creps.errors import GridError, UsageError
 from creps.networks.creps import Creps
+from creps.rendering._painter import _Places
 from creps.rendering._tiles import Tile, plan
 from creps.rendering.warps import (
     Barrel,
@@ -35,7 +36,6 @@ from creps.rendering.warps import (
     parse_warp,
     split_nowhere,
     warp_kinds,
-    warped_axes,
     warped_grid,
 )
 from creps.rendering.warps._base import angle_of, cosine_sine
@@ -256,6 +256,13 @@ def test_angles_are_those_of_atan2() -> None:
 # Grids
 
 
+def axes_of(canvas: Canvas, warp: Warp) -> AxisGrid:
+    """The rows and columns of a warp that keeps them aligned."""
+    places = _Places(canvas, warp, torch.device("cpu"))
+    assert places.aligned
+    return places.axes(Tile(0, 0, canvas.height, canvas.width))
+
+
 @pytest.mark.parametrize(
     "warp",
     [
@@ -270,8 +277,7 @@ def test_angles_are_those_of_atan2() -> None:
     ids=str,
 )
 def test_aligned_warps_keep_rows_and_columns(warp: Warp) -> None:
-    axes = warped_axes(CANVAS, warp)
-    assert axes is not None
+    axes = axes_of(CANVAS, warp)
     free = warped_grid(CANVAS, warp).points
     assert torch.equal(free[..., 0], axes.ys[:, None].expand(axes.shape))
     assert torch.equal(free[..., 1], axes.xs.expand(axes.shape))
@@ -281,7 +287,7 @@ def test_aligned_warps_keep_rows_and_columns(warp: Warp) -> None:
     "warp", [Rotate(90), Rotate(1), Swirl(1), chain(Zoom(2), Rotate(1)), Zoom(1e-8)], ids=str
 )
 def test_other_warps_have_no_axes(warp: Warp) -> None:
-    assert warped_axes(CANVAS, warp) is None
+    assert not _Places(CANVAS, warp, torch.device("cpu")).aligned
 
 
 @pytest.mark.parametrize("degrees", [0, 360, -720, 3600])
@@ -366,10 +372,7 @@ def test_quarter_turns_turn_the_picture(generator: Creps, styles: Tensor, quarte
 def test_mirrors_and_shifts_are_seen_as_named(generator: Creps, styles: Tensor) -> None:
     canvas = Canvas(4, 6)
     plain = generator.synthesize(styles, canvas.grid())
-    mirrored = warped_axes(canvas, Scale(1, -1))
-    moved = warped_axes(canvas, Translate(0.5, 1 / 3))
-    assert mirrored is not None
-    assert moved is not None
+    mirrored, moved = axes_of(canvas, Scale(1, -1)), axes_of(canvas, Translate(0.5, 1 / 3))
     assert close(generator.synthesize(styles, mirrored), plain.flip(3))
     assert close(generator.synthesize(styles, moved)[:, :, 2:, 2:], plain[:, :, :2, :4])
 

@@ -185,7 +185,7 @@ def _blended(model: ModelRef) -> Picture:
     """The first style in the middle of the panorama, the second all around."""
     generator, canvas = model.generator(), panorama_canvas(model)
     turn = canvas.window[3]
-    weights = Radial(2, inner=turn / 12, outer=turn / 3, centre=(0.5, turn / 2))
+    weights = Radial(2, inner=turn / 12, outer=turn / 3, x=turn / 2)
     with torch.inference_mode():
         styles = generator.map(latents([INSIDE, OUTSIDE], generator))
         return field_picture(model, StyleField(styles, weights), canvas)

@@ -197,7 +197,7 @@ def _settings(job: Job, work: _Work, request: RenderRequest) -> dict[str, Any]:
     """All that the pixels depend on; only where it is the same, unfinished work goes on."""
     from creps.checkpoints import weights_id
     from creps.rendering._styles import FileRecipe
-    from creps.rendering.warps._point_maps import PointMap
+    from creps.rendering.warps import PointMap
 
     recipe = "/".join(map(str, job.recipes))
     warps = getattr(job.warp, "warps", (job.warp,))

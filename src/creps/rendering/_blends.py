@@ -1,7 +1,8 @@
 """Pictures of several styles at once: each pixel mixes them with its own weights (CIPS, 4.8).
 
-A field says which styles there are, how much each weighs where, and where its picture lies;
-`field_drawing` draws it.
+Weights are functions of points: (P, 2) plane coordinates (y, x) to (M, P) weights of M styles, from
+0 to 1, that sum to 1 at each point. The classes here serve as well as any other such function. A
+`StyleField` says which styles there are, how much each weighs where, and where its picture lies.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,14 +23,7 @@ from torch import Tensor
 
 from creps.coordinates import WHOLE_PLANE, Window
 from creps.errors import DataError, UsageError, nearest
-from creps.rendering.warps._base import format_number
-
-# How several styles share the plane: gradients, rings, stripes and masks.
-#
-# Each class here is a function of points: (P, 2) plane coordinates (y, x) to (M, P) weights of M
-# styles, from 0 to 1, that sum to 1 at each point. `style_fields` makes pictures of them; any
-# other function of this kind serves as well. Styles are numbered in the order of the field's.
-
+from creps.rendering._words import parameters_text, parse_parameters, usage_text
 
 Weights = Callable[[Tensor], Tensor]
 """Points (P, 2) of (y, x) to weights (M, P)."""
@@ -67,19 +62,19 @@ class Gradient:
 
     Args:
         count: M, how many styles.
-        start, stop: where the first and the last style are alone, plane units along the direction
-            from the origin; the others lie evenly between.
         angle: the direction in degrees: 0 is left to right, 90 top to bottom.
         softness: as in `crossfade`.
+        start, stop: where the first and the last style are alone, plane units along the direction
+            from the origin; the others lie evenly between.
     Raises:
         UsageError: for no styles, or a start that is not before the stop.
     """
 
     count: int
-    start: float = 0.0
-    stop: float = 1.0
     angle: float = 0.0
     softness: float = 1.0
+    start: float = 0.0
+    stop: float = 1.0
 
     def __post_init__(self) -> None:
         _check(self.count, self.softness)
@@ -99,7 +94,7 @@ class Radial:
         count: M, how many styles.
         inner, outer: radii in plane units: the first style is alone within the inner one, the last
             beyond the outer one.
-        centre: (y, x) in plane units.
+        y, x: the point, in plane units.
         softness: as in `crossfade`.
     Raises:
         UsageError: for no styles, or radii that are not 0 <= inner < outer.
@@ -108,7 +103,8 @@ class Radial:
     count: int
     inner: float = 0.2
     outer: float = 0.5
-    centre: tuple[float, float] = (0.5, 0.5)
+    y: float = 0.5
+    x: float = 0.5
     softness: float = 1.0
 
     def __post_init__(self) -> None:
@@ -117,7 +113,7 @@ class Radial:
             raise UsageError(f"radii {self.inner} and {self.outer}: expected 0 <= inner < outer")
 
     def __call__(self, points: Tensor) -> Tensor:
-        radius = (points - points.new_tensor(self.centre)).norm(dim=1)
+        radius = (points - points.new_tensor((self.y, self.x))).norm(dim=1)
         share = (radius - self.inner) / (self.outer - self.inner)
         return crossfade(share * (self.count - 1), self.count, softness=self.softness)
 
@@ -264,22 +260,15 @@ def _check(count: int, softness: float) -> None:
         raise UsageError(f"softness {softness}: expected 0 (hard borders) to 1")
 
 
-# How several styles share a picture, in words.
-#
-# The text form is that of warps: a name, a colon, and parameters in order or by name:
-#
-#     gradient:angle=0,softness=1,start=0,stop=1  one after the other along a direction
-#     radial:inner=0.2,outer=0.5,y=0.5,x=0.5,softness=1   rings, the first style inside
-#     stripes:width=0.25,angle=0,softness=0.5     over and over
-#     mask:FILE,y0=0,x0=0,y1=1,x1=1               a gray picture or .npy: black is the first style
-#     panorama:overlap=0.5                        unit squares side by side
-#     ring:overlap=0.5                            a panorama whose right border meets its left one
+# In words: the text form is that of warps, a name, a colon, and numbers in order or by name. A mask
+# has a file first, a gray picture or .npy array: mask:FILE,x1=2; black is the first style.
 
-
+_KINDS: dict[str, Any] = {"gradient": Gradient, "radial": Radial, "stripes": Stripes}
 BLENDS: dict[str, dict[str, float]] = {
-    "gradient": {"angle": 0.0, "softness": 1.0, "start": 0.0, "stop": 1.0},
-    "radial": {"inner": 0.2, "outer": 0.5, "y": 0.5, "x": 0.5, "softness": 1.0},
-    "stripes": {"width": 0.25, "angle": 0.0, "softness": 0.5},
+    **{
+        name: {f.name: float(getattr(kind, f.name)) for f in fields(kind) if f.name != "count"}
+        for name, kind in _KINDS.items()
+    },
     "mask": {"y0": 0.0, "x0": 0.0, "y1": 1.0, "x1": 1.0},
     "panorama": {"overlap": 0.5},
     "ring": {"overlap": 0.5},
@@ -287,7 +276,7 @@ BLENDS: dict[str, dict[str, float]] = {
 """Kinds of blends, with their numbers in order and by default."""
 
 SIDE_BY_SIDE = ("panorama", "ring")
-"""Blends whose styles have a unit square each."""
+"""Blends whose styles have a unit square each; the right border of a ring meets its left one."""
 
 
 @dataclass(frozen=True)
@@ -315,9 +304,9 @@ class StyleBlend:
             UsageError: for numbers out of range, or a mask for another number of styles.
             DataError: for a mask that cannot be read.
         """
-        n = self.numbers
         if self.name in SIDE_BY_SIDE:
-            return panorama(styles, overlap=n["overlap"], closed=self.name == "ring")
+            overlap = self.numbers["overlap"]
+            return panorama(styles, overlap=overlap, closed=self.name == "ring")
         return StyleField(styles, self._weights(len(styles)))
 
     def check(self, count: int) -> None:
@@ -330,10 +319,7 @@ class StyleBlend:
             raise UsageError(
                 f"blend {self.name} of one style: give several, such as --styles 7/12/3"
             )
-        if self.name in SIDE_BY_SIDE:
-            Gradient(count + 1, softness=self.numbers["overlap"])
-        else:
-            self._weights(count)
+        self.field(torch.zeros(count, 1, 1))
 
     @property
     def fingerprint(self) -> str | None:
@@ -343,20 +329,15 @@ class StyleBlend:
         return hashlib.sha256(Path(self.file).read_bytes()).hexdigest()[:16]
 
     def __str__(self) -> str:
-        words = [] if self.file is None else [self.file]
-        for name, default in BLENDS[self.name].items():
-            if self.numbers[name] != default:
-                words.append(f"{name}={format_number(self.numbers[name])}")
-        return f"{self.name}:{','.join(words)}" if words else self.name
+        text = parameters_text(self.name, self.numbers, BLENDS[self.name])
+        if self.file is None:
+            return text
+        return f"{self.name}:{self.file}" + text.removeprefix(self.name).replace(":", ",", 1)
 
     def _weights(self, count: int) -> Weights:
         n = self.numbers
-        if self.name == "gradient":
-            return Gradient(count, n["start"], n["stop"], n["angle"], n["softness"])
-        if self.name == "radial":
-            return Radial(count, n["inner"], n["outer"], (n["y"], n["x"]), n["softness"])
-        if self.name == "stripes":
-            return Stripes(count, n["width"], n["angle"], n["softness"])
+        if self.name in _KINDS:
+            return _KINDS[self.name](count, **n)
         assert self.file is not None
         window = (n["y0"], n["x0"], n["y1"], n["x1"])
         if not (window[0] < window[2] and window[1] < window[3]):
@@ -367,42 +348,26 @@ class StyleBlend:
 def parse_blend(text: str) -> StyleBlend:
     """The blend that a text such as `gradient:90` or `radial:inner=0.1,outer=0.3` stands for.
 
-    The head of this module has the grammar.
-
     Raises:
-        UsageError: for unknown names or parameters, and for numbers that are none.
+        UsageError: for unknown names or parameters, and words that are not finite numbers.
     Example:
         >>> str(parse_blend("gradient:90,softness=0.5")), parse_blend("ring").across(3)
         ('gradient:angle=90,softness=0.5', 3)
     """
-    name, _, parameters = text.strip().partition(":")
+    name, _, words = text.strip().partition(":")
     if name not in BLENDS:
         raise UsageError(f"unknown blend {name!r}: {nearest(name, BLENDS)}")
-    defaults = BLENDS[name]
-    words = parameters.split(",") if parameters.strip() else []
-    file = words.pop(0).strip() if name == "mask" and words else None
-    if name == "mask" and not file:
-        raise UsageError("blend mask: which? write mask:FILE, a gray picture or a .npy array")
-    numbers: dict[str, float] = {}
-    for place, word in enumerate(words):
-        key, named, value = (part.strip() for part in word.rpartition("="))
-        if not named:
-            key = list(defaults)[place] if place < len(defaults) else ""
-        if key not in defaults or key in numbers:
-            raise UsageError(f"blend {name}, {word!r}: expected {_usage(name)}")
-        try:
-            numbers[key] = float(value)
-        except ValueError:
-            numbers[key] = math.nan
-        if not math.isfinite(numbers[key]):
-            raise UsageError(f"blend {name}, {word!r}: expected {_usage(name)}")
-    return StyleBlend(name, {**defaults, **numbers}, file)
-
-
-def _usage(name: str) -> str:
-    """How to write a blend."""
-    words = [f"{key}={format_number(value)}" for key, value in BLENDS[name].items()]
-    return f"{name}:{','.join((['FILE'] if name == 'mask' else []) + words)}"
+    defaults, file, usage = BLENDS[name], None, usage_text(name, BLENDS[name])
+    if name == "mask":
+        file, _, words = (part.strip() for part in words.partition(","))
+        usage = usage.replace(":", ":FILE,")
+        if not file:
+            raise UsageError("blend mask: which? write mask:FILE, a gray picture or a .npy array")
+    numbers = parse_parameters(words, defaults, f"blend {name}", usage)
+    for key, value in numbers.items():
+        if not math.isfinite(value):
+            raise UsageError(f"blend {name}, {key} {value}: expected a finite number")
+    return StyleBlend(name, {key: float(numbers.get(key, d)) for key, d in defaults.items()}, file)
 
 
 EVERYWHERE: Window = (-math.inf, -math.inf, math.inf, math.inf)

@@ -4,16 +4,16 @@ The public door; importing it registers every kind. docs/warps.md shows each.
 """
 
 from creps.rendering.warps._base import Warp, warp_kinds
-from creps.rendering.warps._distortions import (
+from creps.rendering.warps._bent import (
     Barrel,
     Cylinder,
     Elastic,
     Equirectangular,
+    PointMap,
     Polar,
     Swirl,
     Unpolar,
 )
-from creps.rendering.warps._matrices import Affine, Homography, Perspective
 from creps.rendering.warps._parsing import (
     Chain,
     CustomWarp,
@@ -22,11 +22,18 @@ from creps.rendering.warps._parsing import (
     chain,
     parse_warp,
     split_nowhere,
-    warped_axes,
     warped_grid,
 )
-from creps.rendering.warps._point_maps import PointMap
-from creps.rendering.warps._projective import Identity, Rotate, Scale, Translate, Zoom
+from creps.rendering.warps._straight import (
+    Affine,
+    Homography,
+    Identity,
+    Perspective,
+    Rotate,
+    Scale,
+    Translate,
+    Zoom,
+)
 
 __all__ = [
     "Affine",
@@ -54,6 +61,5 @@ __all__ = [
     "parse_warp",
     "split_nowhere",
     "warp_kinds",
-    "warped_axes",
     "warped_grid",
 ]

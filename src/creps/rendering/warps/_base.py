@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar, Self, TypeVar, get_type_hints
 
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from creps.coordinates import Window
 from creps.errors import GridError, UsageError, nearest
+from creps.rendering._words import parameters_text, parse_parameters, usage_text
 
 Axes = tuple[Tensor, Tensor]
 
@@ -71,60 +72,25 @@ class Warp(ABC):
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        """A warp of its parameters, such as `30` or `30,x=0.2`: positional first, then by name."""
-        known = [field.name for field in fields(cls)]
-        values: dict[str, float] = {}
-        naming = False
-        for place, word in enumerate(text.split(",") if text.strip() else []):
-            key, named, value = (part.strip() for part in word.rpartition("="))
-            naming = naming or bool(named)
-            if not named:
-                if naming or place >= len(known):
-                    raise cls._misuse(
-                        f"{value!r} has no name" if naming else f"{value!r} is too many"
-                    )
-                key = known[place]
-            if key not in known:
-                raise cls._misuse(f"no parameter {key!r}: {nearest(key, known)}")
-            if key in values:
-                raise cls._misuse(f"{key} is given twice")
-            values[key] = cls._parse_number(value)
-        missing = [f.name for f in fields(cls) if f.default is MISSING and f.name not in values]
-        if missing:
-            raise cls._misuse(f"{' and '.join(missing)} missing")
-        return cls(**values)
+        """A warp of its parameters, such as `30` or `30,x=0.2`: in order first, then by name."""
+        return cls(**parse_parameters(text, cls._defaults(), f"warp {cls.name}", cls.usage()))
 
     @classmethod
     def usage(cls) -> str:
         """How to write this warp: `rotate:DEGREES,y=0.5,x=0.5`; defaults may be left out."""
-        words = [
-            f.name.upper() if f.default is MISSING else f"{f.name}={format_number(f.default)}"
-            for f in fields(cls)
-        ]
-        return f"{cls.name}:{','.join(words)}" if words else cls.name
+        return usage_text(cls.name, cls._defaults())
 
     def __str__(self) -> str:
-        words = []
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.default is MISSING:
-                words.append(format_number(value))
-            elif value != field.default:
-                words.append(f"{field.name}={format_number(value)}")
-        return f"{self.name}:{','.join(words)}" if words else self.name
+        defaults = self._defaults()
+        return parameters_text(self.name, {key: getattr(self, key) for key in defaults}, defaults)
+
+    @classmethod
+    def _defaults(cls) -> dict[str, float | None]:
+        return {f.name: None if f.default is MISSING else f.default for f in fields(cls)}
 
     @classmethod
     def _misuse(cls, problem: str) -> UsageError:
         return UsageError(f"warp {cls.name}: {problem}; write {cls.usage()}")
-
-    @classmethod
-    def _parse_number(cls, word: str) -> float:
-        for kind in (int, float):  # whole numbers first: seeds do not fit in a float
-            try:
-                return kind(word)
-            except ValueError:
-                continue
-        raise cls._misuse(f"{word!r} is not a number")
 
     @classmethod
     def _number(cls, value: Any, name: str, kind: type) -> float:
@@ -167,23 +133,6 @@ def warp_kind(name: str) -> type[Warp]:
     if name not in _KINDS:
         raise UsageError(f"unknown warp {name!r}: {nearest(name, _KINDS)}")
     return _KINDS[name]
-
-
-def format_number(value: float) -> str:
-    """A number as text that reads back as the same number, without a "+", which joins warps.
-
-    Example:
-        >>> format_number(30.0), format_number(0.1), format_number(1e300)
-        ('30', '0.1', '1e300')
-    """
-    if value == int(value) and abs(value) < 2**53:
-        return str(int(value))
-    return repr(value).replace("e+", "e")
-
-
-def format_numbers(values: Sequence[float]) -> str:
-    """Numbers joined by commas, as `format_number` writes them."""
-    return ",".join(map(format_number, values))
 
 
 def cosine_sine(degrees: float) -> tuple[float, float]:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from creps.coordinates import FARTHEST, AxisGrid, Canvas, PointGrid, Window
+from creps.coordinates import FARTHEST, Canvas, PointGrid, Window
 from creps.errors import GridError, UsageError
 from creps.rendering._tiles import Tile
 from creps.rendering.warps._base import Axes, Warp, warp_kind
-from creps.rendering.warps._projective import Identity
+from creps.rendering.warps._straight import Identity
 
 WarpLike = str | Warp | Callable[[Tensor], Tensor] | None
 
@@ -131,18 +131,6 @@ def as_warp(value: WarpLike) -> Warp:
     raise UsageError(
         f"warp {value!r}: expected text such as rotate:30, a warp, or a function of points"
     )
-
-
-def warped_axes(canvas: Canvas, warp: Warp) -> AxisGrid | None:
-    """The rows and columns to sample for a whole canvas, where the warp keeps them aligned.
-
-    So for shifts, zooms, mirrors and half turns; None for all others, which need `warped_grid`. The
-    coordinates equal those of `warped_grid` to the last bit.
-    """
-    axes = warp.over(canvas.window).axes(canvas.rows(), canvas.columns())
-    if axes is None or not all((axis.abs() <= FARTHEST).all() for axis in axes):
-        return None
-    return AxisGrid(*axes)
 
 
 def warped_grid(

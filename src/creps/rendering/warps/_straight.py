@@ -1,32 +1,173 @@
-"""Warps of a user's matrices: affine maps, homographies, and perspective from four corners.
+"""Warps that keep straight lines straight: shifts, zooms, mirrors, rotations, matrices, corners.
 
-Matrices act on columns (y, x, 1) in plane units and say where the picture goes; the inverse is
-where to sample.
+Matrices act on columns (y, x, 1) in plane units. A user's matrix says where the picture goes; every
+warp holds the inverse: where to sample.
 """
 
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from creps.errors import GridError
-from creps.rendering.warps._base import format_numbers, register_warp
-from creps.rendering.warps._projective import LAST_ROW, Projective, Rows
+from creps.rendering._words import numbers_text, parse_number
+from creps.rendering.warps._base import Axes, Warp, cosine_sine, register_warp
 
+Rows = tuple[tuple[float, ...], ...]
 Array = NDArray[np.float64]
 Table = Sequence[Sequence[float]] | NDArray[Any] | Tensor
 
+LAST_ROW = (0.0, 0.0, 1.0)
 UNIT_CORNERS = ((0.0, 0.0), (0.0, 1.0), (1.0, 1.0), (1.0, 0.0))
 """(y, x) of the unit square: top left, top right, bottom right, bottom left."""
 SINGULAR = 1e-12
 """A matrix squeezes the plane into a line when its determinant is below this part of its bound."""
+
+
+@dataclass(frozen=True)
+class Projective(Warp):
+    """A warp that is one 3 x 3 matrix."""
+
+    @property
+    @abstractmethod
+    def _matrix(self) -> Rows:
+        """Three rows of three: homogeneous (y, x, 1) of the output to (y, x, w) of the plane.
+
+        w is positive where the output shows the plane, and zero at the horizon.
+        """
+
+    def __call__(self, points: Tensor) -> Tensor:
+        y, x = points.unbind(-1)
+        to_y, to_x, to_w = self._matrix
+        mapped = torch.stack([_dot(to_y, y, x), _dot(to_x, y, x)], dim=-1)
+        if to_w == LAST_ROW:
+            return mapped
+        depth = _dot(to_w, y, x)[..., None]
+        return torch.where(depth > 0, mapped / depth, math.nan)
+
+    def axes(self, ys: Tensor, xs: Tensor) -> Axes | None:
+        (yy, yx, y1), (xy, xx, x1), last = self._matrix
+        if yx or xy or last != LAST_ROW:
+            return None
+        return yy * ys + y1, xx * xs + x1
+
+
+@register_warp("identity")
+@dataclass(frozen=True)
+class Identity(Projective):
+    """The picture as it is."""
+
+    @cached_property
+    def _matrix(self) -> Rows:
+        return (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), LAST_ROW
+
+
+@register_warp("translate")
+@dataclass(frozen=True)
+class Translate(Projective):
+    """Moves the picture: CREPS, section 4.6, with the shifts -down and -right of the coordinates.
+
+    Args:
+        down, right: plane units that the picture moves; the unit square's side is 1.
+    """
+
+    down: float
+    right: float = 0.0
+
+    @cached_property
+    def _matrix(self) -> Rows:
+        return (1.0, 0.0, -self.down), (0.0, 1.0, -self.right), LAST_ROW
+
+
+@register_warp("scale")
+@dataclass(frozen=True)
+class Scale(Projective):
+    """Stretches the picture about a fixed point; negative factors mirror it.
+
+    Args:
+        height, width: how many times as high and wide the picture gets; not 0.
+        y, x: the point that stays where it is, in plane units.
+    """
+
+    height: float
+    width: float
+    y: float = 0.5
+    x: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("height", "width"):
+            value = getattr(self, name)
+            self._require(value != 0, f"{name} 0", expected="a factor, such as 2 or -1 to mirror")
+
+    @cached_property
+    def _matrix(self) -> Rows:
+        return _about(self.y, self.x, ((1 / self.height, 0.0), (0.0, 1 / self.width)))
+
+
+@register_warp("zoom")
+@dataclass(frozen=True)
+class Zoom(Projective):
+    """Enlarges the picture about a fixed point (CREPS, section 4.6, which keeps the corner fixed).
+
+    Args:
+        factor: how many times as large the picture gets; below 1 it shrinks. Above 0.
+        y, x: the point that stays where it is, in plane units.
+    """
+
+    factor: float
+    y: float = 0.5
+    x: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require(self.factor > 0, f"factor {self.factor:g}", expected="a number above 0")
+
+    @cached_property
+    def _matrix(self) -> Rows:
+        return _about(self.y, self.x, ((1 / self.factor, 0.0), (0.0, 1 / self.factor)))
+
+
+@register_warp("rotate")
+@dataclass(frozen=True)
+class Rotate(Projective):
+    """Turns the picture counter-clockwise; exactly where `degrees` is a multiple of 90.
+
+    Args:
+        degrees: the angle; negative turns clockwise.
+        y, x: the point that the picture turns about, in plane units.
+    """
+
+    degrees: float
+    y: float = 0.5
+    x: float = 0.5
+
+    @cached_property
+    def _matrix(self) -> Rows:
+        cosine, sine = cosine_sine(self.degrees)  # y points down
+        return _about(self.y, self.x, ((cosine, sine), (-sine, cosine)))
+
+
+def _dot(row: tuple[float, ...], y: Tensor, x: Tensor) -> Tensor:
+    return row[0] * y + row[1] * x + row[2]
+
+
+def _about(y: float, x: float, linear: Rows) -> Rows:
+    """The linear map that leaves (y, x) where it is; exactly the identity for the unit matrix."""
+    (yy, yx), (xy, xx) = linear
+    return (yy, yx, y - (yy * y + yx * x)), (xy, xx, x - (xy * y + xx * x)), LAST_ROW
+
+
+# Matrices and corners
 
 
 @dataclass(frozen=True)
@@ -44,7 +185,8 @@ class _NumberTable(Projective):
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        numbers = [cls._parse_number(word.strip()) for word in text.split(",")]
+        misuse, usage = f"warp {cls.name}", cls.usage()
+        numbers = [parse_number(word, misuse, usage) for word in text.split(",")]
         counts = [height * width for height, width in cls.shapes]
         if len(numbers) not in counts:
             wanted = " or ".join(map(str, counts))
@@ -52,7 +194,7 @@ class _NumberTable(Projective):
         return cls(np.reshape(numbers, (-1, cls.shapes[0][1])))
 
     def __str__(self) -> str:
-        return f"{self.name}:{format_numbers(self._table.ravel().tolist())}"
+        return f"{self.name}:{numbers_text(self._table.ravel().tolist())}"
 
     def _take(self) -> Array:
         """The rows as an array; refuse other shapes and numbers that are not finite."""
