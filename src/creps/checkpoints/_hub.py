@@ -134,7 +134,7 @@ def _hub() -> ModuleType:
 @contextmanager
 def _one_line(what: str) -> Iterator[None]:
     """Errors of repositories that are missing, misnamed, private or out of reach, as one line."""
-    from huggingface_hub.utils import HfHubHTTPError, HFValidationError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     # The bases are those of the HTTP library, which is not the same in all versions.
     known: tuple[type[Exception], ...] = (OSError, HFValidationError, *HfHubHTTPError.__bases__)

@@ -198,7 +198,7 @@ class Renderer:
                 truncation=truncation,
                 truncation_cutoff=truncation_cutoff,
             )
-        elif not (seed is z is styles is None):
+        elif any(each is not None for each in (seed, z, styles)):
             raise UsageError("a latent and seed, z or styles given: expected one of them")
         self.generator = generator
         styles = latent.resolve(generator)
