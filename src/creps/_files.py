@@ -1,6 +1,7 @@
 """Files and folders that appear whole or not at all: written aside, then renamed.
 
-What is aside is called `.NAME.XXXX.part`; only a process that was killed leaves it behind.
+What is aside is called `.NAME.XXXX.part`; only a process that was killed leaves it behind. Beside
+them stand the user's cache folder and the cores to work with.
 """
 
 from __future__ import annotations
@@ -11,6 +12,25 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+from platformdirs import user_cache_path
+
+
+def cache_folder(*parts: str) -> Path:
+    """Where what can be made again is kept: CREPS_CACHE, or the system's place for caches.
+
+    The folder may be deleted at any time; it is not made here.
+    """
+    chosen = os.environ.get("CREPS_CACHE")
+    place = Path(chosen) if chosen else user_cache_path("creps", appauthor=False)
+    return place.joinpath(*parts)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextmanager

@@ -133,7 +133,9 @@ def serve(
     except ImportError:
         raise MissingExtraError("creps serve", "serve") from None
 
-    place = _own_folder() if folder is None else folder
+    from creps._files import cache_folder
+
+    place = cache_folder("serve") if folder is None else folder
     settings = ServeSettings(
         size=size,
         workers=workers,
@@ -230,14 +232,6 @@ def _load_models(words: list[str]) -> dict[str, Generator]:
             raise UsageError(f"two models are called {name!r}: name one as in other={path}")
         named[name] = path
     return {name: load(path) for name, path in named.items()}
-
-
-def _own_folder() -> Path:
-    """The server's part of the user's cache folder."""
-    import os
-
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "creps" / "serve"
 
 
 def _announce(host: str, port: int, *, token: str | None) -> None:

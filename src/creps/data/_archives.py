@@ -15,7 +15,6 @@ import json
 import os
 import posixpath
 import re
-import sys
 import tarfile
 import threading
 import zipfile
@@ -27,7 +26,7 @@ from typing import IO, Any, Protocol
 
 from PIL import Image
 
-from creps._files import write_atomically
+from creps._files import cache_folder, write_atomically
 from creps.errors import DataError
 
 # Files of a set: what an entry is, which names are images, which are passed over.
@@ -220,18 +219,6 @@ WORTH_KEEPING = 2_000
 """Files in a set from which on its index is kept: less is read again in a blink."""
 
 _VERSION = 1
-
-
-def cache_folder() -> Path:
-    """Where indices are kept: CREPS_CACHE, or `creps` in the system's place for caches."""
-    chosen = os.environ.get("CREPS_CACHE")
-    if chosen:
-        return Path(chosen)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", "~")).expanduser() / "creps"
-    if sys.platform == "darwin":
-        return Path("~/Library/Caches/creps").expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "creps"
 
 
 def archive_stamp(paths: Sequence[Path]) -> str:

@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from creps._files import replacing
+from creps._files import cores, replacing
 from creps.data._pixels import Header
-from creps.data._set_files import cores
 from creps.data._sources import ImageSource, open_images
 from creps.errors import CrepsError, DataError, LabelError
 

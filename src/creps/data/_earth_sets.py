@@ -15,9 +15,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from creps._files import cores
 from creps.data._earth import MAPS, EarthPicture, slice_of_cylinder, terrain
 from creps.data._set_files import (
-    cores,
     in_order,
     picture_name,
     png,

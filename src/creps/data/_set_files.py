@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import json
 import multiprocessing
-import os
 import signal
 import zipfile
 from collections import deque
@@ -147,13 +146,6 @@ def ranges(count: int, step: int) -> list[tuple[int, int]]:
         [(0, 2), (2, 4), (4, 5)]
     """
     return [(first, min(first + step, count)) for first in range(0, count, step)]
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def named(pngs: Iterator[bytes]) -> Iterator[tuple[str, bytes]]:

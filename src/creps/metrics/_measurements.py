@@ -27,8 +27,7 @@ import torch
 from numpy.typing import NDArray
 
 from creps._code import code_id
-from creps._files import replacing
-from creps.data._archives import cache_folder
+from creps._files import cache_folder, replacing
 from creps.errors import CrepsError
 
 Columns = dict[str, NDArray[Any]]
@@ -103,7 +102,7 @@ class _Chunk:
 
 def default_cache() -> Path:
     """Where measurements are kept: `measurements` in the user's cache folder."""
-    return cache_folder() / "measurements"
+    return cache_folder("measurements")
 
 
 def measure(

@@ -10,13 +10,13 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from creps._files import replacing
+from creps._files import cores, replacing
 from creps.serving._identifiers import PictureId
 from creps.serving._iiif import Quality
 from creps.serving._models import ModelRegistry, ServedModel
 from creps.serving._pool import Pool
 from creps.serving._responses import encoded
-from creps.serving._settings import ServeSettings, cores
+from creps.serving._settings import ServeSettings
 from creps.serving._telemetry import Telemetry
 from creps.serving._views import ViewSpec
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -93,10 +92,3 @@ class ServeSettings:
             raise ConfigError(
                 f"url {self.url!r}: expected one that begins with http:// or https://"
             )
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -10,7 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from creps.data._set_files import cores, in_order, named, png, ranges, refuse_other, write_set
+from creps._files import cores
+from creps.data._set_files import in_order, named, png, ranges, refuse_other, write_set
 from creps.data.portraits._art import ART_VERSION
 from creps.data.portraits._drawing import LONGEST_SIDE, portrait
 from creps.data.portraits._styles import DEFAULT_STYLE, STYLES, portrait_style, portrait_svg
