@@ -14,8 +14,9 @@ import time
 from collections import OrderedDict
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -30,7 +31,7 @@ from creps.serving._models import ModelRegistry
 from creps.serving._picture_routes import checked_view, file_name
 from creps.serving._pool import OverloadedError, Pool
 from creps.serving._responses import ENCODINGS, guarded
-from creps.serving._settings import JOB_FORMATS, VERSION, Limits
+from creps.serving._settings import VERSION, JobFormat, Limits
 from creps.serving._views import RenderedSource, ViewSpec
 
 State = Literal["queued", "running", "writing", "done", "failed", "cancelled"]
@@ -300,21 +301,34 @@ def _age(place: Path) -> float:
     return max(times)
 
 
-FIELDS = {"id", "window", "height", "width", "rotation", "mirror", "format"}
-
 NOT_KEPT = {"Cache-Control": "no-store"}
+
+
+_Number = Annotated[float, msgspec.Meta(gt=-1e9, lt=1e9)]
+
+
+class _JobRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The body that asks for a job; a view of a picture as a file."""
+
+    id: str
+    height: int
+    width: int
+    window: tuple[_Number, _Number, _Number, _Number] | None = None
+    rotation: _Number = 0.0
+    mirror: bool = False
+    format: JobFormat = "png"
 
 
 class JobRoutes:
     """Routes of background jobs; no other site may use them through a client's browser.
 
     Args:
-        desk: where jobs are taken.
+        queue: where jobs are taken.
         limits: of jobs.
     """
 
-    def __init__(self, desk: JobQueue, *, limits: Limits) -> None:
-        self._desk, self._limits = desk, limits
+    def __init__(self, queue: JobQueue, *, limits: Limits) -> None:
+        self._queue, self._limits = queue, limits
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -330,9 +344,9 @@ class JobRoutes:
         if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
             raise HTTPException(415, "expected a body of type application/json")
         try:
-            wanted = json.loads(await request.body())
-        except (ValueError, RecursionError):
-            raise UsageError("the body is not JSON") from None
+            wanted = msgspec.json.decode(await request.body(), type=_JobRequest)
+        except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as error:
+            raise UsageError(f"the body: {error}") from None
         job = await asyncio.to_thread(self._taken, wanted)
         headers = {**NOT_KEPT, "Location": f"api/jobs/{job.number}"}
         return JSONResponse(job.document(), 202, headers=headers)
@@ -344,7 +358,7 @@ class JobRoutes:
     async def cancel(self, request: Request) -> Response:
         """Stop a job, or throw its file away."""
         job = self._job(request)
-        self._desk.cancel(job)
+        self._queue.cancel(job)
         return JSONResponse({**job.document(), "state": "cancelled"}, headers=NOT_KEPT)
 
     async def file(self, request: Request) -> Response:
@@ -357,50 +371,26 @@ class JobRoutes:
         kind = ENCODINGS[job.format].media_type
         return FileResponse(job.path, media_type=kind, filename=job.name, headers=NOT_KEPT)
 
-    def _taken(self, wanted: Any) -> Job:
+    def _taken(self, wanted: _JobRequest) -> Job:
         """The job that a body asks for."""
-        if not isinstance(wanted, dict) or not set(wanted) <= FIELDS or "id" not in wanted:
-            raise UsageError(f"expected an object with id, and of {', '.join(sorted(FIELDS))}")
-        picture = parse_identifier(_typed(wanted, "id", str))
-        window = wanted.get("window", picture.window)
-        if not isinstance(window, list | tuple) or len(window) != 4:
-            raise UsageError("window: expected four numbers [y0, x0, y1, x1]")
-        y0, x0, y1, x1 = (_number(edge, "window") for edge in window)
-        kind = _typed(wanted, "format", str, "png")
-        if kind not in JOB_FORMATS:
-            raise UsageError(f"format {kind[:20]!r}: expected {', '.join(JOB_FORMATS)}")
-        spec = checked_view(
-            (y0, x0, y1, x1),
-            height=_typed(wanted, "height", int),
-            width=_typed(wanted, "width", int),
-            turn=_number(wanted.get("rotation", 0), "rotation"),
-            mirror=_typed(wanted, "mirror", bool, False),
+        picture = parse_identifier(wanted.id)
+        view = checked_view(
+            wanted.window or picture.window,
+            height=wanted.height,
+            width=wanted.width,
+            turn=wanted.rotation,
+            mirror=wanted.mirror,
         )
-        if spec.height * spec.width > self._limits.job_pixels:
+        if view.height * view.width > self._limits.job_pixels:
             raise GridError(
-                f"{spec.height} x {spec.width} pixels: expected at most "
+                f"{view.height} x {view.width} pixels: expected at most "
                 f"{self._limits.job_pixels:,} in all"
             )
-        return self._desk.submit(picture, spec, kind=kind, name=file_name(picture, spec, kind))
+        name = file_name(picture, view, wanted.format)
+        return self._queue.submit(picture, view, kind=wanted.format, name=name)
 
     def _job(self, request: Request) -> Job:
-        job = self._desk.find(request.path_params["job"])
+        job = self._queue.find(request.path_params["job"])
         if job is None:
             raise HTTPException(404, "no such job: it may have been forgotten, ask for it again")
         return job
-
-
-def _typed(wanted: dict[str, Any], name: str, kind: type, default: Any = None) -> Any:
-    """A field of one type."""
-    value = wanted.get(name, default)
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        words = {str: "text", int: "a whole number", bool: "true or false"}
-        raise UsageError(f"{name}: expected {words[kind]}")
-    return value
-
-
-def _number(value: Any, name: str) -> float:
-    """A finite number of reasonable size."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e9:
-        raise UsageError(f"{name}: expected numbers")
-    return float(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal, get_args
 
 from creps.errors import ConfigError
 
@@ -12,8 +13,9 @@ VERSION = version("creps")
 
 MEGABYTE = 2**20
 
-JOB_FORMATS = ("png", "jpg", "webp", "tif")
+JobFormat = Literal["png", "jpg", "webp", "tif"]
 """What a job can write: one file each."""
+JOB_FORMATS: tuple[JobFormat, ...] = get_args(JobFormat)
 
 
 @dataclass(frozen=True, kw_only=True)
