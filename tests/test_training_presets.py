@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
+from contextlib import nullcontext
 
+import pytest
+import torch
+
+from creps.coordinates import AxisGrid, Canvas
+from creps.data._patches import Batch
 from creps.errors import ConfigError
+from creps.training import _precision
+from creps.training._engine import Engine
 from creps.training._presets import RECIPES, preset, with_augmentation, with_loss
+from creps.training._state import initial_state
+from creps.training._steps import train_step
 
 
 @pytest.mark.parametrize(
@@ -70,3 +79,40 @@ def test_a_loss_brings_its_regularisers() -> None:
 def test_unknown_presets_name_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean"):
         preset("paper-fhq-512")
+
+
+def test_presets_can_be_changed_in_the_words_of_the_command() -> None:
+    config = preset("small-32", "images=1000", "data.mirror=true")
+    assert (config.images, config.data.mirror) == (1000, True)
+    assert preset("small-32").images == 400_000
+
+
+LARGE = {
+    recipe.config: name
+    for name, recipe in RECIPES.items()
+    if name.startswith(("paper", "ablation", "gpu", "cips-paper", "anyres-paper"))
+}
+"""What no test can train, each configuration once."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LARGE.values())
+def test_large_presets_build_and_step(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shapes alone, without memory or arithmetic (the "meta" device)."""
+    meta, config = torch.device("meta"), preset(name, "batch=4", "augment.kind=none")
+
+    def grid_on(canvas: Canvas, device: torch.device) -> AxisGrid:
+        grid = canvas.grid()  # alias-free networks look at its values
+        values = config.family not in ("creps", "cips")
+        return grid if values else AxisGrid(grid.ys.to(meta), grid.xs.to(meta))
+
+    monkeypatch.setattr(_precision, "grid_on", grid_on)
+    monkeypatch.setattr(torch, "autocast", lambda *args, **settings: nullcontext())
+    with meta:
+        state = initial_state(config, meta)
+    state.step = 1  # no path lengths: their noise needs a device that draws
+    state.teacher = state.average if config.teacher.weight else None
+    batch = Batch(torch.zeros(4, 3, *config.size, device=meta), config.canvas(), None)
+    stats = train_step(Engine(state, config), batch)
+    assert stats["loss/generator"].shape == stats["loss/discriminator"].shape == ()
+    assert state.step == 2

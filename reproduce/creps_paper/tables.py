@@ -15,7 +15,7 @@ from creps.metrics._models import ModelRef, model_ref
 from creps.networks.base import build_generator, describe_generator
 from creps.networks.cips import CIPS_PRESETS
 from creps.rendering._view import Samples
-from creps.training._presets import PRESETS
+from creps.training import preset
 from reproduce.cips_paper.models import cips_on, rival
 from reproduce.creps_paper.costs import costs, drawn_size
 from reproduce.experiment import (
@@ -215,7 +215,7 @@ def _variant(composition: str, thickness: int | None = None) -> Variant:
         small=Training(preset="smoke", images=BRIEF, settings=tuple(settings)),
         paper=Training(preset=f"ablation-{name}"),
     )
-    config = PRESETS[f"ablation-{name}"].generator
+    config = preset(f"ablation-{name}").generator
     return Variant(model, Drawing(family="creps", config=config, size=ABLATION_SIZE))
 
 
@@ -226,11 +226,11 @@ _CIPS = Variant(
         small=Training(preset="cips-smoke", images=BRIEF),
         paper=Training(
             preset="cips-paper-256",
-            images=PRESETS["ablation-dense"].images,
+            images=preset("ablation-dense").images,
             settings=(
                 *(f"{part}resolution={ABLATION_SIZE}" for part in ("", "generator.")),
                 f"discriminator.resolution={ABLATION_SIZE}",
-                f"batch={PRESETS['ablation-dense'].batch}",
+                f"batch={preset('ablation-dense').batch}",
                 "loss.r1_gamma=0.5",
             ),
         ),

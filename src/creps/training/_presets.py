@@ -1,506 +1,65 @@
-"""Recipes that are known to work, by name: small ones, ones for a GPU, and the paper's."""
+"""Recipes that are known to work, by name: small ones, ones for a GPU, and the papers'.
+
+A recipe is another one, or a network, and what is changed in it, in the words that `--set` takes.
+
+The small generators of other families at 32 px have 0.7 to 0.8 million parameters like that of
+`small-32`, the same discriminator, and are shown as many pictures: an equal budget in parameters
+and pictures, not in time, for their costs differ (docs/families.md). Those of 64 px are half as
+large; a step of theirs still takes twice the time of one of `small-64`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
 
 from creps.config import replace as change
 from creps.errors import ConfigError, nearest
-from creps.networks.anyres import ANYRES_PRESETS, AnyResConfig
-from creps.networks.cips import CIPS_PRESETS, CipsConfig
-from creps.networks.creps import CREPS_PRESETS, Composition, CrepsConfig
+from creps.networks.anyres import ANYRES_PRESETS
+from creps.networks.base import GeneratorConfig
+from creps.networks.cips import CIPS_PRESETS
+from creps.networks.creps import CREPS_PRESETS
 from creps.networks.discriminator import DiscriminatorConfig
 from creps.networks.scaleparty import SCALEPARTY_PRESETS
 from creps.networks.stylegan2 import STYLEGAN2_PRESETS
 from creps.networks.stylegan3 import STYLEGAN3_PRESETS
-from creps.training._config import (
-    ConsistencySettings,
-    DataSettings,
-    LossSettings,
-    TeacherSettings,
-    TrainConfig,
-)
+from creps.training._config import LossSettings, TrainConfig
 from creps.training._losses import LossKind
 from creps.training.augment._settings import AugmentKind, AugmentSettings
 
-# What a preset is, and the settings that several of them share.
+NETWORKS: dict[str, GeneratorConfig] = {
+    **CREPS_PRESETS,
+    **CIPS_PRESETS,
+    **STYLEGAN2_PRESETS,
+    **STYLEGAN3_PRESETS,
+    **ANYRES_PRESETS,
+    **SCALEPARTY_PRESETS,
+}
+"""Generators by name; what stands before the first hyphen is their family."""
 
 
-SMALL_IMAGES = 400_000
-"""Pictures that small recipes show, whatever the family."""
-
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Recipe:
     """A preset and what to know of it.
 
     Attributes:
-        config: its settings.
+        base: the preset that it changes; or a network, such as `networks/creps-128`.
+        changes: what is changed, in words such as `loss.r1_gamma=2`.
         about: what it is for, in a few words.
         expects: the score that its source reports, or what was measured here.
         start: what to give as `--from`, for recipes that go on from a trained model.
     """
 
-    config: TrainConfig
+    base: str
+    changes: str
     about: str
     expects: str = ""
     start: str = ""
 
-
-def relativistic(gamma: float, *, interval: int) -> LossSettings:
-    """R3GAN's loss: relativistic pairing, the same penalty on real and generated pictures."""
-    return LossSettings(
-        kind="relativistic",
-        r1_gamma=gamma,
-        r2_gamma=gamma,
-        path_length_weight=0.0,
-        discriminator_interval=interval,
-    )
-
-
-def small_run(
-    generator: Any,
-    *,
-    resolution: int,
-    family: str = "creps",
-    images: int = SMALL_IMAGES,
-    judge_width: int = 48,
-) -> TrainConfig:
-    """A recipe that learns on a CPU.
-
-    Args:
-        generator: the config of a network of the family.
-        resolution: of the training pictures.
-        family: registered name.
-        images: pictures to show.
-        judge_width: channels of the discriminator: a quarter of those it has at most.
-    """
-    return TrainConfig(
-        family=family,
-        generator=generator,
-        discriminator=DiscriminatorConfig(
-            resolution=resolution, channel_base=32 * judge_width, channel_max=4 * judge_width
-        ),
-        resolution=resolution,
-        batch=16,
-        images=images,
-        loss=relativistic(0.5, interval=4),
-        ema_half_life=5_000,
-    )
-
-
-# Recipes of the other families: small ones that compare with `small-32`, and the papers'.
-#
-# The small generators of 32 px have 0.7 to 0.8 million parameters like that of `small-32`, the
-# same discriminator, and are shown as many pictures: an equal budget in parameters and pictures,
-# not in time, for their costs differ (docs/families.md). Those of 64 px are half as large; a step
-# of theirs still takes twice the time of one of `small-64`.
-
-
-PAPER_PHASES = 25_000_000, 5_000_000
-"""Pictures of the two phases: StyleGAN3's length, and that of the paper's variations (section
-4.2)."""
-
-FIXED = DataSettings(detail=1, subpixel_shift=False)
-"""For networks that paint one grid."""
-PATCHES = DataSettings(native=True, zoom=8.0, window_spread="uniform", window_group=4)
-"""Patches of pictures up to 8 times the training size, half of them base images."""
-LAMBDA = 5.0
-"""Of the teacher, the paper's default (Table 11)."""
-
-
-def _family_small(family: str, generator: Any, *, judge_width: int = 48) -> TrainConfig:
-    """A generator with the loss and length of `small-32`, and by default its discriminator."""
-    return small_run(
-        generator, resolution=generator.resolution, family=family, judge_width=judge_width
-    )
-
-
-def _smoke(config: TrainConfig, **smaller: Any) -> TrainConfig:
-    """A minute of a recipe, with a smaller generator."""
-    return replace(
-        config,
-        generator=replace(config.generator, **smaller),
-        discriminator=replace(config.discriminator, channel_base=512, channel_max=64),
-        images=1_600,
-        preview_every=50,
-        snapshot_every=50,
-    )
-
-
-def _anyres(*, turn: float = 0.0) -> AnyResConfig:
-    """The first phase's network at 64 px: 0.34 million parameters, 0.41 with the scale branch.
-
-    Narrow where samples are many: a step takes about twice the time of one of `small-64`.
-    """
-    return replace(
-        ANYRES_PRESETS["anyres-small-64"],
-        num_layers=6,
-        channel_base=1024,
-        channel_max=96,
-        scale_mapping="none",
-        turn=turn,
-    )
-
-
-def _cips(circumference: float = 0.0) -> CipsConfig:
-    """0.73 million parameters on a flat plane."""
-    return CipsConfig(
-        resolution=32,
-        z_dim=128,
-        w_dim=128,
-        mapping_layers=4,
-        features=128,
-        widths=(160,) * 4,
-        bandwidth=8.0,
-        circumference=circumference,
-    )
-
-
-def _scaleparty() -> TrainConfig:
-    network = replace(SCALEPARTY_PRESETS["scaleparty-small-32"], channel_base=3072, channel_max=112)
-    return replace(
-        _family_small("scaleparty", network),
-        data=DataSettings(detail=4, zoom=4.0),
-        consistency=ConsistencySettings(weight=1.0),
-    )
-
-
-def _patches(first: TrainConfig) -> TrainConfig:
-    """The second phase of an any-resolution run (section 3.2)."""
-    generator = replace(first.generator, scale_mapping="paper")
-    return replace(first, generator=generator, data=PATCHES, teacher=TeacherSettings(weight=LAMBDA))
-
-
-def _family_small_recipes() -> dict[str, Recipe]:
-    sg2 = replace(_family_small("stylegan2", STYLEGAN2_PRESETS["stylegan2-small-32"]), data=FIXED)
-    sg3_network = replace(
-        STYLEGAN3_PRESETS["stylegan3-small-32"], num_layers=6, channel_base=1024, channel_max=152
-    )
-    cips, sg3 = _family_small("cips", _cips()), _family_small("stylegan3", sg3_network)
-    anyres = _family_small("anyres", _anyres(), judge_width=32)
-    like = "as many parameters and pictures as small-32"
-    return {
-        "cips-small-32": Recipe(config=cips, about=f"CIPS, {like}"),
-        "stylegan2-small-32": Recipe(config=sg2, about=f"StyleGAN2, {like}; one size only"),
-        "stylegan3-small-32": Recipe(config=sg3, about=f"StyleGAN3-T, {like}"),
-        "scaleparty-small-32": Recipe(
-            config=_scaleparty(), about=f"ScaleParty-like, {like}; four scales, consistency loss"
-        ),
-        "anyres-small-64": Recipe(
-            config=anyres, about="any-resolution GAN, phase 1: whole pictures at 64 px"
-        ),
-        "anyres-small-64-patches": Recipe(
-            config=_patches(anyres),
-            about="phase 2: patches at up to 8 x 64 px of files as they are, teacher",
-            start="a run of anyres-small-64",
-        ),
-    }
-
-
-def _cylinder_recipes() -> dict[str, Recipe]:
-    whole = replace(
-        _family_small("anyres", _anyres(turn=3.0), judge_width=32),
-        data=DataSettings(detail=2),
-        cross_frame=True,
-    )
-    slices = "slices of 120 degrees: creps data earth --cylinder --degrees 120"
-    return {
-        "anyres-small-cylinder-64": Recipe(
-            config=whole, about=f"any-resolution GAN, a 360 degree panorama of {slices}"
-        ),
-        "anyres-small-cylinder-64-patches": Recipe(
-            config=_patches(whole),
-            about="phase 2 of the panorama: detail of slices at their own size",
-            start="a run of anyres-small-cylinder-64",
-        ),
-        "cips-small-cylinder-32": Recipe(
-            config=_family_small("cips", _cips(circumference=3.0)),
-            about=f"CIPS, a panorama of {slices}",
-        ),
-    }
-
-
-def _smoke_recipes() -> dict[str, Recipe]:
-    anyres = replace(ANYRES_PRESETS["anyres-small-32"], scale_mapping="none")
-    first = _smoke(_family_small("anyres", anyres), num_layers=5, channel_base=512, channel_max=32)
-    small = _family_small_recipes()
-    about = "a minute on a CPU: does {} train?"
-    recipes = {
-        "cips": _smoke(small["cips-small-32"].config, features=32, widths=(48, 48)),
-        "stylegan2": _smoke(small["stylegan2-small-32"].config, channel_base=512, channel_max=32),
-        "stylegan3": _smoke(
-            small["stylegan3-small-32"].config, num_layers=5, channel_base=512, channel_max=32
-        ),
-        "scaleparty": _smoke(small["scaleparty-small-32"].config, channel_base=512, channel_max=32),
-        "anyres": first,
-    }
-    made = {f"{n}-smoke": Recipe(config=c, about=about.format(n)) for n, c in recipes.items()}
-    return made | {
-        "anyres-smoke-patches": Recipe(
-            config=_patches(first),
-            about="a minute on a CPU: does phase 2 train?",
-            start="a run of anyres-smoke",
-        )
-    }
-
-
-def _paper_config(
-    network: AnyResConfig, *, batch: int, gamma: float, second: bool = False
-) -> TrainConfig:
-    """The any-resolution paper's networks and losses.
-
-    The text leaves batch, gamma and rates to StyleGAN3's recommendations; gamma is
-    StyleGAN2-ADA's rule of thumb, 0.0002 * pixels^2 / batch, where those are not at hand.
-    """
-    config = TrainConfig(
-        family="anyres",
-        generator=replace(network, scale_mapping="none"),
-        discriminator=DiscriminatorConfig(
-            resolution=network.resolution,
-            channel_base=16384 if network.resolution <= 256 else 32768,
-            clamp=256.0,
-        ),
-        resolution=network.resolution,
-        batch=batch,
-        images=PAPER_PHASES[0],
-        data=DataSettings(subpixel_shift=False, detail=1, workers=4),
-        loss=LossSettings(r1_gamma=gamma, path_length_weight=0.0),
-        ema_half_life=batch * 10_000 // 32,
-    )
-    if not second:
-        return config
-    data = replace(PATCHES, zoom=network.scale_max, workers=4)
-    return replace(_patches(config), images=PAPER_PHASES[1], data=data)
-
-
-def _family_paper_recipes() -> dict[str, Recipe]:
-    sets = {
-        "ffhq6k-256": (
-            "anyres-r-256",
-            0.4,
-            "FID 3.34 at 256 px, 4.06 at 1024; pFID 2.96 (Table 2)",
-        ),
-        "church-256": ("anyres-t-256", 0.4, "pFID 9.89 (Table 3)"),
-        "birds-256": ("anyres-t-256", 0.4, "pFID 6.52 (Table 3)"),
-        "mountains-1024": ("anyres-t-1024", 6.6, "pFID 7.99 (Table 3)"),
-    }
-    recipes = {}
-    for name, (network, gamma, score) in sets.items():
-        first, full = f"anyres-paper-{name}", ANYRES_PRESETS[network]
-        recipes[first] = Recipe(
-            config=_paper_config(full, batch=32, gamma=gamma),
-            about="any-resolution GAN's networks and losses, phase 1: its low-resolution set",
-        )
-        recipes[f"{first}-patches"] = Recipe(
-            config=_paper_config(full, batch=32, gamma=gamma, second=True),
-            about="phase 2: low- and high-resolution sets in one folder",
-            expects=score,
-            start=f"a run of {first}",
-        )
-    return recipes
-
-
-FAMILY_RECIPES: dict[str, Recipe] = {
-    **_smoke_recipes(),
-    **_family_small_recipes(),
-    **_cylinder_recipes(),
-    "cips-paper-256": Recipe(
-        config=replace(
-            _family_small("cips", CIPS_PRESETS["cips-256"]),
-            discriminator=DiscriminatorConfig(resolution=256, clamp=256.0),
-            batch=16,
-            images=PAPER_PHASES[0],
-            data=DataSettings(subpixel_shift=False, detail=1, workers=4),
-            loss=LossSettings(r1_gamma=10.0),
-        ),
-        about="CIPS's network and StyleGAN2's losses at 256 px",
-    ),
-    **_family_paper_recipes(),
-}
-"""Every recipe of a family other than CREPS."""
-
-
-PAPER_IMAGES = 25_000_000
-"""The paper trains "until convergence"; this is StyleGAN2's length."""
-ABLATION_IMAGES = 10_000_000
-"""The paper stops its 128 px ablations after two days on four A100."""
-
-
-def _small(resolution: int, *, images: int, width: int, judge_width: int) -> TrainConfig:
-    """Networks and a recipe that learn on a CPU.
-
-    The frequencies are well within what the training resolution holds, and the generator has one
-    level more than 32 px asks for, so that 64 px can go on from it.
-    """
-    generator = CrepsConfig(
-        resolution=64,
-        z_dim=128,
-        w_dim=128,
-        mapping_layers=4,
-        channel_max=width,
-        line_channels=16,
-        bandwidth=4.0,
-        decoder_widths=(32, 64, 32),
-        refinement_widths=(64, 32),
-        clamp=0.0,
-    )
-    return small_run(generator, resolution=resolution, images=images, judge_width=judge_width)
-
-
-def _gpu(resolution: int, *, batch: int, gamma: float, images: int) -> TrainConfig:
-    """One GPU: half precision, whole pictures and windows at up to eight times the resolution."""
-    return TrainConfig(
-        generator=CrepsConfig(resolution=2 * resolution, channel_max=512, bandwidth=8.0),
-        discriminator=DiscriminatorConfig(resolution=resolution, channel_base=16384, clamp=256.0),
-        resolution=resolution,
-        batch=batch,
-        images=images,
-        data=DataSettings(detail=8, zoom=8.0, workers=8),
-        loss=relativistic(gamma, interval=8),
-        precision="bfloat16",
-        ema_half_life=batch * 10_000 // 32,
-    )
-
-
-def _paper(
-    resolution: int,
-    *,
-    batch: int,
-    gamma: float,
-    generator: CrepsConfig | None = None,
-    images: int = PAPER_IMAGES,
-) -> TrainConfig:
-    """The paper's recipe (supplement, section 1.3).
-
-    What the paper leaves open is as in its code: ADA, an EMA half life of batch * 10 / 32 thousand
-    images, convolutions clamped at 256.
-    """
-    return TrainConfig(
-        generator=generator or CREPS_PRESETS[f"creps-{resolution}"],
-        discriminator=DiscriminatorConfig(resolution=resolution, clamp=256.0),
-        resolution=resolution,
-        batch=batch,
-        images=images,
-        data=DataSettings(subpixel_shift=False, detail=1, workers=4),
-        augment=AugmentSettings(kind="ada"),
-        loss=LossSettings(r1_gamma=gamma),
-        ema_half_life=batch * 10_000 // 32,
-    )
-
-
-def _transfer(images: int) -> TrainConfig:
-    """The network of FFHQ-512 on pictures of 1024 px: only the coordinates are more (A.2).
-
-    Mirroring is what ADA's own experiments do with sets this small; the paper does not say.
-    """
-    config = _paper(1024, batch=8, gamma=32.0, generator=CREPS_PRESETS["creps-512"], images=images)
-    return replace(config, data=replace(config.data, mirror=True), discriminator_warmup=100)
-
-
-def _ablation(composition: Composition, thickness: int) -> TrainConfig:
-    """A row of Table 4: FFHQ at 128 px."""
-    generator = replace(CREPS_PRESETS["creps-128"], composition=composition, thickness=thickness)
-    return _paper(128, batch=128, gamma=0.5, generator=generator, images=ABLATION_IMAGES)
-
-
-def _small_recipes() -> dict[str, Recipe]:
-    wide = _small(32, images=SMALL_IMAGES, width=128, judge_width=48)
-    smoke = _small(32, images=4_800, width=48, judge_width=16)
-    return {
-        "smoke": Recipe(
-            config=replace(smoke, preview_every=100, snapshot_every=100),
-            about="a minute on a CPU: does everything work?",
-        ),
-        "small-32": Recipe(config=wide, about="hours on a CPU, 32 px"),
-        "small-32-zoom": Recipe(
-            config=replace(wide, data=DataSettings(detail=8, zoom=4.0)),
-            about="small-32 with windows up to 4 x 32 px of detail",
-            start="a run or model of small-32",
-        ),
-        "small-64": Recipe(
-            config=_small(64, images=SMALL_IMAGES, width=128, judge_width=48),
-            about="a day on a CPU, 64 px",
-        ),
-    }
-
-
-def _gpu_recipes() -> dict[str, Recipe]:
-    return {
-        "gpu-128": Recipe(
-            config=_gpu(128, batch=64, gamma=0.5, images=5_000_000),
-            about="one GPU: 128 px patches of pictures up to 1024 px",
-        ),
-        "gpu-256": Recipe(
-            config=_gpu(256, batch=32, gamma=5.0, images=10_000_000),
-            about="one GPU: 256 px patches of pictures up to 2048 px",
-        ),
-    }
-
-
-def _paper_recipes() -> dict[str, Recipe]:
-    sizes = {
-        128: _paper(128, batch=128, gamma=0.5),
-        256: _paper(256, batch=32, gamma=10.0),
-        512: _paper(512, batch=32, gamma=10.0),
-        1024: _paper(1024, batch=8, gamma=32.0),
-    }
-    general = {
-        f"paper-{size}": Recipe(config=config, about=f"the paper's settings, any set at {size} px")
-        for size, config in sizes.items()
-    }
-    ffhq = "the model of paper-ffhq-512"
-    return general | {
-        "paper-ffhq-512": Recipe(
-            config=sizes[512], about="FFHQ", expects="FID 4.43; drawn at 1024 px 4.09 (Table 2)"
-        ),
-        "paper-church-256": Recipe(
-            config=sizes[256], about="LSUN Church", expects="FID 5.50 (Table 2)"
-        ),
-        "paper-scenery-256": Recipe(
-            config=sizes[256], about="Flickr-Scenery", expects="FID 7.21 (Table 2)"
-        ),
-        "paper-metfaces-1024": Recipe(
-            config=_transfer(2_000_000), about="MetFaces", expects="FID 20.52 (Table 2)", start=ffhq
-        ),
-        "paper-afhq-dog-1024": Recipe(
-            config=_transfer(2_000_000), about="AFHQ-Dog", expects="FID 9.7 (B.1)", start=ffhq
-        ),
-    }
-
-
-def _ablation_recipes() -> dict[str, Recipe]:
-    rows: list[tuple[str, Composition, int, str, str]] = [
-        ("dense", "dense", 8, "no lines (CREPS-NB)", "5.98"),
-        ("once-d1", "once", 1, "lines of thickness 1, composed once", "11.37"),
-        ("once-d8", "once", 8, "lines of thickness 8, composed once", "8.23"),
-        ("sum-d8", "sum", 8, "every level composed, no decoders", "6.91"),
-        ("layerwise-d4", "layerwise", 4, "decoders, thickness 4", "6.46"),
-        ("layerwise-d8", "layerwise", 8, "decoders, thickness 8: CREPS", "4.66"),
-    ]
-    return {
-        f"ablation-{name}": Recipe(
-            config=_ablation(composition, thickness),
-            about=f"FFHQ-128: {about}",
-            expects=f"FID {score} (Table 4)",
-        )
-        for name, composition, thickness, about, score in rows
-    }
-
-
-RECIPES: dict[str, Recipe] = {
-    **_small_recipes(),
-    **_gpu_recipes(),
-    **_paper_recipes(),
-    **_ablation_recipes(),
-    **FAMILY_RECIPES,
-}
-"""Every preset. The paper gives batch and gamma for 128, 512 and 1024 px; 256 px takes those of
-512. The other families' are in `family_presets`."""
-
-PRESETS: dict[str, TrainConfig] = {name: recipe.config for name, recipe in RECIPES.items()}
-"""The settings of every preset."""
+    @cached_property
+    def config(self) -> TrainConfig:
+        """Its settings."""
+        return change(_base(self.base), self.changes.split())
 
 
 def preset(name: str, *changes: str) -> TrainConfig:
@@ -528,15 +87,271 @@ def with_loss(config: TrainConfig, kind: LossKind) -> TrainConfig:
     """
     if kind == config.loss.kind:
         return config
-    gamma = config.loss.r1_gamma
-    loss = (
-        relativistic(gamma, interval=config.loss.discriminator_interval)
-        if kind == "relativistic"
-        else LossSettings(r1_gamma=gamma)
-    )
+    gamma, interval = config.loss.r1_gamma, config.loss.discriminator_interval
+    loss = LossSettings(r1_gamma=gamma)
+    if kind == "relativistic":
+        loss = replace(
+            loss, kind=kind, r2_gamma=gamma, path_length_weight=0, discriminator_interval=interval
+        )
     return replace(config, loss=loss)
 
 
 def with_augmentation(config: TrainConfig, kind: AugmentKind) -> TrainConfig:
     """The run with another kind of augmentation, at its default settings."""
     return replace(config, augment=AugmentSettings(kind=kind))
+
+
+def _base(name: str) -> TrainConfig:
+    """The settings of a preset, or a run with nothing but a network."""
+    kind, _, own = name.rpartition("/")
+    if not kind:
+        return RECIPES[name].config
+    network = NETWORKS[own]
+    return TrainConfig(
+        family=own.partition("-")[0],
+        generator=network,
+        discriminator=DiscriminatorConfig(resolution=network.resolution),
+        resolution=network.resolution,
+        batch=32,
+        images=PAPER_IMAGES,
+    )
+
+
+PAPER_IMAGES = 25_000_000
+"""The papers train "until convergence"; this is the length of StyleGAN2 and 3."""
+
+R3GAN = "loss.kind=relativistic loss.path_length_weight=0 "
+"""Relativistic pairing, the same penalty on real and generated pictures."""
+
+SMALL = (
+    f"{R3GAN} loss.r1_gamma=0.5 loss.r2_gamma=0.5 loss.discriminator_interval=4 "
+    "batch=16 images=400000 ema_half_life=5000 "
+    "discriminator.channel_base=1536 discriminator.channel_max=192 "
+)
+"""What learns on a CPU: 400,000 pictures, whatever the family."""
+
+SMALL_LATENTS = "generator.z_dim=128 generator.w_dim=128 generator.mapping_layers=4 "
+SMALL_CREPS = (
+    f"{SMALL} {SMALL_LATENTS} generator.resolution=64 generator.channel_max=128 "
+    "generator.line_channels=16 generator.bandwidth=4 generator.decoder_widths=[32,64,32] "
+    "generator.refinement_widths=[64,32] generator.clamp=0 "
+)
+"""Frequencies well within what 32 px hold, and one level more, so that 64 px can go on from it."""
+SMALL_CIPS = (
+    f"{SMALL} {SMALL_LATENTS} generator.resolution=32 resolution=32 discriminator.resolution=32 "
+    "generator.features=128 generator.widths=[160,160,160,160] generator.bandwidth=8 "
+)
+"""0.73 million parameters on a flat plane."""
+SMALL_ANYRES = (
+    f"{SMALL} discriminator.channel_base=1024 discriminator.channel_max=128 "
+    "generator.num_layers=6 generator.channel_base=1024 generator.channel_max=96 "
+    "generator.scale_mapping=none "
+)
+"""The first phase at 64 px: 0.34 million parameters, narrow where samples are many."""
+
+MINUTE = (
+    "images=1600 preview_every=50 snapshot_every=50 "
+    "discriminator.channel_base=512 discriminator.channel_max=64 "
+)
+NARROW = "generator.channel_base=512 generator.channel_max=32 "
+
+GPU = (
+    f"{R3GAN} loss.discriminator_interval=8 precision=bfloat16 generator.channel_max=512 "
+    "generator.bandwidth=8 discriminator.channel_base=16384 discriminator.clamp=256 "
+    "data.detail=8 data.zoom=8 data.workers=8 "
+)
+"""One GPU: half precision, whole pictures and windows at up to eight times the resolution."""
+
+PAPER = "data.subpixel_shift=false data.detail=1 data.workers=4 discriminator.clamp=256 "
+"""Whole pictures on one grid. What a paper leaves open is as in StyleGAN2-ADA's code: clamps, and
+an EMA half life of batch * 10 / 32 thousand images."""
+CREPS_PAPER = f"{PAPER} augment.kind=ada "
+"""CREPS, supplement, section 1.3. It gives 128, 512 and 1024 px; 256 takes those of 512."""
+CREPS_TRANSFER = (
+    f"{CREPS_PAPER} batch=8 ema_half_life=2500 loss.r1_gamma=32 images=2000000 data.mirror=true "
+    "resolution=1024 discriminator.resolution=1024 discriminator_warmup=100 "
+)
+"""The network of FFHQ-512 on pictures of 1024 px: only the coordinates are more (A.2). Mirroring
+is what ADA's own experiments do with sets this small; the paper does not say."""
+ANYRES_PAPER = f"{PAPER} loss.path_length_weight=0 generator.scale_mapping=none "
+"""The text leaves batch, gamma and rates to StyleGAN3's recommendations; gamma is StyleGAN2-ADA's
+rule of thumb, 0.0002 * pixels^2 / batch, where those are not at hand."""
+
+
+def _patches(zoom: int = 8, workers: int = 1) -> str:
+    """The second phase: native patches, half of them base images, and a teacher (Table 11)."""
+    data = f'"zoom":{zoom},"workers":{workers},"window_spread":"uniform","window_group":4'
+    return f'data={{"native":true,{data}}} generator.scale_mapping=paper teacher.weight=5 '
+
+
+LIKE = "as many parameters and pictures as small-32"
+SLICES = "slices of 120 degrees: creps data earth --cylinder --degrees 120"
+ANY_SET = "the paper's settings, any set at"
+FFHQ = "the model of paper-ffhq-512"
+
+RECIPES: dict[str, Recipe] = {
+    "smoke": Recipe(
+        "small-32",
+        "images=4800 generator.channel_max=48 preview_every=100 snapshot_every=100 "
+        "discriminator.channel_base=512 discriminator.channel_max=64",
+        "a minute on a CPU: does everything work?",
+    ),
+    "small-32": Recipe(
+        "networks/creps-128",
+        f"{SMALL_CREPS} resolution=32 discriminator.resolution=32",
+        "hours on a CPU, 32 px",
+    ),
+    "small-32-zoom": Recipe(
+        "small-32",
+        "data.detail=8 data.zoom=4",
+        "small-32 with windows up to 4 x 32 px of detail",
+        start="a run or model of small-32",
+    ),
+    "small-64": Recipe(
+        "small-32", "resolution=64 discriminator.resolution=64", "a day on a CPU, 64 px"
+    ),
+    "gpu-128": Recipe(
+        "networks/creps-128",
+        f"{GPU} generator.resolution=256 batch=64 ema_half_life=20000 images=5000000 "
+        "loss.r1_gamma=0.5 loss.r2_gamma=0.5",
+        "one GPU: 128 px patches of pictures up to 1024 px",
+    ),
+    "gpu-256": Recipe(
+        "networks/creps-256",
+        f"{GPU} generator.resolution=512 batch=32 images=10000000 loss.r1_gamma=5 loss.r2_gamma=5",
+        "one GPU: 256 px patches of pictures up to 2048 px",
+    ),
+    # CREPS, Table 2 and supplement, B.1
+    "paper-128": Recipe(
+        "networks/creps-128",
+        f"{CREPS_PAPER} batch=128 ema_half_life=40000 loss.r1_gamma=0.5",
+        f"{ANY_SET} 128 px",
+    ),
+    "paper-256": Recipe("networks/creps-256", CREPS_PAPER, f"{ANY_SET} 256 px"),
+    "paper-512": Recipe("networks/creps-512", CREPS_PAPER, f"{ANY_SET} 512 px"),
+    "paper-1024": Recipe(
+        "networks/creps-1024",
+        f"{CREPS_PAPER} batch=8 ema_half_life=2500 loss.r1_gamma=32",
+        f"{ANY_SET} 1024 px",
+    ),
+    "paper-ffhq-512": Recipe("paper-512", "", "FFHQ", "FID 4.43; drawn at 1024 px 4.09 (Table 2)"),
+    "paper-church-256": Recipe("paper-256", "", "LSUN Church", "FID 5.50 (Table 2)"),
+    "paper-scenery-256": Recipe("paper-256", "", "Flickr-Scenery", "FID 7.21 (Table 2)"),
+    "paper-metfaces-1024": Recipe(
+        "networks/creps-512", CREPS_TRANSFER, "MetFaces", "FID 20.52 (Table 2)", FFHQ
+    ),
+    "paper-afhq-dog-1024": Recipe(
+        "networks/creps-512", CREPS_TRANSFER, "AFHQ-Dog", "FID 9.7 (B.1)", FFHQ
+    ),
+    # CREPS, Table 4: stopped after two days on four A100
+    **{
+        f"ablation-{name}": Recipe(
+            "paper-128",
+            f"images=10000000 generator.composition={composition} generator.thickness={thickness}",
+            f"FFHQ-128: {about}",
+            f"FID {score} (Table 4)",
+        )
+        for name, composition, thickness, about, score in (
+            ("dense", "dense", 8, "no lines (CREPS-NB)", "5.98"),
+            ("once-d1", "once", 1, "lines of thickness 1, composed once", "11.37"),
+            ("once-d8", "once", 8, "lines of thickness 8, composed once", "8.23"),
+            ("sum-d8", "sum", 8, "every level composed, no decoders", "6.91"),
+            ("layerwise-d4", "layerwise", 4, "decoders, thickness 4", "6.46"),
+            ("layerwise-d8", "layerwise", 8, "decoders, thickness 8: CREPS", "4.66"),
+        )
+    },
+    # Other families
+    **{
+        f"{name}-smoke": Recipe(base, MINUTE + smaller, f"a minute on a CPU: does {name} train?")
+        for name, base, smaller in (
+            ("cips", "cips-small-32", "generator.features=32 generator.widths=[48,48]"),
+            ("stylegan2", "stylegan2-small-32", NARROW),
+            ("stylegan3", "stylegan3-small-32", f"{NARROW} generator.num_layers=5"),
+            ("scaleparty", "scaleparty-small-32", NARROW),
+            (
+                "anyres",
+                "networks/anyres-small-32",
+                f"{SMALL} {MINUTE} {NARROW} generator.num_layers=5 generator.scale_mapping=none",
+            ),
+        )
+    },
+    "anyres-smoke-patches": Recipe(
+        "anyres-smoke",
+        _patches(),
+        "a minute on a CPU: does phase 2 train?",
+        start="a run of anyres-smoke",
+    ),
+    "cips-small-32": Recipe("networks/cips-256", SMALL_CIPS, f"CIPS, {LIKE}"),
+    "stylegan2-small-32": Recipe(
+        "networks/stylegan2-small-32",
+        f"{SMALL} data.detail=1 data.subpixel_shift=false",
+        f"StyleGAN2, {LIKE}; one size only",
+    ),
+    "stylegan3-small-32": Recipe(
+        "networks/stylegan3-small-32",
+        f"{SMALL} generator.num_layers=6 generator.channel_base=1024 generator.channel_max=152",
+        f"StyleGAN3-T, {LIKE}",
+    ),
+    "scaleparty-small-32": Recipe(
+        "networks/scaleparty-small-32",
+        f"{SMALL} generator.channel_base=3072 generator.channel_max=112 data.zoom=4 "
+        "consistency.weight=1",
+        f"ScaleParty-like, {LIKE}; four scales, consistency loss",
+    ),
+    "anyres-small-64": Recipe(
+        "networks/anyres-small-64",
+        SMALL_ANYRES,
+        "any-resolution GAN, phase 1: whole pictures at 64 px",
+    ),
+    "anyres-small-64-patches": Recipe(
+        "anyres-small-64",
+        _patches(),
+        "phase 2: patches at up to 8 x 64 px of files as they are, teacher",
+        start="a run of anyres-small-64",
+    ),
+    "anyres-small-cylinder-64": Recipe(
+        "anyres-small-64",
+        "generator.turn=3 data.detail=2 cross_frame=true",
+        f"any-resolution GAN, a 360 degree panorama of {SLICES}",
+    ),
+    "anyres-small-cylinder-64-patches": Recipe(
+        "anyres-small-cylinder-64",
+        _patches(),
+        "phase 2 of the panorama: detail of slices at their own size",
+        start="a run of anyres-small-cylinder-64",
+    ),
+    "cips-small-cylinder-32": Recipe(
+        "cips-small-32", "generator.circumference=3", f"CIPS, a panorama of {SLICES}"
+    ),
+    "cips-paper-256": Recipe(
+        "networks/cips-256",
+        f"{PAPER} batch=16 ema_half_life=5000",
+        "CIPS's network and StyleGAN2's losses at 256 px",
+    ),
+}
+"""Every preset by name."""
+
+
+def _two_phases(name: str, network: str, *, gamma: float, zoom: int, score: str) -> None:
+    """Rows of the any-resolution GAN; the second phase is as long as its variations (4.2)."""
+    first = f"anyres-paper-{name}"
+    width = 16384 if name.endswith("256") else 32768
+    RECIPES[first] = Recipe(
+        f"networks/anyres-{network}",
+        f"{ANYRES_PAPER} loss.r1_gamma={gamma} discriminator.channel_base={width}",
+        "any-resolution GAN's networks and losses, phase 1: its low-resolution set",
+    )
+    RECIPES[f"{first}-patches"] = Recipe(
+        first,
+        f"{_patches(zoom, workers=4)} images=5000000",
+        "phase 2: low- and high-resolution sets in one folder",
+        score,
+        f"a run of {first}",
+    )
+
+
+_score = "FID 3.34 at 256 px, 4.06 at 1024; pFID 2.96 (Table 2)"
+_two_phases("ffhq6k-256", "r-256", gamma=0.4, zoom=4, score=_score)
+_two_phases("church-256", "t-256", gamma=0.4, zoom=8, score="pFID 9.89 (Table 3)")
+_two_phases("birds-256", "t-256", gamma=0.4, zoom=8, score="pFID 6.52 (Table 3)")
+_two_phases("mountains-1024", "t-1024", gamma=6.6, zoom=4, score="pFID 7.99 (Table 3)")
