@@ -61,14 +61,15 @@ def test_another_style_is_drawn_with_its_artists_credit(tmp_path):
 def test_a_check_of_a_clean_set_advises(tmp_path):
     out = tmp_path / "set.zip"
     _portraits("--count", 4, "--size", 64, "--out", out)
-    plot = tmp_path / "sizes.png"
-    result = RUN.invoke(data_app, ["check", str(out), "--plot", str(plot), "--workers", "1"])
+    result = RUN.invoke(data_app, ["check", str(out), "--workers", "1"])
     assert result.exit_code == 0, result.output
     assert "4 pictures" in result.stdout
+    assert "Shorter side: 64 to 64 px, half of them from 64 px; 0 of 4 are not square" in (
+        result.stdout
+    )
     assert "R1 gamma for the papers' loss: 0.026" in result.stdout
     assert f"--data {out} --preset small-64" in result.stdout
     assert "Johan Melin" in result.stdout
-    assert plot.stat().st_size > 500
 
 
 def test_a_check_of_a_set_with_faults_fails_and_names_them(tmp_path):

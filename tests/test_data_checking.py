@@ -2,7 +2,6 @@
 
 import io
 import json
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,11 +13,8 @@ from creps.data._checking import (
     check,
     cpu_hours,
     look_of,
-    plot_bars,
     same_pictures,
     similar_pictures,
-    size_bars,
-    text_bars,
 )
 from creps.errors import DataError
 from image_files import noise, png, png_16
@@ -116,30 +112,6 @@ def test_plain_pictures_are_not_taken_for_each_other():
     looks = [look_of(np.full((20, 30, 3), value, np.uint8)) for value in range(100, 103)]
     assert similar_pictures(looks) == []
     assert similar_pictures([]) == []
-
-
-def test_bars_count_every_picture_once():
-    sides = [32, 45, 46, 64, 90, 91, 128, 4000]
-    bars = size_bars(sides)
-    assert sum(count for _, _, count in bars) == len(sides)
-    assert all(a[1] == b[0] for a, b in pairwise(bars))
-    assert len(bars) <= 16
-    assert size_bars([64, 64]) == [(64, 65, 2)]
-    assert text_bars([(64, 65, 2)], width=3) == ["64  ███  2"]
-
-
-def test_even_one_picture_has_a_bar():
-    lines = text_bars([(1, 2, 10_000), (2, 3, 1), (3, 4, 0)], width=10)
-    assert [line.count("█") for line in lines] == [10, 1, 0]
-
-
-def test_the_plot_is_a_picture_with_bars_as_tall_as_their_counts(tmp_path):
-    out = tmp_path / "bars.png"
-    plot_bars([(64, 91, 10), (91, 128, 5)], out, title="set")
-    pixels = np.array(Image.open(out).convert("RGB")).astype(int)
-    blue = (pixels[:, :, 2] - pixels[:, :, 0]) > 60
-    left, right = blue[:, 70].sum(), blue[:, 130].sum()
-    assert left == pytest.approx(2 * right, rel=0.05)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,14 @@ from PIL import Image
 
 from creps.data import _earth as earth
 from creps.data import open_images
-from creps.data._earth import cylinder_window, earth_map, slice_of_cylinder, terrain
-from creps.data._earth_sets import read_places, write_earth
+from creps.data._earth import (
+    cylinder_window,
+    earth_map,
+    read_places,
+    slice_of_cylinder,
+    terrain,
+    write_earth,
+)
 from creps.data._native_patches import NativePatches
 from creps.errors import ConfigError, DataError, GridError, MissingExtraError
 

@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 
 from creps.coordinates import Canvas
-from creps.data._checking import bars_picture, size_bars
 from creps.data._sources import open_images
 from creps.metrics._measurements import SUM
 from creps.metrics._models import ModelRef
@@ -20,6 +19,7 @@ from creps.rendering._painter import Picture
 from creps.rendering._renderer import render
 from creps.rendering._sheets import Panel
 from creps.rendering._styles import latents
+from reproduce.anyres_paper.bars import bars_picture, size_bars
 from reproduce.anyres_paper.models import BELT, VARIANTS
 from reproduce.anyres_paper.scoring import (
     REAL,

@@ -88,8 +88,7 @@ def earth(
     overwrite: _OVERWRITE = False,
 ) -> None:
     """Cut pictures of the Earth out of a map into a ZIP file, at places with something to see."""
-    from creps.data._earth import MAPS
-    from creps.data._earth_sets import write_earth
+    from creps.data._earth import MAPS, write_earth
     from creps.errors import UsageError
 
     first, _, last = size.partition("-")
@@ -118,9 +117,6 @@ def check(
         str, typer.Argument(help="Folder, ZIP file, tar file, or shards as data-{000..012}.tar.")
     ],
     *,
-    plot: Annotated[
-        Path | None, typer.Option(help="Draw the histogram of sizes into this PNG file.")
-    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of text.")
     ] = False,
@@ -133,13 +129,9 @@ def check(
     import json
 
     from creps.data._checking import check as check_set
-    from creps.data._checking import plot_bars, size_bars
 
     with _bar("Reading pictures", None) as progress:
         report = check_set(path, workers=workers, progress=progress)
-    if plot is not None:
-        bars = size_bars([min(size) for size in report.sizes])
-        plot_bars(bars, plot, title=f"{Path(path).name}: {report.images:,} pictures")
     if as_json:
         typer.echo(json.dumps(report.document() | {"presets": _presets(report)}))
     else:
@@ -153,8 +145,6 @@ COMMANDS = (portraits, earth, check)
 
 def _print(report: Report) -> None:
     """The report for people."""
-    from creps.data._checking import size_bars, text_bars
-
     say = typer.echo
     say(f"{report.path}: {report.images:,} pictures, {_counts(report.formats)}")
     say(f"Colour: {_counts(report.modes)}")
@@ -167,11 +157,12 @@ def _print(report: Report) -> None:
         say(f"{len(report.classes)} classes: {_counts(report.classes)}")
     else:
         say(f"Classes: none ({report.labels_problem})")
-    say("\nPixels of the shorter side:")
-    for line in text_bars(size_bars([min(size) for size in report.sizes])):
-        say(f"  {line}")
+    sides = sorted(min(size) for size in report.sizes)
     shapes = sum(height != width for height, width in report.sizes)
-    say(f"  {shapes:,} of {report.images:,} are not square\n")
+    say(
+        f"Shorter side: {sides[0]:,} to {sides[-1]:,} px, half of them from "
+        f"{sides[len(sides) // 2]:,} px; {shapes:,} of {report.images:,} are not square\n"
+    )
     _print_groups("broken file{s}", [[name] for name in report.broken])
     _print_groups("group{s} of equal pictures", report.same)
     _print_groups("group{s} of pictures that look alike", report.similar)

@@ -1,18 +1,65 @@
-"""Pictures: image folders, ZIP files and tar shards, drawn portraits, and training patches.
+"""Pictures: image folders, ZIP files and tar shards, training patches, and sets drawn here.
 
-The names here need no torch; training patches, which do, live in `creps.data._patches`.
+Names are imported when they are first used: reading pictures needs no torch, and no part of the
+portraits.
 """
 
-from creps.data._framing import fit, square
-from creps.data._sources import ImageSource, open_images
-from creps.data.portraits._set import portrait, portrait_svg, write_portraits
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from creps._lazy import attach
+
+if TYPE_CHECKING:
+    from creps.data._checking import Report, check
+    from creps.data._earth import read_places, write_earth
+    from creps.data._framing import fit, read_picture, square
+    from creps.data._native_patches import NativePatches, Scales, load_patches, patch_batch
+    from creps.data._patches import Batch
+    from creps.data._sources import ImageSource, open_images
+    from creps.data.portraits._drawing import portrait
+    from creps.data.portraits._set import write_portraits
+    from creps.data.portraits._styles import portrait_svg
+else:
+    __getattr__, __dir__ = attach(
+        __name__,
+        {
+            "Batch": "creps.data._patches",
+            "ImageSource": "creps.data._sources",
+            "NativePatches": "creps.data._native_patches",
+            "Report": "creps.data._checking",
+            "Scales": "creps.data._native_patches",
+            "check": "creps.data._checking",
+            "fit": "creps.data._framing",
+            "load_patches": "creps.data._native_patches",
+            "open_images": "creps.data._sources",
+            "patch_batch": "creps.data._native_patches",
+            "portrait": "creps.data.portraits._drawing",
+            "portrait_svg": "creps.data.portraits._styles",
+            "read_picture": "creps.data._framing",
+            "read_places": "creps.data._earth",
+            "square": "creps.data._framing",
+            "write_earth": "creps.data._earth",
+            "write_portraits": "creps.data.portraits._set",
+        },
+    )
 
 __all__ = [
+    "Batch",
     "ImageSource",
+    "NativePatches",
+    "Report",
+    "Scales",
+    "check",
     "fit",
+    "load_patches",
     "open_images",
+    "patch_batch",
     "portrait",
     "portrait_svg",
+    "read_picture",
+    "read_places",
     "square",
+    "write_earth",
     "write_portraits",
 ]

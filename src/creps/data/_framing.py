@@ -157,6 +157,12 @@ def area_average(
     return _average(image, box, size, wrap)
 
 
+def whole_pixels(box: Box) -> Box:
+    """A box without the rounding errors of its plane units, where it means whole pixels."""
+    near = [round(edge) if abs(edge - round(edge)) < 1e-6 else edge for edge in box]
+    return (float(near[0]), float(near[1]), float(near[2]), float(near[3]))
+
+
 def like(pixels: NDArray[np.float32], image: Pixels) -> Pixels:
     """Averages in the type of the picture they come from: uint8 is rounded to nearest."""
     return np.rint(pixels.clip(0, 255)).astype(np.uint8) if image.dtype == np.uint8 else pixels

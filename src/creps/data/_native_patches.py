@@ -28,6 +28,7 @@ from creps.data._framing import (
     fit,
     like,
     scaled,
+    whole_pixels,
 )
 from creps.data._loading import divided, first_good, load_samples, shuffled_indices, tell_broken
 from creps.data._patches import Batch
@@ -142,7 +143,7 @@ class NativePatches(Dataset[tuple[np.ndarray, int, int]]):
         top, left, bottom, right = self._plane(*native)
         y0, x0, y1, x1 = window
         tall, wide = bottom - top, right - left
-        box = _whole_pixels((top + y0 * tall, left + x0 * wide, top + y1 * tall, left + x1 * wide))
+        box = whole_pixels((top + y0 * tall, left + x0 * wide, top + y1 * tall, left + x1 * wide))
         pixels = self._decode(image, 0 if self.precise else enough(native, box, self.size))
         if window == WHOLE_PLANE and not self.wrap:
             return fit(pixels, self.size, native=native)
@@ -349,9 +350,3 @@ def _placed(patches: NativePatches, draw: Draw) -> Window:
     top, left, bottom, right = patches.places[index]
     tall, wide = bottom - top, right - left
     return (top + y0 * tall, left + x0 * wide, top + y1 * tall, left + x1 * wide)
-
-
-def _whole_pixels(box: Box) -> Box:
-    """A box without the rounding errors of its plane units, where it means whole pixels."""
-    near = [round(edge) if abs(edge - round(edge)) < 1e-6 else edge for edge in box]
-    return (float(near[0]), float(near[1]), float(near[2]), float(near[3]))

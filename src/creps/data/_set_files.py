@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from creps._files import replacing
+from creps._files import cores, replacing
 from creps.data._sources import ATTRIBUTION_NAME
 from creps.errors import DataError
 
@@ -45,6 +46,41 @@ def png(picture: NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
+def draw_set(
+    out: Path,
+    draw: Callable[[Chunk], Sequence[Drawn]],
+    chunks: Sequence[Chunk],
+    *,
+    files: Callable[[Iterator[Drawn]], Iterator[tuple[str, bytes]]],
+    settings: dict[str, Any],
+    settings_name: str,
+    kind: str,
+    attribution: str,
+    workers: int | None,
+    overwrite: bool,
+    progress: Callable[[int], None] | None,
+) -> bool:
+    """Draw a set over several processes, unless it is there; False if it is.
+
+    `files` makes named files of what `draw` returns for the chunks; `kind` is the pictures' name
+    for people, "portrait". Other arguments and errors as `write_set` and `in_order`; a DataError
+    names the settings in which a set that is there differs.
+    """
+    if out.exists() and not overwrite:
+        _refuse_other(out, settings, settings_name=settings_name, kind=kind)
+        return False
+    with closing(in_order(draw, chunks, workers=workers or cores())) as drawn:
+        write_set(
+            out,
+            files(drawn),
+            settings=settings,
+            settings_name=settings_name,
+            attribution=attribution,
+            progress=progress,
+        )
+    return True
+
+
 def write_set(
     out: Path,
     files: Iterable[tuple[str, bytes]],
@@ -54,17 +90,10 @@ def write_set(
     attribution: str,
     progress: Callable[[int], None] | None,
 ) -> None:
-    """Write a set: credit, settings, then the files as they come.
+    """Write a set: credit, the JSON file of its settings, then the files as they come.
 
-    Args:
-        out: path of the ZIP file; missing folders are made.
-        files: names and contents.
-        settings: what the pictures depend on.
-        settings_name: the JSON file of the settings.
-        attribution: the text of the credit.
-        progress: called with the number of files written so far.
-    Raises:
-        DataError: if the file cannot be written, or a drawing process died.
+    `progress` is called with the number of files written so far. A DataError if the file cannot be
+    written, or a drawing process died.
     """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -83,17 +112,8 @@ def write_set(
         ) from None
 
 
-def refuse_other(out: Path, wanted: dict[str, Any], *, settings_name: str, kind: str) -> None:
-    """Raise unless a file is a set of the wanted settings.
-
-    Args:
-        out: the file.
-        wanted: the settings; others that the file holds as well do not matter.
-        settings_name: the JSON file of the settings.
-        kind: the pictures' name for people: "portrait".
-    Raises:
-        DataError: naming the settings that differ.
-    """
+def _refuse_other(out: Path, wanted: dict[str, Any], *, settings_name: str, kind: str) -> None:
+    """Raise unless a file is a set of the wanted settings; others in it do not matter."""
     try:
         with zipfile.ZipFile(out) as archive:
             found = dict(json.loads(archive.read(settings_name)))
@@ -115,10 +135,7 @@ def in_order(
 ) -> Generator[Drawn, None, None]:
     """What `draw` makes of each chunk, in order, over processes; two chunks a process lie ahead.
 
-    Args:
-        draw: a function that can be pickled.
-        chunks: its arguments. Up to two are drawn in this process, before others have started.
-        workers: processes, >= 1; they are spawned.
+    `draw` can be pickled. Up to two chunks are drawn here, before processes have started.
     """
     if workers == 1 or len(chunks) <= 2:
         for chunk in chunks:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import closing
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from creps._files import cores
-from creps.data._set_files import in_order, named, png, ranges, refuse_other, write_set
+from creps.data._set_files import draw_set, named, png, ranges
 from creps.data.portraits._art import ART_VERSION
 from creps.data.portraits._drawing import LONGEST_SIDE, portrait
 from creps.data.portraits._styles import DEFAULT_STYLE, STYLES, portrait_style, portrait_svg
@@ -72,21 +70,19 @@ def write_portraits(
     out = Path(out)
     _check(count, size, seed, workers)
     settings = _settings(count, size, seed, style)
-    if out.exists() and not overwrite:
-        refuse_other(out, settings, settings_name=SETTINGS_NAME, kind="portrait")
-        return False
-    chunks = ranges(count, min(max(_CHUNK_PIXELS // size**2, 1), _CHUNK_LIMIT))
-    draw = partial(_draw_chunk, size=size, seed=seed, style=style)
-    with closing(in_order(draw, chunks, workers=workers or cores())) as pngs:
-        write_set(
-            out,
-            named(pngs),
-            settings=settings,
-            settings_name=SETTINGS_NAME,
-            attribution=portrait_style(style).attribution,
-            progress=progress,
-        )
-    return True
+    return draw_set(
+        out,
+        partial(_draw_chunk, size=size, seed=seed, style=style),
+        ranges(count, min(max(_CHUNK_PIXELS // size**2, 1), _CHUNK_LIMIT)),
+        files=named,
+        settings=settings,
+        settings_name=SETTINGS_NAME,
+        kind="portrait",
+        attribution=portrait_style(style).attribution,
+        workers=workers,
+        overwrite=overwrite,
+        progress=progress,
+    )
 
 
 def _draw_chunk(chunk: tuple[int, int], *, size: int, seed: int, style: str) -> list[bytes]:
