@@ -194,7 +194,7 @@ def test_missing_packages_are_named(
 def test_families_without_such_a_graph_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exporting, "FAMILIES", ("creps",))
+    monkeypatch.setattr(exporting, "_FAMILIES", ("creps",))
     with pytest.raises(UsageError, match="cips models cannot be exported: expected creps"):
         export_onnx(tiny("cips"), tmp_path / "m.onnx")
 

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 import official_cips
 from creps.checkpoints import convert, from_state_dict, load, save
-from creps.checkpoints._official.cips import AVERAGED_LATENTS, LICENCE_NOTE
+from creps.checkpoints._official.cips import AVERAGED_LATENTS, CIPS
 from creps.checkpoints._unpickle import read_torch_file
 from creps.cli._models import convert as convert_command
 from creps.coordinates import AxisGrid, Canvas
@@ -121,7 +121,7 @@ def test_training_checkpoints_hold_both_generators(tmp_path: Path, zipped: bool)
                 "dropped": [],
             },
             "license": "other",
-            "credits": LICENCE_NOTE,
+            "credits": CIPS.licence_note,
         }
     with pytest.raises(CheckpointError, match="no network 'g_eam' in it: did you mean g_ema"):
         convert(path, which="g_eam")

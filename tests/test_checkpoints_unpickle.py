@@ -112,7 +112,7 @@ def test_tensors_of_a_network_are_read(protocol: int) -> None:
     content = generator_pickle(tensors, {"z_dim": 2}, protocol=protocol)
     network = network_of(content, "G_ema")
     assert network.class_name == "Generator"
-    assert network.init_kwargs == {"z_dim": 2}
+    assert network.settings()["z_dim"] == 2
     read = network.tensors()
     assert read.keys() == tensors.keys()
     for name, tensor in tensors.items():
@@ -412,7 +412,7 @@ def test_attributes_of_layers_are_plain_values() -> None:
     layer = module_tree({}, "Layer", **inner)
     network = module_tree({}, "Generator", _modules={"l": layer}, img_resolution=16)
     content = dumps({"G": network})
-    found = network_of(content, "G").attributes()
+    found = network_of(content, "G").settings()
     size = found.pop("l.size")
     assert size.tolist() == [4, 6]
     assert found == {

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -27,40 +27,41 @@ from creps.coordinates import AxisGrid, Canvas
 from creps.errors import CheckpointError, MissingExtraError, UsageError
 from creps.networks.base import Generator, describe_generator
 
-Start = Literal["styles", "z"]
-
-FAMILIES = ("cips", "creps")
+_FAMILIES = ("cips", "creps")
 """Families whose graphs hold for any grid of rows and columns."""
 
-OPSET = 18
+_OPSET = 18
 """Version of ONNX' operators, of December 2022: what ONNX Runtime reads since 1.14."""
 
-CHECKED_SIZES = ((16, 16), (7, 24), (33, 5))
+_CHECKED_SIZES = ((16, 16), (7, 24), (33, 5))
 """Rows and columns at which a file is compared with PyTorch."""
-CHECKED_WINDOW = (-0.1, 0.2, 0.9, 1.3)
-TOLERANCE = 1e-4
+_CHECKED_WINDOW = (-0.1, 0.2, 0.9, 1.3)
+_TOLERANCE = 1e-4
 """Largest error of a file, max|error| / max|PyTorch|; float32 rounds to 1e-6 as a rule."""
 
 
-@dataclass(frozen=True)
-class Graph:
-    """What is exported.
+_AXES: dict[str, dict[int, str]] = {
+    "styles": {0: "batch"},
+    "z": {0: "batch"},
+    "label": {0: "batch"},
+    "truncation": {},
+    "ys": {0: "height"},
+    "xs": {0: "width"},
+}
+"""The inputs that a file may have, and names of their axes that may have any length."""
 
-    Attributes:
-        module: called with the inputs in order.
-        inputs: names of the inputs.
-        output: name of the result.
-        axes: for each input, the names of its axes that may have any length, by their index.
-    """
+
+@dataclass(frozen=True)
+class _Graph:
+    """A module that is exported, the names of its inputs in order, and that of its result."""
 
     module: nn.Module
     inputs: tuple[str, ...]
     output: str
-    axes: tuple[dict[int, str], ...]
 
 
 def export_onnx(
-    generator: Generator, path: str | os.PathLike[str], *, start: Start = "styles"
+    generator: Generator, path: str | os.PathLike[str], *, start: Literal["styles", "z"] = "styles"
 ) -> float:
     """Write a generator as an ONNX file that draws on any rows and columns.
 
@@ -73,7 +74,7 @@ def export_onnx(
         path: of the file; an existing one is replaced.
         start: "styles" or "z".
     Returns:
-        the largest error against PyTorch, max|error| / max|PyTorch|, at `CHECKED_SIZES`.
+        the largest error against PyTorch, max|error| / max|PyTorch|, at three sizes.
     Raises:
         UsageError: for a family that has no graph for any grid.
         MissingExtraError: where the packages of the extra "export" are not installed.
@@ -81,13 +82,7 @@ def export_onnx(
     """
     generator = _portable(generator)
     latent_inputs = _latent_inputs(generator) if start == "z" else ("styles",)
-    graph = Graph(
-        _Drawing(generator, start),
-        (*latent_inputs, "ys", "xs"),
-        "image",
-        (*({} if name == "truncation" else {0: "batch"} for name in latent_inputs),
-         {0: "height"}, {0: "width"}),
-    )  # fmt: skip
+    graph = _Graph(_Drawing(generator, start), (*latent_inputs, "ys", "xs"), "image")
     return _written(graph, generator, Path(path))
 
 
@@ -99,9 +94,8 @@ def export_mapping(generator: Generator, path: str | os.PathLike[str]) -> float:
     Args, Returns, Raises: as `export_onnx`.
     """
     generator = _portable(generator)
-    inputs = _latent_inputs(generator)
-    axes = tuple({} if name == "truncation" else {0: "batch"} for name in inputs)
-    return _written(Graph(_Mapping(generator), inputs, "styles", axes), generator, Path(path))
+    graph = _Graph(_Mapping(generator), _latent_inputs(generator), "styles")
+    return _written(graph, generator, Path(path))
 
 
 class _Mapping(nn.Module):
@@ -121,7 +115,7 @@ class _Mapping(nn.Module):
 class _Drawing(nn.Module):
     """Styles, or what `_Mapping` takes, then ys and xs, to a picture."""
 
-    def __init__(self, generator: Generator, start: Start) -> None:
+    def __init__(self, generator: Generator, start: str) -> None:
         super().__init__()
         self.generator = generator
         self.mapping = _Mapping(generator) if start == "z" else None
@@ -133,14 +127,10 @@ class _Drawing(nn.Module):
 
 
 def _portable(generator: Generator) -> Generator:
-    """A copy on the CPU in float32.
-
-    Raises:
-        UsageError: for a family that is not exported.
-    """
+    """A copy on the CPU in float32; a family that is not exported is refused."""
     family = describe_generator(generator)[0]
-    if family not in FAMILIES:
-        raise UsageError(f"{family} models cannot be exported: expected {' or '.join(FAMILIES)}")
+    if family not in _FAMILIES:
+        raise UsageError(f"{family} models cannot be exported: expected {' or '.join(_FAMILIES)}")
     return copy.deepcopy(generator).to("cpu", torch.float32).eval().requires_grad_(False)
 
 
@@ -150,11 +140,11 @@ def _latent_inputs(generator: Generator) -> tuple[str, ...]:
 
 
 def _examples(
-    graph: Graph, generator: Generator, batch: int, size: tuple[int, int]
+    graph: _Graph, generator: Generator, batch: int, size: tuple[int, int]
 ) -> tuple[Tensor, ...]:
     """Random inputs of a graph, the same in every call."""
     draw = torch.Generator().manual_seed(0)
-    canvas = Canvas(*size, CHECKED_WINDOW)
+    canvas = Canvas(*size, _CHECKED_WINDOW)
     classes = max(generator.config.label_dim, 1)
     made = {
         "styles": torch.randn(
@@ -170,23 +160,23 @@ def _examples(
 
 
 @torch.no_grad()
-def _written(graph: Graph, generator: Generator, path: Path) -> float:
+def _written(graph: _Graph, generator: Generator, path: Path) -> float:
     """Export, compare, write."""
     try:
         import onnxruntime  # noqa: F401  # what compares
         import onnxscript  # noqa: F401  # what torch exports with
     except ImportError:
         raise MissingExtraError("writing ONNX files", "export") from None
-    with _patient():
+    with _quiet():
         content = _onnx(graph, generator)
         error = max(
             _error(content, graph, _examples(graph, generator, batch, size))
-            for batch, size in enumerate(CHECKED_SIZES, start=1)
+            for batch, size in enumerate(_CHECKED_SIZES, start=1)
         )
-    if not error <= TOLERANCE:
+    if not error <= _TOLERANCE:
         raise CheckpointError(
             f"{path}: the ONNX file differs from PyTorch by {error:.1e} of the largest value: "
-            f"expected at most {TOLERANCE:.0e}; nothing was written"
+            f"expected at most {_TOLERANCE:.0e}; nothing was written"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, content)
@@ -194,7 +184,7 @@ def _written(graph: Graph, generator: Generator, path: Path) -> float:
 
 
 @contextmanager
-def _patient() -> Iterator[None]:
+def _quiet() -> Iterator[None]:
     """Keeps what torch and its exporter say of themselves from the user."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
@@ -207,13 +197,11 @@ def _patient() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _onnx(graph: Graph, generator: Generator) -> bytes:
+def _onnx(graph: _Graph, generator: Generator) -> bytes:
     """The content of an ONNX file."""
-    free: dict[str, Any] = {}
-    shapes = tuple(
-        {axis: free.setdefault(name, torch.export.Dim(name)) for axis, name in axes.items()}
-        for axes in graph.axes
-    )
+    names = tuple(_AXES[name] for name in graph.inputs)
+    free = {name: torch.export.Dim(name) for axes in names for name in axes.values()}
+    shapes = tuple({axis: free[name] for axis, name in axes.items()} for axes in names)
     traced = torch.export.export(
         graph.module,
         _examples(graph, generator, 2, (6, 7)),  # sizes 0 and 1 would be taken as fixed
@@ -225,9 +213,9 @@ def _onnx(graph: Graph, generator: Generator) -> bytes:
         (),
         input_names=graph.inputs,
         output_names=[graph.output],
-        dynamic_shapes=(graph.axes,),  # gives the free axes their names
+        dynamic_shapes=(names,),  # gives the free axes their names
         dynamo=True,
-        opset_version=OPSET,
+        opset_version=_OPSET,
         verbose=False,
     )
     assert program is not None
@@ -236,7 +224,7 @@ def _onnx(graph: Graph, generator: Generator) -> bytes:
     return content
 
 
-def _error(content: bytes, graph: Graph, inputs: Sequence[Tensor]) -> float:
+def _error(content: bytes, graph: _Graph, inputs: Sequence[Tensor]) -> float:
     """max|error| / max|PyTorch| of an ONNX file on some inputs."""
     import onnxruntime
 

@@ -15,7 +15,7 @@ from creps.checkpoints._store import CONFIG, WEIGHTS, load, save
 from creps.errors import CheckpointError, MissingExtraError
 from creps.networks.base import Generator, describe_generator
 
-TAGS = {
+_TAGS = {
     "library_name": "creps",
     "pipeline_tag": "unconditional-image-generation",
     "tags": ["any-scale", "creps", "image-synthesis"],
@@ -134,10 +134,9 @@ def _hub() -> ModuleType:
 @contextmanager
 def _one_line(what: str) -> Iterator[None]:
     """Errors of repositories that are missing, misnamed, private or out of reach, as one line."""
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
+    utils = _hub().utils
     # The bases are those of the HTTP library, which is not the same in all versions.
-    known: tuple[type[Exception], ...] = (OSError, HFValidationError, *HfHubHTTPError.__bases__)
+    known = (OSError, utils.HFValidationError, *utils.HfHubHTTPError.__bases__)
     try:
         yield
     except known as error:
@@ -159,7 +158,7 @@ def _write(
 def _card(generator: Generator, record: Mapping[str, Any], repo_id: str) -> str:
     """The card of a model: what it is, how to draw with it, where it comes from."""
     family, config = describe_generator(generator)
-    data = _hub().ModelCardData(**TAGS, license=record.get("license"))
+    data = _hub().ModelCardData(**_TAGS, license=record.get("license"))
     size = config.get("resolution", "?")
     parameters = sum(p.numel() for p in generator.parameters())
     body = f"""# An any-scale generator ({family}, {size} px)

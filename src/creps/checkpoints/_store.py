@@ -26,16 +26,16 @@ from creps._files import write_atomically, write_directory
 from creps.errors import CheckpointError, ConfigError, UsageError, nearest
 from creps.networks.base import Generator, build_generator, describe_generator
 
-FORMAT = "creps-model"
-VERSION = 1
+_FORMAT = "creps-model"
+_VERSION = 1
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
-OFFICIAL = (".pkl", ".pt")
+_OFFICIAL = (".pkl", ".pt")
 """Endings of files that are converted before they are loaded."""
-METADATA_KEY = "creps"
+_METADATA_KEY = "creps"
 """Where the document lies in the metadata of a weights file."""
 
-STORED_TYPES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
+_STORED_TYPES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
 """What weights may be stored as, and how safetensors calls it; they are loaded as float32."""
 
 
@@ -57,7 +57,7 @@ class Document:
 
     def to_json(self) -> str:
         """The text of `config.json`."""
-        document = {"format": FORMAT, "version": VERSION, **asdict(self)}
+        document = {"format": _FORMAT, "version": _VERSION, **asdict(self)}
         return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
@@ -67,12 +67,12 @@ class Document:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise CheckpointError(f"not JSON ({error})") from None
-        if not isinstance(values, dict) or values.get("format") != FORMAT:
-            raise CheckpointError(f"not a creps model (no format {FORMAT!r})")
+        if not isinstance(values, dict) or values.get("format") != _FORMAT:
+            raise CheckpointError(f"not a creps model (no format {_FORMAT!r})")
         version = values.get("version")
-        if version != VERSION:
+        if version != _VERSION:
             raise CheckpointError(
-                f"format version {version!r}, this creps reads {VERSION}: upgrade creps"
+                f"format version {version!r}, this creps reads {_VERSION}: upgrade creps"
             )
         family, config, record = (values.get(key) for key in ("family", "config", "record"))
         if not isinstance(family, str) or not isinstance(config, dict):
@@ -130,7 +130,7 @@ def save(
         >>> save(load("portraits"), "my-model")  # doctest: +SKIP
     """
     path = Path(path)
-    if dtype not in STORED_TYPES:
+    if dtype not in _STORED_TYPES:
         raise UsageError(f"dtype {dtype}: weights are stored as float32, float16 or bfloat16")
     family, config = describe_generator(generator)
     tensors = _stored(generator, dtype)
@@ -145,7 +145,7 @@ def save(
         beside = text.encode()  # refuses half of a surrogate pair
     except (TypeError, ValueError) as error:
         raise UsageError(f"the record of a model must be JSON: {error}") from None
-    weights = to_safetensors(tensors, {METADATA_KEY: text})
+    weights = to_safetensors(tensors, {_METADATA_KEY: text})
     if path.suffix == ".safetensors":
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, weights)
@@ -286,7 +286,7 @@ def _weights_file(path_or_name: str | os.PathLike[str]) -> Path:
     is_path = (
         not isinstance(path_or_name, str)
         or any(separator in text for separator in ("/", os.sep))
-        or path.suffix in (".safetensors", *OFFICIAL)
+        or path.suffix in (".safetensors", *_OFFICIAL)
         or any((path / name).is_file() for name in (WEIGHTS, CONFIG))
     )
     if not is_path:
@@ -296,7 +296,7 @@ def _weights_file(path_or_name: str | os.PathLike[str]) -> Path:
                 "a path has a slash or ends with .safetensors"
             )
         return _folder() / text / WEIGHTS
-    if path.suffix in OFFICIAL:
+    if path.suffix in _OFFICIAL:
         raise CheckpointError(
             f"{path} is an official file: convert it with creps convert {path} --out DIR"
         )
@@ -312,7 +312,7 @@ def _weights_file(path_or_name: str | os.PathLike[str]) -> Path:
 def _document(weights: Path) -> Document:
     """The document of a weights file, and of the `config.json` beside it: they must agree."""
     with naming(weights), safe_open(weights, framework="pt") as file:
-        text = (file.metadata() or {}).get(METADATA_KEY)
+        text = (file.metadata() or {}).get(_METADATA_KEY)
         inside = None if text is None else Document.from_json(text)
     config = weights.with_name(CONFIG)
     beside = None
@@ -345,7 +345,7 @@ def _opened(
         check_names(expected, set(file.keys()))
         for name, tensor in expected.items():
             found = file.get_slice(name)
-            if found.get_dtype() not in STORED_TYPES.values():
+            if found.get_dtype() not in _STORED_TYPES.values():
                 raise CheckpointError(
                     f"tensor {name} is {found.get_dtype()}: expected F32, F16 or BF16"
                 )

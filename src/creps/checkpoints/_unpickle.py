@@ -28,8 +28,8 @@ from torch import Tensor
 
 from creps.errors import CheckpointError
 
-ZIP_HEAD = b"PK\x03\x04"
-LEGACY_HEAD = b"\x80\x02\x8a\x0a" + (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
+_ZIP_HEAD = b"PK\x03\x04"
+_LEGACY_HEAD = b"\x80\x02\x8a\x0a" + (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
 """First bytes of a torch.save file before torch 1.6: a pickle of the magic number."""
 
 _OPCODES = """
@@ -62,11 +62,6 @@ class OfficialModule:
     def __setstate__(self, state: Any) -> None:
         self.state = state
 
-    @property
-    def init_kwargs(self) -> dict[str, Any]:
-        """The keyword arguments it was built with."""
-        return dict(self._table("_init_kwargs"))
-
     def tensors(self) -> dict[str, Tensor]:
         """Parameters and persistent buffers of the whole tree, named as in a state dictionary."""
         found: dict[str, Tensor] = {}
@@ -76,19 +71,25 @@ class OfficialModule:
                 raise CheckpointError("modules with too many tensors")
         return found
 
-    def attributes(self) -> dict[str, Any]:
-        """Plain settings of the modules inside, by dotted names such as "synthesis.b4.up".
+    def settings(self) -> dict[str, Any]:
+        """What it was built with, in one flat dictionary.
 
-        They are numbers, words, None, short lists and tuples of them, and read-only NumPy arrays.
-        Private attributes, and those of this module itself, are left out.
+        Plain attributes of the modules inside are there too, by dotted names such as
+        "synthesis.b4.conv1.up": numbers, words, None, short lists of them, and NumPy arrays.
         """
-        return {
-            prefix + name: unwrapped(value)
+        kwargs = dict(self._table("_init_kwargs"))
+        for group in ("mapping_kwargs", "synthesis_kwargs"):
+            nested = kwargs.pop(group, {})
+            if isinstance(nested, dict):
+                kwargs.update(nested)
+        attributes = {
+            prefix + name: value
             for prefix, module in self._modules()
             if prefix and isinstance(module.state, dict)
             for name, value in module.state.items()
             if isinstance(name, str) and not name.startswith("_") and _is_plain(value)
         }
+        return {name: unwrapped(value) for name, value in (attributes | kwargs).items()}
 
     def _modules(self) -> Iterator[tuple[str, OfficialModule]]:
         """Every module of the tree with its prefix: "" for this one, else "path.to.it."."""
@@ -134,7 +135,7 @@ class OfficialModule:
 
 def is_torch_file(head: bytes) -> bool:
     """Whether the first bytes of a file are those that torch.save begins its files with."""
-    return head.startswith((ZIP_HEAD, LEGACY_HEAD))
+    return head.startswith((_ZIP_HEAD, _LEGACY_HEAD))
 
 
 def read_networks(file: IO[bytes]) -> dict[str, OfficialModule]:
@@ -172,7 +173,7 @@ def read_torch_file(file: IO[bytes]) -> Any:
         CheckpointError: if it is truncated, damaged, hostile or something else.
     """
     with _one_line():
-        zipped = file.read(len(ZIP_HEAD)) == ZIP_HEAD
+        zipped = file.read(len(_ZIP_HEAD)) == _ZIP_HEAD
         file.seek(0)
         if zipped:
             with zipfile.ZipFile(file) as archive:
@@ -299,12 +300,15 @@ def _is_atom(value: Any) -> bool:
 
 def _storage(payload: Any) -> Tensor:
     """`torch.storage._load_from_bytes`: the values in a torch.save stream, a 1-D tensor."""
-    if not isinstance(payload, bytes) or not payload.startswith(LEGACY_HEAD):
+    if not isinstance(payload, bytes) or not payload.startswith(_LEGACY_HEAD):
         raise CheckpointError("a tensor storage of an unknown format")
     storage = read_torch_file(io.BytesIO(payload))
-    if not isinstance(storage, torch.storage.TypedStorage) or storage.nbytes() > len(payload):
-        raise CheckpointError("a tensor storage that holds something else, or more than it has")
-    return torch.empty(0, dtype=storage.dtype).set_(storage.untyped())
+    if not isinstance(storage, torch.storage.TypedStorage):
+        raise CheckpointError("a tensor storage that holds something else")
+    values = torch.empty(0, dtype=storage.dtype).set_(storage)
+    if values.nbytes > len(payload):
+        raise CheckpointError(f"a tensor storage that claims {values.numel()} values")
+    return values
 
 
 def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_rest: Any) -> Tensor:

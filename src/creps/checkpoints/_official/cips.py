@@ -28,28 +28,22 @@ from creps.errors import CheckpointError
 from creps.networks._layers import MappingNetwork
 from creps.networks.cips import CipsConfig
 
-LICENCE_NOTE = (
-    "Converted from a CIPS checkpoint, which states no licence of its own. The official CIPS code "
-    "is under the MIT licence (its CUDA operations under NVIDIA's non-commercial one): check the "
-    "terms of whoever trained these weights."
-)
-
-FOURIER = "lff.ffm.conv."
-EMBEDDING = "emb.input"
-FIRST = "conv1"
-AVERAGE = "style.average"
+_FOURIER = "lff.ffm.conv."
+_EMBEDDING = "emb.input"
+_FIRST = "conv1"
+_AVERAGE = "style.average"
 """Where the measured average of w is put among the official tensors."""
 AVERAGED_LATENTS = 4096
-MAPPING = re.compile(r"(style\.\d+)\.(?:weight|bias)")
-MODULATED = re.compile(r"(.+)\.conv\.(?:weight|modulation\.weight|modulation\.bias)")
-ACTIVATED = ("noise.weight", "activate.bias")
+_MAPPING = re.compile(r"(style\.\d+)\.(?:weight|bias)")
+_MODULATED = re.compile(r"(.+)\.conv\.(?:weight|modulation\.weight|modulation\.bias)")
+_ACTIVATED = ("noise.weight", "activate.bias")
 """What a modulated layer has besides, if it does not show colour: any of them tells."""
-MATRIX = 4
+_MATRIX = 4
 """Axes of a convolution's weight."""
 
 
 @dataclass(frozen=True)
-class Layout:
+class _Layout:
     """Which official layers a generator has, in order.
 
     Attributes:
@@ -75,7 +69,7 @@ class Layout:
         return len(self.shown) < self.levels or bool(self.shortcuts)
 
 
-def read_layout(tensors: Tensors) -> Layout:
+def _read_layout(tensors: Tensors) -> _Layout:
     """Which layers an official generator has.
 
     Args:
@@ -83,19 +77,19 @@ def read_layout(tensors: Tensors) -> Layout:
     Raises:
         CheckpointError: if the modulated layers do not make levels.
     """
-    found = (MODULATED.fullmatch(name) for name in tensors if not name.startswith(FOURIER))
+    found = (_MODULATED.fullmatch(name) for name in tensors if not name.startswith(_FOURIER))
     modulated = _ordered({match[1] for match in found if match})
-    activated = {name for name in modulated for part in ACTIVATED if f"{name}.{part}" in tensors}
+    activated = {name for name in modulated for part in _ACTIVATED if f"{name}.{part}" in tensors}
     shown = tuple(name for name in modulated if name not in activated)
     styled = [name for name in modulated if name not in shown]
-    styled.sort(key=lambda name: name != FIRST)  # the others keep their order
+    styled.sort(key=lambda name: name != _FIRST)  # the others keep their order
     shortcuts = _ordered(
         name
         for name, tensor in tensors.items()
-        if name.endswith(".weight") and tensor.ndim == MATRIX and not name.startswith(FOURIER)
+        if name.endswith(".weight") and tensor.ndim == _MATRIX and not name.startswith(_FOURIER)
     )
-    mapping = _ordered({match[1] for name in tensors if (match := MAPPING.fullmatch(name))})
-    layout = Layout(tuple(styled), shown, shortcuts, mapping)
+    mapping = _ordered({match[1] for name in tensors if (match := _MAPPING.fullmatch(name))})
+    layout = _Layout(tuple(styled), shown, shortcuts, mapping)
     whole = len(styled) == 1 + 2 * layout.levels and layout.levels > 0
     if not mapping or not whole or len(shown) not in (1, layout.levels):
         raise CheckpointError(
@@ -106,12 +100,12 @@ def read_layout(tensors: Tensors) -> Layout:
     return layout
 
 
-def read_config(tensors: Tensors, layout: Layout, *, embedding_nodes: Sampling) -> CipsConfig:
+def _read_config(tensors: Tensors, layout: _Layout, *, embedding_nodes: Sampling) -> CipsConfig:
     """The config of an official CIPS generator, from the shapes of its tensors."""
 
     shape = partial(shape_of, tensors)
-    embedding, fourier = EMBEDDING in tensors, f"{FOURIER}weight" in tensors
-    nodes = shape(EMBEDDING, axes=4) if embedding else None
+    embedding, fourier = _EMBEDDING in tensors, f"{_FOURIER}weight" in tensors
+    nodes = shape(_EMBEDDING, axes=4) if embedding else None
     w_dim, z_dim = shape(f"{layout.mapping[0]}.weight", axes=2)
     return CipsConfig(
         resolution=nodes[2] if nodes else 2 << layout.levels,
@@ -119,7 +113,7 @@ def read_config(tensors: Tensors, layout: Layout, *, embedding_nodes: Sampling) 
         z_dim=z_dim,
         w_dim=w_dim,
         mapping_layers=len(layout.mapping),
-        features=nodes[1] if nodes else shape(f"{FOURIER}weight", axes=4)[0],
+        features=nodes[1] if nodes else shape(f"{_FOURIER}weight", axes=4)[0],
         widths=tuple(shape(f"{name}.conv.weight", axes=5)[1] for name in layout.styled[1::2]),
         connections="residual" if layout.residual else "skip",
         fourier=fourier,
@@ -129,18 +123,18 @@ def read_config(tensors: Tensors, layout: Layout, *, embedding_nodes: Sampling) 
     )
 
 
-def official_names(layout: Layout, widths: tuple[int, ...]) -> dict[str, str]:
+def _official_names(layout: _Layout, widths: tuple[int, ...]) -> dict[str, str]:
     """Where an official generator keeps each layer of `Cips`: our prefixes to its.
 
     Args:
-        layout: from `read_layout`.
+        layout: from `_read_layout`.
         widths: of the levels; a residual block has a shortcut where they change.
     """
     names = {
-        "fourier.frequencies": f"{FOURIER}weight",
-        "fourier.phases": f"{FOURIER}bias",
-        "embedding.vectors": EMBEDDING,
-        "mapping.average": AVERAGE,
+        "fourier.frequencies": f"{_FOURIER}weight",
+        "fourier.phases": f"{_FOURIER}bias",
+        "embedding.vectors": _EMBEDDING,
+        "mapping.average": _AVERAGE,
     }
     for index, name in enumerate(layout.mapping):
         names |= {f"mapping.layers.{index}.{part}": f"{name}.{part}" for part in ("weight", "bias")}
@@ -182,9 +176,9 @@ def _ordered(names: Iterable[str]) -> tuple[str, ...]:
 def _reshaped(name: str, tensor: Tensor, expected: Tensor) -> Tensor:
     """An official tensor in the shape that `Cips` keeps it in."""
     match name.split("."):
-        case ["fourier", "frequencies"] if tensor.ndim == MATRIX:
+        case ["fourier", "frequencies"] if tensor.ndim == _MATRIX:
             return tensor.squeeze((2, 3)).flip(1)  # (F, 2, 1, 1) of (x, y) to (F, 2) of (y, x)
-        case ["embedding", _] if tensor.ndim == MATRIX:
+        case ["embedding", _] if tensor.ndim == _MATRIX:
             return tensor.squeeze(0).movedim(0, -1)  # (1, F, R, R) to (R, R, F)
     # Kernels of one pixel: (1, O, I, 1, 1), (O, I, 1, 1) and (1, O, 1, 1).
     same = [n for n in tensor.shape if n > 1] == [n for n in expected.shape if n > 1]
@@ -193,20 +187,20 @@ def _reshaped(name: str, tensor: Tensor, expected: Tensor) -> Tensor:
 
 def _rebuild(tensors: Tensors, settings: Mapping[str, Any]) -> Rebuilt:
     embedding_nodes: Sampling = settings.get("embedding_nodes", "centers")
-    layout = read_layout(tensors)
-    config = read_config(tensors, layout, embedding_nodes=embedding_nodes)
-    names = official_names(layout, config.level_widths)
+    layout = _read_layout(tensors)
+    config = _read_config(tensors, layout, embedding_nodes=embedding_nodes)
+    names = _official_names(layout, config.level_widths)
     average = _average_style(tensors, layout, config)
     return filled(
         "cips",
         config,
-        {**tensors, AVERAGE: average},
+        {**tensors, _AVERAGE: average},
         official_name=names.__getitem__,
         reshaped=_reshaped,
     )
 
 
-def _average_style(tensors: Tensors, layout: Layout, config: CipsConfig) -> Tensor:
+def _average_style(tensors: Tensors, layout: _Layout, config: CipsConfig) -> Tensor:
     """The mean w of many latents, as the official scripts measure it: the same in every call."""
     with torch.device("meta"):
         mapping = MappingNetwork(
@@ -227,12 +221,17 @@ def _average_style(tensors: Tensors, layout: Layout, config: CipsConfig) -> Tens
     draw = torch.Generator().manual_seed(0)
     latents = torch.randn((AVERAGED_LATENTS, config.z_dim), generator=draw)
     with torch.no_grad():
-        return mapping(latents, None).mean(0)
+        average: Tensor = mapping(latents, None).mean(0)
+    return average
 
 
 CIPS = OfficialFamily(
     name="CIPS",
-    licence_note=LICENCE_NOTE,
-    recognises=lambda tensors: EMBEDDING in tensors or f"{FOURIER}weight" in tensors,
+    licence_note=(
+        "Converted from a CIPS checkpoint, which states no licence of its own. The official CIPS "
+        "code is under the MIT licence (its CUDA operations under NVIDIA's non-commercial one): "
+        "check the terms of whoever trained these weights."
+    ),
+    recognises=lambda tensors: _EMBEDDING in tensors or f"{_FOURIER}weight" in tensors,
     rebuild=_rebuild,
 )

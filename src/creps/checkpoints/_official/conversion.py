@@ -20,20 +20,18 @@ from creps.checkpoints._official.stylegan2 import STYLEGAN2
 from creps.checkpoints._official.stylegan3 import ANYRES, STYLEGAN3
 from creps.checkpoints._store import naming
 from creps.checkpoints._unpickle import (
-    OfficialModule,
     is_torch_file,
     read_networks,
     read_torch_file,
-    unwrapped,
 )
 from creps.errors import CheckpointError, nearest
 from creps.networks.base import Generator
 
-FAMILIES: tuple[OfficialFamily, ...] = (CREPS, STYLEGAN2, STYLEGAN3, ANYRES, CIPS)
+_FAMILIES: tuple[OfficialFamily, ...] = (CREPS, STYLEGAN2, STYLEGAN3, ANYRES, CIPS)
 """In the order in which they are asked whether the tensors are theirs."""
 
 
-WHOLE_FILE = "file"
+_WHOLE_FILE = "file"
 """What the record calls the network of a file that is a single state dictionary."""
 
 
@@ -107,14 +105,14 @@ def _read(path: Path, which: str) -> tuple[str, str, Tensors, Mapping[str, Any]]
         if is_torch_file(head):
             network, tensors = _state_dict_in(read_torch_file(file), which)
         elif head[8:9] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size:
-            network, tensors = WHOLE_FILE, load_file(path)
+            network, tensors = _WHOLE_FILE, load_file(path)
         else:
             networks = read_networks(file)
             if which not in networks:
                 raise CheckpointError(f"no network {which!r} in it: {nearest(which, networks)}")
             module = networks[which]
             with naming(which):
-                return which, module.class_name, module.tensors(), _recorded_settings(module)
+                return which, module.class_name, module.tensors(), module.settings()
     return network, "state dictionary", tensors, {}
 
 
@@ -124,7 +122,7 @@ def _state_dict_in(tree: Any, which: str) -> tuple[str, dict[str, Tensor]]:
     networks = {name: value for name, value in tree.items() if isinstance(value, dict)}
     network = {"G_ema": "g_ema", "G": "g"}.get(which, which)
     if any(isinstance(value, Tensor) for value in tree.values()):
-        network, tensors = WHOLE_FILE, tree
+        network, tensors = _WHOLE_FILE, tree
     elif network in networks:
         tensors = networks[network]
     else:
@@ -154,22 +152,8 @@ def _refuse_strange(tensors: Tensors, file_bytes: int) -> None:
 
 
 def _family_of(tensors: Tensors, what: str) -> OfficialFamily:
-    for family in FAMILIES:
+    for family in _FAMILIES:
         if family.recognises(tensors):
             return family
-    known = ", ".join(family.name for family in FAMILIES)
+    known = ", ".join(family.name for family in _FAMILIES)
     raise CheckpointError(f"{what} of no known family: only generators of {known} can be converted")
-
-
-def _recorded_settings(module: OfficialModule) -> dict[str, Any]:
-    """The settings an official generator was built with, in one flat dictionary.
-
-    Plain attributes of its layers are there too, by dotted names such as "synthesis.b4.conv1.up".
-    """
-    settings = module.init_kwargs
-    for group in ("mapping_kwargs", "synthesis_kwargs"):
-        nested = settings.pop(group, {})
-        if isinstance(nested, dict):
-            settings.update(nested)
-    layers = {name: value for name, value in module.attributes().items() if "." in name}
-    return layers | {name: unwrapped(value) for name, value in settings.items()}

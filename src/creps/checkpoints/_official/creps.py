@@ -29,18 +29,13 @@ from creps.checkpoints._official.family import (
 )
 from creps.networks.creps import CrepsConfig
 
-LICENCE_NOTE = (
-    "Converted from an official CREPS pickle, which states no licence of its own: check the "
-    "source's licence (the official repository is AGPL-3.0, and its files carry NVIDIA headers)."
-)
-
-DEAD_LAYERS = re.compile(r"synthesis\.(b4\.tores|decoder_[48])(?=\.)")
+_DEAD_LAYERS = re.compile(r"synthesis\.(b4\.tores|decoder_[48])(?=\.)")
 """Layers that the official code builds and never runs; b4.tores does run if there is no level 8."""
-COORDINATES = "synthesis.b4.input.coords"
-FREQUENCIES = "synthesis.b4.input.freqs"
+_COORDINATES = "synthesis.b4.input.coords"
+_FREQUENCIES = "synthesis.b4.input.freqs"
 
 
-def read_config(tensors: Tensors, settings: Mapping[str, Any]) -> CrepsConfig:
+def _read_config(tensors: Tensors, settings: Mapping[str, Any]) -> CrepsConfig:
     """The config of an official CREPS generator, from the shapes of its tensors.
 
     Where the settings lack `channel_base` and `channel_max`, the widths tell them as well.
@@ -75,7 +70,7 @@ def official_name(name: str, top: int) -> str:
         case ["mapping", *rest]:
             return mapping_name(rest)
         case ["input", "frequencies"]:
-            return FREQUENCIES
+            return _FREQUENCIES
         case ["input", *rest]:
             return ".".join(["synthesis.b4.input", *rest])
         case ["blocks", "0", "layers", "0", *rest]:
@@ -106,10 +101,10 @@ def _reshaped(name: str, tensor: Tensor, expected: Tensor) -> Tensor:
 
 
 def _rebuild(tensors: Tensors, settings: Mapping[str, Any]) -> Rebuilt:
-    config = read_config(tensors, settings)
+    config = _read_config(tensors, settings)
 
     def dead(name: str) -> str | None:
-        layer = DEAD_LAYERS.match(name)
+        layer = _DEAD_LAYERS.match(name)
         return layer[0] if layer else None
 
     return filled(
@@ -119,13 +114,17 @@ def _rebuild(tensors: Tensors, settings: Mapping[str, Any]) -> Rebuilt:
         official_name=lambda name: official_name(name, config.resolution),
         reshaped=_reshaped,
         dead=dead,
-        unused=frozenset({COORDINATES}),
+        unused=frozenset({_COORDINATES}),
     )
 
 
 CREPS = OfficialFamily(
     name="CREPS",
-    licence_note=LICENCE_NOTE,
-    recognises=lambda tensors: FREQUENCIES in tensors,
+    licence_note=(
+        "Converted from an official CREPS pickle, which states no licence of its own: check the "
+        "source's licence (the official repository is AGPL-3.0, and its files carry NVIDIA "
+        "headers)."
+    ),
+    recognises=lambda tensors: _FREQUENCIES in tensors,
     rebuild=_rebuild,
 )

@@ -36,7 +36,7 @@ class OfficialFamily:
     rebuild: Callable[[Tensors, Mapping[str, Any]], Rebuilt]
 
 
-SETTINGS = {
+_SETTINGS = {
     "z_dim": "z_dim",
     "c_dim": "label_dim",
     "w_dim": "w_dim",
@@ -75,7 +75,7 @@ def level_widths(tensors: Tensors, pattern: str) -> dict[int, int]:
 def measured_settings(
     tensors: Tensors, settings: Mapping[str, Any], *, resolution: int, colors: str
 ) -> dict[str, Any]:
-    """What all families with NVIDIA's mapping network show: `SETTINGS` and `mapping_layers`.
+    """What all families with NVIDIA's mapping network show: `_SETTINGS` and `mapping_layers`.
 
     Args:
         tensors: official names to tensors.
@@ -94,7 +94,7 @@ def measured_settings(
         "label_dim": label_dim,
         "mapping_layers": len(output_widths(tensors, "mapping.fc{}.weight")),
     }
-    for official, field in SETTINGS.items():
+    for official, field in _SETTINGS.items():
         refuse_disagreement(settings, official, measured[field])
     return measured
 

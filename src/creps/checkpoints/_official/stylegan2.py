@@ -28,21 +28,15 @@ from creps.errors import CheckpointError
 from creps.networks._resampling import resample_filter
 from creps.networks.stylegan2 import Architecture, StyleGAN2Config
 
-FIXED = {"activation": "lrelu", "lr_multiplier": 0.01}
+_FIXED = {"activation": "lrelu", "lr_multiplier": 0.01}
 """Official settings that every trained network leaves at these values."""
 
-LICENCE_NOTE = (
-    "Converted from an official StyleGAN2 pickle, which states no licence of its own: check the "
-    "source's licence (the official repositories are under the NVIDIA Source Code License, for "
-    "non-commercial use)."
-)
-
-CONST = "synthesis.b4.const"
-FIRST_LAYER = "synthesis.b4.conv1"
-FILTER = ".resample_filter"
+_CONST = "synthesis.b4.const"
+_FIRST_LAYER = "synthesis.b4.conv1"
+_FILTER = ".resample_filter"
 
 
-def read_config(tensors: Tensors, settings: Mapping[str, Any]) -> StyleGAN2Config:
+def _read_config(tensors: Tensors, settings: Mapping[str, Any]) -> StyleGAN2Config:
     """The config of an official StyleGAN2 generator, from names and shapes of its tensors.
 
     Without the setting "conv_clamp", of the network or of its first layer, nothing is clipped.
@@ -60,25 +54,25 @@ def read_config(tensors: Tensors, settings: Mapping[str, Any]) -> StyleGAN2Confi
         channel_base=whole_number(settings, "channel_base", smallest_base),
         channel_max=whole_number(settings, "channel_max", channels[4]),
         architecture=_architecture(tensors, settings, top),
-        noise_inputs=f"{FIRST_LAYER}.noise_const" in tensors,
+        noise_inputs=f"{_FIRST_LAYER}.noise_const" in tensors,
         clamp=_clamp(settings),
     )
 
 
-def official_name(name: str) -> str:
+def _official_name(name: str) -> str:
     """Where official networks keep the tensor `name` of `StyleGAN2`.
 
     Example:
-        >>> official_name("blocks.1.layers.0.affine.bias")
+        >>> _official_name("blocks.1.layers.0.affine.bias")
         'synthesis.b8.conv0.affine.bias'
     """
     match name.split("."):
         case ["mapping", *rest]:
             return mapping_name(rest)
         case ["const"]:
-            return CONST
+            return _CONST
         case ["blocks", "0", "layers", "0", *rest]:
-            return ".".join([FIRST_LAYER, *_of_layer(rest)])
+            return ".".join([_FIRST_LAYER, *_of_layer(rest)])
         case ["blocks", block, "layers", index, *rest]:
             return ".".join([f"synthesis.b{4 << int(block)}.conv{index}", *_of_layer(rest)])
         case ["blocks", block, "shortcut", *rest]:
@@ -109,7 +103,7 @@ def _architecture(tensors: Tensors, settings: Mapping[str, Any], top: int) -> Ar
 
 def _clamp(settings: Mapping[str, Any]) -> float:
     """What layers clip to; the first layer's own attribute where the network's says nothing."""
-    clamp = settings.get("conv_clamp", settings.get(f"{FIRST_LAYER}.conv_clamp"))
+    clamp = settings.get("conv_clamp", settings.get(f"{_FIRST_LAYER}.conv_clamp"))
     if clamp is None:
         return 0.0
     # Nothing would be left of a picture clipped to zero, and 0 means no clipping here.
@@ -120,13 +114,13 @@ def _clamp(settings: Mapping[str, Any]) -> float:
 
 def _refuse_variants(tensors: Tensors, settings: Mapping[str, Any]) -> None:
     """Refuse what `StyleGAN2` does not build: other filters, activations and learning rates."""
-    for name, usual in FIXED.items():
-        stated = settings.get(name, settings.get(f"{FIRST_LAYER}.{name}", usual))
+    for name, usual in _FIXED.items():
+        stated = settings.get(name, settings.get(f"{_FIRST_LAYER}.{name}", usual))
         if type(stated) is not type(usual) or stated != usual:
             raise CheckpointError(f"{name} is {stated!r}: only {usual!r} is supported")
     usual_filter = resample_filter()
     for name, tensor in tensors.items():
-        if name.endswith(FILTER) and not (
+        if name.endswith(_FILTER) and not (
             tensor.shape == usual_filter.shape and torch.allclose(tensor.float(), usual_filter)
         ):
             raise CheckpointError(
@@ -144,17 +138,21 @@ def _reshaped(name: str, tensor: Tensor, expected: Tensor) -> Tensor:
 def _rebuild(tensors: Tensors, settings: Mapping[str, Any]) -> Rebuilt:
     return filled(
         "stylegan2",
-        read_config(tensors, settings),
+        _read_config(tensors, settings),
         tensors,
-        official_name=official_name,
+        official_name=_official_name,
         reshaped=_reshaped,
-        unused=frozenset(name for name in tensors if name.endswith(FILTER)),
+        unused=frozenset(name for name in tensors if name.endswith(_FILTER)),
     )
 
 
 STYLEGAN2 = OfficialFamily(
     name="StyleGAN2",
-    licence_note=LICENCE_NOTE,
-    recognises=lambda tensors: CONST in tensors,
+    licence_note=(
+        "Converted from an official StyleGAN2 pickle, which states no licence of its own: check "
+        "the source's licence (the official repositories are under the NVIDIA Source Code License, "
+        "for non-commercial use)."
+    ),
+    recognises=lambda tensors: _CONST in tensors,
     rebuild=_rebuild,
 )

@@ -28,7 +28,7 @@ from creps.errors import CheckpointError
 from creps.networks.anyres import AnyResConfig
 from creps.networks.stylegan3 import StyleGAN3Config
 
-NUMBERS = {
+_NUMBERS = {
     "first_cutoff": "first_cutoff",
     "first_stopband": "first_stopband",
     "last_stopband_rel": "last_stopband_rel",
@@ -37,27 +37,27 @@ NUMBERS = {
 }
 """Official settings that only settings tell, and their names in `StyleGAN3Config`."""
 
-COUNTS = {
+_COUNTS = {
     "num_critical": "num_critical",
     "margin_size": "margin_size",
     "filter_size": "filter_size",
     "lrelu_upsampling": "activation_up",
 }
 
-LICENCE_NOTE = (
+_LICENCE_NOTE = (
     "Converted from an official {name} pickle, which states no licence of its own: check the "
     "source's licence (the official repository is under the NVIDIA Source Code License, for "
     "non-commercial use)."
 )
 
-FREQUENCIES = "synthesis.input.freqs"
-SCALE = "scale_mapping.fc0.weight"
-NO_WEIGHTS = frozenset({"synthesis.input.transform", "scale_mapping.w_avg"})
+_FREQUENCIES = "synthesis.input.freqs"
+_SCALE = "scale_mapping.fc0.weight"
+_NO_WEIGHTS = frozenset({"synthesis.input.transform", "scale_mapping.w_avg"})
 """The placement, which is an argument here, and an average that nothing reads."""
-LAYER = re.compile(r"synthesis\.(L(\d+)_(\d+)_(\d+))\.weight")
+_LAYER = re.compile(r"synthesis\.(L(\d+)_(\d+)_(\d+))\.weight")
 
 
-def read_config(tensors: Tensors, settings: Mapping[str, Any]) -> StyleGAN3Config | AnyResConfig:
+def _read_config(tensors: Tensors, settings: Mapping[str, Any]) -> StyleGAN3Config | AnyResConfig:
     """The config of an official generator; an `AnyResConfig` where it has a scale branch."""
     layers = _layer_names(tensors)
     first = shape_of(tensors, f"{layers[0][0]}")
@@ -75,7 +75,7 @@ def read_config(tensors: Tensors, settings: Mapping[str, Any]) -> StyleGAN3Confi
         "channel_base": whole_number(settings, "channel_base", widths[-1] * measured["resolution"]),
     }
     measured |= _stated(settings)
-    if SCALE in tensors:
+    if _SCALE in tensors:
         return AnyResConfig(**measured, **_scales(settings))
     return StyleGAN3Config(**measured)
 
@@ -110,7 +110,7 @@ def _layer_name(config: StyleGAN3Config, index: int) -> str:
 
 def _layer_names(tensors: Tensors) -> list[re.Match[str]]:
     """The layers in order, the one to colours last."""
-    found = sorted(filter(None, map(LAYER.fullmatch, tensors)), key=lambda match: int(match[2]))
+    found = sorted(filter(None, map(_LAYER.fullmatch, tensors)), key=lambda match: int(match[2]))
     if [int(match[2]) for match in found] != list(range(len(found))) or len(found) < 2:
         raise CheckpointError("layers missing: not a StyleGAN3 generator")
     return found
@@ -119,13 +119,13 @@ def _layer_names(tensors: Tensors) -> list[re.Match[str]]:
 def _stated(settings: Mapping[str, Any]) -> dict[str, Any]:
     """What only settings tell: of the network, or of its layers where it is silent."""
     stated: dict[str, Any] = {}
-    for official, field in NUMBERS.items():
+    for official, field in _NUMBERS.items():
         found = _setting(settings, official)
         if official == "conv_clamp" and found is None and "conv_clamp" in settings:
             found = 0.0  # nothing is clipped
         if found is not None:
             stated[field] = _finite(found, official)
-    for official, field in COUNTS.items():
+    for official, field in _COUNTS.items():
         found = _setting(settings, official)
         if found is not None:
             stated[field] = whole_number({official: found}, official, 0)
@@ -171,27 +171,27 @@ def _reshaped(name: str, tensor: Tensor, expected: Tensor) -> Tensor:
 
 
 def _rebuild(tensors: Tensors, settings: Mapping[str, Any]) -> Rebuilt:
-    config = read_config(tensors, settings)
+    config = _read_config(tensors, settings)
     return filled(
         "anyres" if isinstance(config, AnyResConfig) else "stylegan3",
         config,
         tensors,
         official_name=lambda name: official_name(name, config),
         reshaped=_reshaped,
-        unused=NO_WEIGHTS,
+        unused=_NO_WEIGHTS,
     )
 
 
 STYLEGAN3 = OfficialFamily(
     name="StyleGAN3",
-    licence_note=LICENCE_NOTE.format(name="StyleGAN3"),
-    recognises=lambda tensors: FREQUENCIES in tensors and SCALE not in tensors,
+    licence_note=_LICENCE_NOTE.format(name="StyleGAN3"),
+    recognises=lambda tensors: _FREQUENCIES in tensors and _SCALE not in tensors,
     rebuild=_rebuild,
 )
 
 ANYRES = OfficialFamily(
     name="any-resolution GAN",
-    licence_note=LICENCE_NOTE.format(name="any-resolution GAN"),
-    recognises=lambda tensors: FREQUENCIES in tensors and SCALE in tensors,
+    licence_note=_LICENCE_NOTE.format(name="any-resolution GAN"),
+    recognises=lambda tensors: _FREQUENCIES in tensors and _SCALE in tensors,
     rebuild=_rebuild,
 )
