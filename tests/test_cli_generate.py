@@ -116,7 +116,7 @@ def test_conditional_models_take_a_class(tmp_path) -> None:
         (["--seeds", "4294967296"], UsageError, "4294967295"),
         (["--size", "0"], GridError, "size 0x0"),
         (["--size", "12x"], UsageError, "HEIGHTxWIDTH"),
-        (["--size", "1000000"], GridError, "1,000,000 megapixels"),
+        (["--size", "1000000", "--grid"], GridError, "1,000,000 megapixels"),
         (["--size", "16384x4", "--format", "webp"], GridError, "16383"),
         (["--window", "0,0,nan,1"], GridError, "finite"),
         (["--window", "0,0,1"], UsageError, "Y0,X0,Y1,X1"),

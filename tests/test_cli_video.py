@@ -22,9 +22,10 @@ from creps.checkpoints import load, save
 from creps.cli._video import COMMANDS
 from creps.errors import CheckpointError, CrepsError, GridError, UsageError
 from creps.networks.base import build_generator
-from creps.rendering._renderer import render
+from creps.rendering import Renderer, render
 from creps.rendering.output._images import read_settings
-from creps.rendering.video._motion import Zoom, cruise
+from creps.rendering.video import Zoom
+from creps.rendering.video._motion import cruise
 
 app = typer.Typer()
 for command in COMMANDS:
@@ -199,7 +200,7 @@ def test_the_same_command_goes_on_and_another_is_refused(model, tmp_path):
     assert [path.read_bytes() for path in sorted(out.iterdir())] == before
     refused = run(*command, "--truncation", 0.5)
     assert isinstance(refused.exception, UsageError)
-    assert "truncation is 1.0, asked for 0.5" in str(refused.exception)
+    assert "was begun with truncation 1.0, not 0.5" in str(refused.exception)
     ran(*command, "--truncation", 0.5, "--overwrite")
     assert json.loads((out / "settings.json").read_text())["truncation"] == 0.5
 
@@ -214,24 +215,21 @@ def test_other_weights_of_the_same_name_are_another_film(model, tmp_path):
     save(generator, copy)
     refused = run(*command)
     assert isinstance(refused.exception, UsageError)
-    assert "weights is" in str(refused.exception)
+    assert "was begun with weights" in str(refused.exception)
 
 
 def test_an_interruption_is_one_line_that_says_what_is_kept(model, tmp_path, monkeypatch):
     out = tmp_path / "clip.gif"
     command = ("pan", "--model", model, "--out", out, "--frames", 4, "--to", "0,0")
-    from creps.rendering.video import _camera as camera
-
-    shoot = camera.render_shot
-    left = iter(range(2))
+    picture, left = Renderer.picture, iter(range(2))
 
     def interrupted(*arguments, **options):
         if next(left, None) is None:
             raise KeyboardInterrupt
-        return shoot(*arguments, **options)
+        return picture(*arguments, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(camera, "render_shot", interrupted)
+        patch.setattr(Renderer, "picture", interrupted)
         stopped = run(*command).exception
     assert isinstance(stopped, CrepsError)
     assert stopped.exit_code == 1
@@ -244,15 +242,15 @@ def test_an_interruption_is_one_line_that_says_what_is_kept(model, tmp_path, mon
 
 HANGS_AT_FRAME_3 = """
 import itertools, sys, time
-from creps.rendering.video import _camera as camera
+from creps.rendering import Renderer
 from test_cli_video import app
-shoot, frames = camera.render_shot, itertools.count()
+picture, frames = Renderer.picture, itertools.count()
 def hang(*arguments, **options):
     if next(frames) == 3:
         print("hangs", flush=True)
         time.sleep(3600)
-    return shoot(*arguments, **options)
-camera.render_shot = hang
+    return picture(*arguments, **options)
+Renderer.picture = hang
 app(sys.argv[1:])
 """
 
@@ -344,6 +342,6 @@ def test_every_motion_has_the_options_of_a_film(name):
     words = ran(name, "--help")
     for option in ("--out", "--model", "--seconds", "--loop", "--overwrite", "--crf"):
         assert option in words
-    assert "order" not in words.split()
+    assert "--film" not in words
     assert "512" in words
     assert "auto" in words

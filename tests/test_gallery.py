@@ -10,7 +10,6 @@ import pytest
 from typer.testing import CliRunner
 
 from creps.cli import app
-from creps.cli._render import render
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE = (DOCS / "gallery.md").read_text(encoding="utf-8")
@@ -51,9 +50,13 @@ def test_pictures_are_there_and_small() -> None:
 def test_commands_are_understood(words, monkeypatch) -> None:
     """All is checked that can be without a model."""
     monkeypatch.chdir(DOCS)
-    asked = []
-    monkeypatch.setattr("creps.cli._video.shoot", lambda order, scene: asked.append(order.film()))
-    monkeypatch.setitem(render.__globals__, "write_job", lambda job: asked.append(job.request()))
-    result = CliRunner().invoke(app, words)
-    assert result.exception is None, result.exception
-    assert len(asked) == 1
+
+    class UnderstoodError(Exception):
+        """The model would be loaded next."""
+
+    def load(model: str) -> None:
+        raise UnderstoodError(model)
+
+    monkeypatch.setattr("creps.checkpoints.load", load)
+    result = CliRunner().invoke(app, [*words, "--overwrite"])
+    assert isinstance(result.exception, UnderstoodError), result.exception

@@ -11,8 +11,8 @@ from creps.networks.base import Generator, build_generator
 from creps.rendering._painter import Picture
 from creps.rendering._renderer import Renderer, render
 from creps.rendering._styles import latents
-from creps.rendering.video._camera import Blend, partly, render_shot, shot_warp
-from creps.rendering.video._motion import Shot
+from creps.rendering.video._film import PartialWarp, frame_warp, partly
+from creps.rendering.video._motion import Frame
 from creps.rendering.warps import Chain, Identity, parse_warp
 
 WINDOW = (0.0, 0.25, 1.0, 0.75)
@@ -31,6 +31,12 @@ def styles(generator: Generator) -> torch.Tensor:
     return generator.map(latents([7], generator))
 
 
+def shown(styles_of: Renderer, frame: Frame, *, size=SIZE, warp=None, **view) -> Picture:
+    """The picture of a frame."""
+    bent = frame_warp(frame, warp)
+    return styles_of.picture(size=size, window=frame.window, warp=bent, **view)
+
+
 def plain(generator: Generator, styles: torch.Tensor, window=WINDOW, size=SIZE) -> Picture:
     return render(generator, styles=styles, size=size, window=window)
 
@@ -44,28 +50,26 @@ def assert_alike(one: Picture, other: Picture) -> None:
 
 @pytest.mark.parametrize("degrees", [0.0, 360.0, -720.0])
 def test_whole_turns_change_nothing(generator, styles, degrees):
-    picture = render_shot(
-        Renderer(generator, styles=styles), Shot(WINDOW, degrees=degrees), size=SIZE
-    )
+    picture = shown(Renderer(generator, styles=styles), Frame(WINDOW, degrees=degrees), size=SIZE)
     np.testing.assert_array_equal(picture, plain(generator, styles))
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3, -1])
 def test_quarter_turns_are_anticlockwise(generator, styles, quarters):
     square = (-0.5, 0.0, 0.5, 1.0)
-    shot = Shot(square, degrees=90 * quarters)
-    turned = render_shot(Renderer(generator, styles=styles), shot, size=(24, 24))
+    shot = Frame(square, degrees=90 * quarters)
+    turned = shown(Renderer(generator, styles=styles), shot, size=(24, 24))
     assert_alike(turned, np.rot90(plain(generator, styles, square, (24, 24)), quarters))
 
 
 def test_a_half_turn_is_about_the_middle_of_the_window(generator, styles):
-    turned = render_shot(Renderer(generator, styles=styles), Shot(WINDOW, degrees=180), size=SIZE)
+    turned = shown(Renderer(generator, styles=styles), Frame(WINDOW, degrees=180), size=SIZE)
     assert_alike(turned, plain(generator, styles)[::-1, ::-1])
 
 
 def test_no_amount_of_a_warp_changes_nothing(generator, styles):
-    shot = Shot(WINDOW, amount=0)
-    picture = render_shot(
+    shot = Frame(WINDOW, amount=0)
+    picture = shown(
         Renderer(generator, styles=styles), shot, size=SIZE, warp=parse_warp("swirl:90")
     )
     np.testing.assert_array_equal(picture, plain(generator, styles))
@@ -97,8 +101,8 @@ def test_half_of_a_warp_is_one_of_half_the_strength(text, half):
 
 
 def test_half_of_a_shift_is_a_shift_by_half(generator, styles):
-    shot = Shot(WINDOW, amount=0.5)
-    moved = render_shot(
+    shot = Frame(WINDOW, amount=0.5)
+    moved = shown(
         Renderer(generator, styles=styles), shot, size=SIZE, warp=parse_warp("translate:0.2,-0.5")
     )
     shifted = (-0.1, 0.5, 0.9, 1.0)  # the picture goes down and left, the window up and right
@@ -107,7 +111,7 @@ def test_half_of_a_shift_is_a_shift_by_half(generator, styles):
 
 def test_a_shot_is_bent_before_it_is_turned():
     warp = parse_warp("translate:0.25")
-    both = shot_warp(Shot(WINDOW, degrees=90, amount=1), warp)
+    both = frame_warp(Frame(WINDOW, degrees=90, amount=1), warp)
     assert isinstance(both, Chain)
     # What is seen a quarter right of the middle: turned clockwise a quarter below it; 0.25 shifted
     # down is what was in the middle.
@@ -121,7 +125,7 @@ def test_maps_without_a_window_of_their_own_get_that_of_the_shot():
             return parse_warp(f"translate:{window[3]}")
 
     points = torch.zeros(1, 2, dtype=torch.float64)
-    moved = Blend(Own(), 1.0).over(WINDOW)(points)
+    moved = PartialWarp(Own(), 1.0).over(WINDOW)(points)
     assert moved.tolist() == [[-0.75, 0.0]]
 
 
@@ -138,20 +142,20 @@ def test_what_a_warp_does_not_show_is_black(generator, styles):
 
 @pytest.mark.parametrize("degrees", [0.0, 180.0])
 def test_supersampled_pixels_are_means(generator, styles, degrees):
-    shot = Shot(WINDOW, degrees=degrees)
-    picture = render_shot(Renderer(generator, styles=styles), shot, size=(10, 5), supersample=4)
-    fine = render_shot(Renderer(generator, styles=styles), shot, size=SIZE)
+    shot = Frame(WINDOW, degrees=degrees)
+    picture = shown(Renderer(generator, styles=styles), shot, size=(10, 5), supersample=4)
+    fine = shown(Renderer(generator, styles=styles), shot, size=SIZE)
     means = fine.reshape(10, 4, 5, 4, 3).mean((1, 3))
     assert np.abs(picture - means).max() < 0.7  # its samples are rounded as well: 0.29 / 4
 
 
 def test_the_picture_does_not_depend_on_tiles(generator, styles, monkeypatch):
-    shot = Shot(WINDOW, degrees=30)
-    whole = render_shot(Renderer(generator, styles=styles), shot, size=SIZE)
+    shot = Frame(WINDOW, degrees=30)
+    whole = shown(Renderer(generator, styles=styles), shot, size=SIZE)
     monkeypatch.setattr("creps.rendering._painter.POINT_TILE", 7)
-    assert_alike(render_shot(Renderer(generator, styles=styles), shot, size=SIZE), whole)
+    assert_alike(shown(Renderer(generator, styles=styles), shot, size=SIZE), whole)
 
 
 def test_impossible_sizes_are_refused(generator, styles):
     with pytest.raises(GridError, match="at least 1"):
-        render_shot(Renderer(generator, styles=styles), Shot(WINDOW, degrees=3), size=(0, 4))
+        shown(Renderer(generator, styles=styles), Frame(WINDOW, degrees=3), size=(0, 4))

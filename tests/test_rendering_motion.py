@@ -16,15 +16,15 @@ from creps.rendering.video._motion import (
     EASINGS,
     MOST_FRAMES,
     Distort,
+    Frame,
     Interpolate,
     Motion,
     Pan,
     Rotate,
-    Shot,
     Zoom,
+    frames_of,
     linear,
     parse_easing,
-    shots,
     smoothstep,
     window_about,
 )
@@ -36,14 +36,14 @@ window = st.builds(lambda y, x, h, w: (y, x, y + h, x + w), place, place, side, 
 way = st.floats(0, 1)
 
 
-def sides(shot: Shot) -> tuple[float, float]:
-    y0, x0, y1, x1 = shot.window
+def sides(frame: Frame) -> tuple[float, float]:
+    y0, x0, y1, x1 = frame.window
     return y1 - y0, x1 - x0
 
 
-def on_screen(point: tuple[float, float], shot: Shot) -> tuple[float, float]:
+def on_screen(point: tuple[float, float], frame: Frame) -> tuple[float, float]:
     """Where a point of the plane is seen: (0, 0) is top left, (1, 1) bottom right."""
-    y0, x0, y1, x1 = shot.window
+    y0, x0, y1, x1 = frame.window
     return (point[0] - y0) / (y1 - y0), (point[1] - x0) / (x1 - x0)
 
 
@@ -57,14 +57,14 @@ def test_the_focus_of_a_zoom_stays_where_it_is(start, focus, octaves, t):
 
 @pytest.mark.parametrize("octaves", [5, -5, 0.5])
 def test_a_zoom_enlarges_by_equal_factors_in_equal_times(octaves):
-    frames = shots(Zoom(START, (0.3, 0.7), octaves), count=11)
+    frames = frames_of(Zoom(START, (0.3, 0.7), octaves), count=11)
     for axis in (0, 1):
         ratios = [sides(b)[axis] / sides(a)[axis] for a, b in pairwise(frames)]
         assert ratios == pytest.approx([2 ** (-octaves / 10)] * 10, rel=1e-12)
 
 
 def test_the_ends_of_a_zoom_are_exact():
-    frames = shots(Zoom(WHOLE_PLANE, (0.5, 0.25), 3), count=7)
+    frames = frames_of(Zoom(WHOLE_PLANE, (0.5, 0.25), 3), count=7)
     assert frames[0].window == WHOLE_PLANE
     assert frames[-1].window == (0.4375, 0.21875, 0.5625, 0.34375)  # an eighth, by hand
 
@@ -160,7 +160,7 @@ MOTIONS = [
 
 @pytest.mark.parametrize("motion", MOTIONS, ids=lambda m: type(m).__name__)
 def test_a_film_begins_and_ends_with_the_ends_of_the_way(motion: Motion):
-    frames = shots(motion, count=5, easing=smoothstep)
+    frames = frames_of(motion, count=5, easing=smoothstep)
     assert len(frames) == 5
     assert frames[0] == motion.at(0)
     assert frames[-1] == motion.at(1)
@@ -168,7 +168,7 @@ def test_a_film_begins_and_ends_with_the_ends_of_the_way(motion: Motion):
 
 @pytest.mark.parametrize("motion", MOTIONS, ids=lambda m: type(m).__name__)
 def test_a_loop_of_an_open_way_goes_there_and_back(motion: Motion):
-    frames = shots(motion, count=8, easing=smoothstep, loop=True)
+    frames = frames_of(motion, count=8, easing=smoothstep, loop=True)
     assert frames[0] == motion.at(0)
     assert frames[4] == motion.at(1)
     assert frames[5:] == frames[3:0:-1]
@@ -177,37 +177,39 @@ def test_a_loop_of_an_open_way_goes_there_and_back(motion: Motion):
 @pytest.mark.parametrize(
     ("motion", "show"),
     [
-        (Rotate(START, 720), lambda shot: shot.degrees / 720),
-        (Interpolate(START, 3, back=True), lambda shot: shot.position),
+        (Rotate(START, 720), lambda frame: frame.degrees / 720),
+        (Interpolate(START, 3, back=True), lambda frame: frame.position),
     ],
 )
 def test_a_loop_of_a_closed_way_ends_one_frame_before_its_beginning(motion, show):
-    frames = shots(motion, count=6, loop=True)
-    assert [show(shot) for shot in frames] == pytest.approx([k / 6 for k in range(6)])
+    frames = frames_of(motion, count=6, loop=True)
+    assert [show(frame) for frame in frames] == pytest.approx([k / 6 for k in range(6)])
 
 
 def test_each_leg_between_seeds_is_eased_by_itself():
-    frames = shots(Interpolate(START, 3), count=9, easing=smoothstep)
+    frames = frames_of(Interpolate(START, 3), count=9, easing=smoothstep)
     one = [smoothstep(k / 4) / 2 for k in range(5)]
-    assert [shot.position for shot in frames] == pytest.approx([*one, *(0.5 + p for p in one[1:])])
+    assert [frame.position for frame in frames] == pytest.approx(
+        [*one, *(0.5 + p for p in one[1:])]
+    )
 
 
 @given(count=st.integers(1, 300), seeds=st.integers(2, 9), name=st.sampled_from(sorted(EASINGS)))
 def test_positions_stay_on_the_way(count, seeds, name):
-    frames = shots(Interpolate(START, seeds), count=count, easing=EASINGS[name])
-    positions = [shot.position for shot in frames]
+    frames = frames_of(Interpolate(START, seeds), count=count, easing=EASINGS[name])
+    positions = [frame.position for frame in frames]
     assert positions == sorted(positions)
     assert 0 <= positions[0] <= positions[-1] <= 1
 
 
 def test_a_single_frame_shows_the_start():
-    assert shots(MOTIONS[0], count=1) == [MOTIONS[0].at(0)]
+    assert frames_of(MOTIONS[0], count=1) == [MOTIONS[0].at(0)]
 
 
 @pytest.mark.parametrize("count", [0, -1, MOST_FRAMES + 1])
 def test_impossible_counts_are_refused(count):
     with pytest.raises(UsageError, match=r"frames: expected 1 to 100,000"):
-        shots(MOTIONS[0], count=count, easing=linear)
+        frames_of(MOTIONS[0], count=count, easing=linear)
 
 
 def test_a_window_about_a_point_keeps_its_size():

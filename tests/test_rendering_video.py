@@ -18,7 +18,7 @@ from PIL import Image
 from creps.errors import CrepsError, GridError, MissingExtraError, UsageError
 from creps.rendering._painter import Picture
 from creps.rendering.output._images import read_settings
-from creps.rendering.video._files import Film, FrameFolder, write_video
+from creps.rendering.video._files import FrameFolder, VideoFile, write_video
 
 SIZE = (32, 48)
 COUNT = 7
@@ -35,7 +35,7 @@ def frame(index: int) -> Picture:
 
 
 def write(path: Path, *, settings=None, make=frame, count=COUNT, **options) -> int:
-    film = Film(path=path, count=count, **options)
+    film = VideoFile(path=path, count=count, **options)
     return write_video(film, make, size=SIZE, settings=settings or {"seed": 7})
 
 
@@ -237,10 +237,10 @@ def test_frames_of_another_film_are_refused_by_name(tmp_path):
     message = str(refusal.value)
     for words in (
         "clip.gif.frames",
-        "seed is 7, asked for 8",
-        "frames is 7, asked for 5",
-        "loop is true, asked for not given",
-        'easing is not given, asked for "linear"',
+        "seed 7, not 8",
+        "frames 7, not 5",
+        "loop True, not None",
+        "easing None, not linear",
         "overwrite",
     ):
         assert words in message
@@ -309,7 +309,7 @@ def test_progress_counts_frames_that_were_there(tmp_path):
     reports: list[tuple[int, int]] = []
     with pytest.raises(RuntimeError):
         write(tmp_path / "clip", make=stopping_at(5, RuntimeError))
-    film = Film(path=tmp_path / "clip", count=COUNT)
+    film = VideoFile(path=tmp_path / "clip", count=COUNT)
     write_video(
         film,
         frame,
@@ -339,7 +339,7 @@ def test_frames_of_another_size_are_refused(tmp_path):
 )
 def test_films_that_make_no_sense_are_refused(options, words):
     with pytest.raises(UsageError, match=words):
-        Film(**{"count": 3, **options, "path": Path(options["path"])})
+        VideoFile(**{"count": 3, **options, "path": Path(options["path"])})
 
 
 @pytest.mark.parametrize(
@@ -355,17 +355,17 @@ def test_films_that_make_no_sense_are_refused(options, words):
 def test_sizes_that_a_film_cannot_hold_are_refused(name, size, words):
     if name != "clip":
         pytest.importorskip("av")
-    film = Film(path=Path(name), count=1)
+    film = VideoFile(path=Path(name), count=1)
     if words is None:
-        film.refuse_size(*size)
+        film.refuse(*size)
     else:
         with pytest.raises(GridError, match=words):
-            film.refuse_size(*size)
+            film.refuse(*size)
 
 
 def test_odd_sizes_are_filmed_where_they_can_be(tmp_path):
     pytest.importorskip("av")
-    film = Film(path=tmp_path / "clip.webm", count=2)
+    film = VideoFile(path=tmp_path / "clip.webm", count=2)
     write_video(film, lambda k: frame(k)[:31, :47], size=(31, 47))
     assert [picture.shape for picture in decoded(film.path)] == [(31, 47, 3)] * 2
 
@@ -382,7 +382,7 @@ def test_a_folder_in_the_way_of_a_file_is_refused(tmp_path):
 def test_without_pyav_only_video_is_missing(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(MissingExtraError, match=r"creps\[video\]"):
-        Film(path=tmp_path / "clip.mp4", count=3)
+        VideoFile(path=tmp_path / "clip.mp4", count=3)
     write(tmp_path / "clip.gif")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import creps
 from big_scene import (  # noqa: F401
     CHUNKS,
     HEIGHT,
@@ -21,12 +22,14 @@ from big_scene import (  # noqa: F401
     whole,
     write_scene,
 )
+from creps.checkpoints import weights_id
 from creps.errors import GridError, MissingExtraError, UsageError
 from creps.rendering.output import _save as writing
 from creps.rendering.output._images import read_settings
 from creps.rendering.output._save import Outcome, Tiles, is_streamed, save_picture, unfinished
 from creps.rendering.output._shards import Shard
 from creps.rendering.output._store import Store
+from tiny_creps import tiny_creps
 
 DPI = {**SETTINGS, "dpi": 150.0}
 
@@ -155,3 +158,40 @@ def test_a_shard_that_comes_while_the_file_is_made_leaves_no_store(tmp_path, mon
     monkeypatch.setattr("creps.rendering.output._store.Store", late)
     assert write_scene(target, shard=Shard(1, 2)) == Outcome(target, 0, CHUNKS)
     assert names_in(tmp_path) == ["a.tif"]
+
+
+# What a file tells by itself
+
+
+def test_a_painter_is_written_in_one_call_with_all_that_made_it(tmp_path) -> None:
+    generator = tiny_creps()
+    renderer = creps.Renderer(generator, seed=7, truncation=0.5)
+    painter = renderer.painter(size=(20, 30), window=(0, 0, 1, 2), warp="rotate:30", supersample=2)
+    for name in ("a.png", "a.tif"):
+        creps.save_picture(painter, tmp_path / name, settings={"model": "tiny"})
+        assert read_settings(tmp_path / name) == {
+            "creps": creps.__version__,
+            "weights": weights_id(generator),
+            "seed": 7,
+            "truncation": 0.5,
+            "size": [20, 30],
+            "window": [0, 0, 1, 2],
+            "warp": "rotate:30",
+            "supersample": 2,
+            "model": "tiny",
+        }
+    with Image.open(tmp_path / "a.png") as image:
+        assert np.array_equal(np.asarray(image), painter.pixels())
+
+
+def test_styles_without_words_are_told_apart() -> None:
+    generator = tiny_creps()
+    styles = creps.Renderer(generator, seed=7).styles
+    told = [
+        creps.Renderer(generator, styles=each).painter(size=8).about()
+        for each in (styles, styles.clone(), styles + 1)
+    ]
+    assert told[0] == told[1]
+    assert told[0]["styles"].startswith("sha256:")
+    assert told[0]["styles"] != told[2]["styles"]
+    assert "truncation" not in told[0]  # it is in the styles

@@ -56,7 +56,11 @@ def test_files_of_a_model_show_its_id(tmp_path: Path, model: Path, shown: str) -
     pictures = [*tmp_path.rglob("*.png"), *(tmp_path / "site").glob("seed3.*")]
     assert len(pictures) == 7
     for path in pictures:
-        assert read_settings(path)["weights"] == shown, path
+        settings = read_settings(path)
+        assert settings["weights"] == shown, path
+        assert settings.keys() >= {"creps", "model", "truncation", "size"}, path
+        assert settings.keys() & {"seed", "seeds", "styles"}, path
+        assert settings.keys() & {"window", "motion"}, path
     with Image.open(tmp_path / "film.gif") as film:
         assert json.loads(film.info["comment"])["weights"] == shown
 

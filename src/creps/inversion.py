@@ -9,20 +9,25 @@ Shapes: B starts, K styles, D width of a style, C colours, h and w the pixels co
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from creps._files import write_atomically
 from creps.coordinates import WHOLE_PLANE, Canvas, Window
 from creps.data._framing import area_average
 from creps.errors import ConfigError, UsageError
 from creps.metrics._similarity import LayeredExtractor, perceptual_distance
 from creps.networks.base import Generator
+from creps.rendering import contact_sheet, made_by, save_picture, save_styles, to_uint8
 
 if TYPE_CHECKING:
     from creps.data._framing import Pixels
@@ -128,7 +133,7 @@ def invert(
     settings: InversionSettings | None = None,
     window: Window = WHOLE_PLANE,
     size: int | None = None,
-    label: Tensor | None = None,
+    label: int | Tensor | None = None,
     extractor: LayeredExtractor | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Inversion:
@@ -141,7 +146,8 @@ def invert(
         window: (y0, x0, y1, x1): the part of the plane that the picture shows, all of it.
         size: pixels of the longer side that are compared, never more than the picture has; by
             default `COMPARED`, or the model's own resolution if that is more.
-        label: (1,) class index or (1, label_dim) one-hot row, for class-conditional models.
+        label: class index, or (1,) of it or (1, label_dim) one-hot row, for class-conditional
+            models.
         extractor: whose features are compared beside pixels; None compares pixels alone.
         progress: called with the steps done and the steps in all.
     Raises:
@@ -161,6 +167,8 @@ def invert(
     canvas = _compared_canvas(generator, picture, window=window, size=size)
     target = _pixels_of(picture, (canvas.height, canvas.width), generator)
     search = _Search(generator, canvas, target, settings=settings, extractor=extractor)
+    if isinstance(label, int):
+        label = torch.tensor([label])
     offsets = search.start(label)  # (B, 1, D)
     curves: list[list[float]] = [[] for _ in offsets]
     done = 0
@@ -183,6 +191,32 @@ def invert(
         styles = search.styles(offsets)
         image = search.images(styles, STAGES[-1])
     return Inversion(styles.cpu(), image.cpu(), target.cpu(), tuple(curves[0]))
+
+
+def save_inversion(
+    found: Inversion, folder: Path, generator: Generator, *, record: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write the styles, their picture, both pictures beside each other, and last the record.
+
+    Args:
+        found: what `invert` returns.
+        folder: where to; made if missing. Files of the same names are replaced.
+        generator: the model, whose weights and credits are noted.
+        record: JSON values that say how it was looked for.
+    Returns:
+        what is noted in every file.
+    """
+    about = {**made_by(generator), **record}
+    folder.mkdir(parents=True, exist_ok=True)
+    save_styles(folder / "styles.safetensors", found.styles, record=about)
+    target, image = (to_uint8(each[0]) for each in (found.target, found.image))
+    save_picture(image, folder / "picture.png", settings=about)
+    difference = np.abs(image.astype(np.int16) - target)
+    beside = contact_sheet([target, image, difference.astype(np.uint8)], columns=3)
+    save_picture(beside, folder / "comparison.png", settings=about)
+    lines = {**about, "losses": [float(f"{loss:.4g}") for loss in found.losses]}
+    write_atomically(folder / "record.json", (json.dumps(lines, indent=1) + "\n").encode())
+    return about
 
 
 class _Search:

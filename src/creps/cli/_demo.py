@@ -5,22 +5,17 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from creps.cli._generate import advance, progress_bar, settings_of
+from creps.cli._progress import report
 from creps.errors import UsageError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from creps.networks.base import Generator
-
-    Picture = NDArray[np.uint8]
+    from creps.rendering import Picture, Renderer
 
 SIZES = (256, 1024, 4096)
 """Pixels a side of the portraits. A panel shows 256 pixels: the whole, a quarter, a sixteenth."""
@@ -40,56 +35,51 @@ def demo(
     truncation: Annotated[float, typer.Option(help="As in generate.")] = 1.0,
 ) -> None:
     """Render a sheet of samples, and one picture at 256, 1024 and 4096 px beside enlargements."""
-    from creps.rendering._view import RenderRequest
+    from creps.rendering import Latent, Renderer
 
-    RenderRequest(truncation=truncation)
+    latents = [Latent(seed=k, truncation=truncation) for k in range(SHEET_ROWS * SHEET_COLUMNS)]
+    latent = Latent(seed=seed, truncation=truncation)
     from creps.checkpoints import load
-    from creps.rendering._styles import checked_seed
 
     started = time.perf_counter()
-    checked_seed(seed)
     generator = load(model)
     if generator.config.label_dim:
         raise UsageError(
             f"{model} is class-conditional: use creps generate --model {model} --class N"
         )
     out.mkdir(parents=True, exist_ok=True)
-    _sheet(generator, model, out, truncation=truncation)
-    portraits = _portraits(generator, model, out, seed=seed, truncation=truncation)
-    _zoom(generator, model, portraits, out, seed=seed, truncation=truncation)
+    settings = {"model": model}
+    _sheet([Renderer(generator, each) for each in latents], out / "sheet.png", settings)
+    renderer = Renderer(generator, latent)
+    portraits = _portraits(renderer, out, settings, seed=seed)
+    _zoom(renderer, portraits, out / "zoom.png", settings, seed=seed)
     _consistency(generator, truncation=truncation)
     typer.echo(f"done in {time.perf_counter() - started:.0f} s; look at {out / 'zoom.png'} first")
     command = "creps" if shutil.which("creps") else sys.argv[0]  # `make` calls .venv/bin/creps
     typer.echo(f"to walk into pictures: {command} serve, then open http://127.0.0.1:8000/")
 
 
-def _sheet(generator: Generator, model: str, out: Path, *, truncation: float) -> None:
-    """sheet.png: the first seeds, edge to edge."""
-    from creps.rendering._renderer import render
-    from creps.rendering._sheets import contact_sheet
-    from creps.rendering._view import RenderRequest
-    from creps.rendering.output._save import save_picture
+def _sheet(renderers: list[Renderer], path: Path, settings: dict[str, Any]) -> None:
+    """The first seeds, edge to edge."""
+    from creps.rendering import contact_sheet, save_picture
 
-    seeds = list(range(SHEET_ROWS * SHEET_COLUMNS))
     pictures = []
     started = time.perf_counter()
-    with progress_bar("sheet") as bar:
-        for seed in bar.track(seeds):
-            pictures.append(render(generator, seed=seed, size=PANEL, truncation=truncation))
-    sheet = contact_sheet(pictures, columns=SHEET_COLUMNS)
-    request = RenderRequest(size=PANEL, truncation=truncation)
-    settings = {"seeds": seeds, **settings_of(model, generator, request)}
-    save_picture(sheet, out / "sheet.png", settings=settings)
-    _say(out / "sheet.png", f"{len(seeds)} samples at {PANEL} px", started)
+    with report("sheet", unit=None) as told:
+        for index, renderer in enumerate(renderers):
+            pictures.append(renderer.picture(size=PANEL, progress=told.part(index, len(renderers))))
+    about = renderers[-1].painter(size=PANEL).about()
+    del about["seed"]
+    about |= {"seeds": list(range(len(renderers))), **settings}
+    save_picture(contact_sheet(pictures, columns=SHEET_COLUMNS), path, settings=about)
+    _say(path, f"{len(renderers)} samples at {PANEL} px", started)
 
 
 def _portraits(
-    generator: Generator, model: str, out: Path, *, seed: int, truncation: float
+    renderer: Renderer, out: Path, settings: dict[str, Any], *, seed: int
 ) -> dict[int, Picture]:
     """portrait-SIZE.png: one picture at every size, but for those that would take too long."""
-    from creps.rendering._renderer import render
-    from creps.rendering._view import RenderRequest
-    from creps.rendering.output._save import save_picture
+    from creps.rendering import save_picture
 
     portraits: dict[int, Picture] = {}
     seconds_per_pixel = 0.0
@@ -101,39 +91,29 @@ def _portraits(
             continue
         path = out / f"portrait-{size}.png"
         started = time.perf_counter()
-        with progress_bar(path.name) as bar:
-            task = bar.add_task("", total=1)
-            portraits[size] = render(
-                generator,
-                seed=seed,
-                size=size,
-                truncation=truncation,
-                progress=partial(advance, bar, task, 0),
-            )
+        painter = renderer.painter(size=size)
+        with report(path.name) as told:
+            portraits[size] = painter.pixels(progress=told)
         seconds_per_pixel = (time.perf_counter() - started) / size**2
-        settings = settings_of(model, generator, RenderRequest(size=size, truncation=truncation))
-        save_picture(portraits[size], path, settings={"seed": seed, **settings})
+        save_picture(portraits[size], path, settings={**painter.about(), **settings})
         _say(path, f"seed {seed} at {size} px", started)
     return portraits
 
 
 def _zoom(
-    generator: Generator,
-    model: str,
+    renderer: Renderer,
     portraits: dict[int, Picture],
-    out: Path,
+    path: Path,
+    settings: dict[str, Any],
     *,
     seed: int,
-    truncation: float,
 ) -> None:
-    """zoom.png: pixels of each size above the same part, enlarged with Lanczos (CREPS, Fig. 9)."""
-    from creps.rendering._renderer import render
-    from creps.rendering._sheets import Panel, captioned_sheet
-    from creps.rendering.output._save import save_picture
+    """Pixels of each size above the same part, enlarged with Lanczos (CREPS, Fig. 9)."""
+    from creps.rendering import Panel, captioned_sheet, save_picture
 
     started = time.perf_counter()
-    base_size = min(generator.config.resolution, PANEL)
-    base = render(generator, seed=seed, size=base_size, truncation=truncation)
+    base_size = min(renderer.generator.config.resolution, PANEL)
+    base = renderer.picture(size=base_size)
     corners = zoom_corners(portraits[PANEL])
     ours, enlarged = [], []
     for step, (size, (top, left)) in enumerate(zip(SIZES, corners, strict=True)):
@@ -141,13 +121,7 @@ def _zoom(
             crop = portraits[size][top : top + PANEL, left : left + PANEL]
         else:
             y, x, side = top / size, left / size, PANEL / size
-            crop = render(
-                generator,
-                seed=seed,
-                size=PANEL,
-                window=(y, x, y + side, x + side),
-                truncation=truncation,
-            )
+            crop = renderer.picture(size=PANEL, window=(y, x, y + side, x + side))
         box = None
         if step + 1 < len(SIZES):
             box = _next_box(corners[step + 1], (top, left), zoom=SIZES[step + 1] // size)
@@ -156,10 +130,11 @@ def _zoom(
         title = f"{base_size} px enlarged to {size} px"
         lanczos = _lanczos(base, top=top, left=left, size=size)
         enlarged.append(Panel(lanczos, title, "Lanczos filter", box))
-    heading = f"creps, model {Path(model).name}, seed {seed}: one generator, every size"
-    sheet = captioned_sheet([ours, enlarged], heading=heading)
-    save_picture(sheet, out / "zoom.png", settings={"model": model, "seed": seed})
-    _say(out / "zoom.png", "each size beside a Lanczos enlargement", started)
+    model = Path(settings["model"]).name
+    heading = f"creps, model {model}, seed {seed}: one generator, every size"
+    about = {**renderer.painter(size=PANEL).about(), **settings}
+    save_picture(captioned_sheet([ours, enlarged], heading=heading), path, settings=about)
+    _say(path, "each size beside a Lanczos enlargement", started)
 
 
 def _consistency(generator: Generator, *, truncation: float) -> None:

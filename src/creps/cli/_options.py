@@ -1,4 +1,4 @@
-"""What `--size`, `--dpi`, `--zoom`, `--pan` and `--window` say together."""
+"""What several commands share: options, and the words they take."""
 
 from __future__ import annotations
 
@@ -14,11 +14,8 @@ import typer
 from creps.errors import UsageError
 
 if TYPE_CHECKING:
-    from creps.coordinates import Window
-    from creps.rendering._view import RenderRequest
-
-# Words of the command line that several subcommands share: seeds, sizes, points, windows.
-
+    from creps.networks.base import Generator
+    from creps.rendering import Latent, Renderer, View
 
 MOST_SEEDS = 1_000_000
 """More pictures than this in one command are taken for a mistake."""
@@ -160,9 +157,6 @@ def parse_supersample(text: str) -> int | Literal["auto"]:
     return samples
 
 
-# Options that several commands take, said once.
-
-
 PICTURE = "Which picture"
 VIEW = "What is seen of it"
 CHANGE = "What is done to it"
@@ -178,59 +172,10 @@ Truncation = Annotated[
         help="1: as drawn; towards 0: closer to the average picture.", rich_help_panel=PICTURE
     ),
 ]
-Cutoff = Annotated[
-    int | None,
-    typer.Option(help="Truncate only this many leading styles.", rich_help_panel=PICTURE),
-]
 Label = Annotated[
     int | None,
     typer.Option(
         "--class", help="Class index, for class-conditional models.", rich_help_panel=PICTURE
-    ),
-]
-Size = Annotated[
-    str | None,
-    typer.Option(
-        help="Pixels: 1024, or HEIGHTxWIDTH as 768x1280; with --dpi also 30x40cm, 8x10in.",
-        show_default="the model's own",
-        rich_help_panel=VIEW,
-    ),
-]
-Dpi = Annotated[
-    str | None,
-    typer.Option(help="Pixels an inch, noted in the file, for prints.", rich_help_panel=VIEW),
-]
-Zoom = Annotated[
-    float | None,
-    typer.Option(
-        help="4 shows everything four times as large, 0.5 half as large.",
-        show_default="1",
-        rich_help_panel=VIEW,
-    ),
-]
-Pan = Annotated[
-    str | None,
-    typer.Option(
-        help="Y,X: this point comes to the middle of the picture; 0,0 is the top left of what the "
-        "model was trained on, 1,1 its bottom right.",
-        show_default="0.5,0.5",
-        rich_help_panel=VIEW,
-    ),
-]
-WindowOption = Annotated[
-    str | None,
-    typer.Option(
-        help="Y0,X0,Y1,X1: exactly this part of the plane fills the picture, instead of --zoom and "
-        "--pan.",
-        show_default="0,0,1,1, widened to fit",
-        rich_help_panel=VIEW,
-    ),
-]
-Supersample = Annotated[
-    str,
-    typer.Option(
-        help="Average NxN samples a pixel; auto: as many as small pictures need.",
-        rich_help_panel=CHANGE,
     ),
 ]
 ComputeDevice = Annotated[
@@ -261,78 +206,126 @@ Exact = Annotated[
 ]
 
 
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite",
+        help="Replace a file or unfinished work that is there.",
+        rich_help_panel=MAKING,
+    ),
+]
+
+
 @dataclass(frozen=True, kw_only=True)
-class View:
-    """The words of the options, as given.
+class PictureOptions:
+    """What `generate` and `render` have in common; `takes` makes these fields options."""
 
-    Attributes:
-        size, dpi, zoom, pan, window: None where nothing is said.
-        across: the scene is that many unit squares side by side.
-    """
-
-    size: str | None = None
-    dpi: str | None = None
-    zoom: float | None = None
-    pan: str | None = None
-    window: str | None = None
-    across: int = 1
+    model: Model = "portraits"
+    truncation: Truncation = 1.0
+    cutoff: Annotated[
+        int | None,
+        typer.Option(help="Truncate only this many leading styles.", rich_help_panel=PICTURE),
+    ] = None
+    label: Label = None
+    size: Annotated[
+        str | None,
+        typer.Option(
+            help="Pixels: 1024, or HEIGHTxWIDTH as 768x1280; with --dpi also 30x40cm, 8x10in.",
+            show_default="the model's own",
+            rich_help_panel=VIEW,
+        ),
+    ] = None
+    dpi: Annotated[
+        str | None,
+        typer.Option(help="Pixels an inch, noted in the file, for prints.", rich_help_panel=VIEW),
+    ] = None
+    zoom: Annotated[
+        float | None,
+        typer.Option(
+            help="4 shows everything four times as large, 0.5 half as large.",
+            show_default="1",
+            rich_help_panel=VIEW,
+        ),
+    ] = None
+    pan: Annotated[
+        str | None,
+        typer.Option(
+            help="Y,X: this point comes to the middle of the picture; 0,0 is the top left of what "
+            "the model was trained on, 1,1 its bottom right.",
+            show_default="0.5,0.5",
+            rich_help_panel=VIEW,
+        ),
+    ] = None
+    window: Annotated[
+        str | None,
+        typer.Option(
+            help="Y0,X0,Y1,X1: exactly this part of the plane fills the picture, instead of --zoom "
+            "and --pan.",
+            show_default="0,0,1,1, widened to fit",
+            rich_help_panel=VIEW,
+        ),
+    ] = None
+    supersample: Annotated[
+        str,
+        typer.Option(
+            help="Average NxN samples a pixel; auto: as many as small pictures need.",
+            rich_help_panel=CHANGE,
+        ),
+    ] = "1"
+    device: ComputeDevice = None
+    dtype: Dtype = None
 
     @property
-    def resolution(self) -> float | None:
+    def density(self) -> float | None:
         """Pixels an inch that the file is to note."""
         return None if self.dpi is None else parse_dpi(self.dpi)
 
-    @property
-    def pixels(self) -> tuple[int, int] | None:
-        """(height, width), or None for the model's own resolution."""
-        if self.size is None:
-            return None
-        return parse_size(self.size, dpi=self.resolution, across=self.across)
+    def latent(
+        self, *, seed: int | None = None, styles: str | None = None, blend: str | None = None
+    ) -> Latent:
+        """Whose picture it is."""
+        from creps.rendering import Latent
 
-    def request(
-        self, *, truncation: float, truncation_cutoff: int | None, own: int | None = None
-    ) -> RenderRequest:
-        """The request for a picture of this view, checked.
-
-        Args:
-            truncation, truncation_cutoff: as for `RenderRequest`.
-            own: the model's resolution, once it is known.
-        Raises:
-            UsageError, GridError: for words that make no sense, or not together.
-        """
-        from creps.rendering._view import RenderRequest, refuse_beyond_precision
-
-        size = self.pixels
-        if size is None and own is not None:
-            size = (own, own * self.across)
-        request = RenderRequest(
-            size=size,
-            window=self._window(),
-            truncation=truncation,
-            truncation_cutoff=truncation_cutoff,
+        return Latent(
+            seed=seed,
+            styles=styles,
+            blend=blend,
+            label=self.label,
+            truncation=self.truncation,
+            truncation_cutoff=self.cutoff,
         )
-        if request.window is not None:
-            refuse_beyond_precision(request.window, *(size or (1, 1)))
-        return request
 
-    def _window(self) -> Window | None:
-        """None for all of one unit square, which needs no words in files."""
-        from creps.rendering._view import view_window
+    def view(
+        self,
+        *,
+        across: int = 1,
+        warp: str | None = None,
+        exact: bool = False,
+        tile: int | None = None,
+    ) -> View:
+        """What is seen of it."""
+        from creps.rendering import View
 
-        if self.window is not None:
-            if self.zoom is not None or self.pan is not None:
-                raise UsageError("--window says all that is seen: leave --zoom and --pan out")
-            return parse_window(self.window)
-        if self.zoom is None and self.pan is None and self.across == 1:
-            return None
-        height, width = self.pixels or (1, self.across)
-        return view_window(
-            height,
-            width,
-            zoom=1.0 if self.zoom is None else self.zoom,
+        if self.window is not None and (self.zoom is not None or self.pan is not None):
+            raise UsageError("--window says all that is seen: leave --zoom and --pan out")
+        size = self.size
+        return View(
+            size=None if size is None else parse_size(size, dpi=self.density, across=across),
+            zoom=self.zoom,
             pan=None if self.pan is None else parse_point(self.pan, "pan"),
-            across=self.across,
+            window=None if self.window is None else parse_window(self.window),
+            across=across,
+            warp=warp,
+            supersample=parse_supersample(self.supersample),
+            exact=exact,
+            tile=tile,
         )
+
+    def renderer(self, generator: Generator, latent: Latent) -> Renderer:
+        """What makes its pixels, once."""
+        from creps.rendering import Renderer
+
+        return Renderer(generator, latent, device=self.device, dtype=self.dtype, keep=None)
 
 
 def takes(kind: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -16,11 +16,33 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from creps.errors import CrepsError
+
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """How systems say that a disk, or one's share of it, is full."""
 
 LOG_EVERY = 60.0
 """Seconds between two lines where stderr is no terminal: short work says nothing."""
+
+
+@contextmanager
+def resumable(kept: Callable[[], str]) -> Iterator[None]:
+    """Ctrl-C or a full disk in the block is an error of one line that says what is kept.
+
+    Args:
+        kept: says so, such as "2 of 4 frames are in clip.mp4.frames".
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        stop = "interrupted"
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        stop = f"{error.filename}: {error.strerror}"
+    else:
+        return
+    raise CrepsError(f"{stop}: {kept()}, the same command goes on")
 
 
 class Report:
@@ -58,6 +80,10 @@ class Report:
             left = (total - done) / pace / 60
             facts = [f"{self.share:.0%}", *filter(None, [rate]), f"{left:.0f} min left"]
             self.say(f"{self._what}: {', '.join(facts)}")
+
+    def part(self, index: int, count: int) -> Callable[[int, int], None]:
+        """What takes the progress of one of so many equal parts of the work."""
+        return lambda done, total: self(index + done / total, count)
 
     def describe(self, what: str) -> None:
         """Name what is being done now."""

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from creps.cli._options import ComputeDevice, Label, Model, parse_window
+from creps.cli._options import ComputeDevice, Label, Model, Overwrite, parse_window
 from creps.cli._progress import report
 from creps.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from creps.data._framing import Pixels
-    from creps.inversion import Inversion, Space
+    from creps.inversion import Space
     from creps.metrics._extractors import EffnetLite0
     from creps.networks.base import Generator
 
 LOOKING = "How it is looked for"
 
 Out = Annotated[Path, typer.Option(help="Folder for what is found.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a result that is there.")]
-
 
 Window = Annotated[
     str | None,
@@ -92,7 +87,7 @@ def project(
     _refuse_there(out, "styles.safetensors", overwrite=overwrite)
     where = None if window is None else parse_window(window)
     from creps.coordinates import WHOLE_PLANE, Canvas
-    from creps.inversion import InversionSettings, invert
+    from creps.inversion import InversionSettings, invert, save_inversion
 
     plane = where or WHOLE_PLANE
     Canvas(1, 1, plane)  # refuses an empty window
@@ -106,7 +101,7 @@ def project(
             settings=settings,
             window=plane,
             size=size,
-            label=_label(label),
+            label=label,
             extractor=extractor,
             progress=bar,
         )
@@ -121,7 +116,7 @@ def project(
         "psnr": round(found.psnr, 3),
         "seconds": round(time.perf_counter() - started, 1),
     }
-    _write_projection(out, generator, found, record=record)
+    record = save_inversion(found, out, generator, record=record)
     typer.echo(
         f"{out}: {found.psnr:.2f} dB at {'x'.join(map(str, record['compared']))} pixels, "
         f"features: {record['features']}, {record['seconds']:.0f} s\n"
@@ -154,14 +149,6 @@ def _extractor(features: str, device: str | None) -> EffnetLite0 | None:
         return None
 
 
-def _label(label: int | None) -> Tensor | None:
-    if label is None:
-        return None
-    import torch
-
-    return torch.tensor([label])
-
-
 def _opened(model: str, path: Path, *, device: str | None, whole: bool) -> tuple[Generator, Pixels]:
     """The model where it is to work, and the picture or its largest centred square."""
     from creps.checkpoints import load
@@ -173,30 +160,3 @@ def _opened(model: str, path: Path, *, device: str | None, whole: bool) -> tuple
     if not whole:
         picture = square(picture, min(picture.shape[:2]))
     return generator.to(checked_device(device, generator)), picture
-
-
-def _write_projection(
-    out: Path, generator: Generator, found: Inversion, *, record: dict[str, Any]
-) -> None:
-    """The styles, the picture, both beside each other, and the record, which comes last."""
-    import numpy as np
-
-    from creps._files import write_atomically
-    from creps.checkpoints import weights_id
-    from creps.rendering._painter import to_uint8
-    from creps.rendering._sheets import contact_sheet
-    from creps.rendering._styles import save_styles
-    from creps.rendering.output._save import save_picture
-
-    out.mkdir(parents=True, exist_ok=True)
-    record["weights"] = weights_id(generator)
-    if credits := generator.record.get("credits"):
-        record["credits"] = credits
-    save_styles(out / "styles.safetensors", found.styles, record=record)
-    target, image = (to_uint8(each[0]) for each in (found.target, found.image))
-    save_picture(image, out / "picture.png", settings=record)
-    difference = np.abs(image.astype(np.int16) - target)
-    beside = contact_sheet([target, image, difference.astype(np.uint8)], columns=3)
-    save_picture(beside, out / "comparison.png", settings=record)
-    lines = {**record, "losses": [float(f"{loss:.4g}") for loss in found.losses]}
-    write_atomically(out / "record.json", (json.dumps(lines, indent=1) + "\n").encode())

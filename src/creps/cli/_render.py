@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from creps.cli._images import Fovea, Job, write_job
 from creps.cli._options import (
     CHANGE,
     MAKING,
     PICTURE,
-    ComputeDevice,
-    Cutoff,
-    Dpi,
-    Dtype,
     Exact,
-    Label,
-    Model,
-    Pan,
-    Size,
-    Supersample,
-    Truncation,
-    View,
-    WindowOption,
-    Zoom,
+    Overwrite,
+    PictureOptions,
     parse_point,
-    parse_supersample,
+    takes,
 )
+from creps.cli._progress import report, resumable
 from creps.errors import UsageError
 
 if TYPE_CHECKING:
-    from creps.rendering._styles import FileRecipe, Recipe
+    from creps.networks.base import Generator
+    from creps.rendering import Latent, Outcome, Shard, TileSource
+
+STARTED = time.time()
+"""When this process began, near enough: before torch is imported."""
 
 DEFAULT_SEED = 7
 
@@ -90,38 +86,21 @@ ShardWords = Annotated[
         rich_help_panel=MAKING,
     ),
 ]
-Overwrite = Annotated[
-    bool,
-    typer.Option(
-        "--overwrite",
-        help="Replace a file or unfinished work that is there.",
-        rich_help_panel=MAKING,
-    ),
-]
 
 
+@takes(PictureOptions)
 def render(
+    picture: PictureOptions,
+    *,
     out: Out,
-    model: Model = "portraits",
     seed: Seed = None,
     styles: Styles = None,
-    truncation: Truncation = 1.0,
-    cutoff: Cutoff = None,
-    label: Label = None,
-    size: Size = None,
-    dpi: Dpi = None,
-    zoom: Zoom = None,
-    pan: Pan = None,
-    window: WindowOption = None,
     warp: WarpWords = None,
     blend: BlendWords = None,
-    supersample: Supersample = "1",
     foveated: FoveatedShare = None,
     gaze: Gaze = None,
     shard: ShardWords = None,
     overwrite: Overwrite = False,
-    device: ComputeDevice = None,
-    dtype: Dtype = None,
     exact: Exact = False,
 ) -> None:
     """Make one picture of any size, in bounded memory.
@@ -139,48 +118,130 @@ def render(
 
     docs/rendering.md tells more.
     """
-    from creps.rendering._blends import parse_blend
-    from creps.rendering.output._shards import parse_shard, shard_from_environment
-    from creps.rendering.warps import parse_warp
+    from creps.rendering import parse_shard, refuse_target, shard_from_environment
 
+    started = time.perf_counter()
+    if seed is not None and styles is not None:
+        raise UsageError("--seed and --styles given: expected one of them")
     if gaze is not None and foveated is None:
         raise UsageError("--gaze is for foveated pictures: give a share too, --foveated 0.25")
-    recipes, blending = _parse_source(seed, styles), None if blend is None else parse_blend(blend)
-    across = 1 if blending is None else blending.across(len(recipes))
-    write_job(
-        Job(
-            model=model,
-            out=out,
-            view=View(size=size, dpi=dpi, zoom=zoom, pan=pan, window=window, across=across),
-            truncation=truncation,
-            cutoff=cutoff,
-            label=label,
-            recipes=recipes,
-            blend=blending,
-            warp=None if warp is None else parse_warp(warp),
-            fovea=None
-            if foveated is None
-            else Fovea(share=foveated, gaze=None if gaze is None else parse_point(gaze, "gaze")),
-            supersample=parse_supersample(supersample),
-            shard=shard_from_environment() if shard is None else parse_shard(shard),
-            overwrite=overwrite,
-            device=device,
-            dtype=dtype,
-            exact=exact,
+    bent, fine = {"--warp": warp}, {"--dtype": picture.dtype, "--exact": exact}
+    if blend is not None:
+        reason = "several styles share an unwarped picture, in the model's precision"
+        _refuse_together("--blend", {**bent, **fine}, reason)
+    if foveated is not None:
+        finer = {"--supersample": picture.supersample != "1", "--shard": shard}
+        _refuse_together(
+            "--foveated", {"--blend": blend, **bent, **finer, **fine}, "such pictures are plain"
         )
+    latent = picture.latent(
+        seed=DEFAULT_SEED if seed is None and styles is None else seed,
+        styles=styles,
+        blend=blend,
     )
+    view = picture.view(across=latent.across, warp=warp, exact=exact)
+    look = None if gaze is None else parse_point(gaze, "gaze")
+    share = shard_from_environment() if shard is None else parse_shard(shard)
+    height, width = view.pixels or (1, 1)
+    refuse_target(out, height=height, width=width, shard=share, overwrite=overwrite)
+    strange = _files_of(latent)
+    from creps.checkpoints import load
+
+    generator = load(picture.model)
+    _note_other_weights(strange, generator, picture.model)
+    renderer = picture.renderer(generator, latent)
+    source: TileSource = renderer.painter(view)
+    if foveated is not None:
+        source = renderer.foveated(view, share=foveated, gaze=look)
+    settings = {"model": picture.model, "dpi": picture.density}
+    outcome = _save(source, out, settings=settings, shard=share, overwrite=overwrite)
+    result = _result(source, out, outcome, share)
+    typer.echo(f"{result}, {time.perf_counter() - started:.1f} s")
 
 
-def _parse_source(seed: int | None, styles: str | None) -> tuple[Recipe | FileRecipe, ...]:
-    """What `--seed` or `--styles` asks for."""
-    from creps.rendering._styles import FileRecipe, Recipe, Walk, parse_recipes
+def _refuse_together(name: str, others: dict[str, object], reason: str) -> None:
+    """Raise where an option and others that do not go with it are given."""
+    if given := [other for other, value in others.items() if value]:
+        raise UsageError(f"{name} and {' and '.join(given)} given: {reason}")
 
-    if styles is None:
-        return (Recipe(Walk((DEFAULT_SEED if seed is None else seed,))),)
-    if seed is not None:
-        raise UsageError("--seed and --styles given: expected one of them")
-    recipes = parse_recipes(styles)
-    for recipe in recipes:
-        if isinstance(recipe, FileRecipe):
-            recipe.base.read()  # refused here, before the model is looked for
-    return recipes
+
+def _files_of(latent: Latent) -> dict[str, object]:
+    """The files of styles, and with which weights they were found; refuses what is none."""
+    from creps.rendering._styles import FileRecipe
+
+    files = [recipe.base for recipe in latent.recipes if isinstance(recipe, FileRecipe)]
+    return {str(file): file.read()[1].get("weights") for file in files}
+
+
+def _note_other_weights(files: dict[str, object], generator: Generator, model: str) -> None:
+    """Say which files of styles were found with other weights: the picture is another there."""
+    from creps.checkpoints import weights_id
+
+    for file, weights in files.items():
+        if weights not in (None, weights_id(generator)):
+            typer.echo(
+                f"note: {file} was found with other weights than {model} has now, "
+                "so this is not the picture it was found for",
+                err=True,
+            )
+
+
+def _save(
+    source: TileSource,
+    out: Path,
+    *,
+    settings: Mapping[str, object],
+    shard: Shard | None,
+    overwrite: bool,
+) -> Outcome:
+    """`save_picture` behind a bar; what stops it is one line that says what is kept."""
+    from creps.rendering import save_picture
+    from creps.rendering.output._save import is_streamed, unfinished
+
+    streamed = is_streamed(
+        out, height=source.height, width=source.width, samples=source.samples, shard=shard
+    )
+    with report("rendering") as told:
+
+        def show(done: int, total: int) -> None:
+            told(done, total)
+            if done == total:
+                told.describe("writing")
+                if streamed and shard is None:
+                    told.say(f"all pixels are there, writing {out.name}")
+
+        def kept() -> str:
+            return f"{told.share:.0%} of the pixels are in {unfinished(out)}"
+
+        with resumable(kept) if streamed else nullcontext():
+            return save_picture(
+                source,
+                out,
+                settings=settings,
+                shard=shard,
+                overwrite=overwrite,
+                started=STARTED,
+                progress=show,
+            )
+    raise AssertionError  # `resumable` raises or lets pass
+
+
+def _result(source: TileSource, out: Path, outcome: Outcome, shard: Shard | None) -> str:
+    """What there is now, in words."""
+    size = f"{source.height}x{source.width} pixels"
+    if outcome.path is not None:
+        count = _bytes_in(out)
+        amount = f"{count / 1e6:,.1f} MB" if count >= 1e6 else f"{count / 1e3:,.1f} kB"
+        return f"{out}: {size}, {amount}"
+    share = "" if shard is None else f" share {shard} is done,"
+    if outcome.missing:
+        return f"{out}:{share} {outcome.missing} of {outcome.chunks} chunks are left to others"
+    return f"{out}:{share} another process writes the file of {size}"
+
+
+def _bytes_in(path: Path) -> int:
+    """Bytes of a picture that is a file, a folder, or a file with a folder of tiles (.dzi)."""
+    places = [path, *path.rglob("*")]
+    if path.suffix.lower() == ".dzi":
+        places += path.with_name(f"{path.stem}_files").rglob("*")
+    return sum(place.stat().st_size for place in places if place.is_file())

@@ -9,6 +9,8 @@ model.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -17,6 +19,7 @@ from creps.coordinates import AxisGrid, Canvas, PointGrid
 from creps.errors import GridError, UsageError
 from creps.rendering._latents import PreparedLatents
 from creps.rendering._painter import Picture, Progress, to_uint8
+from creps.rendering._provenance import provenance
 from creps.rendering._sampling import AT_ONCE, CrossedLines
 from creps.rendering._tiles import Tile
 from creps.rendering._view import View, refuse_beyond_memory
@@ -68,7 +71,9 @@ class FoveatedPainter:
             )
         if not (latents.each or generator.pixelwise):
             raise generator.unsupported("draw single pixels", "creps or cips")
-        self._latents, self._canvas = latents, view.canvas(generator)
+        self._latents, self._view, self._canvas = latents, view, view.canvas(generator)
+        pattern = {"foveated": share, "gaze": gaze, "pattern": seed or None}
+        self._pattern = {name: value for name, value in pattern.items() if value is not None}
         self.height, self.width = self._canvas.height, self._canvas.width
         self.channels = generator.config.img_channels
         self.samples = 1
@@ -96,6 +101,12 @@ class FoveatedPainter:
         """A part of one picture as 8-bit pixels; as `Painter.pixels`."""
         image = self.image(progress=progress)[0]
         return to_uint8(image if part is None else image[:, part.rows, part.columns])
+
+    def about(self) -> dict[str, Any]:
+        """What a file tells of how the pixels were made; as `TileSource.about`."""
+        latents = self._latents
+        plain = provenance(latents.generator, latents.latent, self._view, dtype=latents.dtype)
+        return {**plain, **self._pattern}
 
     def _colours(self, rows: Tensor, columns: Tensor, progress: Progress | None) -> Tensor:
         """(B, C, P) colours of the pixels (rows[p], columns[p])."""

@@ -175,6 +175,7 @@ class PreparedLatents:
         dtype: precision, as `checked_dtype`; the generator's own by default. Families without
             lines compute half precision with autocast: sums and colours stay in float32.
         keep: bytes of lines that are kept of each latent. None: for one picture, part by part.
+        latent: what the styles were resolved from, for files to tell.
 
     Attributes:
         each: one for each style; none where the family has no lines.
@@ -195,8 +196,10 @@ class PreparedLatents:
         device: Device = None,
         dtype: Precision = None,
         keep: int | None = None,
+        latent: Latent | None = None,
     ) -> None:
-        self.generator = generator
+        self.generator, self.dtype = generator, dtype
+        self.latent = Latent(styles=styles) if latent is None else latent
         self.device = checked_device(device, generator)
         wanted = checked_dtype(dtype, self.device)
         self.field = styles if isinstance(styles, StyleField) else None

@@ -7,7 +7,7 @@ a pixel depends on is decided by the whole picture, never by the part or tile it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from creps.networks.base import coordinate_device
 from creps.rendering._blends import StyleField
 from creps.rendering._latents import PreparedLatent, PreparedLatents
 from creps.rendering._points import ExactPoints, PointColours
+from creps.rendering._provenance import provenance
 from creps.rendering._sampling import (
     PADDING,
     CrossedLines,
@@ -76,6 +77,9 @@ class TileSource(Protocol):
     def pixels(self, part: Tile | None = None, *, progress: Progress | None = None) -> Picture:
         """(part.height, part.width, channels) uint8 of a part; of the whole picture by default."""
 
+    def about(self) -> dict[str, Any]:
+        """What a file tells of how the pixels were made: all that they depend on, as JSON."""
+
 
 class Painter:
     """Paints any parts of one picture, or of a batch of pictures: a `TileSource`.
@@ -103,6 +107,7 @@ class Painter:
         if latents.field is not None and warp is not None:
             raise UsageError("several styles share an unwarped picture: leave the warp out")
         self.generator, self.canvas = generator, view.canvas(generator)
+        self._latents, self._view = latents, view
         self.height, self.width = self.canvas.height, self.canvas.width
         self.channels = int(generator.config.img_channels)
         self.samples = (
@@ -182,6 +187,16 @@ class Painter:
             if progress is not None:
                 progress(done, part.height * part.width)
         return picture
+
+    def about(self) -> dict[str, Any]:
+        """What a file tells of how the pixels were made; as `TileSource.about`."""
+        return provenance(
+            self.generator,
+            self._latents.latent,
+            self._view,
+            sampling=self.sampling,
+            dtype=self._latents.dtype,
+        )
 
     def _part(self, part: Tile | None) -> Tile:
         return Tile(0, 0, self.height, self.width) if part is None else part

@@ -203,7 +203,9 @@ class Renderer:
         self.generator = generator
         styles = latent.resolve(generator)
         self.styles = styles.styles if isinstance(styles, StyleField) else styles
-        self._latents = PreparedLatents(generator, styles, device=device, dtype=dtype, keep=keep)
+        self._latents = PreparedLatents(
+            generator, styles, device=device, dtype=dtype, keep=keep, latent=latent
+        )
 
     @property
     def nbytes(self) -> int:

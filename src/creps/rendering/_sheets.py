@@ -15,9 +15,10 @@ from creps.rendering._painter import Picture
 PAPER, INK, FAINT = (255, 255, 255), (32, 32, 32), (120, 120, 120)
 
 
-def sheet_columns(count: int) -> int:
-    """Columns of a nearly square sheet of `count` pictures."""
-    return math.ceil(math.sqrt(count))
+def sheet_size(count: int, height: int, width: int) -> tuple[int, int]:
+    """(height, width) of a nearly square sheet of so many pictures of one size."""
+    across = math.ceil(math.sqrt(count))
+    return height * -(-count // across), width * across
 
 
 def contact_sheet(pictures: Sequence[Picture], *, columns: int | None = None) -> Picture:
@@ -35,7 +36,7 @@ def contact_sheet(pictures: Sequence[Picture], *, columns: int | None = None) ->
     if len(shapes) != 1:
         raise UsageError(f"a sheet of pictures of shapes {sorted(shapes)}: expected one shape")
     height, width, channels = shapes.pop()
-    across = columns or sheet_columns(len(pictures))
+    across = columns or math.ceil(math.sqrt(len(pictures)))
     down = -(-len(pictures) // across)
     sheet = np.full((down * height, across * width, channels), 255, dtype=np.uint8)
     for place, picture in enumerate(pictures):

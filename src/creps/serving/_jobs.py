@@ -23,6 +23,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from creps.errors import CrepsError, GridError, UsageError
+from creps.rendering import Latent, View, provenance
 from creps.rendering._painter import Picture
 from creps.rendering._tiles import Tile
 from creps.rendering.output._save import Tiles, refuse_target, save_picture, unfinished
@@ -31,7 +32,7 @@ from creps.serving._models import ModelRegistry
 from creps.serving._picture_routes import checked_view, file_name
 from creps.serving._pool import OverloadedError, Pool
 from creps.serving._responses import ENCODINGS, guarded
-from creps.serving._settings import VERSION, JobFormat, Limits
+from creps.serving._settings import JobFormat, Limits
 from creps.serving._views import RenderedSource, ViewSpec
 
 State = Literal["queued", "running", "writing", "done", "failed", "cancelled"]
@@ -253,16 +254,22 @@ class JobQueue:
 
     def _settings(self, job: Job) -> dict[str, Any]:
         """What the file tells of itself."""
-        model = self._registry.model(job.picture)
+        model, picture, spec = self._registry.model(job.picture), job.picture, job.spec
+        latent = Latent(
+            styles=picture.recipe,
+            label=picture.label,
+            truncation=picture.truncation,
+            truncation_cutoff=picture.cutoff,
+        )
+        view = View(size=spec.size, window=spec.frame())
         settings = {
-            "creps": VERSION,
+            **provenance(model.generator, latent, view),
             "model": model.name,
-            "weights": model.weights,
-            "picture": str(job.picture),
-            "view": asdict(job.spec),
-            "credits": model.generator.record.get("credits"),
+            "picture": str(picture),
+            "view": asdict(spec),
         }
-        return json.loads(json.dumps({k: v for k, v in settings.items() if v is not None}))
+        plain: dict[str, Any] = json.loads(json.dumps(settings))
+        return plain
 
     def _make_room(self, job: Job) -> None:
         """Throw away the oldest files until a job's raw pixels fit in the limit."""

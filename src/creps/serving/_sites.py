@@ -10,16 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from creps._files import write_atomically
-from creps.checkpoints import weights_id
-from creps.coordinates import Canvas
 from creps.errors import CrepsError
 from creps.networks.base import Generator
-from creps.rendering._latents import Latent
+from creps.rendering import Latent, Renderer, View, provenance, read_settings, save_picture
 from creps.rendering._painter import Progress
-from creps.rendering._renderer import Renderer
-from creps.rendering._view import Device, Precision, View
-from creps.rendering.output._images import read_settings, tiles_folder
-from creps.rendering.output._save import save_picture, unfinished
+from creps.rendering._view import Device, Precision
+from creps.rendering.output._images import tiles_folder
+from creps.rendering.output._save import unfinished
 from creps.serving._pages import INDEX, static_files
 from creps.serving._settings import VERSION
 
@@ -75,17 +72,17 @@ def write_site(
         GridError, UsageError: as `render`.
         MissingExtraError: without the packages of the `big` extra.
     """
-    view = View(size=settings.size)  # refuses sizes that cannot be drawn
+    view = View(size=settings.size)
+    latents = [Latent(seed=seed, truncation=settings.truncation) for seed in settings.seeds]
     out.mkdir(parents=True, exist_ok=True)
-    weights = weights_id(generator)
     pixels = settings.size**2
     new = 0
-    for index, seed in enumerate(settings.seeds):
+    for index, latent in enumerate(latents):
         told = None if progress is None else _shifted(progress, index, settings, pixels=pixels)
-        about = _about(settings, seed, weights=weights)
-        latent = Latent(seed=seed, truncation=settings.truncation)
+        about = {**provenance(generator, latent, view, dtype=dtype), "model": settings.name}
         make = partial(Renderer, generator, latent, device=device, dtype=dtype)
-        new += _write_picture(out / f"seed{seed}.dzi", make, view, about=about, progress=told)
+        target = out / f"seed{latent.seed}.dzi"
+        new += _write_picture(target, make, view, about=about, progress=told)
     _write_page(out, generator, settings)
     return new
 
@@ -100,14 +97,14 @@ def _write_picture(
 ) -> bool:
     """One picture, its tiles and its thumbnail, unless this very one is there."""
     thumbnail = target.with_suffix(".jpg")
-    size = about["size"]
+    height, width = about["size"]
     if thumbnail.is_file() and _is_there(target, about):
         if progress is not None:
-            progress(size**2, size**2)
+            progress(height * width, height * width)
         return False
     renderer = make()
     save_picture(renderer.painter(view), target, settings=about, progress=progress)
-    small = renderer.picture(size=min(THUMBNAIL, size), supersample="auto")
+    small = renderer.picture(size=min(THUMBNAIL, height), supersample="auto")
     save_picture(small, thumbnail, settings=about)
     return True
 
@@ -154,19 +151,6 @@ def _write_page(out: Path, generator: Generator, settings: SiteSettings) -> None
         place.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(place, content)
     write_atomically(out / "site.json", json.dumps(document, indent=2).encode())
-
-
-def _about(settings: SiteSettings, seed: int, *, weights: str) -> dict[str, Any]:
-    """What a picture's files tell of it."""
-    return {
-        "creps": VERSION,
-        "model": settings.name,
-        "weights": weights,
-        "seed": seed,
-        "size": settings.size,
-        "truncation": settings.truncation,
-        "window": list(Canvas(1, 1).window),
-    }
 
 
 def _shifted(progress: Progress, index: int, settings: SiteSettings, *, pixels: int) -> Progress:

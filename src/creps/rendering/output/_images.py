@@ -20,7 +20,7 @@ from PIL import (
 )
 
 from creps import __version__
-from creps.errors import DataError, GridError
+from creps.errors import DataError, GridError, UsageError
 from creps.rendering._painter import Picture
 
 Format = Literal["PNG", "JPEG", "WEBP"]
@@ -129,6 +129,24 @@ def exif_of(settings: Mapping[str, Any]) -> Image.Exif:
         exif[ExifTags.Base.XResolution] = exif[ExifTags.Base.YResolution] = dpi
         exif[ExifTags.Base.ResolutionUnit] = INCH
     return exif
+
+
+def refuse_other_settings(path: Path, there: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Raise unless unfinished work was begun with the settings that are asked for.
+
+    Raises:
+        UsageError: names those that differ.
+    """
+    differences = [
+        f"{name} {there.get(name)}, not {asked.get(name)}"
+        for name in sorted(there.keys() | asked.keys())
+        if there.get(name) != asked.get(name)
+    ]
+    if differences:
+        raise UsageError(
+            f"{path} was begun with {'; '.join(differences)}: "
+            "use the same settings to go on, or overwrite it"
+        )
 
 
 def _stored_text(path: Path) -> str:

@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,9 +83,10 @@ def save_picture(
         path: the suffix is the format: .tif (BigTIFF), .dzi (Deep Zoom) and .zarr (OME-Zarr) have
             all smaller levels too, .png, .jpg (quality 95, full colour) and .webp (quality 95) are
             flat. Folders are made.
-        settings: JSON values that say how the picture was made: stored in the file, see
-            `read_settings`, and compared before unfinished work is continued. The entry "credits"
-            is the file's copyright notice too, "dpi" its pixels an inch.
+        settings: JSON values, beside what the source tells, that say how the picture was made:
+            stored in the file, see `read_settings`, and compared before unfinished work is
+            continued. The entry "credits" is the file's copyright notice too, "dpi" its pixels an
+            inch.
         overwrite: replace a file that is there, and unfinished work with other settings; unfinished
             work with the same settings is continued in any case.
         shard: make this share only; the process that makes the last chunk writes the file.
@@ -102,9 +103,11 @@ def save_picture(
         MissingExtraError: without the packages of the `big` extra, where they are needed.
         OSError: if the disk is full or fails, with a path; what is done stays and is continued.
     """
-    path, settings = Path(path), dict(settings or {})
+    path = Path(path)
     if isinstance(source, np.ndarray):
         source = _tiles_of(source)
+    told = {**source.about(), **(settings or {})}
+    settings = {name: value for name, value in told.items() if value is not None}
     height, width = source.height, source.width
     refuse_target(path, height=height, width=width, shard=shard)
     if source.channels not in (1, 3):
@@ -215,10 +218,15 @@ class Tiles:
     make: Callable[[Tile], Picture]
     samples: int = 1
     sampling: int | str = 1
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def pixels(self, part: Tile | None = None, *, progress: Progress | None = None) -> Picture:
         """The pixels of a part; of the whole picture by default."""
         return self.make(Tile(0, 0, self.height, self.width) if part is None else part)
+
+    def about(self) -> dict[str, Any]:
+        """What a file tells of how the pixels were made."""
+        return dict(self.settings)
 
 
 def _tiles_of(picture: Picture) -> Tiles:

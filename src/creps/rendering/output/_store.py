@@ -28,7 +28,7 @@ from creps._files import discard, replacing, write_atomically
 from creps.errors import UsageError
 from creps.rendering._painter import Picture
 from creps.rendering._tiles import Tile, plan
-from creps.rendering.output._images import UNFINISHED
+from creps.rendering.output._images import UNFINISHED, refuse_other_settings
 from creps.rendering.output._shards import Shard
 
 BAND = 2048
@@ -202,12 +202,7 @@ def _refuse_other(path: Path, asked: dict[str, Any]) -> None:
     if found is None:
         raise UsageError(f"{path} exists and is no unfinished picture: remove it, or overwrite it")
     there, asked = ({**each.pop("settings"), **each} for each in (found, dict(asked)))
-    for name in sorted(there.keys() | asked.keys()):
-        if there.get(name) != asked.get(name):
-            raise UsageError(
-                f"{path} was begun with {name} {there.get(name)}, not {asked.get(name)}: "
-                "use the same settings to go on, or overwrite it"
-            )
+    refuse_other_settings(path, there, asked)
 
 
 def _create(path: Path, identity: dict[str, Any], *, count: int) -> None:

@@ -9,28 +9,21 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from PIL import Image, PngImagePlugin
 
-from creps._files import replacing, write_atomically
+from creps._files import flush, replacing, write_atomically
 from creps.errors import CrepsError, GridError, MissingExtraError, UsageError
 from creps.rendering._painter import Picture, Progress
+from creps.rendering.output._images import refuse_other_settings
 from creps.rendering.output._save import save_picture
 from creps.rendering.video._motion import MOST_FRAMES
-
-# A folder of frames that fills up: what is there is kept, what is missing is rendered.
-#
-# Each frame is a PNG that appears whole or not at all, and `settings.json` says what the frames
-# show. So a render that was stopped goes on where it was, and frames of different films never
-# mix.
-
 
 SETTINGS_NAME = "settings.json"
 FRAMES = f"frame-{'[0-9]' * 6}.png"
@@ -40,11 +33,14 @@ LEFTOVERS = ".*.part"
 
 @dataclass(frozen=True)
 class FrameFolder:
-    """Frames `frame-000000.png` onwards in a folder.
+    """Frames `frame-000000.png` onwards in a folder that fills up.
+
+    Each appears whole or not at all, and `settings.json` says what they show. So a film that was
+    stopped goes on where it was, and frames of different films never mix.
 
     Args:
         path: the folder; need not exist yet.
-        count: frames of the whole film.
+        count: frames of the whole file.
         size: (height, width) of each.
         settings: JSON values that say what the frames show.
     """
@@ -60,12 +56,7 @@ class FrameFolder:
 
     def missing(self) -> list[int]:
         """Frames that are still to be rendered: not there, damaged, or of another size."""
-        height, width = self.size
-        return [
-            index
-            for index in range(self.count)
-            if not _is_sound(self.frame(index), (width, height))
-        ]
+        return [k for k in range(self.count) if not _is_sound(self.frame(k), self.size)]
 
     def read(self, index: int) -> Image.Image:
         """A frame as RGB, of any size: these are our own files, no bombs to decompress."""
@@ -78,23 +69,31 @@ class FrameFolder:
         Args:
             start_over: throw away frames that show something else.
         Raises:
-            UsageError: if the folder holds frames of another film, or other things; names the
-                settings that differ.
+            UsageError: if the folder holds frames of another film, or other things; names a setting
+                that differs.
         """
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"{self.path} is a file: expected a folder for frames")
         self.path.mkdir(parents=True, exist_ok=True)
         for leftover in self.path.glob(LEFTOVERS):
             leftover.unlink(missing_ok=True)
-        if self._stored() == self._document():
+        wanted = json.loads(
+            json.dumps({**self.settings, "frames": self.count, "size": list(self.size)})
+        )
+        stored = self._stored()
+        if stored == wanted:
             return
         if any(not path.name.startswith(".") for path in self.path.iterdir()):
-            if not start_over:
-                raise UsageError(self._difference())
+            if not start_over and stored is None:
+                raise UsageError(
+                    f"{self.path} holds other things than frames: give another name, or overwrite "
+                    "(which removes nothing but frames)"
+                )
+            if not start_over and stored is not None:
+                refuse_other_settings(self.path, stored, wanted)
             self.discard()
             self.path.mkdir(exist_ok=True)
-        document = json.dumps(self._document(), indent=2) + "\n"
-        write_atomically(self.path / SETTINGS_NAME, document.encode())
+        write_atomically(self.path / SETTINGS_NAME, (json.dumps(wanted, indent=2) + "\n").encode())
 
     def fill(self, frame: Callable[[int], Picture], *, progress: Progress | None = None) -> int:
         """Render what is missing, in order.
@@ -131,52 +130,22 @@ class FrameFolder:
         with contextlib.suppress(OSError):  # somebody keeps something there
             self.path.rmdir()
 
-    def _document(self) -> dict[str, Any]:
-        """What `settings.json` holds."""
-        document = {**self.settings, "frames": self.count, "size": list(self.size)}
-        plain: dict[str, Any] = json.loads(json.dumps(document))
-        return plain
-
     def _stored(self) -> dict[str, Any] | None:
+        """What `settings.json` holds."""
         try:
             stored = json.loads((self.path / SETTINGS_NAME).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
         return stored if isinstance(stored, dict) else None
 
-    def _difference(self) -> str:
-        """One line: what the folder holds, and what was asked for."""
-        stored, wanted = self._stored(), self._document()
-        if stored is None:
-            return (
-                f"{self.path} holds other things than frames: give another name, or overwrite "
-                "(which removes nothing but frames)"
-            )
-        names = sorted(
-            name
-            for name in stored.keys() | wanted.keys()
-            if _told(stored, name) != _told(wanted, name)
-        )
-        differences = "; ".join(
-            f"{name} is {_told(stored, name)}, asked for {_told(wanted, name)}" for name in names
-        )
-        return (
-            f"{self.path} holds frames of another film: {differences}: "
-            "ask for the same to go on, or overwrite to start over"
-        )
-
-
-def _told(settings: Mapping[str, Any], name: str) -> str:
-    return json.dumps(settings[name]) if name in settings else "not given"
-
 
 def _is_sound(path: Path, size: tuple[int, int]) -> bool:
-    """Whether a file is a whole PNG of that (width, height); checks sums, decodes nothing."""
+    """Whether a file is a whole PNG of that (height, width); checks sums, decodes nothing."""
     try:
         with path.open("rb") as file:
             image: Image.Image = PngImagePlugin.PngImageFile(file)
             image.verify()
-            return image.size == size
+            return (image.height, image.width) == size
     except (OSError, SyntaxError, ValueError):
         return False
 
@@ -196,35 +165,26 @@ BT709 = 1
 """The code of BT.709, the colours of HD video, for matrix, primaries and transfer (ITU-T H.273)."""
 
 
-@dataclass(frozen=True)
-class Codec:
-    """How a kind of video is encoded.
-
-    Attributes:
-        encoder: FFmpeg's name of it.
-        crf: constant quality where none is asked for; at these, artefacts are hard to see.
-        worst: the highest crf; 0 is the best.
-        options: of the encoder.
-        container: options of the file format.
-    """
+class _Codec(NamedTuple):
+    """FFmpeg's name of an encoder, its default and highest crf, its and its container's options."""
 
     encoder: str
-    crf: int
+    crf: int  # at which artefacts are hard to see
     worst: int
-    options: Mapping[str, str]
-    container: Mapping[str, str]
+    options: dict[str, str]
+    container: dict[str, str]
 
 
-CODECS: dict[Kind, Codec] = {
+CODECS: dict[Kind, _Codec] = {
     # The index is moved to the front, so that a browser plays what it has of the file.
-    "mp4": Codec("libx264", 18, 51, {"preset": "medium"}, {"movflags": "faststart"}),
-    "webm": Codec("libvpx-vp9", 24, 63, {"deadline": "good", "cpu-used": "3", "row-mt": "1"}, {}),
+    "mp4": _Codec("libx264", 18, 51, {"preset": "medium"}, {"movflags": "faststart"}),
+    "webm": _Codec("libvpx-vp9", 24, 63, {"deadline": "good", "cpu-used": "3", "row-mt": "1"}, {}),
 }
 
 
 @dataclass(frozen=True, kw_only=True)
-class Film:
-    """What film to write; checked before anything is rendered.
+class VideoFile:
+    """Which file to write; checked before anything is rendered.
 
     Args:
         path: .mp4, .webm, .gif, or a name without suffix: a folder of frames.
@@ -275,42 +235,35 @@ class Film:
             return self.path
         return self.path.with_name(f"{self.path.name}.frames")
 
-    def refuse_size(self, height: int, width: int) -> None:
-        """Raise if this kind of film cannot hold frames of that size.
+    def refuse(self, height: int, width: int) -> None:
+        """Raise if this kind of film cannot hold frames of that size, or a file is in the way.
 
         Raises:
             GridError: says which sizes it can.
+            UsageError: names the file.
         """
+        size, kind = f"size {height}x{width}", self.kind
+        longest = LONGEST_SIDE.get(kind)
         if min(height, width) < 1:
-            raise GridError(f"size {height}x{width}: both sides must be at least 1 pixel")
-        longest = LONGEST_SIDE.get(self.kind)
+            raise GridError(f"{size}: both sides must be at least 1 pixel")
         if longest is not None and max(height, width) > longest:
             raise GridError(
-                f"size {height}x{width}: {self.kind} holds at most {longest} pixels a side, "
+                f"{size}: {kind} holds at most {longest} pixels a side, "
                 "write a folder of frames instead"
             )
-        if self.kind == "mp4" and (height % 2 or width % 2):
+        if kind == "mp4" and (height % 2 or width % 2):
             raise GridError(
-                f"size {height}x{width}: H.264 needs even sides such as "
+                f"{size}: H.264 needs even sides such as "
                 f"{height + height % 2}x{width + width % 2}; webm, gif and frames take any"
             )
-
-    def refuse_existing(self) -> None:
-        """Raise if a file is in the way.
-
-        Raises:
-            UsageError: names it.
-        """
-        if self.kind == "frames" or not self.path.exists():
-            return
-        if self.path.is_dir():
+        if kind != "frames" and self.path.is_dir():
             raise UsageError(f"{self.path} is a folder: expected the name of a file")
-        if not self.overwrite:
+        if kind != "frames" and self.path.exists() and not self.overwrite:
             raise UsageError(f"{self.path} exists: give another name, or overwrite it")
 
 
 def write_video(
-    film: Film,
+    file: VideoFile,
     frame: Callable[[int], Picture],
     *,
     size: tuple[int, int],
@@ -324,7 +277,7 @@ def write_video(
     failure loses frames, and the film appears whole or not at all.
 
     Args:
-        film: where to, and how.
+        file: where to, and how.
         frame: the picture of a frame, (H, W, 3) or (H, W, 1) uint8; depends on its index alone.
         size: (height, width) of every frame.
         settings: JSON values that say what the frames show; stored in the film and in each frame.
@@ -332,48 +285,45 @@ def write_video(
     Returns:
         how many frames were rendered; 0 if all were there.
     Raises:
-        UsageError: if a file is in the way, or there are frames of another film.
+        UsageError: if a file is in the way, or there are frames of another file.
         GridError: if the film cannot hold frames of this size.
         CrepsError: if encoding fails; the frames are kept.
         OSError: if a file cannot be written, with its name; the frames are kept.
     """
-    film.refuse_size(*size)
-    film.refuse_existing()
-    folder = FrameFolder(film.frames_path, film.count, size, settings or {})
-    whole = film.kind == "frames" and film.overwrite and not folder.missing()
+    file.refuse(*size)
+    folder = FrameFolder(file.frames_path, file.count, size, settings or {})
+    whole = file.kind == "frames" and file.overwrite and not folder.missing()
     if whole:  # a finished film is what overwriting replaces; an unfinished one goes on
         folder.discard()
-    folder.open(start_over=film.overwrite)
+    folder.open(start_over=file.overwrite)
     rendered = folder.fill(frame, progress=progress)
-    if film.kind != "frames":
-        _encode(film, folder)
+    if file.kind != "frames":
+        _encode(file, folder)
         folder.discard()
     return rendered
 
 
-def _encode(film: Film, folder: FrameFolder) -> None:
+def _encode(file: VideoFile, folder: FrameFolder) -> None:
     """Frames to the film's file."""
-    with replacing(film.path) as temporary:
-        if film.kind == "gif":
-            _encode_gif(film, folder, temporary)
-        else:
-            _encode_video(film, folder, temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())  # the frames are removed next
+    with replacing(file.path) as temporary:
+        (_encode_gif if file.kind == "gif" else _encode_video)(file, folder, temporary)
+        flush(temporary)  # the frames are removed next
 
 
-def _encode_video(film: Film, folder: FrameFolder, temporary: Path) -> None:
+def _encode_video(file: VideoFile, folder: FrameFolder, temporary: Path) -> None:
     """H.264 or VP9 at constant quality, with the colours of HD video."""
     av = _import_av()
-    codec = CODECS[film.kind]
-    crf = codec.crf if film.crf is None else film.crf
+    codec = CODECS[file.kind]
+    crf = codec.crf if file.crf is None else file.crf
     height, width = folder.size
     try:
         with av.open(
-            str(temporary), "w", format=film.kind, container_options=dict(codec.container)
+            str(temporary), "w", format=file.kind, container_options=codec.container
         ) as container:
-            container.metadata.update(_metadata(folder.settings))
-            stream = container.add_stream(codec.encoder, rate=_rate(film.fps))
+            container.metadata["comment"] = json.dumps(dict(folder.settings))
+            if credits := folder.settings.get("credits"):
+                container.metadata["copyright"] = str(credits)
+            stream = container.add_stream(codec.encoder, rate=_rate(file.fps))
             stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
             stream.bit_rate = 0  # leaves it all to crf
             stream.options = {"crf": str(crf), **codec.options}
@@ -390,12 +340,12 @@ def _encode_video(film: Film, folder: FrameFolder, temporary: Path) -> None:
             container.mux(stream.encode())
     except av.FFmpegError as error:
         raise CrepsError(
-            f"{film.path.name} could not be encoded ({error.strerror}): its frames are kept in "
+            f"{file.path.name} could not be encoded ({error.strerror}): its frames are kept in "
             f"{folder.path}, the same command goes on"
         ) from None
 
 
-def _encode_gif(film: Film, folder: FrameFolder, temporary: Path) -> None:
+def _encode_gif(file: VideoFile, folder: FrameFolder, temporary: Path) -> None:
     """A GIF that runs round and round; every frame has the 256 colours that suit it, dithered."""
 
     def with_palette(image: Image.Image) -> Image.Image:
@@ -408,7 +358,7 @@ def _encode_gif(film: Film, folder: FrameFolder, temporary: Path) -> None:
         "GIF",
         save_all=True,
         append_images=images,
-        duration=_durations(film.count, film.fps),
+        duration=_durations(file.count, file.fps),
         loop=0,
         comment=json.dumps(dict(folder.settings)).encode(),
     )
@@ -426,14 +376,6 @@ def _rate(fps: float) -> Fraction:
     if abs(fps - broadcast) < 0.005 and fps != round(fps):
         return broadcast
     return Fraction(fps).limit_denominator(10_000)
-
-
-def _metadata(settings: Mapping[str, Any]) -> dict[str, str]:
-    """What a film's file tells of how it was made."""
-    metadata = {"comment": json.dumps(dict(settings))}
-    if settings.get("credits"):
-        metadata["copyright"] = str(settings["credits"])
-    return metadata
 
 
 def _import_av() -> Any:

@@ -1,7 +1,8 @@
 """Motions: what each frame of a film shows, as numbers alone.
 
-A motion maps a fraction of the way, 0 to 1, to a `Shot`; `shots` samples it, eased, at the frames
-of a film. Nothing here renders. Windows are (y0, x0, y1, x1) and points (y, x), in plane units.
+A motion maps a fraction of the way, 0 to 1, to a `Frame`; `frames_of` samples it, eased, at the
+frames of a film. Nothing here renders. Windows are (y0, x0, y1, x1) and points (y, x), in plane
+units.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ MOST_FRAMES = 100_000
 
 
 @dataclass(frozen=True)
-class Shot:
+class Frame:
     """What one frame shows.
 
     Attributes:
@@ -42,7 +43,7 @@ class Shot:
 
 
 class Motion(ABC):
-    """A way through shots."""
+    """A way through frames."""
 
     @property
     def closed(self) -> bool:
@@ -55,8 +56,8 @@ class Motion(ABC):
         return 1
 
     @abstractmethod
-    def at(self, way: float) -> Shot:
-        """The shot at a fraction `way` of the whole, 0 to 1; both ends are exact."""
+    def at(self, way: float) -> Frame:
+        """The frame at a fraction `way` of the whole, 0 to 1; both ends are exact."""
 
 
 @dataclass(frozen=True)
@@ -87,20 +88,15 @@ class Zoom(Motion):
                 "expected finite numbers, and at most 1000 octaves"
             )
 
-    def at(self, way: float) -> Shot:
+    def at(self, way: float) -> Frame:
         if way == 0:
-            return Shot(self.start)
+            return Frame(self.start)
         scale = 2.0 ** (-self.octaves * way)
         y0, x0, y1, x1 = self.start
         y, x = self.focus
-        return Shot(
-            (
-                y + (y0 - y) * scale,
-                x + (x0 - x) * scale,
-                y + (y1 - y) * scale,
-                x + (x1 - x) * scale,
-            )
-        )
+        edges = ((y, y0), (x, x0), (y, y1), (x, x1))
+        y0, x0, y1, x1 = (about + (edge - about) * scale for about, edge in edges)
+        return Frame((y0, x0, y1, x1))
 
 
 @dataclass(frozen=True)
@@ -123,11 +119,11 @@ class Pan(Motion):
         _check_window(self.start)
         _check_window(self.end)
 
-    def at(self, way: float) -> Shot:
+    def at(self, way: float) -> Frame:
         a, b = self.start, self.end
         y0, y1 = _between((a[0], a[2]), (b[0], b[2]), way)
         x0, x1 = _between((a[1], a[3]), (b[1], b[3]), way)
-        return Shot((y0, x0, y1, x1))
+        return Frame((y0, x0, y1, x1))
 
 
 @dataclass(frozen=True)
@@ -153,8 +149,8 @@ class Rotate(Motion):
     def closed(self) -> bool:
         return self.degrees % 360 == 0
 
-    def at(self, way: float) -> Shot:
-        return Shot(self.window, degrees=self.degrees * way)
+    def at(self, way: float) -> Frame:
+        return Frame(self.window, degrees=self.degrees * way)
 
 
 @dataclass(frozen=True)
@@ -187,8 +183,8 @@ class Interpolate(Motion):
     def legs(self) -> int:
         return self.seeds if self.back else self.seeds - 1
 
-    def at(self, way: float) -> Shot:
-        return Shot(self.window, position=way)
+    def at(self, way: float) -> Frame:
+        return Frame(self.window, position=way)
 
 
 @dataclass(frozen=True)
@@ -206,8 +202,8 @@ class Distort(Motion):
     def __post_init__(self) -> None:
         _check_window(self.window)
 
-    def at(self, way: float) -> Shot:
-        return Shot(self.window, amount=way)
+    def at(self, way: float) -> Frame:
+        return Frame(self.window, amount=way)
 
 
 def linear(way: float) -> float:
@@ -254,7 +250,9 @@ def parse_easing(name: str) -> Easing:
     return EASINGS[name]
 
 
-def shots(motion: Motion, *, count: int, easing: Easing = linear, loop: bool = False) -> list[Shot]:
+def frames_of(
+    motion: Motion, *, count: int, easing: Easing = linear, loop: bool = False
+) -> list[Frame]:
     """What each frame of a film shows.
 
     Args:
@@ -264,18 +262,18 @@ def shots(motion: Motion, *, count: int, easing: Easing = linear, loop: bool = F
         loop: the last frame leads back to the first: a closed motion stops one frame before its
             end, any other goes there and back. Without it the last frame is the end of the way.
     Returns:
-        `count` shots.
+        `count` frames.
     Raises:
         UsageError: for an impossible count.
     Example:
-        >>> [shot.degrees for shot in shots(Rotate((0, 0, 1, 1), 360), count=4, loop=True)]
+        >>> [frame.degrees for frame in frames_of(Rotate((0, 0, 1, 1), 360), 4, loop=True)]
         [0.0, 90.0, 180.0, 270.0]
     """
     if not 1 <= count <= MOST_FRAMES:
         raise UsageError(f"{count:,} frames: expected 1 to {MOST_FRAMES:,}")
     result = []
-    for frame in range(count):
-        way = frame / (count if loop else max(count - 1, 1))
+    for index in range(count):
+        way = index / (count if loop else max(count - 1, 1))
         if loop and not motion.closed:
             way = 1 - abs(1 - 2 * way)
         leg = min(int(way * motion.legs), motion.legs - 1)

@@ -1,0 +1,216 @@
+"""A film: a motion through pictures of a model."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from torch import Tensor
+
+from creps.coordinates import Window
+from creps.networks.base import Generator
+from creps.rendering._latents import Latent
+from creps.rendering._painter import Picture, Progress
+from creps.rendering._provenance import made_by
+from creps.rendering._renderer import Renderer
+from creps.rendering._styles import Recipe, SeedPath
+from creps.rendering._view import Device, Precision, Samples, View, refuse_beyond_memory
+from creps.rendering.video._files import VideoFile, write_video
+from creps.rendering.video._motion import Frame, Motion, frames_of, parse_easing
+from creps.rendering.warps import Chain, Rotate, Swirl, Warp, chain, parse_warp
+
+
+@dataclass(frozen=True, kw_only=True)
+class Film:
+    """What a film shows; checked without a model.
+
+    Args:
+        motion: what is seen when.
+        size: (height, width) of every frame.
+        seeds: one, or those that the motion leads through.
+        space: how it leads there: "w", straight between styles, or "z", on great circles between
+            latents.
+        warp: what the motion grows from nothing, in words.
+        easing: of each leg of the way, one of `EASINGS`.
+        loop: the last frame leads to the first, see `frames_of`.
+        label, truncation: as for `Latent`.
+        supersample, exact: as for `View`.
+    Raises:
+        UsageError, GridError: for what cannot be rendered.
+    """
+
+    motion: Motion
+    size: tuple[int, int]
+    seeds: tuple[int, ...] = (0,)
+    space: Literal["w", "z"] = "w"
+    warp: str | None = None
+    easing: str = "linear"
+    loop: bool = False
+    label: int | None = None
+    truncation: float = 1.0
+    supersample: Samples = "auto"
+    exact: bool = False
+
+    def __post_init__(self) -> None:
+        for frame in frames_of(self.motion, count=2, easing=parse_easing(self.easing)):
+            self.view(frame)
+            self.latent(frame)
+
+    def frames(self, count: int) -> list[Frame]:
+        """What each of so many frames shows."""
+        easing = parse_easing(self.easing)
+        return frames_of(self.motion, count=count, easing=easing, loop=self.loop)
+
+    def view(self, frame: Frame) -> View:
+        """What is seen of the plane."""
+        return View(
+            size=self.size,
+            window=frame.window,
+            warp=frame_warp(frame, None if self.warp is None else parse_warp(self.warp)),
+            supersample=self.supersample,
+            exact=self.exact,
+        )
+
+    def latent(self, frame: Frame) -> Latent:
+        """Whose picture it is."""
+        return self._latent(self._path.at(frame.position))
+
+    def refuse(self, file: VideoFile) -> None:
+        """Raise for frames that cannot be rendered or written, before any is made.
+
+        Raises:
+            GridError, UsageError: as `write_film`.
+        """
+        file.refuse(*self.size)
+        refuse_beyond_memory(*self.size)
+        for frame in self.frames(file.count):
+            self.view(frame)
+
+    def about(self, generator: Generator, *, dtype: Precision = None) -> dict[str, Any]:
+        """What changes the pixels of its frames; a stopped film goes on only with the same."""
+        settings = {
+            **made_by(generator),
+            "seeds": list(self.seeds),
+            "space": self.space if len(self.seeds) > 1 else None,
+            "class": self.label,
+            "truncation": self.truncation,
+            "size": list(self.size),
+            "motion": {"kind": type(self.motion).__name__.lower(), **vars(self.motion)},
+            "warp": self.warp,
+            "easing": self.easing,
+            "loop": self.loop,
+            "supersample": self.supersample,
+            "exact": self.exact or None,
+            "dtype": None if dtype is None else str(dtype),
+        }
+        return {name: value for name, value in settings.items() if value is not None}
+
+    @property
+    def _path(self) -> SeedPath:
+        return SeedPath(self.seeds, closed=self.loop, space=self.space)
+
+    def _latent(self, recipe: Recipe) -> Latent:
+        return Latent(styles=recipe, label=self.label, truncation=self.truncation)
+
+
+def write_film(
+    generator: Generator,
+    film: Film,
+    file: VideoFile,
+    *,
+    device: Device = None,
+    dtype: Precision = None,
+    settings: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> int:
+    """Render a film and write it; a film that was stopped goes on.
+
+    Args:
+        generator: the model.
+        film: what to show.
+        file: where to, and how.
+        device, dtype: as for `render`.
+        settings: what the file is to tell beside what the film does, such as the model's name.
+        progress: as for `write_video`.
+    Returns:
+        how many frames were rendered; 0 if all were there.
+    Raises:
+        GridError, UsageError, LabelError: for what cannot be rendered or written.
+        CrepsError, OSError: as `write_video`.
+    """
+    film.refuse(file)
+    frames, path = film.frames(file.count), film._path
+
+    @functools.lru_cache(maxsize=1)  # frames of one latent share its lines and tables
+    def renderer(recipe: Recipe) -> Renderer:
+        return Renderer(generator, film._latent(recipe), device=device, dtype=dtype)
+
+    def picture(index: int) -> Picture:
+        frame = frames[index]
+        return renderer(path.at(frame.position)).picture(film.view(frame))
+
+    renderer(path.at(frames[0].position))  # refuses what does not suit the model
+    about = {**film.about(generator, dtype=dtype), **(settings or {})}
+    return write_video(file, picture, size=film.size, settings=about, progress=progress)
+
+
+@dataclass(frozen=True)
+class PartialWarp(Warp):
+    """A part of another warp: every point goes straight towards where the whole would take it.
+
+    It has no text form.
+
+    Args:
+        whole: the other warp.
+        amount: 0 changes nothing, 1 is the whole, both exactly.
+    """
+
+    whole: Warp
+    amount: float
+
+    def __call__(self, points: Tensor) -> Tensor:
+        return (1 - self.amount) * points + self.amount * self.whole(points)
+
+    def over(self, window: Window) -> Warp:
+        return PartialWarp(self.whole.over(window), self.amount)
+
+
+def partly(warp: Warp, amount: float) -> Warp:
+    """A part of a warp, for films in which it grows.
+
+    What turns, turns by less; of all others, a user's own map included, every point goes a part of
+    the straight way (which would squeeze a turning picture). Warps that follow one another grow
+    together.
+
+    Args:
+        warp: the whole.
+        amount: 0 changes nothing, 1 is the whole, both exactly.
+    Example:
+        >>> str(partly(Rotate(90), 0.5))
+        'rotate:45'
+    """
+    if isinstance(warp, Chain):
+        return chain(*(partly(part, amount) for part in warp.warps))
+    if isinstance(warp, Rotate | Swirl):
+        return replace(warp, degrees=amount * warp.degrees)
+    return PartialWarp(warp, amount)
+
+
+def frame_warp(frame: Frame, warp: Warp | None = None) -> Warp | None:
+    """How a frame changes the picture of its window: bent first, then turned about the middle.
+
+    Args:
+        frame: its rotation, and its amount of the warp.
+        warp: the whole warp.
+    Returns:
+        one warp; None if the picture is as it is.
+    """
+    changes: list[Warp] = []
+    if warp is not None and frame.amount:
+        changes.append(partly(warp, frame.amount))
+    if frame.degrees % 360:
+        y0, x0, y1, x1 = frame.window
+        changes.append(Rotate(frame.degrees, (y0 + y1) / 2, (x0 + x1) / 2))
+    return chain(*changes) if changes else None
