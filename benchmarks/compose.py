@@ -136,8 +136,8 @@ def measure(prepared: Prepared, size: int, threads: int) -> Iterator[dict[str, A
         else:
             record["of_axis_aligned"] = round(taken.cpu / straight.cpu, 3)
         if part == "tables":
-            density = store.density
-            record |= {"nodes_a_unit": density.nodes, "error": round(density.error, 6)}
+            resolution = store.resolution
+            record |= {"nodes_a_unit": resolution.nodes, "error": round(resolution.error, 6)}
         yield record
     yield {
         "part": "matrix product",

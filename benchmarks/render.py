@@ -159,15 +159,15 @@ class Bench:
         straight_time, first, again = (
             statistics.median(each) for each in (straight, turned, further)
         )
-        density = renderer._latents.latents[0].tables.density
+        resolution = renderer._latents.each[0].tables.resolution
         return {
             "straight_seconds": round(straight_time, 3),
             "seconds": round(first, 3),
             "further_seconds": round(again, 3),
             "times_straight": round(first / straight_time, 2),
             "further_times_straight": round(again / straight_time, 2),
-            "nodes_a_unit": density.nodes,
-            "probed_error_of_255": round(255 * density.error, 3),
+            "nodes_a_unit": resolution.nodes,
+            "probed_error_of_255": round(255 * resolution.error, 3),
         }
 
     def memory(self, size: int) -> dict[str, Any]:

@@ -20,8 +20,8 @@ from creps.rendering._tables import (
     Lattice,
     LineTable,
     Stretch,
-    find_density,
-    first_density,
+    find_resolution,
+    first_resolution,
 )
 from golden_names import relative_error
 
@@ -64,17 +64,18 @@ def table(
     prepared: Prepared,
     axis: Axis = "rows",
     *,
-    density: int = 64,
+    resolution: int = 64,
     reach: tuple[float, float] = (0.0, 1.0),
 ) -> LineTable:
-    lattice = Lattice(density)
+    lattice = Lattice(resolution)
     return LineTable(prepared, axis, lattice, stretch=Stretch.around(lattice, *reach))
 
 
-def pair(prepared: Prepared, density: int) -> TablePoints:
+def pair(prepared: Prepared, resolution: int) -> TablePoints:
     """Tables of all that the rotated pictures here need."""
     rows, columns = (
-        table(prepared, axis, density=density, reach=(-0.3, 1.3)) for axis in ("rows", "columns")
+        table(prepared, axis, resolution=resolution, reach=(-0.3, 1.3))
+        for axis in ("rows", "columns")
     )
     return TablePoints(prepared, rows, columns)
 
@@ -102,7 +103,7 @@ def test_a_table_holds_the_lines_of_its_nodes(prepared: Prepared) -> None:
 
 def test_interpolation_is_cubic_convolution(prepared: Prepared) -> None:
     """Half way between two nodes the weights are (-1, 9, 9, -1) / 16 (Keys, 1981)."""
-    held = table(prepared, density=4)
+    held = table(prepared, resolution=4)
     index, weights = held.taps(torch.tensor([0.375, 1.0], dtype=torch.float64))
     assert (index - index[0, 1]).tolist()[0] == [-1, 0, 1, 2]
     assert weights.tolist()[0] == [-1 / 16, 9 / 16, 9 / 16, -1 / 16]
@@ -117,15 +118,15 @@ def test_denser_tables_are_closer_to_exact_lines(prepared: Prepared) -> None:
     coords = torch.rand(300, generator=draws(), dtype=torch.float64)
     exact = prepared.lines(coords, "rows")
     errors = [
-        relative_error(table(prepared, density=n).lookup(coords), exact) for n in (64, 256, 1024)
+        relative_error(table(prepared, resolution=n).lookup(coords), exact) for n in (64, 256, 1024)
     ]
     assert errors[0] > 4 * errors[1] > 16 * errors[2]
 
 
 def test_what_a_table_says_does_not_depend_on_what_it_covers(prepared: Prepared) -> None:
     coords = 0.4 + 0.2 * torch.rand(50, generator=draws(), dtype=torch.float64)
-    small = table(prepared, density=640, reach=(0.4, 0.6))
-    large = table(prepared, density=640, reach=(-0.9, 2.0))
+    small = table(prepared, resolution=640, reach=(0.4, 0.6))
+    large = table(prepared, resolution=640, reach=(-0.9, 2.0))
     grown = LineTable(prepared, "rows", small.lattice, stretch=large.stretch, known=small)
     assert len(small.stretch) < len(large.stretch) / 5
     for other in (large, grown):
@@ -142,8 +143,8 @@ def test_coordinates_elsewhere_are_refused(prepared: Prepared, coord: float) -> 
 # How dense
 
 
-def test_a_latent_has_one_density(prepared: Prepared) -> None:
-    assert find_density(prepared) == find_density(prepared)
+def test_a_latent_has_one_resolution(prepared: Prepared) -> None:
+    assert find_resolution(prepared) == find_resolution(prepared)
 
 
 def test_a_coarse_table_is_refined_until_the_tolerance_holds(
@@ -151,8 +152,8 @@ def test_a_coarse_table_is_refined_until_the_tolerance_holds(
 ) -> None:
     monkeypatch.setattr("creps.rendering._tables.FINEST_START", 64)
     monkeypatch.setattr("creps.rendering._tables.COARSEST", 64)
-    assert first_density(prepared) == 64
-    coarse, fine = (find_density(prepared, tolerance=tolerance) for tolerance in (0.1, 1e-3))
+    assert first_resolution(prepared) == 64
+    coarse, fine = (find_resolution(prepared, tolerance=tolerance) for tolerance in (0.1, 1e-3))
     assert fine.nodes > coarse.nodes
     assert fine.error <= 1e-3 < coarse.error <= 0.1
     exact = ExactPoints(prepared).colours(points := rotated(30, 40, 50))
@@ -163,12 +164,12 @@ def test_a_coarse_table_is_refined_until_the_tolerance_holds(
     assert errors[1] < errors[0] / 2
 
 
-def test_the_density_is_bounded_and_the_error_told(prepared: Prepared) -> None:
-    bounded = find_density(prepared, tolerance=1e-12, densest=2112)
+def test_the_resolution_is_bounded_and_the_error_told(prepared: Prepared) -> None:
+    bounded = find_resolution(prepared, tolerance=1e-12, finest=2112)
     assert bounded.nodes == 2112
     assert bounded.error > 1e-12
     with pytest.raises(UsageError, match="expected a positive share"):
-        find_density(prepared, tolerance=0.0)
+        find_resolution(prepared, tolerance=0.0)
 
 
 # Points
@@ -178,10 +179,10 @@ def test_the_density_is_bounded_and_the_error_told(prepared: Prepared) -> None:
 def test_a_rotated_picture_is_the_exact_one_within_a_grey_level(
     prepared: Prepared, degrees: float
 ) -> None:
-    density, points = find_density(prepared), rotated(45, 70, degrees)
-    assert 0 < density.error <= TOLERANCE
+    found, points = find_resolution(prepared), rotated(45, 70, degrees)
+    assert 0 < found.error <= TOLERANCE
     exact = ExactPoints(prepared).colours(points)
-    assert grey_levels(pair(prepared, density.nodes).colours(points), exact) <= 1
+    assert grey_levels(pair(prepared, found.nodes).colours(points), exact) <= 1
     assert grey_levels(pair(prepared, 256).colours(points), exact) > 0
 
 
@@ -196,8 +197,8 @@ def test_exact_colours_are_those_of_the_generator() -> None:
 
 def test_points_beyond_the_tables_have_lines_of_their_own(prepared: Prepared) -> None:
     points = rotated(30, 40, 30)
-    rows = table(prepared, "rows", density=2048, reach=(0.2, 0.7))
-    columns = table(prepared, "columns", density=2048, reach=(0.3, 0.5))
+    rows = table(prepared, "rows", resolution=2048, reach=(0.2, 0.7))
+    columns = table(prepared, "columns", resolution=2048, reach=(0.3, 0.5))
     exact = ExactPoints(prepared).colours(points)
     inside = TablePoints(prepared, rows, columns).colours(points)
     assert 0 < grey_levels(inside, exact) <= 1
@@ -279,7 +280,7 @@ def test_half_precision_is_looked_up_too() -> None:
     generator = network()
     styles = styles_of(generator)
     halved = generator.prepare(styles, dtype=torch.bfloat16)
-    assert find_density(halved).nodes == first_density(halved)
+    assert find_resolution(halved).nodes == first_resolution(halved)
     points = rotated(6, 9, 30)
     colours = pair(halved, 1024).colours(points)
     assert colours.dtype == torch.float32

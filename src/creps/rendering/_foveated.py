@@ -19,14 +19,17 @@ from creps.coordinates import AxisGrid, Canvas, PointGrid
 from creps.errors import GridError, UsageError
 from creps.rendering._latents import PreparedLatents
 from creps.rendering._painter import Picture, Progress, to_uint8
+from creps.rendering._points import CrossedLines
 from creps.rendering._provenance import provenance
-from creps.rendering._sampling import AT_ONCE, CrossedLines
 from creps.rendering._tiles import Tile
 from creps.rendering._view import View, refuse_beyond_memory
 from creps.rendering._workers import map_in_order, worker_count
 
 BYTES_A_PIXEL = 160
 """Of memory beside the result: the pattern and the fill are those of all pixels at once."""
+
+POINTS_AT_ONCE = 2048
+"""Points that are evaluated at once by a core."""
 
 FILL_STEPS = 2
 """Steps towards the thin plate. With 25 % of the pixels of portraits at 512 px, 0, 2, 4 and 30
@@ -124,7 +127,7 @@ class FoveatedPainter:
             i, j = (each.to(latents.device) for each in part)
             return torch.stack([each.colours(i, j) for each in crossed])
 
-        parts = zip(rows.split(AT_ONCE), columns.split(AT_ONCE), strict=True)
+        parts = zip(rows.split(POINTS_AT_ONCE), columns.split(POINTS_AT_ONCE), strict=True)
         colours, done = [], 0
         for part in map_in_order(job, parts, workers=worker_count(latents.device)):
             colours.append(part)

@@ -20,11 +20,10 @@ from creps.errors import UsageError
 from creps.networks.base import coordinate_device
 from creps.rendering._blends import StyleField
 from creps.rendering._latents import PreparedLatent, PreparedLatents
-from creps.rendering._points import ExactPoints, PointColours
+from creps.rendering._points import CrossedLines, ExactPoints, PointColours
 from creps.rendering._provenance import provenance
 from creps.rendering._sampling import (
     PADDING,
-    CrossedLines,
     antialiased,
     automatic_supersample,
     doubled_lines,
@@ -144,16 +143,12 @@ class Painter:
             averaged.
         """
         part = self._part(part)
-        n = self._factor
-        samples = Tile(n * part.top, n * part.left, n * part.height, n * part.width)
-        draw = self._strategy.draws(samples)
-        # As a larger picture would be reduced: what is beyond white does not brighten neighbours.
-        clipped: Draw = draw if n == 1 else lambda tile: draw(tile).clamp(-1, 1)
-        draw_pixels = antialiased(clipped, n, tile=self.tile)
+        draw = self._strategy.draws(part.times(self._factor))
+        draw_pixels = antialiased(draw, self._factor, tile=self.tile)
 
         @torch.inference_mode()  # the mode belongs to a thread
         def job(cell: Tile) -> tuple[Tile, Tensor]:
-            tile = Tile(part.top + cell.top, part.left + cell.left, cell.height, cell.width)
+            tile = cell.moved(part.top, part.left)
             return tile, draw_pixels(tile)
 
         cells = plan(part.height, part.width, self.tile)
@@ -181,7 +176,7 @@ class Painter:
         picture = np.empty((part.height, part.width, self.channels), dtype=np.uint8)
         done = 0
         for tile, pixels in self.tiles(part):
-            inside = Tile(tile.top - part.top, tile.left - part.left, tile.height, tile.width)
+            inside = tile.moved(-part.top, -part.left)
             picture[inside.rows, inside.columns] = pixels
             done += tile.height * tile.width
             if progress is not None:
@@ -300,28 +295,24 @@ class _Lines:
     def _crossing(self, index: int, part: Tile) -> Draw:
         """Draws tiles (C, H, W) of a part from its lines, which are computed here."""
         latent = self._latents[index]
-        border = PADDING if self._refines else 0
-        rows, columns = latent.lines(self._places.axes(_grown(part, border)))
-        top, left = part.top - border, part.left - border
+        around = part.grown(PADDING if self._refines else 0)
+        rows, columns = latent.lines(self._places.axes(around))
 
         def plain(tile: Tile) -> Tensor:
-            down = slice(tile.top - top, tile.top - top + tile.height)
-            across = slice(tile.left - left, tile.left - left + tile.width)
-            return latent.prepared.compose(rows[:, :, down], columns[:, :, across])
+            inside = tile.moved(-around.top, -around.left)
+            return latent.prepared.compose(rows[:, :, inside.rows], columns[:, :, inside.columns])
 
         if not self._refines:
             return plain
         if self._exact:
-            fine = latent.lines(self._places.axes(_twice(part), doubled=True))
+            fine = latent.lines(self._places.axes(part.times(2), doubled=True))
         else:
             fine = doubled_lines(rows), doubled_lines(columns)
         crossed = CrossedLines(latent.prepared, *fine)
 
         def draw(tile: Tile) -> Tensor:
             down, across = 2 * (tile.top - part.top), 2 * (tile.left - part.left)
-            return refined(
-                plain(_grown(tile, 1)), lambda i, j: crossed.colours(i + down, j + across)
-            )
+            return refined(plain(tile.grown(1)), lambda i, j: crossed.colours(i + down, j + across))
 
         return draw
 
@@ -337,12 +328,12 @@ class _Lines:
 
         def draw(tile: Tile) -> Tensor:
             def sub_samples(i: Tensor, j: Tensor) -> Tensor:
-                grid, shown = self._places.points(_twice(tile), doubled=True)
+                grid, shown = self._places.points(tile.times(2), doubled=True)
                 i, j = i.to(grid.points.device), j.to(grid.points.device)
                 colours = source.colours(grid.points[i, j])
                 return _blackened(colours, None if shown is None else shown[i, j])
 
-            return refined(plain(_grown(tile, 1)), sub_samples)
+            return refined(plain(tile.grown(1)), sub_samples)
 
         return draw if self._refines else plain
 
@@ -379,8 +370,8 @@ class _MixedLines:
             columns.append(_Run(latent.columns.lines(own.xs[near_x], "columns"), near_x.start))
 
         def draw(tile: Tile) -> Tensor:
-            down = slice(tile.top - part.top, tile.top - part.top + tile.height)
-            across = slice(tile.left - part.left, tile.left - part.left + tile.width)
+            inside = tile.moved(-part.top, -part.left)
+            down, across = inside.rows, inside.columns
             weights = self._field.weights_on(grid.ys[down], grid.xs[across])
             present = [k for k, each in enumerate(weights) if each.any()]
             if len(present) == 1:
@@ -437,7 +428,7 @@ class _Network:
         if self._whole is not None:
             return self._whole[..., tile.rows, tile.columns]
         n = self._latents.generator.margin
-        image = self._synthesized(_grown(tile, n))
+        image = self._synthesized(tile.grown(n))
         return image[..., n : n + tile.height, n : n + tile.width]
 
     def _synthesized(self, part: Tile) -> Tensor:
@@ -451,15 +442,3 @@ class _Network:
 def _blackened(colours: Tensor, shown: Tensor | None) -> Tensor:
     """Colours (..., H, W) or (C, P), black where nothing is shown."""
     return colours if shown is None else colours.where(shown.to(colours.device), NOWHERE)
-
-
-def _grown(tile: Tile, border: int) -> Tile:
-    """A tile with so many pixels more on each side."""
-    return Tile(
-        tile.top - border, tile.left - border, tile.height + 2 * border, tile.width + 2 * border
-    )
-
-
-def _twice(tile: Tile) -> Tile:
-    """The same tile of a canvas of twice the size."""
-    return Tile(2 * tile.top, 2 * tile.left, 2 * tile.height, 2 * tile.width)

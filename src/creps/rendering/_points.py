@@ -2,7 +2,7 @@
 
 Tables of lines are worth building where more points than nodes lie, and a point elsewhere has its
 own lines evaluated. Where the border is depends on the whole picture alone, never on the part or
-tile that is drawn.
+tile that is painted.
 
 Shapes: P points, C colours, L levels, N channels of a line, D thickness.
 """
@@ -10,8 +10,7 @@ Shapes: P points, C colours, L levels, N channels of a line, D thickness.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 import numpy as np
 import torch
@@ -22,33 +21,25 @@ from creps.networks.base import Axis, Prepared, coordinate_device
 from creps.rendering._tables import (
     ACCELERATOR_BLOCK,
     BLOCK,
-    Density,
     Lattice,
     LineTable,
     Stretch,
-    find_density,
-    first_density,
+    TableResolution,
+    find_resolution,
+    first_resolution,
+    rows_of,
 )
 
 POINTS = 1024
-"""Points looked up and composed at once on a CPU: rows and columns of a level are 1 MiB each."""
+"""Points composed at once on a CPU: rows and columns of a level are 1 MiB each."""
 ACCELERATOR_POINTS = 2**16
 TABLE_BYTES = 2**28
 """Of an axis' table at most: 29 plane units of the 512 preset at 1,280 nodes a unit. It lies around
 the middle of the unit square; what is farther has its own lines."""
 
 
-class PointColours(Protocol):
-    """Colours anywhere on the plane."""
-
-    def colours(self, points: Tensor) -> Tensor:
-        """Colours (C, ...) at points (..., 2) of (y, x)."""
-
-
-class ExactPoints:
-    """Colours at free points from lines of their own; each distinct coordinate is evaluated once.
-
-    Slow, as a line costs hundreds of times what a pixel costs: for checks, and for few coordinates.
+class PointColours(ABC):
+    """Colours anywhere on the plane.
 
     Args:
         prepared: a network for one latent (`Generator.prepare`).
@@ -59,19 +50,35 @@ class ExactPoints:
 
     @torch.inference_mode()
     def colours(self, points: Tensor) -> Tensor:
-        """Colours at points anywhere.
+        """Colours (C, ...) at points (..., 2) of (y, x), nominal range [-1, 1], not clipped.
 
-        Args:
-            points: (..., 2) of (y, x), for example (H, W, 2); at least one.
-        Returns:
-            (C, ...), for example (C, H, W), nominal range [-1, 1], not clipped.
         Raises:
-            GridError: for points that are not finite.
+            GridError: for no points, or points that are not finite.
         """
-        return _in_parts(self._part, points, self._prepared)
+        if points.ndim < 1 or points.shape[-1] != 2 or not points.numel():
+            raise GridError(
+                f"points of shape {tuple(points.shape)}: expected at least one, (..., 2) of (y, x)"
+            )
+        if not points.isfinite().all():
+            raise GridError("points that are not finite: expected plane coordinates (y, x)")
+        device = self._prepared.device
+        flat = points.reshape(-1, 2).to(coordinate_device(device), torch.float64)
+        size = POINTS if device.type == "cpu" else ACCELERATOR_POINTS
+        parts = [self._part(part) for part in flat.split(size)]
+        return torch.cat(parts, dim=1).view(-1, *points.shape[:-1])
 
+    @abstractmethod
     def _part(self, points: Tensor) -> Tensor:
         """Colours (C, P) of few points (P, 2)."""
+
+
+class ExactPoints(PointColours):
+    """Colours at free points from lines of their own; each distinct coordinate is evaluated once.
+
+    Slow, as a line costs hundreds of times what a pixel costs: for checks, and for few coordinates.
+    """
+
+    def _part(self, points: Tensor) -> Tensor:
         ys, row_of = points[:, 0].unique(return_inverse=True)
         xs, column_of = points[:, 1].unique(return_inverse=True)
         rows, columns = self._prepared.lines(ys, "rows"), self._prepared.lines(xs, "columns")
@@ -81,7 +88,7 @@ class ExactPoints:
         )
 
 
-class TablePoints:
+class TablePoints(PointColours):
     """Colours at free points from a pair of line tables.
 
     Args:
@@ -99,21 +106,12 @@ class TablePoints:
         *,
         served: tuple[Stretch, Stretch] | None = None,
     ) -> None:
+        super().__init__(prepared)
         self.rows, self.columns = rows, columns
-        self._prepared, self._exact = prepared, ExactPoints(prepared)
+        self._exact = ExactPoints(prepared)
         self._served = (rows.stretch, columns.stretch) if served is None else served
 
-    @torch.inference_mode()
-    def colours(self, points: Tensor) -> Tensor:
-        """Colours (C, ...) at points (..., 2), as `ExactPoints.colours`.
-
-        Raises:
-            GridError: for points that are not finite.
-        """
-        return _in_parts(self._part, points, self._prepared)
-
     def _part(self, points: Tensor) -> Tensor:
-        """Colours (C, P) of few points (P, 2)."""
         ys, xs = points[:, 0].contiguous(), points[:, 1].contiguous()
         down, across = self._served
         near = down.serves(self.rows.lattice, ys) & across.serves(self.columns.lattice, xs)
@@ -131,18 +129,48 @@ class TablePoints:
     def _looked_up(self, ys: Tensor, xs: Tensor) -> Tensor:
         """Colours (C, P) of few points that the tables serve."""
         row_taps, column_taps = self.rows.taps(ys), self.columns.taps(xs)
-        thickness = self._prepared.thickness
 
         def add_map(level: int, fused: Tensor) -> None:
             products = self.rows.level(level, *row_taps)
             products *= self.columns.level(level, *column_taps)
-            fused += products.unflatten(1, (thickness, -1)).sum(1).T  # eq. 3, (N, P)
+            _add_sums(fused, products, self._prepared.thickness)
 
         return self._prepared.colour(add_map, len(ys))
 
 
+class CrossedLines:
+    """Colours where chosen rows cross chosen columns.
+
+    Args:
+        prepared: the network of the lines.
+        rows, columns: (L, N, H, D) and (L, N, W, D).
+    """
+
+    def __init__(self, prepared: Prepared, rows: Tensor, columns: Tensor) -> None:
+        self._prepared = prepared
+        self._rows, self._columns = rows_of(rows), rows_of(columns)  # in one piece, fetched often
+
+    def colours(self, rows: Tensor, columns: Tensor) -> Tensor:
+        """(C, P) colours of rows (P,) and columns (P,), by their indices."""
+        parts = zip(rows.split(POINTS), columns.split(POINTS), strict=True)
+        return torch.cat([self._part(i, j) for i, j in parts], dim=1)
+
+    def _part(self, i: Tensor, j: Tensor) -> Tensor:
+        def add_map(level: int, fused: Tensor) -> None:
+            products = self._rows[level].index_select(0, i)
+            products *= self._columns[level].index_select(0, j)
+            _add_sums(fused, products, self._prepared.thickness)
+
+        return self._prepared.colour(add_map, len(i))
+
+
+def _add_sums(fused: Tensor, products: Tensor, thickness: int) -> None:
+    """Add products (P, D * N) of rows and columns to features (N, P): eq. 3 of CREPS."""
+    fused += products.unflatten(1, (thickness, -1)).sum(1).T
+
+
 class TableStore:
-    """The line tables of one latent: as dense as it needs, grown when a picture reaches beyond.
+    """The line tables of one latent: as fine as it needs, grown when a picture reaches beyond.
 
     Any number of threads may ask; one at a time is answered.
 
@@ -153,15 +181,15 @@ class TableStore:
 
     def __init__(self, prepared: Prepared, *, limit: int = TABLE_BYTES) -> None:
         self._prepared, self._limit = prepared, limit
-        self._density: Density | None = None
+        self._resolution: TableResolution | None = None
         self._tables: dict[Axis, LineTable] = {}
         self._lock = threading.Lock()
 
     @property
-    def density(self) -> Density:
-        """How dense the tables are; found out when first needed."""
+    def resolution(self) -> TableResolution:
+        """How fine the tables are; found out when first needed."""
         with self._lock:
-            return self._found_density()
+            return self._found()
 
     @property
     def nbytes(self) -> int:
@@ -176,14 +204,13 @@ class TableStore:
             samples: (S, 2) places that are spread over the whole picture as its points are.
             points: how many the picture has.
         Returns:
-            the same colours in every call with the same arguments, whatever other
-            pictures the tables serve; exact lines where the picture has too few points for tables.
+            the same colours in every call with the same arguments, whatever other pictures the
+            tables serve; exact lines where the picture has too few points for tables.
         """
-        if self._worthwhile(samples, points, first_density(self._prepared)) is None:
-            return ExactPoints(self._prepared)  # for which no density need be found
+        if self._worthwhile(samples, points, first_resolution(self._prepared)) is None:
+            return ExactPoints(self._prepared)  # for which no resolution need be found
         with self._lock:
-            density = self._found_density().nodes
-            stretches = self._worthwhile(samples, points, density)
+            stretches = self._worthwhile(samples, points, self._found().nodes)
             if stretches is None:
                 return ExactPoints(self._prepared)
             down, across = stretches
@@ -195,23 +222,23 @@ class TableStore:
         with self._lock:
             self._tables.clear()
 
-    def _found_density(self) -> Density:
-        if self._density is None:
-            self._density = find_density(self._prepared)
-        return self._density
+    def _found(self) -> TableResolution:
+        if self._resolution is None:
+            self._resolution = find_resolution(self._prepared)
+        return self._resolution
 
-    def _lattice(self, density: int) -> Lattice:
+    def _lattice(self, resolution: int) -> Lattice:
         on_cpu = self._prepared.device.type == "cpu"
-        return Lattice(density, BLOCK if on_cpu else ACCELERATOR_BLOCK)
+        return Lattice(resolution, BLOCK if on_cpu else ACCELERATOR_BLOCK)
 
     def _worthwhile(
-        self, samples: Tensor, points: int, density: int
+        self, samples: Tensor, points: int, resolution: int
     ) -> tuple[Stretch, Stretch] | None:
         """Where tables pay, for rows and columns; None if nowhere."""
-        lattice = self._lattice(density)
-        blocks = self._limit // self._block_bytes(lattice)
+        lattice, weight = self._lattice(resolution), points / max(len(samples), 1)
+        longest = self._limit // self._block_bytes(lattice)
         down, across = (
-            worthwhile_stretch(each, lattice, weight=points / max(len(each), 1), longest=blocks)
+            worthwhile_stretch(each, lattice, weight=weight, longest=longest)
             for each in samples.unbind(1)
         )
         return None if down is None or across is None else (down, across)
@@ -221,7 +248,7 @@ class TableStore:
         known = self._tables.get(axis)
         if known is not None and stretch in known.stretch:
             return known
-        lattice = self._lattice(self._found_density().nodes)
+        lattice = self._lattice(self._found().nodes)
         both = stretch if known is None else stretch | known.stretch
         if len(both) * self._block_bytes(lattice) > self._limit:
             both = stretch
@@ -251,11 +278,11 @@ def worthwhile_stretch(
         than nodes.
     """
     places = coords.numpy(force=True)
-    reach = (longest - 2) * lattice.block / lattice.density / 2
+    reach = (longest - 2) * lattice.block / lattice.resolution / 2
     places = places[np.abs(places - 0.5) <= reach]
     if not len(places):
         return None
-    cells = np.floor(places * lattice.density).astype(np.int64)
+    cells = np.floor(places * lattice.resolution).astype(np.int64)
     blocks, counts = np.unique(cells // lattice.block, return_counts=True)
     # The best of all stretches i .. j, by prefix sums (Kadane): gaps between them cost nodes too.
     before = np.concatenate([[0], np.cumsum(counts)[:-1]]) * weight - blocks * lattice.block
@@ -265,21 +292,7 @@ def worthwhile_stretch(
     if after[j] - start[j] <= 0:
         return None
     i = int(np.argmin(before[: j + 1]))
-    held = (places >= blocks[i] * lattice.block / lattice.density) & (
-        places < (blocks[j] + 1) * lattice.block / lattice.density
+    held = (places >= blocks[i] * lattice.block / lattice.resolution) & (
+        places < (blocks[j] + 1) * lattice.block / lattice.resolution
     )
     return Stretch.around(lattice, float(places[held].min()), float(places[held].max()))
-
-
-def _in_parts(colours: Callable[[Tensor], Tensor], points: Tensor, prepared: Prepared) -> Tensor:
-    """Colours (C, ...) of any points (..., 2), a few at a time."""
-    if points.ndim < 1 or points.shape[-1] != 2 or not points.numel():
-        raise GridError(
-            f"points of shape {tuple(points.shape)}: expected at least one, (..., 2) of (y, x)"
-        )
-    if not points.isfinite().all():
-        raise GridError("points that are not finite: expected plane coordinates (y, x)")
-    flat = points.reshape(-1, 2).to(coordinate_device(prepared.device), torch.float64)
-    size = POINTS if prepared.device.type == "cpu" else ACCELERATOR_POINTS
-    parts = [colours(part) for part in flat.split(size)]
-    return torch.cat(parts, dim=1).view(-1, *points.shape[:-1])

@@ -1,16 +1,18 @@
-"""Antialiasing where it shows: more samples for the pixels that differ from their neighbours.
+"""How many samples a pixel takes: one, N x N, or more only where it shows.
 
-Most of a small picture is smooth, and one sample a pixel is as good as four. Edges are not, and
-they are where neighbouring samples differ. So each sample of a picture that stands out from a
-neighbour is replaced by the mean of 2 x 2, whose lines are interpolated from those that are there.
+A model makes detail down to its training pixels. A picture with larger pixels than that samples the
+detail too sparsely, and a slow zoom would make it flicker. So it is painted N times as large and
+reduced again, tile by tile.
+
+Most of a small picture is smooth, and one sample is as good as four. Edges are not, and they are
+where neighbouring samples differ. So, for "auto", each that stands out from a neighbour is
+replaced by the mean of 2 x 2, whose lines are interpolated from those that are there.
 
 With `portraits`, which was trained on parts of 128 px pictures, 64 px pictures against box-filtered
 128 px ones, mean of twelve seeds: 40.5 dB with one sample a pixel, 47.8 dB in half as much time
 again with a tenth of the pixels refined, 58.6 dB with 2 x 2 samples everywhere in three times as
 much. Prefiltered lines alone reach 41.0 dB (what makes edges hard comes after the lines), two
 samples for every pixel 47.0 dB.
-
-Shapes: C colours, L levels, N channels of a line, D thickness, P samples.
 """
 
 from __future__ import annotations
@@ -23,26 +25,23 @@ from torch import Tensor
 
 from creps.coordinates import Canvas
 from creps.errors import GridError
-from creps.networks.base import Generator, Prepared
+from creps.networks.base import Generator
 from creps.rendering._tables import cubic_weights
 from creps.rendering._tiles import Tile, plan
 from creps.rendering.warps import Warp, warped_grid
 
-# Small pictures without shimmer: several samples a pixel, averaged over its area.
-#
-# A model makes detail down to its training pixels. A picture with larger pixels than that samples
-# the detail too sparsely, and a slow zoom would make it flicker. So it is drawn N times as large
-# and reduced again, tile by tile.
-
-
 MOST_SAMPLES = 16
 """Samples a side of a pixel that are taken at most: 256 times the work."""
-
 SPREAD = 33
 """Places a side of the picture at which it is measured how much a warp shrinks."""
 MOST_OF_THEM = 0.9
 """Share of these places that get enough samples: a warp may shrink without bound somewhere, a
 picture to a horizon for example."""
+CONTRAST = 48 * 2 / 255
+"""Samples that differ from a neighbour by more than this, in any colour, are refined: 48 grey
+levels of an 8-bit picture. 32 levels add 1.9 dB and a tenth of the time of the plain picture."""
+PADDING = 2
+"""Lines that interpolation needs beyond those of a tile, on each side."""
 
 
 def detail_resolution(generator: Generator) -> int:
@@ -125,14 +124,6 @@ def supersampled(canvas: Canvas, factor: int) -> Canvas:
     return Canvas(canvas.height * factor, canvas.width * factor, (y0, x0, y1, x1))
 
 
-def box_reduced(image: Tensor, factor: int) -> Tensor:
-    """(B, C, H, W) at 1/factor of its size, each pixel the mean of the block it covers."""
-    if factor == 1:
-        return image
-    blocks = image.unflatten(3, (-1, factor)).unflatten(2, (-1, factor))
-    return blocks.mean((3, 5))  # of (B, C, H / factor, factor, W / factor, factor)
-
-
 def antialiased(
     draw: Callable[[Tile], Tensor], factor: int, *, tile: int
 ) -> Callable[[Tile], Tensor]:
@@ -143,8 +134,6 @@ def antialiased(
         factor: samples a side of a pixel, >= 1.
         tile: sub-pixels a side that are drawn at once, as far as they are whole pixels: memory does
             not grow with the factor (above `tile`, one pixel at a time).
-    Returns:
-        a function of the canvas' own tiles, without any state.
     Raises:
         GridError: for a factor or a tile below 1.
     """
@@ -152,33 +141,23 @@ def antialiased(
         raise GridError(f"{factor} samples a side in tiles of {tile}: both must be at least 1")
     if factor == 1:
         return draw
-    edge = max(tile // factor, 1)
-
-    def reduced(part: Tile) -> Tensor:
-        fine = Tile(*(factor * number for number in (part.top, part.left, part.height, part.width)))
-        return box_reduced(draw(fine), factor)
 
     def draw_antialiased(part: Tile) -> Tensor:
         bands: dict[int, list[Tensor]] = {}
-        for cell in plan(part.height, part.width, edge):
-            moved = Tile(part.top + cell.top, part.left + cell.left, cell.height, cell.width)
-            bands.setdefault(cell.top, []).append(reduced(moved))
+        for cell in plan(part.height, part.width, max(tile // factor, 1)):
+            fine = cell.moved(part.top, part.left).times(factor)
+            # As a larger picture would be reduced: what is beyond white does not brighten
+            # neighbours.
+            bands.setdefault(cell.top, []).append(box_reduced(draw(fine).clamp(-1, 1), factor))
         return torch.cat([torch.cat(band, dim=3) for band in bands.values()], dim=2)
 
     return draw_antialiased
 
 
-CONTRAST = 48 * 2 / 255
-"""Samples that differ from a neighbour by more than this, in any colour, are refined: 48 grey
-levels of an 8-bit picture. 32 levels add 1.9 dB and a tenth of the time of the plain picture."""
-PADDING = 2
-"""Lines that interpolation needs beyond those of a tile, on each side."""
-
-AT_ONCE = 1024
-"""Samples composed at once: their lines are 2 MiB a level with the 512 preset."""
-
-SubSamples = Callable[[Tensor, Tensor], Tensor]
-"""Rows (P,) and columns (P,) of a tile at twice its size to colours (C, P)."""
+def box_reduced(image: Tensor, factor: int) -> Tensor:
+    """(B, C, H, W) at 1/factor of its size, each pixel the mean of the block it covers."""
+    blocks = image.unflatten(3, (-1, factor)).unflatten(2, (-1, factor))
+    return blocks.mean((3, 5))  # of (B, C, H / factor, factor, W / factor, factor)
 
 
 def standing_out(image: Tensor) -> Tensor:
@@ -195,12 +174,12 @@ def standing_out(image: Tensor) -> Tensor:
     return down[1:] | down[:-1] | across[:, 1:] | across[:, :-1]
 
 
-def refined(image: Tensor, sub_samples: SubSamples) -> Tensor:
+def refined(image: Tensor, sub_samples: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     """A tile with the mean of 2 x 2 samples where it stands out.
 
     Args:
         image: (C, H + 2, W + 2), one sample a pixel, with one more on each side.
-        sub_samples: colours at chosen places of the tile at twice its size, (2 H, 2 W).
+        sub_samples: rows (P,) and columns (P,) of the tile at twice its size to colours (C, P).
     Returns:
         (C, H, W), clipped to [-1, 1].
     """
@@ -212,8 +191,7 @@ def refined(image: Tensor, sub_samples: SubSamples) -> Tensor:
     quarter = torch.arange(4, device=rows.device)
     i = (2 * rows[:, None] + quarter // 2).flatten()
     j = (2 * columns[:, None] + quarter % 2).flatten()
-    colours = sub_samples(i, j).clamp(-1, 1)
-    tile[:, rows, columns] = colours.unflatten(1, (-1, 4)).mean(2)
+    tile[:, rows, columns] = sub_samples(i, j).clamp(-1, 1).unflatten(1, (-1, 4)).mean(2)
     return tile
 
 
@@ -234,34 +212,3 @@ def doubled_lines(lines: Tensor) -> Tensor:
         )
         sides.append(sum(parts, torch.zeros((), dtype=lines.dtype, device=lines.device)))
     return torch.stack(sides, dim=3).flatten(2, 3)
-
-
-class CrossedLines:
-    """Colours where chosen rows cross chosen columns.
-
-    Args:
-        prepared: the network of the lines.
-        rows, columns: (L, N, H, D) and (L, N, W, D).
-    """
-
-    def __init__(self, prepared: Prepared, rows: Tensor, columns: Tensor) -> None:
-        self._prepared = prepared
-        # Each line in one piece, (L, S, D * N), as it is fetched often.
-        self._rows, self._columns = (
-            lines.permute(0, 2, 3, 1).flatten(2) for lines in (rows, columns)
-        )
-
-    def colours(self, rows: Tensor, columns: Tensor) -> Tensor:
-        """(C, P) colours of rows (P,) and columns (P,), by their indices."""
-        parts = zip(rows.split(AT_ONCE), columns.split(AT_ONCE), strict=True)
-        return torch.cat([self._part(i, j) for i, j in parts], dim=1)
-
-    def _part(self, i: Tensor, j: Tensor) -> Tensor:
-        thickness = self._prepared.thickness
-
-        def add_map(level: int, fused: Tensor) -> None:
-            products = self._rows[level].index_select(0, i)
-            products *= self._columns[level].index_select(0, j)
-            fused += products.unflatten(1, (thickness, -1)).sum(1).T  # eq. 3 of CREPS, (N, P)
-
-        return self._prepared.colour(add_map, len(i))

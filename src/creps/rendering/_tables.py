@@ -1,19 +1,35 @@
-"""How dense a line table must be, tried out on the very latent that it is for.
+"""Line tables: the lines of one axis on a lattice of nodes, to be looked up in between.
 
-Leaky ReLUs put kinks everywhere, so the error of the picture falls like spacing to the power 1.5,
-whatever the order of interpolation: with the 512 preset and random weights to 2.5, 0.9, 0.26 of 255
-at 512, 1,024, 2,048 nodes a plane unit with cubic and 2.0, 0.8, 0.24 with 8-point interpolation.
-The density is therefore tried out, not derived: at random probe coordinates the finished picture
-from looked-up lines is compared with that from exact lines, until the largest difference is within
-the tolerance. A trial needs the few nodes around the probes only.
+A warped pixel has a row and a column coordinate of its own, and a line costs hundreds of times what
+a pixel costs. But lines are continuous functions of one coordinate. So they are evaluated once on a
+lattice, and looked up by cubic interpolation: four neighbouring nodes a point.
 
-The probes lie on the unit square and around it, the same for every picture: the density belongs to
-the latent, whatever part of the plane is seen, and all its pictures can share their tables.
+*One lattice for the plane.* Node k lies at k / resolution, and nodes are evaluated in whole blocks.
+So what a table says of a point does not depend on which part of the plane it covers, to the last
+bit, and a table can grow.
+
+*How to look up.* `embedding_bag` sums four weighted rows of 256 numbers about as fast as the cache
+delivers them. Lookup, product and sum over the thickness then cost a third of the per-pixel
+network, need no coherence between neighbouring points, and exist for one level of a thousand points
+at a time. Composing a lattice of maps around each tile and resampling those maps was measured too:
+a quarter for a rotation, but much more for warps that spread a tile's points.
+
+*How fine.* Leaky ReLUs put kinks everywhere, so the error of the picture falls like spacing to the
+power 1.5, whatever the order of interpolation: with the 512 preset and random weights to 2.5, 0.9,
+0.26 of 255 at 512, 1,024, 2,048 nodes a plane unit with cubic and 2.0, 0.8, 0.24 with 8-point
+interpolation. The resolution is therefore tried out, not derived: at random probe coordinates the
+finished picture from looked-up lines is compared with that from exact lines, until the largest
+difference is within the tolerance. A trial needs the few nodes around the probes only. The probes
+lie on the unit square and around it, the same for every picture: the resolution belongs to the
+latent, whatever part of the plane is seen, and all its pictures can share their tables.
+
+Shapes: L levels, N channels of a line, D thickness, P points.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,64 +42,65 @@ from creps.networks.base import Axis, Prepared, coordinate_device
 from creps.rendering._lines import prepared_lines
 from creps.rendering._workers import map_in_order, worker_count
 
-# Line tables: the lines of one axis on a lattice, to be looked up in between.
-#
-# A warped pixel has a row and a column coordinate of its own, and a line costs hundreds of times
-# what a pixel costs. But lines are continuous functions of one coordinate. So they are evaluated
-# once on a lattice of nodes, and looked up by cubic interpolation: four neighbouring nodes a
-# point.
-#
-# *One lattice for the plane.* Node k of a lattice with density n lies at k / n, and nodes are
-# evaluated in whole blocks. So what a table says of a point does not depend on which part of the
-# plane it covers, to the last bit, and a table can grow.
-#
-# *How to look up.* `embedding_bag` sums four weighted rows of 256 numbers about as fast as the
-# cache delivers them. Lookup, product and sum over the thickness then cost a third of the per-
-# pixel network, need no coherence between neighbouring points, and exist for one level of a
-# thousand points at a time. Composing a lattice of maps around each tile and resampling those
-# maps was measured too: a quarter for a rotation, but much more for warps that spread a tile's
-# points.
-#
-# Shapes: L levels, N channels of a line, D thickness, P points.
-
-
 BLOCK, ACCELERATOR_BLOCK = 64, 512
 """Nodes that are evaluated together: on a CPU no slower than more at once."""
 BEFORE, AFTER = 1, 2
 """Nodes before and after a cell that the cubic in it needs, beside the one it begins with."""
 
+TOLERANCE = 0.5 / 255
+"""Largest error at the probes, as a share of the range of colours (they span 2: [-1, 1]): half a
+grey level of an 8-bit picture. A whole picture has more pixels than there are probes, and a few
+larger errors: this keeps them below one grey level."""
+COARSEST, FINEST_START = 1024, 4096
+"""Nodes a plane unit in the first trial: the second number where lines are cheap. Trained models
+have rare errors far above the usual ones, which probes can miss; there, more nodes cost little."""
+START_FLOPS = 24e9
+"""Arithmetic for a plane unit of both tables up to which lines are cheap."""
+FINEST = 8192
+"""Nodes a plane unit at most: 56 MiB with the 512 preset."""
+STEP = 64
+"""Resolutions are multiples of this."""
+ERROR_ORDER = 1.5
+"""The error falls with the spacing to about this power."""
+
+PROBED = (-0.25, 1.25)
+"""Where the probes lie, on both axes, in plane units."""
+PROBE_FLOPS = 16e9
+"""Arithmetic for the exact lines of the probes: 2 % of a megapixel of the 512 preset."""
+FEWEST_PROBES, MOST_PROBES = 24, 256
+"""Probe coordinates of an axis; every row probe meets every column probe."""
+PROBES_A_PLACE = 3
+"""Neighbouring probes share nodes, so that a trial evaluates about two nodes a probe."""
+
+_AXES: tuple[Axis, Axis] = ("rows", "columns")
+
 
 @dataclass(frozen=True)
 class Lattice:
-    """Nodes k / density, in blocks; cell k lies between the nodes k and k + 1.
+    """Nodes k / resolution, in blocks; cell k lies between the nodes k and k + 1.
 
     Attributes:
-        density: nodes a plane unit, >= 1.
+        resolution: nodes a plane unit, >= 1.
         block: nodes of a block; block b has the nodes b * block and on.
     """
 
-    density: int
+    resolution: int
     block: int = BLOCK
-
-    def cells(self, coords: Tensor) -> Tensor:
-        """The cells (int64) that coordinates lie in."""
-        return (coords * self.density).floor().long()
 
     def nodes(self, block: int) -> Tensor:
         """(block,) plane coordinates (float64) of the nodes of a block."""
         first = block * self.block
-        return torch.arange(first, first + self.block, dtype=torch.float64) / self.density
+        return torch.arange(first, first + self.block, dtype=torch.float64) / self.resolution
 
     def taps(self, coords: Tensor) -> tuple[Tensor, Tensor]:
         """Nodes and weights (both (P, 4)) of the cubic through the slopes of its neighbours.
 
         Cubic convolution with a = -1/2 (Keys, 1981), alias Catmull-Rom.
         """
-        place = coords * self.density
+        place = coords * self.resolution
         cell = place.floor()
-        weights = cubic_weights(place - cell)
         around = torch.arange(-BEFORE, AFTER + 1, device=coords.device)
-        return cell.long()[:, None] + around, weights
+        return cell.long()[:, None] + around, cubic_weights(place - cell)
 
 
 def cubic_weights(t: Tensor) -> Tensor:
@@ -104,11 +121,7 @@ def cubic_weights(t: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Stretch:
-    """Consecutive blocks of a lattice.
-
-    Attributes:
-        first, last: the blocks, both included.
-    """
+    """Consecutive blocks of a lattice, the first and the last included."""
 
     first: int
     last: int
@@ -116,8 +129,8 @@ class Stretch:
     @classmethod
     def around(cls, lattice: Lattice, low: float, high: float) -> Stretch:
         """The blocks that serve all coordinates from low to high."""
-        cells = lattice.cells(torch.tensor([low, high], dtype=torch.float64)).tolist()
-        return cls((cells[0] - BEFORE) // lattice.block, (cells[1] + AFTER) // lattice.block)
+        first, last = (math.floor(edge * lattice.resolution) for edge in (low, high))
+        return cls((first - BEFORE) // lattice.block, (last + AFTER) // lattice.block)
 
     def __or__(self, other: Stretch) -> Stretch:
         return Stretch(min(self.first, other.first), max(self.last, other.last))
@@ -130,7 +143,7 @@ class Stretch:
 
     def serves(self, lattice: Lattice, coords: Tensor) -> Tensor:
         """Which coordinates have all their nodes in these blocks; False for NaN."""
-        cells = (coords * lattice.density).floor()
+        cells = (coords * lattice.resolution).floor()
         first, stop = self.first * lattice.block, (self.last + 1) * lattice.block
         return (cells >= first + BEFORE) & (cells < stop - AFTER)
 
@@ -138,14 +151,14 @@ class Stretch:
 class LineTable:
     """The lines of one axis at the nodes of a stretch of a lattice; it never changes.
 
+    On a CPU, as many blocks are evaluated at once as torch has threads.
+
     Args:
         prepared: a network for one latent (`Generator.prepare`).
         axis: "rows" or "columns".
         lattice: of the nodes.
         stretch: which blocks of it.
         known: a table of the same network, axis and lattice: blocks that it has are copied.
-
-    On a CPU, as many blocks are evaluated at once as torch has threads.
     """
 
     def __init__(
@@ -157,7 +170,7 @@ class LineTable:
         stretch: Stretch,
         known: LineTable | None = None,
     ) -> None:
-        self.axis, self.lattice, self.stretch = axis, lattice, stretch
+        self.lattice, self.stretch = lattice, stretch
         self._thickness = prepared.thickness
         width = prepared.thickness * prepared.line_channels
         shape = prepared.num_levels, len(stretch) * lattice.block, width
@@ -171,9 +184,7 @@ class LineTable:
 
         @torch.inference_mode()
         def evaluate(block: int) -> None:
-            lines = prepared.lines(lattice.nodes(block), axis)  # (L, N, block, D)
-            # Channels last, so that a sum over the thickness runs along them.
-            self._part(block).copy_(lines.permute(0, 2, 3, 1).flatten(2))
+            self._part(block).copy_(rows_of(prepared.lines(lattice.nodes(block), axis)))
 
         for _ in map_in_order(evaluate, missing, workers=worker_count(prepared.device)):
             pass
@@ -206,57 +217,37 @@ class LineTable:
 
     def level(self, level: int, index: Tensor, weights: Tensor) -> Tensor:
         """Interpolated lines (P, D * N) of one level, at `taps`."""
-        return weighted_rows(self._lines[level], index, weights)
+        return _weighted(self._lines[level], index, weights)
 
     @torch.inference_mode()
     def lookup(self, coords: Tensor) -> Tensor:
         """Interpolated lines (L, N, P, D) at coordinates (P,), shaped as exact ones."""
-        index, weights = self.taps(coords.to(coordinate_device(self._lines.device)))
-        levels = [weighted_rows(level, index, weights) for level in self._lines]
-        return torch.stack(levels).unflatten(2, (self._thickness, -1)).permute(0, 3, 1, 2)
+        taps = self.taps(coords.to(coordinate_device(self._lines.device)))
+        return _interpolated(self._lines, *taps, thickness=self._thickness)
 
     def _part(self, block: int) -> Tensor:
         first = (block - self.stretch.first) * self.lattice.block
         return self._lines[:, first : first + self.lattice.block]
 
 
-def weighted_rows(rows: Tensor, index: Tensor, weights: Tensor) -> Tensor:
+def rows_of(lines: Tensor) -> Tensor:
+    """Lines (L, N, S, D) as rows (L, S, D * N): channels last, as sums over D run along them."""
+    return lines.permute(0, 2, 3, 1).flatten(2)
+
+
+def _weighted(rows: Tensor, index: Tensor, weights: Tensor) -> Tensor:
     """Rows (S, M), which of them (P, 4) and weights (P, 4) to their sums (P, M)."""
     return F.embedding_bag(index, rows, per_sample_weights=weights, mode="sum")
 
 
-TOLERANCE = 0.5 / 255
-"""Largest error at the probes, as a share of the range of colours (they span 2: [-1, 1]): half a
-grey level of an 8-bit picture. A whole picture has more pixels than there are probes, and a few
-larger errors: this keeps them below one grey level."""
-COARSEST, FINEST_START = 1024, 4096
-"""Nodes a plane unit in the first trial: the second number where lines are cheap. Trained models
-have rare errors far above the usual ones, which probes can miss; there, more nodes cost little."""
-START_FLOPS = 24e9
-"""Arithmetic for a plane unit of both tables up to which lines are cheap."""
-DENSEST = 8192
-"""Nodes a plane unit at most: 56 MiB with the 512 preset."""
-STEP = 64
-"""Densities are multiples of this."""
-
-PROBED = (-0.25, 1.25)
-"""Where the probes lie, on both axes, in plane units."""
-PROBE_FLOPS = 16e9
-"""Arithmetic for the exact lines of the probes: 2 % of a megapixel of the 512 preset."""
-FEWEST_PROBES, MOST_PROBES = 24, 256
-"""Probe coordinates of an axis; every row probe meets every column probe."""
-PROBES_A_PLACE = 3
-"""Neighbouring probes share nodes, so that a trial evaluates about two nodes a probe."""
-SEED = 0
-"""Of the probes."""
-ERROR_ORDER = 1.5
-"""The error falls with the spacing to about this power."""
-
-_AXES: tuple[Axis, Axis] = ("rows", "columns")
+def _interpolated(rows: Tensor, index: Tensor, weights: Tensor, *, thickness: int) -> Tensor:
+    """Lines (L, N, P, D) of rows (L, S, D * N)."""
+    levels = [_weighted(level, index, weights) for level in rows]
+    return torch.stack(levels).unflatten(2, (thickness, -1)).permute(0, 3, 1, 2)
 
 
-class Density(NamedTuple):
-    """How dense tables are, and how good that is.
+class TableResolution(NamedTuple):
+    """How fine tables are, and how good that is.
 
     Attributes:
         nodes: a plane unit.
@@ -268,65 +259,60 @@ class Density(NamedTuple):
     error: float
 
 
-def first_density(prepared: Prepared) -> int:
-    """Nodes a plane unit of the first trial; no table is less dense."""
+def first_resolution(prepared: Prepared) -> int:
+    """Nodes a plane unit of the first trial; no table is coarser."""
     affordable = START_FLOPS / (2 * prepared.line_flops)
     return STEP * round(min(max(affordable, COARSEST), FINEST_START) / STEP)
 
 
 @torch.inference_mode()
-def find_density(
-    prepared: Prepared, *, tolerance: float = TOLERANCE, densest: int = DENSEST
-) -> Density:
-    """The density that a latent's pictures need; the same in every call.
+def find_resolution(
+    prepared: Prepared, *, tolerance: float = TOLERANCE, finest: int = FINEST
+) -> TableResolution:
+    """The resolution that a latent's pictures need; the same in every call.
 
     In half precision, where rounding is coarser than any table, it is the first that is tried.
 
     Args:
         prepared: a network for one latent.
         tolerance: largest error at the probes, as a share of the range of colours.
-        densest: nodes a plane unit at most; reached before the tolerance, the error tells.
+        finest: nodes a plane unit at most; reached before the tolerance, the error tells.
     Raises:
         UsageError: for a tolerance that is not positive.
     """
     if not tolerance > 0:
         raise UsageError(f"tolerance {tolerance}: expected a positive share of the colours' range")
-    probes = _Probes(prepared)
-    nodes = min(first_density(prepared), densest)
+    error_at = _probe(prepared)
+    nodes = min(first_resolution(prepared), finest)
     halved = prepared.dtype.itemsize < torch.float32.itemsize
-    while (error := probes.error(nodes)) > tolerance and nodes < densest and not halved:
+    while (error := error_at(nodes)) > tolerance and nodes < finest and not halved:
         wanted = nodes * (error / tolerance) ** (1 / ERROR_ORDER)
-        nodes = min(max(STEP * math.ceil(wanted / STEP), nodes + STEP), densest)
-    return Density(nodes, error)
+        nodes = min(max(STEP * math.ceil(wanted / STEP), nodes + STEP), finest)
+    return TableResolution(nodes, error)
 
 
-class _Probes:
-    """A picture of probe rows and columns, from exact lines and from looked-up ones."""
+def _probe(prepared: Prepared) -> Callable[[int], float]:
+    """What tells the largest error of a resolution, in a picture of probe rows and columns."""
+    affordable = int(PROBE_FLOPS / (2 * prepared.line_flops))
+    places = min(max(affordable, FEWEST_PROBES), MOST_PROBES) // PROBES_A_PLACE
+    draws = torch.Generator().manual_seed(0)
+    device = coordinate_device(prepared.device)
+    coords = {axis: _clustered(places, draws).to(device) for axis in _AXES}
+    truth = prepared.compose(*(prepared_lines(prepared, coords[axis], axis) for axis in _AXES))
 
-    def __init__(self, prepared: Prepared) -> None:
-        self._prepared = prepared
-        affordable = int(PROBE_FLOPS / (2 * prepared.line_flops))
-        places = min(max(affordable, FEWEST_PROBES), MOST_PROBES) // PROBES_A_PLACE
-        draws = torch.Generator().manual_seed(SEED)
-        device = coordinate_device(prepared.device)
-        self._coords = {axis: _clustered(places, draws).to(device) for axis in _AXES}
-        rows, columns = (prepared_lines(prepared, self._coords[axis], axis) for axis in _AXES)
-        self._truth = prepared.compose(rows, columns)
-
-    def error(self, density: int) -> float:
-        """Largest difference to exact lines, as a share of the range of colours."""
-        rows, columns = (self._looked_up(axis, Lattice(density)) for axis in _AXES)
-        return float((self._prepared.compose(rows, columns) - self._truth).abs().max()) / 2
-
-    def _looked_up(self, axis: Axis, lattice: Lattice) -> Tensor:
+    def looked_up(axis: Axis, lattice: Lattice) -> Tensor:
         """Lines (L, N, P, D) at the probes, from the nodes around them."""
-        nodes, weights = lattice.taps(self._coords[axis])
+        nodes, weights = lattice.taps(coords[axis])
         needed, index = nodes.unique(return_inverse=True)
-        lines = prepared_lines(self._prepared, needed.double() / lattice.density, axis)
-        rows = lines.permute(0, 2, 3, 1).flatten(2)  # (L, nodes, D * N)
+        rows = rows_of(prepared_lines(prepared, needed.double() / lattice.resolution, axis))
         index, weights = index.to(rows.device), weights.to(rows.dtype).to(rows.device)
-        looked_up = torch.stack([weighted_rows(level, index, weights) for level in rows])
-        return looked_up.unflatten(2, (self._prepared.thickness, -1)).permute(0, 3, 1, 2)
+        return _interpolated(rows, index, weights, thickness=prepared.thickness)
+
+    def error_at(resolution: int) -> float:
+        rows, columns = (looked_up(axis, Lattice(resolution)) for axis in _AXES)
+        return float((prepared.compose(rows, columns) - truth).abs().max()) / 2
+
+    return error_at
 
 
 def _clustered(places: int, draws: torch.Generator) -> Tensor:
