@@ -22,7 +22,8 @@ from creps.metrics._metrics import Protocol
 from creps.metrics._models import ModelRef, model_ref
 from creps.metrics._pictures import Features, PictureSet
 from creps.metrics._real_images import RealImages, real_images
-from creps.training._run import is_finished
+from creps.training._config import stored_settings
+from creps.training._state import snapshots, step_of
 from reproduce.specs import Budget, Dataset, Model, Training
 
 
@@ -250,3 +251,17 @@ class Runner:
         if isinstance(training, str):
             return True
         return is_finished(self._run_of(model), images=self._images(training))
+
+
+def is_finished(folder: Path, *, images: int | None = None) -> bool:
+    """Whether a run is there and has done all its steps.
+
+    Args:
+        folder: of the run.
+        images: pictures that it should have been told to show; None: any number.
+    """
+    kept = snapshots(folder / "snapshots")
+    if not kept or not (folder / "config.json").exists():
+        return False
+    config, _ = stored_settings(folder)
+    return images in (None, config.images) and step_of(kept[-1]) >= config.steps

@@ -21,7 +21,6 @@ from typer.testing import CliRunner
 from creps.config import to_dict
 from creps.errors import CrepsError, DataError, UsageError
 from creps.training._presets import preset
-from creps.training._run import is_finished
 from patience import PATIENCE, wait_until
 from reproduce import page
 from reproduce.__main__ import app
@@ -29,7 +28,7 @@ from reproduce.catalogue import EXPERIMENTS
 from reproduce.chance import repeats
 from reproduce.experiment import Comparison, Experiment, Figure, Result, Table, by_column, by_row
 from reproduce.results import cell_text, read_result, tables_of, write_result
-from reproduce.runner import Runner, run_command
+from reproduce.runner import Runner, is_finished, run_command
 from reproduce.specs import BUDGETS, Dataset, Model, Training, budget_named
 
 RUN = CliRunner()
@@ -68,7 +67,7 @@ class Bench:
                 images = int(arguments[arguments.index("--images") + 1])
                 config = replace(config, images=images)
             (out / "snapshots").mkdir(parents=True, exist_ok=True)
-            (out / "config.json").write_text(json.dumps({"train": to_dict(config)}))
+            (out / "config.json").write_text(json.dumps({"train": to_dict(config), "data": {}}))
             step = round(config.steps * self.done)
             (out / f"snapshots/step-{step:09d}.safetensors").touch()
         return self.code

@@ -27,7 +27,7 @@ from creps.training._batches import TrainingSet, open_training_set
 from creps.training._config import TrainConfig, WatchSettings, flat_settings, stored_settings
 from creps.training._distributed import SINGLE, ProcessGroup
 from creps.training._engine import Stats
-from creps.training._state import TrainState, initial_state, restore_snapshot, snapshots, step_of
+from creps.training._state import TrainState, initial_state, restore_snapshot, snapshots
 from creps.training._teacher import keep_teacher, open_teacher
 from creps.training._transfer import start_from
 from creps.training.monitoring._log import RunLog, open_logger
@@ -165,20 +165,6 @@ def open_run(
         if state.teacher is not None:
             keep_teacher(state.teacher, folder)
     return Run(folder, config, pictures, state, seen, group, log)
-
-
-def is_finished(folder: Path, *, images: int | None = None) -> bool:
-    """Whether a run is there and has done all its steps.
-
-    Args:
-        folder: of the run.
-        images: pictures that it should have been told to show; None: any number.
-    """
-    kept = snapshots(folder / "snapshots")
-    if not kept or not (folder / "config.json").exists():
-        return False
-    config, _ = stored_settings(folder)
-    return images in (None, config.images) and step_of(kept[-1]) >= config.steps
 
 
 def _check_grids(generator: Generator, config: TrainConfig) -> None:
