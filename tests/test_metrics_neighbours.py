@@ -17,7 +17,6 @@ def test_copies_are_told_from_new_pictures() -> None:
     assert novelty(new, real).copies < 0.05
     assert novelty(copies, real).ratio < 0.02
     assert novelty(copies, real).copies == 1
-    np.testing.assert_array_equal(novelty(copies, real).closest, np.arange(100))
 
 
 def test_novelty_by_hand() -> None:

@@ -70,7 +70,7 @@ class Comparison:
 
     def write_page(
         self,
-        path: Path,
+        path: str | Path,
         *,
         seeds: Sequence[int],
         size: int | None = None,
@@ -119,7 +119,7 @@ def compare(
     *,
     extractor: ExtractorSpec | str = "effnet",
     weights: str | Path | None = None,
-    cache: Path | None = None,
+    cache: str | Path | None = None,
     workers: int = 0,
     progress: Progress | None = None,
 ) -> Comparison:

@@ -111,7 +111,7 @@ class ModelDiagnosis:
     spectra: dict[str, NDArray[np.float64]]
     record: dict[str, Any]
 
-    def write_page(self, path: Path) -> None:
+    def write_page(self, path: str | Path) -> None:
         """Write findings, spectra, and the samples that show most, as one HTML file.
 
         Raises:
@@ -173,7 +173,7 @@ def diagnose(
     count: int = 50,
     size: Size | None = None,
     seed: int = 0,
-    cache: Path | None = None,
+    cache: str | Path | None = None,
     workers: int = 0,
     progress: Progress | None = None,
 ) -> ModelDiagnosis:

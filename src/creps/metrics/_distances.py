@@ -48,7 +48,8 @@ def frechet_distance(a: FeatureRows, b: FeatureRows) -> float:
 
 def _covariance_root(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """(min(N, D), D) matrix R whose R^T R is the unbiased covariance of the rows of x."""
-    return np.linalg.qr(x - x.mean(0)).R / np.sqrt(len(x) - 1)
+    root: NDArray[np.float64] = np.linalg.qr(x - x.mean(0)).R / np.sqrt(len(x) - 1)
+    return root
 
 
 def kernel_distance(a: FeatureRows, b: FeatureRows) -> float:
@@ -71,18 +72,6 @@ def kernel_distance(a: FeatureRows, b: FeatureRows) -> float:
     return _unbiased_mmd(*checked_pair(a, b, minimum=2))
 
 
-class KernelDistance(NamedTuple):
-    """Kernel distance over random subsets.
-
-    Attributes:
-        mean: of the subsets' unbiased estimates; may be slightly negative.
-        deviation: standard deviation of the subsets' estimates (of one subset, not of the mean).
-    """
-
-    mean: float
-    deviation: float
-
-
 def kernel_distance_subsets(
     a: FeatureRows,
     b: FeatureRows,
@@ -90,7 +79,7 @@ def kernel_distance_subsets(
     generator: np.random.Generator,
     subsets: int = 100,
     size: int = 1000,
-) -> KernelDistance:
+) -> tuple[float, float]:
     """Mean and spread of the kernel distance over random subsets; the field uses 100 of 1,000.
 
     Args:
@@ -98,6 +87,8 @@ def kernel_distance_subsets(
         generator: draws the subsets, without replacement within a subset.
         subsets: how many, >= 1.
         size: samples of each set in a subset, >= 2.
+    Returns:
+        mean and standard deviation of the subsets' estimates.
     Raises:
         UsageError: for impossible subsets, and as `kernel_distance`.
     """
@@ -113,7 +104,7 @@ def kernel_distance_subsets(
         )
         for _ in range(subsets)
     ]
-    return KernelDistance(float(np.mean(estimates)), float(np.std(estimates)))
+    return float(np.mean(estimates)), float(np.std(estimates))
 
 
 def _unbiased_mmd(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
@@ -209,12 +200,10 @@ class Novelty(NamedTuple):
             to the real picture nearest to it). A little above 1 for other real pictures, towards
             0 for copies.
         copies: share of samples with a ratio below one half.
-        closest: (N,) number of the real picture nearest to each sample.
     """
 
     ratio: float
     copies: float
-    closest: NDArray[np.int64]
 
 
 def novelty(generated: FeatureRows, real: FeatureRows) -> Novelty:
@@ -232,7 +221,7 @@ def novelty(generated: FeatureRows, real: FeatureRows) -> Novelty:
     own = np.sqrt(neighbour_radii(real, 1))[indices[:, 0]]
     # Where the real set repeats itself no distance is left to compare with.
     ratios = distances[:, 0] / np.maximum(own, 1e-6 * np.abs(real).max() + 1e-12)
-    return Novelty(float(np.median(ratios)), float((ratios < 0.5).mean()), indices[:, 0])
+    return Novelty(float(np.median(ratios)), float((ratios < 0.5).mean()))
 
 
 def checked_pair(

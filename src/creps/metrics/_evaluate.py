@@ -18,7 +18,7 @@ from creps._files import write_atomically
 from creps.config import to_dict
 from creps.metrics._extractors import ExtractorSpec, extractor_spec
 from creps.metrics._measurements import Progress, identity, measure
-from creps.metrics._metrics import Patches, Protocol, Task, Value, plan
+from creps.metrics._metrics import Protocol, Task, Value, patch_plans, plan, values_of
 from creps.metrics._models import ModelRef, model_ref
 from creps.metrics._real_images import RealImages, real_images
 from creps.networks.base import Generator
@@ -50,7 +50,7 @@ def evaluate(
     *,
     extractor: ExtractorSpec | str = "effnet",
     weights: str | Path | None = None,
-    cache: Path | None = None,
+    cache: str | Path | None = None,
     workers: int = 0,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -82,9 +82,9 @@ def evaluate(
     if data is not None:
         real = real_images(data, channels=ref.channels, seed=protocol.seed)
     task = Task(model=ref, data=real, protocol=protocol, extractor=spec)
-    metrics, wanted = plan(task)
+    begun, wanted = plan(task)
     found = measure(wanted, cache=cache, workers=workers, progress=progress)
-    values = [value for metric in metrics.values() for value in metric.values(task, found)]
+    values = [value for steps in begun.values() for value in values_of(steps, found)]
     record = {
         "format": "creps evaluation",
         "version": 2,
@@ -94,9 +94,9 @@ def evaluate(
         "data": identity(real),
         "extractor": spec.identity(),
         "protocol": to_dict(protocol),
-        "metrics": list(metrics),
+        "metrics": list(begun),
         "real_pictures": None if real is None else task.real_count,
-        "patches": [identity(p) for p in Patches.plans(task)] if "patches" in metrics else [],
+        "patches": [identity(each) for each in patch_plans(task)] if "patches" in begun else [],
         "notes": task.notes,
         "seconds": round(time.perf_counter() - started, 1),
         "values": {value.name: finite_or_none(value.value) for value in values},
@@ -111,12 +111,13 @@ def machine() -> str:
     return f"{platform.machine()}, {os.cpu_count()} cores, {device}, torch {torch.__version__}"
 
 
-def write_record(path: Path, record: dict[str, Any]) -> None:
+def write_record(path: str | Path, record: dict[str, Any]) -> None:
     """Write a record as JSON; to a name ending in .jsonl, as one more line.
 
     Raises:
         OSError: if it cannot be written; a file that is there stays as it was.
     """
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".jsonl":
         before = path.read_bytes() if path.exists() else b""

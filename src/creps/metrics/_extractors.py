@@ -7,12 +7,12 @@ import pickle
 import re
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -29,27 +29,31 @@ Picture = NDArray[np.uint8] | Tensor
 BATCH = 16
 
 
-class FeatureExtractor(Protocol):
-    """What turns pictures into feature vectors; numbers made with it carry its name."""
+@dataclass(frozen=True, kw_only=True)
+class FeatureExtractor:
+    """What turns pictures into feature vectors; numbers made with it carry its name.
 
-    @property
-    def name(self) -> str:
-        """Short name, the suffix of the numbers made with it: "effnet" gives `fd_effnet`."""
+    Call it with (B, C, H, W) uint8 pictures, C 1 or 3, for (B, width) features.
 
-    @property
-    def width(self) -> int:
-        """Length of a feature vector."""
+    Attributes:
+        name: the suffix of numbers: "effnet" gives `fd_effnet`.
+        width: length of a feature vector.
+        side: pixels a side that the network sees: larger pictures lose their finest detail.
+        resize: how pictures are brought to that size, in words for the record.
+        features: (B, 3, H, W) uint8 pictures on `device` to (B, width) floating features.
+        device: where the network lives.
+    """
 
-    @property
-    def side(self) -> int:
-        """Pixels a side that the network sees: larger pictures lose their finest detail."""
+    name: str
+    width: int
+    side: int
+    resize: str
+    features: Callable[[Tensor], Tensor]
+    device: torch.device
 
-    @property
-    def resize(self) -> str:
-        """How pictures are brought to the size the network sees, in words for the record."""
-
+    @torch.inference_mode()
     def __call__(self, images: Tensor, /) -> Tensor:
-        """(B, C, H, W) uint8 pictures, C 1 or 3, to (B, width) floating features."""
+        return self.features(_checked(images).to(self.device).expand(-1, 3, -1, -1))
 
 
 EXTRACTORS = ("effnet", "inception", "dinov2")
@@ -202,32 +206,18 @@ def _checked(images: Picture) -> Tensor:
 # ------------------------------------------------------------------ EfficientNet-Lite0
 
 
-class EffnetLite0:
+BICUBIC = "bicubic, antialiased, to 224x224, clipped to [0, 1]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EffnetLite0(FeatureExtractor):
     """Features of EfficientNet-Lite0 trained on ImageNet; `effnet` loads it.
 
     It is an offline stand-in for the field's Inception network: its distances rank models but are
     not FID. Pictures larger than 224 pixels are judged as their reduction to that size.
-
-    Args:
-        network: the network of the package efficientnet-lite-pytorch, in evaluation mode.
-        device: where the network lives.
     """
 
-    name = "effnet"
-    width = 1280
-    side = 224
-    resize = "bicubic, antialiased, to 224x224, clipped to [0, 1]"
-
-    def __init__(self, network: Any, device: torch.device) -> None:
-        self._network = network
-        self._device = device
-
-    @torch.inference_mode()
-    def __call__(self, images: Tensor, /) -> Tensor:
-        """(B, C, H, W) uint8 pictures, C 1 or 3, to (B, 1280) float32 features."""
-        pictures = _checked(images).to(self._device).float() / 255
-        features: Tensor = self._network.extract_features(self._prepared(pictures))
-        return features.mean((2, 3))
+    network: Any
 
     def layers(self, images: Tensor, /) -> list[Tensor]:
         """Feature maps at 112, 56, 28, 14 and 7 places a side, differentiable.
@@ -237,8 +227,8 @@ class EffnetLite0:
         Returns:
             five maps (B, C_l, H_l, W_l), each the last one of its size.
         """
-        x = self._prepared((images.to(self._device).float() + 1) / 2)
-        network = self._network
+        x = _normalized((images.to(self.device).float() + 1) / 2)
+        network = self.network
         x = network._swish(network._bn0(network._conv_stem(x)))
         maps = []
         for block in network._blocks:
@@ -247,10 +237,6 @@ class EffnetLite0:
                 maps.append(x)
             x = after
         return [*maps, x]
-
-    def _prepared(self, pictures: Tensor) -> Tensor:
-        """(B, C, H, W) in [0, 1] as (B, 3, 224, 224) with the normalisation of the weights."""
-        return (_resized(pictures, self.side) - 0.498) / 0.502
 
 
 def effnet(*, device: str | torch.device = "cpu") -> EffnetLite0:
@@ -274,7 +260,20 @@ def effnet(*, device: str | torch.device = "cpu") -> EffnetLite0:
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     device = torch.device(device)
     network.eval().requires_grad_(False).to(device)
-    return EffnetLite0(network, device)
+    return EffnetLite0(
+        name="effnet",
+        width=1280,
+        side=224,
+        resize=BICUBIC,
+        features=lambda x: network.extract_features(_normalized(x.float() / 255)).mean((2, 3)),
+        device=device,
+        network=network,
+    )
+
+
+def _normalized(pictures: Tensor) -> Tensor:
+    """(B, C, H, W) in [0, 1] as the network takes them."""
+    return (_resized(pictures, 224) - 0.498) / 0.502
 
 
 def _resized(pictures: Tensor, side: int) -> Tensor:
@@ -293,33 +292,8 @@ INCEPTION_HASH = "6726825d"
 """How the SHA-256 of the file begins."""
 
 
-class InceptionV3:
+def inception(weights: Path, *, device: str | torch.device = "cpu") -> FeatureExtractor:
     """Pooled features of the Inception network of 2015 that FID is defined with.
-
-    Args:
-        network: torch-fidelity's: (B, 3, H, W) uint8 pictures to a tuple with (B, 2048) features.
-        device: where it lives.
-    """
-
-    name = "inception"
-    width = 2048
-    side = 299
-    resize = "bilinear as TensorFlow 1 does it, not antialiased, to 299x299"
-
-    def __init__(self, network: Any, device: torch.device) -> None:
-        self._network = network
-        self._device = device
-
-    @torch.inference_mode()
-    def __call__(self, images: Tensor, /) -> Tensor:
-        """(B, C, H, W) uint8 pictures, C 1 or 3, to (B, 2048) float32 features."""
-        pictures = _checked(images).to(self._device).expand(-1, 3, -1, -1)
-        features: Tensor = self._network(pictures)[0]
-        return features
-
-
-def inception(weights: Path, *, device: str | torch.device = "cpu") -> InceptionV3:
-    """The Inception network of torch-fidelity.
 
     Args:
         weights: its file; see `inception_weights`.
@@ -339,7 +313,15 @@ def inception(weights: Path, *, device: str | torch.device = "cpu") -> Inception
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{weights} does not fit the Inception network: {reason}") from None
     device = torch.device(device)
-    return InceptionV3(network.eval().requires_grad_(False).to(device), device)
+    network.eval().requires_grad_(False).to(device)
+    return FeatureExtractor(
+        name="inception",
+        width=2048,
+        side=299,
+        resize="bilinear as TensorFlow 1 does it, not antialiased, to 299x299",
+        features=lambda x: network(x)[0],
+        device=device,
+    )
 
 
 def _require_fidelity() -> Any:
@@ -422,11 +404,12 @@ class Block(nn.Module):
         """(B, T, D) to (B, T, D)."""
         qkv = self.attn["qkv"](self.norm1(x))
         # (3, B, heads, T, 64)
-        q, k, v = qkv.unflatten(2, (3, self.heads, HEAD_WIDTH)).permute(2, 0, 3, 1, 4)
+        q, k, v = qkv.reshape(*x.shape[:2], 3, self.heads, HEAD_WIDTH).permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         x = x + self.ls1["gamma"] * self.attn["proj"](mixed)
         hidden = F.gelu(self.mlp["fc1"](self.norm2(x)))
-        return x + self.ls2["gamma"] * self.mlp["fc2"](hidden)
+        out: Tensor = x + self.ls2["gamma"] * self.mlp["fc2"](hidden)
+        return out
 
 
 class VisionTransformer(nn.Module):
@@ -471,42 +454,16 @@ class VisionTransformer(nn.Module):
         side = round(places.shape[1] ** 0.5)
         if (side, side) == (height, width):
             return places
-        square = places.transpose(1, 2).unflatten(2, (side, side))  # (1, D, side, side)
+        square = places.transpose(1, 2).reshape(1, -1, side, side)  # (1, D, side, side)
         resampled = F.interpolate(square, size=(height, width), mode="bicubic")
         return resampled.flatten(2).transpose(1, 2)
 
 
-class DinoV2:
-    """Class tokens of DINOv2 at 224 pixels; `dinov2` loads it.
+def dinov2(weights: Path | None, *, device: str | torch.device = "cpu") -> FeatureExtractor:
+    """Class tokens of DINOv2 (Oquab et al. 2023), from a file of its published backbone weights.
 
     Frechet distances of its features agree better with people than those of Inception (Stein et al.
-    2023).
-
-    Args:
-        network: the transformer.
-        device: where it lives.
-    """
-
-    name = "dinov2"
-    side = 224
-    resize = "bicubic, antialiased, to 224x224, clipped to [0, 1]"
-
-    def __init__(self, network: VisionTransformer, device: torch.device) -> None:
-        self._network = network.to(device)
-        self._device = device
-        self.width: int = network.cls_token.shape[2]
-
-    @torch.inference_mode()
-    def __call__(self, images: Tensor, /) -> Tensor:
-        """(B, C, H, W) uint8 pictures, C 1 or 3, to (B, D) float32 features."""
-        x = _resized(_checked(images).to(self._device).float() / 255, self.side)
-        mean, spread = (x.new_tensor(v)[:, None, None] for v in (MEAN, SPREAD))
-        features: Tensor = self._network((x - mean) / spread)
-        return features
-
-
-def dinov2(weights: Path | None, *, device: str | torch.device = "cpu") -> DinoV2:
-    """DINOv2 from a file of its published backbone weights (any size, without registers).
+    2023). Any size will do, without registers.
 
     Args:
         weights: the file, such as dinov2_vits14_pretrain.pth.
@@ -522,7 +479,17 @@ def dinov2(weights: Path | None, *, device: str | torch.device = "cpu") -> DinoV
         raise CheckpointError(
             f"{weights} holds no DINOv2 backbone (vits14, vitb14, vitl14, without registers)"
         ) from None
-    return DinoV2(network, torch.device(device))
+    device = torch.device(device)
+    network.to(device)
+    mean, spread = (torch.tensor(v, device=device)[:, None, None] for v in (MEAN, SPREAD))
+    return FeatureExtractor(
+        name="dinov2",
+        width=network.cls_token.shape[2],
+        side=224,
+        resize=BICUBIC,
+        features=lambda x: network((_resized(x.float() / 255, 224) - mean) / spread),
+        device=device,
+    )
 
 
 def _existing(weights: Path | None) -> Path:

@@ -108,7 +108,7 @@ def default_cache() -> Path:
 def measure(
     counts: Mapping[Measurement, int],
     *,
-    cache: Path | None = None,
+    cache: str | Path | None = None,
     workers: int = 0,
     progress: Progress | None = None,
 ) -> dict[Measurement, Columns]:
@@ -127,7 +127,7 @@ def measure(
     Raises:
         CrepsError: what a measurement raised; or if a process died.
     """
-    cache = default_cache() if cache is None else cache
+    cache = default_cache() if cache is None else Path(cache)
     cache.mkdir(parents=True, exist_ok=True)
     chunks = {each: list(_chunks(each, count, cache)) for each, count in counts.items()}
     kept = {chunk.path: _read(chunk.path) for group in chunks.values() for chunk in group}

@@ -1,15 +1,14 @@
 """What is measured and how: a frozen protocol, and the metrics there are.
 
-A metric says which measurements it needs and turns their columns into named numbers. To add one,
-put an object of a subclass of `Metric` into `METRICS`.
+A metric is a generator function: it yields the measurements it needs, gets their columns, and
+yields named numbers. To add one, put it into `METRICS`.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 
@@ -43,6 +42,8 @@ from creps.metrics._real_images import HELD_OUT, RealImages
 from creps.metrics._spectra import spectrum_difference
 from creps.rendering._view import Samples
 
+Wanted = dict[Measurement, int]
+"""Measurements, and how many items of each."""
 Found = Mapping[Measurement, Columns]
 
 SUBSETS, SUBSET = 20, 1000
@@ -93,7 +94,7 @@ class Protocol:
         for name in self.metrics or ():
             if name not in METRICS:
                 raise UsageError(f"unknown metric {name!r}: {nearest(name, METRICS)}")
-            METRICS[name].refuse_too_few(self.n, "pictures asked for")
+            refuse_too_few(self.n, name, "pictures asked for")
         if self.metrics is not None and not self.metrics:
             raise UsageError(f"no metrics given: expected some of {', '.join(METRICS)}")
         if self.n < 2 or self.probes < 2:
@@ -161,13 +162,9 @@ class Task:
             supersample=protocol.supersample,
         )
 
-    def real_features(self, size: Size) -> Features:
-        """Of whole real pictures."""
-        return Features(pictures=RealPictures(real=self.real, size=size), extractor=self.extractor)
-
-    def model_features(self, size: Size) -> Features:
-        """Of whole samples."""
-        return Features(pictures=self.samples(size), extractor=self.extractor)
+    def features(self, pictures: PictureSet) -> Features:
+        """Features and spectra of a set of pictures."""
+        return Features(pictures=pictures, extractor=self.extractor)
 
     def note(self, line: str) -> None:
         """Add a note, once."""
@@ -193,182 +190,152 @@ class Value(NamedTuple):
     spread: float | None = None
 
 
-class Metric(ABC):
+class Metric(NamedTuple):
     """One kind of numbers about a model.
 
     Attributes:
         about: one line.
         minimum: pictures it needs of each set; 0 where it needs no real ones.
+        run: takes the task, yields the measurements it needs and for how many items, is sent their
+            columns, and yields its values. Measurements that are equal are shared by metrics. Where
+            the model or the data do not suit, it raises a CrepsError before its first yield: a
+            note, or an error where the metric was asked for by name.
     """
 
-    about: ClassVar[str]
-    minimum: ClassVar[int] = 0
-
-    @abstractmethod
-    def measurements(self, task: Task) -> dict[Measurement, int]:
-        """What is to be worked out, and for how many items; equal ones are shared by metrics.
-
-        Raises:
-            CrepsError: if the model or the data do not suit. It is an error where the metric was
-                asked for by name, and a note where all were.
-        """
-
-    @abstractmethod
-    def values(self, task: Task, found: Found) -> Iterator[Value]:
-        """The numbers, from the columns of the measurements."""
-
-    def refuse_too_few(self, count: int, what: str) -> None:
-        """Raise a UsageError if there are fewer pictures than it needs."""
-        if count < self.minimum:
-            name = next(name for name, metric in METRICS.items() if metric is self)
-            raise UsageError(
-                f"{count} {what} are too few for {name}: give at least {self.minimum}, "
-                "2,000 or more for numbers worth comparing"
-            )
+    about: str
+    minimum: int
+    run: Callable[[Task], Steps]
 
 
-class _WholePictures(Metric):
-    """Whole pictures of each size against real ones."""
-
-    minimum = 2
-
-    def measurements(self, task: Task) -> dict[Measurement, int]:
-        n, count = task.protocol.n, task.real_count
-        if count < n:
-            task.note(f"{count} real pictures, all there are, against {n} samples")
-        wanted: dict[Measurement, int] = {}
-        for size in task.sizes:
-            wanted |= {task.real_features(size): count, task.model_features(size): n}
-            if few := task.real.smaller_than(size):
-                task.note(f"{few} images are smaller than {size_name(size)} px and were enlarged")
-        return wanted
-
-    def values(self, task: Task, found: Found) -> Iterator[Value]:
-        for size in task.sizes:
-            model, real = found[task.model_features(size)], found[task.real_features(size)]
-            yield from self.compared(task, model, real, size_name(size))
-
-    @abstractmethod
-    def compared(self, task: Task, model: Columns, real: Columns, size: str) -> Iterator[Value]:
-        """The numbers of one size."""
+Steps = Generator[Wanted | Value, Found, None]
 
 
-class _Distance(_WholePictures):
-    """How far the features of two sets are apart; rivals are measured like the model."""
+def refuse_too_few(count: int, name: str, what: str) -> None:
+    """Raise a UsageError if there are fewer pictures than a metric needs."""
+    if count < METRICS[name].minimum:
+        raise UsageError(
+            f"{count} {what} are too few for {name}: give at least {METRICS[name].minimum}, "
+            "2,000 or more for numbers worth comparing"
+        )
 
-    def measurements(self, task: Task) -> dict[Measurement, int]:
-        wanted = super().measurements(task)
-        for size in task.sizes if task.protocol.references else ():
-            rivals = self._rivals(task, size)
-            wanted |= {features: task.real_count for _, _, features in rivals[:1]}
-            wanted |= {features: task.protocol.n for _, _, features in rivals[1:]}
-        return wanted
 
-    def values(self, task: Task, found: Found) -> Iterator[Value]:
-        yield from super().values(task, found)
-        for size in task.sizes if task.protocol.references else ():
-            real = found[task.real_features(size)]
-            for kind, what, features in self._rivals(task, size):
-                for value in self.compared(task, found[features], real, size_name(size)):
-                    yield value._replace(
-                        name=f"{kind}_{value.name}", about=f"{what}: {value.about}"
-                    )
+# Whole pictures of each size, and patches, against real ones.
 
-    def compared(self, task: Task, model: Columns, real: Columns, size: str) -> Iterator[Value]:
-        x, y = model["features"], real["features"]
-        for value in self.distances(x, y, task.protocol.seed):
-            yield value._replace(name=f"{value.name}_{task.extractor.name}@{size}")
+Distances = Callable[[FeatureRows, FeatureRows, int], Iterator[Value]]
+"""Of samples (N, D) and real pictures (M, D), with a seed: names without extractor and size."""
 
-    @abstractmethod
-    def distances(self, x: FeatureRows, y: FeatureRows, seed: int) -> Iterator[Value]:
-        """Of samples (N, D) and real pictures (M, D); names without extractor and size."""
 
-    def _rivals(self, task: Task, size: Size) -> list[tuple[str, str, Features]]:
-        """Name, meaning and features of the references: other real pictures come first."""
-        real, count = task.real, task.real_count
-        if real.count is not None and real.count < 2 * count:
-            raise DataError(
-                f"a floor needs twice as many real pictures: {real.count} are there, expected "
-                f"{2 * count}; ask for a smaller n"
-            )
-        first = HELD_OUT if real.count is None else count
+def _frechet(x: FeatureRows, y: FeatureRows, seed: int) -> Iterator[Value]:
+    yield Value("fd", frechet_distance(x, y), "lower", "Frechet distance of features")
+
+
+def _kernel(x: FeatureRows, y: FeatureRows, seed: int) -> Iterator[Value]:
+    size = min(SUBSET, len(x) // 2, len(y) // 2)
+    spread: float | None = None
+    if size >= 2:
+        rng = np.random.default_rng(seed)
+        _, spread = kernel_distance_subsets(x, y, generator=rng, subsets=SUBSETS, size=size)
+    about = "kernel distance of features, unbiased"
+    yield Value("kid", kernel_distance(x, y), "lower", about, spread)
+
+
+def _precision_recall(x: FeatureRows, y: FeatureRows, seed: int) -> Iterator[Value]:
+    meanings = (
+        "samples that lie among real pictures, k = 3",
+        "real pictures that lie among samples, k = 3",
+        "precision without the pull of outliers, about 1 for real ones",
+        "real pictures with a sample near",
+    )
+    found = precision_recall(x, y)._asdict()
+    for (name, number), about in zip(found.items(), meanings, strict=True):
+        yield Value(name, number, "higher", about)
+
+
+def _novelty(x: FeatureRows, y: FeatureRows, seed: int) -> Iterator[Value]:
+    near = novelty(x, y)
+    about = (
+        "distance to the nearest real picture, over theirs among themselves: 1 or more for new "
+        "ones, 0 for copies"
+    )
+    yield Value("novelty", near.ratio, "", about)
+    yield Value(
+        "copies", near.copies, "lower", "share of samples at less than half of that distance"
+    )
+
+
+def _distances(
+    distances: Distances, task: Task, x: Columns, y: Columns, size: str
+) -> Iterator[Value]:
+    for value in distances(x["features"], y["features"], task.protocol.seed):
+        yield value._replace(name=f"{value.name}_{task.extractor.name}@{size}")
+
+
+def _whole(task: Task) -> tuple[Wanted, dict[str, tuple[Features, Features]]]:
+    """Features of samples and real pictures: how many, and by the name of each size."""
+    n, count = task.protocol.n, task.real_count
+    if count < n:
+        task.note(f"{count} real pictures, all there are, against {n} samples")
+    sets: dict[str, tuple[Features, Features]] = {}
+    for size in task.sizes:
+        real = RealPictures(real=task.real, size=size)
+        sets[size_name(size)] = task.features(task.samples(size)), task.features(real)
+        if few := task.real.smaller_than(size):
+            task.note(f"{few} images are smaller than {size_name(size)} px and were enlarged")
+    wanted: Wanted = {}
+    for ours, theirs in sets.values():
+        wanted |= {ours: n, theirs: count}
+    return wanted, sets
+
+
+def _against_real(distances: Distances, *, rivals: bool = True) -> Callable[[Task], Steps]:
+    """The metric of a distance: of the model, and of rivals where references are asked for."""
+
+    def run(task: Task) -> Steps:
+        wanted, sets = _whole(task)
+        others = _rivals(task) if rivals and task.protocol.references else {}
+        for (kind, _), features in others.items():
+            wanted[features] = task.real_count if kind == "floor" else task.protocol.n
+        found = yield wanted
+        for size, (ours, theirs) in sets.items():
+            yield from _distances(distances, task, found[ours], found[theirs], size)
+        for (kind, size), features in others.items():
+            real = found[sets[size][1]]
+            for value in _distances(distances, task, found[features], real, size):
+                about = f"{RIVALS[kind]}: {value.about}"
+                yield value._replace(name=f"{kind}_{value.name}", about=about)
+
+    return run
+
+
+RIVALS = {"floor": "other real pictures", "enlarged": "small samples, enlarged"}
+
+
+def _rivals(task: Task) -> dict[tuple[str, str], Features]:
+    """Features of each rival at each size."""
+    real, count = task.real, task.real_count
+    if real.count is not None and real.count < 2 * count:
+        raise DataError(
+            f"a floor needs twice as many real pictures: {real.count} are there, expected "
+            f"{2 * count}; ask for a smaller n"
+        )
+    first = HELD_OUT if real.count is None else count
+    found: dict[tuple[str, str], Features] = {}
+    for size in task.sizes:
         others = RealPictures(real=real, size=size, first=first)
-        found: list[tuple[str, str, PictureSet]] = [("floor", "other real pictures", others)]
+        found["floor", size_name(size)] = task.features(others)
         if min(size) > min(task.model.size):
             enlarged = ResampledPictures(drawn=task.samples(task.model.size), size=size)
-            found.append(("enlarged", "small samples, enlarged", enlarged))
-        return [
-            (kind, what, Features(pictures=pictures, extractor=task.extractor))
-            for kind, what, pictures in found
-        ]
+            found["enlarged", size_name(size)] = task.features(enlarged)
+    return found
 
 
-class _Frechet(_Distance):
-    about = "Frechet distance of features to real pictures"
-
-    def measurements(self, task: Task) -> dict[Measurement, int]:
-        n = task.protocol.n
-        if n <= task.extractor.load().width:
-            task.note(f"fd of {n} pictures is far above that of many: compare with equal n only")
-        return super().measurements(task)
-
-    def distances(self, x: FeatureRows, y: FeatureRows, seed: int) -> Iterator[Value]:
-        yield Value("fd", frechet_distance(x, y), "lower", "Frechet distance of features")
-
-
-class _Kernel(_Distance):
-    about = "kernel distance of features to real pictures"
-
-    def distances(self, x: FeatureRows, y: FeatureRows, seed: int) -> Iterator[Value]:
-        size, spread = min(SUBSET, len(x) // 2, len(y) // 2), None
-        if size >= 2:
-            rng = np.random.default_rng(seed)
-            drawn = kernel_distance_subsets(x, y, generator=rng, subsets=SUBSETS, size=size)
-            spread = drawn.deviation
-        about = "kernel distance of features, unbiased"
-        yield Value("kid", kernel_distance(x, y), "lower", about, spread)
-
-
-class _PrecisionRecall(_Distance):
-    about = "precision, recall, density, coverage by 3 nearest neighbours"
-    minimum = 4
-
-    _MEANING: ClassVar = {
-        "precision": "samples that lie among real pictures, k = 3",
-        "recall": "real pictures that lie among samples, k = 3",
-        "density": "precision without the pull of outliers, about 1 for real ones",
-        "coverage": "real pictures with a sample near",
-    }
-
-    def distances(self, x: FeatureRows, y: FeatureRows, seed: int) -> Iterator[Value]:
-        for name, value in precision_recall(x, y)._asdict().items():
-            yield Value(name, value, "higher", self._MEANING[name])
-
-
-class _Neighbours(_WholePictures):
-    about = "distance to the nearest real picture, beside that among real ones"
-
-    def compared(self, task: Task, model: Columns, real: Columns, size: str) -> Iterator[Value]:
-        near, end = novelty(model["features"], real["features"]), f"_{task.extractor.name}@{size}"
-        yield Value(
-            f"novelty{end}",
-            near.ratio,
-            "",
-            "distance to the nearest real picture, over theirs among themselves: 1 or more for "
-            "new ones, 0 for copies",
-        )
-        about = "share of samples at less than half of that distance"
-        yield Value(f"copies{end}", near.copies, "lower", about)
-
-
-class _Spectrum(_WholePictures):
-    about = "power spectrum beside that of real pictures"
-    minimum = 1
-
-    def compared(self, task: Task, model: Columns, real: Columns, size: str) -> Iterator[Value]:
-        if f"{SUM}radial" not in model:
-            return
-        ours, theirs = (part[f"{SUM}radial"] / len(part["features"]) for part in (model, real))
+def _spectrum(task: Task) -> Steps:
+    wanted, sets = _whole(task)
+    found = yield wanted
+    for size, pair in sets.items():
+        if f"{SUM}radial" not in found[pair[0]]:
+            continue
+        ours, theirs = (found[each][f"{SUM}radial"] / len(found[each]["features"]) for each in pair)
         apart = spectrum_difference(ours, theirs)
         about = "radial power spectrum, rms dB from real pictures"
         yield Value(f"spectrum_db@{size}", apart.rms, "lower", about)
@@ -376,231 +343,179 @@ class _Spectrum(_WholePictures):
         yield Value(f"spectrum_tail_db@{size}", apart.tail, "", about)
 
 
-class Patches(Metric):
-    """Patches of samples against patches of real pictures at the same places and scales."""
+def patch_plans(task: Task) -> list[PatchPlan]:
+    """Where patches lie, a plan for each set of them."""
+    asked, seen = task.protocol.patch_side, task.extractor.load().side
+    side = seen if asked is None else asked
+    return [
+        PatchPlan(
+            real=task.real,
+            side=side,
+            smallest=smallest,
+            largest=largest,
+            frame=task.model.size,
+            seed=task.protocol.seed,
+        )
+        for smallest, largest in task.protocol.patch_sizes or ((side, PATCH_SCALES * side),)
+    ]
 
-    about = "fd, kid, pr of patches at random scales and places"
-    minimum = 4
 
-    def measurements(self, task: Task) -> dict[Measurement, int]:
-        protocol, extractor = task.protocol, task.extractor.load()
-        wanted: dict[Measurement, int] = {}
-        for plan in self.plans(task):
-            first = plan.place(0)  # refuses images that are all too small
-            draw(task.model, protocol.seed, size=first.shape, part=first.tile)
-            wanted |= dict.fromkeys(self._sets(task, plan), protocol.n)
-            if plan.side != extractor.side:
-                name, side = task.extractor.name, extractor.side
-                task.note(f"patches: of {plan.side} px, brought to the {side} px that {name} sees")
-        return wanted
-
-    def values(self, task: Task, found: Found) -> Iterator[Value]:
-        for plan in self.plans(task):
-            model, real = (found[features] for features in self._sets(task, plan))
-            for metric in METRICS.values():
-                if isinstance(metric, _Distance):
-                    for value in metric.compared(task, model, real, plan.name):
-                        yield value._replace(name=f"patch_{value.name}")
-
-    @staticmethod
-    def plans(task: Task) -> list[PatchPlan]:
-        """Where patches lie, a plan for each set of them."""
-        asked, seen = task.protocol.patch_side, task.extractor.load().side
-        side = seen if asked is None else asked
-        return [
-            PatchPlan(
-                real=task.real,
-                side=side,
-                smallest=smallest,
-                largest=largest,
-                frame=task.model.size,
-                seed=task.protocol.seed,
-            )
-            for smallest, largest in task.protocol.patch_sizes or ((side, PATCH_SCALES * side),)
-        ]
-
-    @staticmethod
-    def _sets(task: Task, plan: PatchPlan) -> tuple[Features, Features]:
-        """Features of the model's patches and of the real ones."""
+def _patches(task: Task) -> Steps:
+    protocol, seen = task.protocol, task.extractor.load().side
+    sets: dict[str, tuple[Features, Features]] = {}
+    for plan in patch_plans(task):
+        first = plan.place(0)  # refuses images that are all too small
+        draw(task.model, protocol.seed, size=first.shape, part=first.tile)
+        if plan.side != seen:
+            name = task.extractor.name
+            task.note(f"patches: of {plan.side} px, brought to the {seen} px that {name} sees")
         ours = ModelPatches(
             model=task.model,
             plan=plan,
-            first=task.protocol.seed,
+            first=protocol.seed,
+            truncation=protocol.truncation,
+            supersample=protocol.supersample,
+        )
+        sets[plan.name] = task.features(ours), task.features(RealPatches(plan=plan))
+    found = yield dict.fromkeys((each for pair in sets.values() for each in pair), protocol.n)
+    for size, (model, real) in sets.items():
+        for distances in (_frechet, _kernel, _precision_recall):
+            for value in _distances(distances, task, found[model], found[real], size):
+                yield value._replace(name=f"patch_{value.name}")
+
+
+# The model by itself, on a few seeds.
+
+
+def _consistency(task: Task) -> Steps:
+    """Each size against twice that; small ones plain and antialiased."""
+    detail, seed = task.model.detail, task.protocol.seed
+    draw(task.model, seed, size=(2 * detail, 2 * detail))  # refuses families of one size
+    kinds: list[tuple[int, Samples]] = [(detail // 2, 1), (detail // 2, "auto")]
+    pairs = [
+        Consistency(
+            model=task.model,
+            size=size,
+            extractor=task.extractor,
             truncation=task.protocol.truncation,
-            supersample=task.protocol.supersample,
+            supersample=samples,
+            first=seed,
         )
-        return (
-            Features(pictures=ours, extractor=task.extractor),
-            Features(pictures=RealPatches(plan=plan), extractor=task.extractor),
+        for size, samples in [*kinds, (detail, 1), (2 * detail, 1)]
+    ]
+    found = yield dict.fromkeys(pairs, task.protocol.probes)
+    for pair in pairs:
+        columns, size, extra = found[pair], pair.size, pair.supersample == "auto"
+        mean = {name: float(column.mean()) for name, column in columns.items()}
+        end = f"_auto@{size}" if extra else f"@{size}"
+        how = f"{size} px against {2 * size} px reduced" + (", antialiased" if extra else "")
+        spread = float(columns["psnr"].std())
+        yield Value(f"consistency_db{end}", mean["psnr"], "higher", f"PSNR: {how}", spread)
+        yield Value(f"consistency_ssim{end}", mean["ssim"], "higher", f"SSIM: {how}")
+        if np.isfinite(columns["perceptual"]).all():
+            name = f"consistency_pd_{task.extractor.name}{end}"
+            yield Value(name, mean["perceptual"], "lower", f"perceptual distance: {how}")
+        if extra:
+            about = "processor time of antialiasing, over plain pictures"
+            median = float(np.median(columns["cost"]))
+            yield Value(f"consistency_cost{end}", median, "lower", about)
+
+
+def _grid(task: Task) -> Steps:
+    height, width = task.model.size
+    period = max(min(GRID_PERIOD, GRID_LARGEST // min(height, width)), GRID_SMALLEST_PERIOD)
+    size = (period * height, period * width)
+    draw(task.model, task.protocol.seed, size=size)
+    sets: dict[str, PictureSet] = {"model": task.samples(size)}
+    if task.data is not None and task.data.count is None:  # images are rarely large enough
+        sets["real"] = RealPictures(real=task.data, size=size)
+    kinds = {kind: GridArtifact(pictures=each, period=period) for kind, each in sets.items()}
+    found = yield dict.fromkeys(kinds.values(), task.protocol.probes)
+    for kind, measured in kinds.items():
+        ratios = found[measured]["ratio"]
+        name = "grid" if kind == "model" else "grid_real"
+        about = (
+            f"power at the training grid's frequency, {kind} pictures at {min(size)} px; 1: none"
         )
+        yield Value(f"{name}@{min(size)}", float(ratios.mean()), "", about, float(ratios.std()))
 
 
-class _Consistency(Metric):
-    about = "a picture beside itself at twice the size, reduced"
-
-    def measurements(self, task: Task) -> dict[Measurement, int]:
-        side = 2 * task.model.detail
-        draw(task.model, task.protocol.seed, size=(side, side))  # refuses families of one size
-        return dict.fromkeys(self._pairs(task), task.protocol.probes)
-
-    def values(self, task: Task, found: Found) -> Iterator[Value]:
-        for pair in self._pairs(task):
-            columns = found[pair]
-            extra = "" if pair.supersample == 1 else "_auto"
-            end = f"{extra}@{pair.size}"
-            how = f"{pair.size} px against {2 * pair.size} px reduced"
-            how += ", antialiased" if extra else ""
-            mean, spread = float(columns["psnr"].mean()), float(columns["psnr"].std())
-            yield Value(f"consistency_db{end}", mean, "higher", f"PSNR: {how}", spread)
-            mean = float(columns["ssim"].mean())
-            yield Value(f"consistency_ssim{end}", mean, "higher", f"SSIM: {how}")
-            if np.isfinite(columns["perceptual"]).all():
-                name = f"consistency_pd_{task.extractor.name}{end}"
-                mean = float(columns["perceptual"].mean())
-                yield Value(name, mean, "lower", f"perceptual distance: {how}")
-            if extra:
-                median = float(np.median(columns["cost"]))
-                about = "processor time of antialiasing, over plain pictures"
-                yield Value(f"consistency_cost{end}", median, "lower", about)
-
-    @staticmethod
-    def _pairs(task: Task) -> list[Consistency]:
-        """Each size against twice that; small ones plain and antialiased."""
-        detail = task.model.detail
-        pairs: list[tuple[int, Samples]] = [
-            (detail // 2, 1),
-            (detail // 2, "auto"),
-            (detail, 1),
-            (2 * detail, 1),
-        ]
-        return [
-            Consistency(
-                model=task.model,
-                size=size,
-                extractor=task.extractor,
-                truncation=task.protocol.truncation,
-                supersample=samples,
-                first=task.protocol.seed,
-            )
-            for size, samples in pairs
-        ]
-
-
-class _Grid(Metric):
-    about = "a pattern that repeats with the training grid"
-
-    def measurements(self, task: Task) -> dict[Measurement, int]:
-        sets = self._sets(task)
-        draw(task.model, task.protocol.seed, size=sets["grid"].pictures.size)
-        return dict.fromkeys(sets.values(), task.protocol.probes)
-
-    def values(self, task: Task, found: Found) -> Iterator[Value]:
-        for name, measurement in self._sets(task).items():
-            ratios, size = found[measurement]["ratio"], min(measurement.pictures.size)
-            kind = "model" if name == "grid" else "real"
-            about = f"power at the training grid's frequency, {kind} pictures at {size} px; 1: none"
-            yield Value(f"{name}@{size}", float(ratios.mean()), "", about, float(ratios.std()))
-
-    @staticmethod
-    def _sets(task: Task) -> dict[str, GridArtifact]:
-        height, width = task.model.size
-        period = max(min(GRID_PERIOD, GRID_LARGEST // min(height, width)), GRID_SMALLEST_PERIOD)
-        size = (period * height, period * width)
-        found = {"grid": GridArtifact(pictures=task.samples(size), period=period)}
-        if task.data is not None and task.data.count is None:  # images are rarely large enough
-            pictures = RealPictures(real=task.data, size=size)
-            found["grid_real"] = GridArtifact(pictures=pictures, period=period)
-        return found
-
-
-class _Equivariance(Metric):
-    about = "EQ-T and EQ-R: does it move and turn with the plane?"
-
-    def measurements(self, task: Task) -> dict[Measurement, int]:
-        moved, turned = self._moves(task).values()
-        moved.run(0, 1)  # refuses families that paint one fixed grid
-        wanted: dict[Measurement, int] = {moved: task.protocol.probes}
+def _equivariance(task: Task) -> Steps:
+    movements: dict[Movement, str] = {"translation": "eq_t", "rotation": "eq_r"}
+    names: dict[Equivariance, tuple[str, str]] = {}
+    for movement, name in movements.items():
+        moves = Equivariance(
+            model=task.model,
+            movement=movement,
+            size=task.model.size,
+            truncation=task.protocol.truncation,
+            seed=task.protocol.seed,
+        )
         try:
-            turned.run(0, 1)
+            moves.item(0)
         except CrepsError as error:
-            task.note(f"eq_r: left out, {error}")
-            return wanted
-        return wanted | {turned: task.protocol.probes}
-
-    def values(self, task: Task, found: Found) -> Iterator[Value]:
-        for name, moves in self._moves(task).items():
-            if moves in found:
-                decibels = equivariance_decibels(found[moves]["error"])
-                about = f"the plane's {moves.movement} against the picture's, PSNR"
-                yield Value(name, decibels, "higher", about)
-
-    @staticmethod
-    def _moves(task: Task) -> dict[str, Equivariance]:
-        movements: dict[str, Movement] = {"eq_t_db": "translation", "eq_r_db": "rotation"}
-        return {
-            name: Equivariance(
-                model=task.model,
-                movement=movement,
-                size=task.model.size,
-                truncation=task.protocol.truncation,
-                seed=task.protocol.seed,
-            )
-            for name, movement in movements.items()
-        }
+            if movement == "translation":  # the family paints one fixed grid
+                raise
+            task.note(f"{name}: left out, {error}")
+        else:
+            names[moves] = name, f"the plane's {movement} against the picture's, PSNR"
+    found = yield dict.fromkeys(names, task.protocol.probes)
+    for moves, (name, about) in names.items():
+        yield Value(f"{name}_db", equivariance_decibels(found[moves]["error"]), "higher", about)
 
 
-class _PathLength(Metric):
-    about = "perceptual path length in z and w"
-
-    def measurements(self, task: Task) -> dict[Measurement, int]:
-        task.extractor.layered()
-        return {self._steps(task, space): PATHS * task.protocol.probes for space in "zw"}
-
-    def values(self, task: Task, found: Found) -> Iterator[Value]:
-        for space in "zw":
-            steps = found[self._steps(task, space)]["step"]
-            name, about = (
-                f"path_{space}_{task.extractor.name}",
-                f"perceptual path length in {space}",
-            )
-            yield Value(name, path_length(steps), "lower", about, float(steps.std()))
-
-    @staticmethod
-    def _steps(task: Task, space: str) -> PathSteps:
-        return PathSteps(
+def _path_length(task: Task) -> Steps:
+    task.extractor.layered()  # refuses those without
+    paths = {
+        space: PathSteps(
             model=task.model,
             space=space,
             size=task.model.size,
             extractor=task.extractor,
             seed=task.protocol.seed,
         )
+        for space in "zw"
+    }
+    found = yield dict.fromkeys(paths.values(), PATHS * task.protocol.probes)
+    for space, path in paths.items():
+        steps, about = found[path]["step"], f"perceptual path length in {space}"
+        name = f"path_{space}_{task.extractor.name}"
+        yield Value(name, path_length(steps), "lower", about, float(steps.std()))
 
 
-METRICS: dict[str, Metric] = {
-    "fd": _Frechet(),
-    "kid": _Kernel(),
-    "pr": _PrecisionRecall(),
-    "neighbours": _Neighbours(),
-    "spectrum": _Spectrum(),
-    "patches": Patches(),
-    "consistency": _Consistency(),
-    "grid": _Grid(),
-    "equivariance": _Equivariance(),
-    "path": _PathLength(),
+METRICS = {
+    "fd": Metric("Frechet distance of features to real pictures", 2, _against_real(_frechet)),
+    "kid": Metric("kernel distance of features to real pictures", 2, _against_real(_kernel)),
+    "pr": Metric(
+        "precision, recall, density, coverage by 3 nearest neighbours",
+        4,
+        _against_real(_precision_recall),
+    ),
+    "neighbours": Metric(
+        "distance to the nearest real picture, beside that among real ones",
+        2,
+        _against_real(_novelty, rivals=False),
+    ),
+    "spectrum": Metric("power spectrum beside that of real pictures", 1, _spectrum),
+    "patches": Metric("fd, kid, pr of patches at random scales and places", 4, _patches),
+    "consistency": Metric("a picture beside itself at twice the size, reduced", 0, _consistency),
+    "grid": Metric("a pattern that repeats with the training grid", 0, _grid),
+    "equivariance": Metric("EQ-T and EQ-R: does it move with the plane?", 0, _equivariance),
+    "path": Metric("perceptual path length in z and w", 0, _path_length),
 }
 """All there are by name, in the order they are shown in."""
 
 
-def plan(task: Task) -> tuple[dict[str, Metric], dict[Measurement, int]]:
-    """The metrics that suit a task, and what is to be measured for them.
+def plan(task: Task) -> tuple[dict[str, Steps], Wanted]:
+    """The metrics that suit a task, begun, and what is to be measured for them.
 
     Raises:
         UsageError: for too few real pictures, or data missing, for what is asked for by name.
         DataError: if no image is large enough for the patches asked for.
     """
     asked = task.protocol.metrics
-    metrics: dict[str, Metric] = {}
-    wanted: dict[Measurement, int] = {}
+    begun: dict[str, Steps] = {}
+    wanted: Wanted = {}
     for name, metric in METRICS.items():
         if asked is not None and name not in asked:
             continue
@@ -608,17 +523,28 @@ def plan(task: Task) -> tuple[dict[str, Metric], dict[Measurement, int]]:
             if metric.minimum and task.data is None:
                 raise UsageError(f"{name} compares with real pictures: say which with --data")
             if metric.minimum:
-                metric.refuse_too_few(task.real_count, "real pictures")
-            wanted |= metric.measurements(task)
+                refuse_too_few(task.real_count, name, "real pictures")
+            steps = metric.run(task)
+            wanted |= cast("Wanted", next(steps))
         except CrepsError as error:
             if asked is not None:
                 raise
             task.note(f"{name}: left out, {error}")
         else:
-            metrics[name] = metric
-    if not metrics:
+            begun[name] = steps
+    if not begun:
         raise UsageError("nothing to measure: " + "; ".join(task.notes))
-    return metrics, wanted
+    n = task.protocol.n
+    if ("fd" in begun or "patches" in begun) and n <= task.extractor.load().width:
+        task.note(f"fd of {n} pictures is far above that of many: compare with equal n only")
+    return begun, wanted
+
+
+def values_of(steps: Steps, found: Found) -> Iterator[Value]:
+    """The numbers of a metric that was begun, once its measurements are there."""
+    first = cast("Value", steps.send(found))
+    for value in (first, *cast("Iterator[Value]", steps)):
+        yield value._replace(value=float(value.value))  # as JSON can hold it
 
 
 def size_name(size: Sequence[int]) -> str:

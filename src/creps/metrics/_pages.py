@@ -32,7 +32,7 @@ svg text { fill: currentColor; font: 12px system-ui, sans-serif; }
 
 
 def write_page(
-    path: Path, title: str, sections: Sequence[str], *, refresh: int | None = None
+    path: str | Path, title: str, sections: Sequence[str], *, refresh: int | None = None
 ) -> None:
     """Write a page: a title and sections of HTML.
 
@@ -52,8 +52,8 @@ def write_page(
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n"
         f"<body><h1>{escape(title)}</h1>\n{body}\n</body></html>\n"
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, text.encode())
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(Path(path), text.encode())
 
 
 def heading(text: str) -> str:
@@ -119,7 +119,8 @@ def shaded(
     low = float(values.min()) if low is None else low
     high = float(values.max()) if high is None else high
     scaled = (values - low) / (high - low if high > low else 1.0)
-    return np.rint(255 * scaled.clip(0, 1)).astype(np.uint8)
+    grays: NDArray[np.uint8] = np.rint(255 * scaled.clip(0, 1)).astype(np.uint8)
+    return grays
 
 
 # Curves as SVG.

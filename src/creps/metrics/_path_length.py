@@ -59,8 +59,10 @@ class PathSteps(Measurement):
             styles = styles_between(self.model, seeds, (t, t + self.step), space=self.space)
             network = self.model.generator()
             grid = Canvas(*self.size, sampling=network.sampling).grid()
-            a, b = network.synthesize(styles.to(network.device), grid).float().cpu().split(1)
-            distance = perceptual_distance(a, b, extractor=self.extractor.layered())
+            images = network.synthesize(styles.to(network.device), grid).float().cpu()
+            distance = perceptual_distance(
+                images[:1], images[1:], extractor=self.extractor.layered()
+            )
         return {"step": float(distance) / self.step**2}
 
 
@@ -86,5 +88,5 @@ def styles_between(
     if space == "z":
         way = torch.cat([slerp(z[:1], z[1:], t) for t in places])
         return generator.map(way.float(), label)
-    first, last = generator.map(z.float(), label).double().split(1)
-    return torch.cat([torch.lerp(first, last, t) for t in places]).float()
+    ends = generator.map(z.float(), label).double()
+    return torch.cat([torch.lerp(ends[:1], ends[1:], t) for t in places]).float()
