@@ -82,6 +82,8 @@ def test_evaluation_records_show_it(
 
 
 def test_served_addresses_are_pinned_to_it(model: Path, shown: str) -> None:
-    registry = ModelRegistry({"tiny": load(model)}, settings=ServeSettings())
+    other = load(model)
+    other.to_rgb.bias += 1
+    registry = ModelRegistry({"tiny": load(model), "other": other}, settings=ServeSettings())
     assert registry.models["tiny"].weights == shown
-    assert shown.startswith(registry.models["tiny"].pin)
+    assert registry.models["tiny"].pin != registry.models["other"].pin

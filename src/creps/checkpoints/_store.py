@@ -207,8 +207,9 @@ _IDS: WeakKeyDictionary[Generator, tuple[object, str]] = WeakKeyDictionary()
 def weights_id(generator: Generator) -> str:
     """Which weights these are, whatever their file or model is called.
 
-    `creps info`, `config.json`, evaluation records, pictures, films, styles and pinned addresses
-    show it. It is computed once for a generator, and again when a weight has changed.
+    `creps info`, `config.json`, evaluation records, pictures, films, styles and sites show it, and
+    pinned addresses are made of it. It is computed once for a generator, and again when a weight
+    has changed.
 
     Returns:
         64 hexadecimal digits: the SHA-256 of the family, the config and the weights in float32.

@@ -23,7 +23,6 @@ from typing import IO, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from creps.errors import CheckpointError
@@ -75,7 +74,7 @@ class OfficialModule:
         """What it was built with, in one flat dictionary.
 
         Plain attributes of the modules inside are there too, by dotted names such as
-        "synthesis.b4.conv1.up": numbers, words, None, short lists of them, and NumPy arrays.
+        "synthesis.b4.conv1.up": numbers, words, None, and short lists of them.
         """
         kwargs = dict(self._table("_init_kwargs"))
         for group in ("mapping_kwargs", "synthesis_kwargs"):
@@ -89,7 +88,7 @@ class OfficialModule:
             for name, value in module.state.items()
             if isinstance(name, str) and not name.startswith("_") and _is_plain(value)
         }
-        return {name: unwrapped(value) for name, value in (attributes | kwargs).items()}
+        return attributes | kwargs
 
     def _modules(self) -> Iterator[tuple[str, OfficialModule]]:
         """Every module of the tree with its prefix: "" for this one, else "path.to.it."."""
@@ -185,11 +184,6 @@ def read_torch_file(file: IO[bytes]) -> Any:
         with torch.serialization.safe_globals([argparse.Namespace]):
             # Without mmap, as torch then compares the sizes of storages.
             return torch.load(file, map_location="cpu", weights_only=True)
-
-
-def unwrapped(value: Any) -> Any:
-    """The read-only array that a stand-in holds; any other value as it is."""
-    return value.array if isinstance(value, _Array) else value
 
 
 @contextmanager
@@ -288,10 +282,10 @@ def _set_of(names: Any = ()) -> set[str]:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether a setting is a number, a word, an array, or a short list of numbers and words."""
+    """Whether a setting is a number, a word, or a short list of numbers and words."""
     if isinstance(value, list | tuple):
         return len(value) <= _LONGEST_LIST and all(_is_atom(item) for item in value)
-    return _is_atom(value) or isinstance(value, _Array)
+    return _is_atom(value)
 
 
 def _is_atom(value: Any) -> bool:
@@ -321,76 +315,34 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_rest: Any) -> T
     return tensor
 
 
-class _Type:
-    """`numpy.dtype` of a pickle: a plain type, whose byte order comes as its state."""
-
-    def __init__(self, code: Any, _align: Any = False, _copy: Any = True) -> None:
-        if not (isinstance(code, str) and re.fullmatch(r"b1|f[248]|[iu][1248]", code)):
-            shown = code[:20] if isinstance(code, str) else type(code).__name__
-            raise CheckpointError(f"an array of type {shown!r}: expected plain numbers")
-        self.dtype = np.dtype(code)
-
-    def __setstate__(self, state: Any) -> None:
-        match state:
-            case (int(), "<" | ">" | "=" | "|" as order, None, None, None, *_):
-                self.dtype = self.dtype.newbyteorder(order)
-            case _:
-                raise CheckpointError("an array type with an unknown state")
-
-
 class _Array:
-    """An array of a pickle, read-only; it is there once its state is known."""
+    """A NumPy array, which no official network needs: it stays unread."""
 
-    def __init__(self, kind: Any, _shape: Any = (), _code: Any = b"b") -> None:
-        if kind is not _NDARRAY:
-            raise CheckpointError("an array of an unknown class")
-
-    @property
-    def array(self) -> NDArray[Any]:
-        """The array."""
-        if not hasattr(self, "_array"):
-            raise CheckpointError("an array without a state")
-        return self._array
+    def __init__(self, *_arguments: Any) -> None:
+        pass
 
     def __setstate__(self, state: Any) -> None:
-        match state:
-            case (int(), shape, kind, bool(by_columns), data):
-                self._array = _numbers(data, kind, shape, order="F" if by_columns else "C")
-            case _:
-                raise CheckpointError("an array with an unknown state")
+        pass
 
 
-def _numbers(data: Any, kind: Any, shape: Any, *, order: Any) -> NDArray[Any]:
-    """The array in a byte string, in the file's byte order."""
-    if not isinstance(data, bytes | bytearray) or not isinstance(kind, _Type):
-        raise CheckpointError("an array that is no byte string, or of an unknown type")
-    if not isinstance(shape, tuple) or order not in ("C", "F") or len(shape) > _MOST_AXES:
-        raise CheckpointError("an array of an unknown shape")
-    if not all(type(n) is int and 0 <= n < 2**31 for n in shape):
-        raise CheckpointError("an array of impossible sizes")
-    if math.prod(shape) * kind.dtype.itemsize != len(data):
-        raise CheckpointError(f"an array of shape {shape} in {len(data)} bytes")
-    return np.frombuffer(bytes(data), dtype=kind.dtype).reshape(shape, order=order)
+class _Type:
+    """`numpy.dtype` of a pickle: a code, whose byte order comes as its state."""
 
+    def __init__(self, code: Any, *_arguments: Any) -> None:
+        self.code, self.order = code, "|"
 
-def _from_buffer(data: Any, kind: Any, shape: Any, order: Any) -> _Array:
-    """`numpy.core.numeric._frombuffer` of pickle protocol 5."""
-    found = _Array(_NDARRAY)
-    found._array = _numbers(data, kind, shape, order=order)
-    return found
+    def __setstate__(self, state: Any) -> None:
+        if isinstance(state, tuple) and len(state) > 1 and state[1] in ("<", ">", "=", "|"):
+            self.order = state[1]
 
 
 def _scalar(kind: Any, data: Any) -> Any:
     """`numpy.core.multiarray.scalar`: a Python number."""
-    return _numbers(data, kind, (), order="C").item()
+    if not isinstance(kind, _Type) or not re.fullmatch(r"b1|f[248]|[iu][1248]", str(kind.code)):
+        raise CheckpointError("a NumPy value that is no plain number")
+    (number,) = np.frombuffer(data, np.dtype(kind.code).newbyteorder(kind.order))
+    return number.item()
 
-
-def _no_call(*_arguments: Any) -> Any:
-    raise CheckpointError("refused call of numpy.ndarray")
-
-
-_NDARRAY = _Function(_no_call)
-"""`numpy.ndarray`, which is only ever named, as what `_reconstruct` makes."""
 
 _KNOWN: Mapping[tuple[str, str], Any] = {
     ("torch_utils.persistence", "_reconstruct_persistent_obj"): _Function(_module_of),
@@ -406,14 +358,14 @@ _KNOWN: Mapping[tuple[str, str], Any] = {
     ("builtins", "set"): _Function(_set_of),
     ("__builtin__", "set"): _Function(_set_of),
     ("numpy", "dtype"): _Function(_Type),
-    ("numpy", "ndarray"): _NDARRAY,
+    ("numpy", "ndarray"): _Array,
     **{
         (f"numpy.{core}.{module}", name): _Function(function)
         for core in ("core", "_core")  # of NumPy 1 and 2
         for module, name, function in (
             ("multiarray", "scalar", _scalar),
             ("multiarray", "_reconstruct", _Array),
-            ("numeric", "_frombuffer", _from_buffer),
+            ("numeric", "_frombuffer", _Array),
         )
     },
 }
