@@ -28,7 +28,7 @@ from rich.progress import track
 
 from creps.checkpoints import load
 from creps.coordinates import Canvas
-from creps.data._sources import open_images, square
+from creps.data import open_images, square
 from creps.metrics._distances import frechet_distance
 from creps.metrics._extractors import EffnetLite0, effnet, extract
 from creps.metrics._pages import line_chart, standalone

@@ -39,9 +39,9 @@ def small_map(tmp_path, monkeypatch):
         submodule_search_locations = (str(package),)
 
     monkeypatch.setattr(earth.importlib.util, "find_spec", lambda name: Found)
-    earth._load.cache_clear()
+    earth.earth_map.cache_clear()
     yield pixels
-    earth._load.cache_clear()
+    earth.earth_map.cache_clear()
 
 
 def test_windows_run_across_the_seam_any_number_of_turns(small_map):
@@ -157,7 +157,7 @@ def test_impossible_sets_are_refused(tmp_path, changes, error, message):
 
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setattr(earth.importlib.util, "find_spec", lambda name: None)
-    earth._load.cache_clear()
+    earth.earth_map.cache_clear()
     with pytest.raises(MissingExtraError, match=r"maps of the Earth .* 'creps\[earth\]'"):
         earth_map("etopo1")
 

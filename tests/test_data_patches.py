@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creps.coordinates import Canvas
-from creps.data._patches import area_weights, shifted_window, shuffled_indices, take_window
+from creps.data._loading import shuffled_indices
+from creps.data._patches import area_weights, take_window
 from creps.errors import DataError, GridError
 
 windows = st.tuples(
@@ -54,7 +55,7 @@ def test_whole_window_of_native_size_is_the_picture():
 
 def test_whole_source_pixels_of_shift_move_the_picture_exactly():
     pictures = torch.rand(1, 1, 12, 12, dtype=torch.float64)
-    window = shifted_window((0.5, -0.25), 3)  # 2 rows down, 1 column left
+    window = (0.5 / 3, -0.25 / 3, 1 + 0.5 / 3, 1 - 0.25 / 3)
     patch = take_window(pictures, Canvas(3, 3, window))
     inner = pictures[:, :, 2:10, 3:11].unflatten(3, (2, 4)).unflatten(2, (2, 4)).mean((3, 5))
     torch.testing.assert_close(patch[:, :, :2, 1:], inner)

@@ -1,9 +1,13 @@
-"""WebDataset shards: tar files of samples, read in any order.
+"""Where image files lie: folders, ZIP files and WebDataset tar shards, listed and read alike.
 
-A sample is the files that share a key, the name up to the first dot of its last part:
-`00012.jpg` and `00012.cls` are the image and the class of sample `00012`. An index of all shards is
-made in one pass and kept (`index_cache`), so that any image is one read away, the order of a
-training run is the exact shuffle of other sets, and a run goes on where it was.
+Names are paths below the root with forward slashes, sorted. Stores may be pickled, forked and
+shared between threads. A sample of shards is the files that share a key, the name up to the first
+dot of its last part: `00012.jpg` and `00012.cls` are the image and the class of sample `00012`.
+
+What was read once about a large archive (the places of all samples, the sizes of its images) is
+kept in the user's cache folder, under its names, lengths and times of change: so any image is one
+read away, the order of a training run is the exact shuffle of other sets, and a run goes on where
+it was. The cache may be deleted at any time; where it cannot be written, nothing is kept.
 """
 
 from __future__ import annotations
@@ -18,19 +22,17 @@ import re
 import tarfile
 import threading
 import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 from PIL import Image
 
 from creps._files import cache_folder, write_atomically
 from creps.errors import DataError
-
-# Files of a set: what an entry is, which names are images, which are passed over.
-
 
 _FOREIGN = frozenset(
     {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
@@ -64,36 +66,30 @@ def _endings() -> frozenset[str]:
     return frozenset(e for e, kind in known.items() if kind in Image.OPEN and kind not in _FOREIGN)
 
 
-# Where image files lie: folders, ZIP files and tar shards, listed and read alike.
-#
-# Names are paths below the root with forward slashes, sorted. Stores may be pickled, forked and
-# shared between threads.
-
-
-class Store(Protocol):
+class Store(ABC):
     """Something that lists and opens files."""
 
+    @abstractmethod
     def entries(self) -> list[Entry]:
         """All files, hidden ones left out, sorted by name."""
 
+    @abstractmethod
     def open(self, name: str) -> IO[bytes]:
         """One file for reading, seekable."""
 
+    @abstractmethod
     def read(self, name: str) -> bytes:
         """The whole of one file, its checksum verified where the store has one."""
 
     def stamp(self) -> str | None:
         """What changes with the files, where that is cheap to know: of archives."""
+        return None
 
 
 def open_store(path: str | os.PathLike[str]) -> Store:
-    """The store at a path.
+    """The store at a path, as `open_images` takes it.
 
-    Args:
-        path: a folder, a ZIP file, a tar file, a folder of tar files without images beside them, or
-            tar shards as `data-{000000..000012}.tar`.
-    Raises:
-        DataError: if nothing is there, or something else.
+    A folder of tar files is one of shards if no images lie beside them.
     """
     place = Path(path)
     if place.is_dir():
@@ -114,13 +110,12 @@ def open_store(path: str | os.PathLike[str]) -> Store:
 
 
 @dataclass(frozen=True)
-class FolderStore:
+class FolderStore(Store):
     """The files of a folder and of the folders in it."""
 
     root: Path
 
     def entries(self) -> list[Entry]:
-        """See `Store.entries`."""
         try:
             found = [
                 Entry(path.relative_to(self.root).as_posix(), path.stat().st_size)
@@ -133,19 +128,13 @@ class FolderStore:
         return sorted((entry for entry in found if visible(entry.name)), key=lambda e: e.name)
 
     def open(self, name: str) -> IO[bytes]:
-        """See `Store.open`."""
         return (self.root / name).open("rb")
 
     def read(self, name: str) -> bytes:
-        """See `Store.read`."""
         return (self.root / name).read_bytes()
 
-    def stamp(self) -> str | None:
-        """See `Store.stamp`."""
-        return None
 
-
-class ZipStore:
+class ZipStore(Store):
     """The files of a ZIP file, opened anew by each process and each thread that reads."""
 
     def __init__(self, path: Path) -> None:
@@ -159,7 +148,6 @@ class ZipStore:
         self.__init__(state["path"])  # type: ignore[misc]
 
     def entries(self) -> list[Entry]:
-        """See `Store.entries`."""
         found = (Entry(i.filename, i.file_size, i.CRC) for i in self._archive().infolist())
         return sorted(
             (entry for entry in found if not entry.name.endswith("/") and visible(entry.name)),
@@ -167,15 +155,12 @@ class ZipStore:
         )
 
     def open(self, name: str) -> IO[bytes]:
-        """See `Store.open`."""
         return self._archive().open(name)
 
     def read(self, name: str) -> bytes:
-        """See `Store.read`."""
         return self._archive().read(name)
 
     def stamp(self) -> str | None:
-        """See `Store.stamp`."""
         return archive_stamp([self._path])
 
     def _archive(self) -> zipfile.ZipFile:
@@ -208,13 +193,6 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-# What was read once about a large set, kept in the user's cache folder.
-#
-# Listing the shards of a large set, or the sizes of its images, reads a little of every file. The
-# result depends on the archives alone, so it is kept under their names, lengths and times of
-# change. The cache may be deleted at any time; where it cannot be written, nothing is kept.
-
-
 WORTH_KEEPING = 2_000
 """Files in a set from which on its index is kept: less is read again in a blink."""
 
@@ -230,10 +208,7 @@ def archive_stamp(paths: Sequence[Path]) -> str:
 def remembered(kind: str, stamp: str, find: Callable[[], list[Any]]) -> list[Any]:
     """The list that `find` makes (of what JSON can hold), from the cache where it is kept.
 
-    Args:
-        kind: what the list is about; a part of its file's name.
-        stamp: from `archive_stamp`.
-        find: called where nothing is kept.
+    `kind` is a part of the name of its file, `stamp` is from `archive_stamp`.
     """
     place = cache_folder() / f"{kind}-{stamp[:32]}.json"
     try:
@@ -262,12 +237,7 @@ _LABEL_FIELDS = ("label", "cls", "class")
 
 
 def expand_braces(pattern: str) -> list[str]:
-    """The names that a pattern of shards stands for.
-
-    Example:
-        >>> expand_braces("data-{008..010}.tar")
-        ['data-008.tar', 'data-009.tar', 'data-010.tar']
-    """
+    """The names that a pattern of shards stands for: data-{008..010}.tar for three."""
     parts = _BRACES.split(pattern)  # text, first, last, text, first, last, ..., text
     texts, firsts, lasts = parts[0::3], parts[1::3], parts[2::3]
     ranges = [
@@ -281,11 +251,7 @@ def expand_braces(pattern: str) -> list[str]:
 
 
 def shards_of(pattern: str) -> list[Path]:
-    """The shards of a pattern with braces, all of them there.
-
-    Raises:
-        DataError: naming the first one that is missing.
-    """
+    """The shards of a pattern with braces; a DataError names the first one that is missing."""
     shards = [Path(name) for name in expand_braces(pattern)]
     missing = [shard for shard in shards if not shard.is_file()]
     if missing or not shards:
@@ -295,18 +261,17 @@ def shards_of(pattern: str) -> list[Path]:
 
 
 @dataclass(frozen=True)
-class TarStore:
+class TarStore(Store):
     """The images of tar shards; each is named `shard/key.ending`. Safe to share and to pickle."""
 
     shards: Sequence[Path]
     _rows: dict[str, tuple[int, int, int, int | str | None]] = field(default_factory=dict)
 
     def stamp(self) -> str | None:
-        """See `Store.stamp`."""
         return archive_stamp(self.shards)
 
     def entries(self) -> list[Entry]:
-        """See `Store.entries`: of each sample its image; and the credits beside the shards."""
+        """Of each sample its image; and the credits beside the shards."""
         beside = [
             Entry(n, self._beside(n).stat().st_size) for n in CREDITS if self._beside(n).exists()
         ]
@@ -314,11 +279,9 @@ class TarStore:
         return beside + images
 
     def open(self, name: str) -> IO[bytes]:
-        """See `Store.open`."""
         return io.BytesIO(self.read(name))
 
     def read(self, name: str) -> bytes:
-        """See `Store.read`."""
         if name in CREDITS:
             return self._beside(name).read_bytes()
         shard, offset, size, _ = self._index()[name]

@@ -1,6 +1,9 @@
-"""The state of a set: what is in it, what is broken, what is there twice.
+"""The state of a set: what is in it, what is broken, what is there twice, how to train with it.
 
-Every picture is decoded once, over all cores, at the size it has.
+Every picture is decoded once, over all cores, at the size it has. The look of a picture is its
+difference hash, 16 x 16 signs of the change from each gray cell to its right neighbour, and its
+colours on an 8 x 8 grid. Both must agree for two pictures to be near-duplicates: flat art of one
+style shares its outlines, but not its colours.
 """
 
 from __future__ import annotations
@@ -15,25 +18,16 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from creps._files import cores
 from creps.data._pixels import Header
 from creps.data._sources import ImageSource, open_images
 from creps.errors import CrepsError, DataError, LabelError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-# Pictures that are the same, or nearly: by their pixels, and by how they look small.
-#
-# The look of a picture is its difference hash, 16 x 16 signs of the change from each gray cell to
-# its right neighbour, and its colours on an 8 x 8 grid. Both must agree for two pictures to be
-# near- duplicates: flat art of one style shares its outlines, but not its colours.
-
 
 MOST_BITS = 15
 """Signs of 256 in which near-duplicates may differ."""
@@ -49,17 +43,11 @@ _CROWD = 200  # pictures that share a piece, from which on it says nothing
 
 @dataclass(frozen=True)
 class Look:
-    """What tells a picture from others.
+    """What tells a picture from others."""
 
-    Attributes:
-        exact: digest of its size and pixels, whatever file they lie in.
-        signs: (16,) uint16, the difference hash.
-        colours: (192,) uint8, an 8 x 8 reduction.
-    """
-
-    exact: bytes
-    signs: NDArray[np.uint16]
-    colours: NDArray[np.uint8]
+    exact: bytes  # digest of size and pixels, whatever file they lie in
+    signs: NDArray[np.uint16]  # (16,), the difference hash
+    colours: NDArray[np.uint8]  # (192,), an 8 x 8 reduction
 
 
 def look_of(pixels: NDArray[Any]) -> Look:
@@ -136,9 +124,6 @@ def _candidates(signs: NDArray[np.uint16]) -> set[tuple[int, int]]:
                 members = sorted(int(k) for k in order[start:stop])
                 pairs.update(combinations(members, 2))
     return pairs
-
-
-# What a set of pictures asks of a training run: size, batch, gamma, levels, time.
 
 
 SMALLEST, LARGEST = 32, 1024

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from creps.data._framing import area_average, whole_pixels
@@ -28,8 +29,6 @@ from creps.data._sources import ImageSource
 from creps.errors import ConfigError, DataError, GridError, MissingExtraError, nearest
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from creps.coordinates import Window
 
 SETTINGS_NAME = "earth.json"
@@ -79,21 +78,11 @@ MAPS = {
 """Maps by name: satellite imagery, a painted relief, and a coloured height model."""
 
 
+@lru_cache(maxsize=1)
 def earth_map(name: str) -> NDArray[np.uint8]:
-    """A whole map: (H, W, 3) uint8 RGB, W = 2 H, read-only; kept in memory for the next call.
-
-    Raises:
-        ConfigError: for an unknown name.
-        MissingExtraError: without the package of the `earth` extra.
-        DataError: if its file is missing or damaged.
-    """
+    """A whole map: (H, W, 3) uint8 RGB, W = 2 H, read-only; kept in memory for the next call."""
     if name not in MAPS:
         raise ConfigError(f"unknown map {name!r}: {nearest(name, MAPS)}")
-    return _load(name)
-
-
-@lru_cache(maxsize=1)
-def _load(name: str) -> NDArray[np.uint8]:
     try:
         found = importlib.util.find_spec(_PACKAGE)
     except ModuleNotFoundError:
@@ -113,16 +102,10 @@ def _load(name: str) -> NDArray[np.uint8]:
 def cylinder_window(
     panorama: NDArray[np.uint8], size: tuple[int, int], window: Window
 ) -> NDArray[np.uint8]:
-    """A window of a panorama, across its seam where it lies there: exact area averages.
+    """A window of a panorama (H, W, C), across its seam where it lies there: exact area averages.
 
-    Args:
-        panorama: (H, W, C) uint8, whose right border continues at the left one.
-        size: (height, width) of the result.
-        window: (y0, x0, y1, x1) of the plane; x counts turns, any number of them.
-    Returns:
-        (height, width, C) uint8.
-    Raises:
-        GridError: for an empty window, or one beyond the upper or lower border.
+    x counts turns, any number of them; a GridError for a window beyond the upper or lower border.
+
     Example:
         >>> ring = np.arange(8, dtype=np.uint8).reshape(1, 8, 1)
         >>> cylinder_window(ring, (1, 4), (0.0, 0.75, 1.0, 1.25)).ravel().tolist()
@@ -138,12 +121,7 @@ def cylinder_window(
 
 @dataclass(frozen=True)
 class EarthPicture:
-    """One picture of a set.
-
-    Attributes:
-        pixels: (H, W, 3) uint8.
-        window: (y0, x0, y1, x1) of the map, x in turns from 180 degrees west, x0 in [0, 1).
-    """
+    """Pixels (H, W, 3) and their window of the map, x in turns from 180 degrees west."""
 
     pixels: NDArray[np.uint8]
     window: Window
@@ -163,17 +141,9 @@ class EarthPicture:
 def terrain(name: str, index: int, *, seed: int, sizes: tuple[int, int], view: int) -> EarthPicture:
     """A square window of a map at a place with something to see.
 
-    Every picture shows as much of the Earth as the others, at a native size of its own, as
-    photographs by many cameras would.
-
-    Args:
-        name: of the map.
-        index: which picture, >= 0: it depends on (seed, index) alone.
-        seed: which family of pictures, >= 0.
-        sizes: smallest and largest side in pixels; drawn log-uniformly between.
-        view: pixels of the map along a side, at least the largest size.
-    Raises:
-        DataError: if the map has no such place.
+    Every picture shows as much of the Earth as the others, `view` pixels of the map along a side,
+    at a native size of its own, drawn log-uniformly, as photographs by many cameras would. It
+    depends on (seed, index) alone. A DataError if the map has no such place.
     """
     panorama = earth_map(name)
     height, width = panorama.shape[:2]
@@ -201,15 +171,8 @@ def slice_of_cylinder(
     """A picture of a belt of the Earth as a camera within a cylinder takes it, at a random angle.
 
     All pictures of a set show the same belt, at angles that are uniform all around; together they
-    cover its seam as any other place.
-
-    Args:
-        name: of the map.
-        index: which picture, >= 0: it depends on (seed, index) alone.
-        seed: which family of pictures, >= 0.
-        size: pixels of the height; the width follows, so that nothing is distorted on the map.
-        degrees: of longitude that a picture spans, up to 360.
-        band: latitudes (north, south) of the belt, in degrees.
+    cover its seam as any other place. The width follows from the height, `size` pixels, so that
+    nothing is distorted on the map.
     """
     panorama = earth_map(name)
     width = panorama.shape[1]

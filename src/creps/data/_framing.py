@@ -1,4 +1,8 @@
-"""One picture file to pixels, whatever its format."""
+"""One picture file to pixels, and pictures of any size to pictures of one size.
+
+By centred crops and exact area averages. Arrays are (H, W, C) with C = 1, 3 or 4, uint8, or float32
+on the same scale. No torch here.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Pixels = NDArray[Any]  # uint8 or float32
-
-# Pictures of any size to pictures of one size: centred crops, exact area averages.
-#
-# Arrays are (H, W, C) with C = 1, 3 or 4, uint8, or float32 on the same scale. No torch here.
-
 
 Box = tuple[float, float, float, float]
 """(top, left, bottom, right) in pixels of a picture, fractions allowed."""
@@ -88,13 +87,10 @@ def fit(image: Pixels, size: tuple[int, int], *, native: tuple[int, int] | None 
 
 
 def enough(picture: tuple[int, int], box: Box, size: tuple[int, int]) -> int:
-    """How short the shorter side of a picture may be read, for a box of it to become `size` pixels.
+    """`shortest` of `ImageSource.image` for a box of a picture to become `size` pixels; 0: all.
 
     Two pixels for each one are enough: the mean difference from reading all is below 0.5 of 255
     (the eighths, quarters and halves that JPEG offers are averages themselves).
-
-    Returns:
-        Pixels, as `ImageSource.image` takes them; 0 where every pixel is needed.
     """
     top, left, bottom, right = box
     reduction = min((bottom - top) / size[0], (right - left) / size[1])
@@ -131,17 +127,9 @@ def area_average(
 ) -> NDArray[np.float32]:
     """The mean colour of a picture over each cell of a box that is divided into equal cells.
 
-    Colours count by their alpha where there is one, and are white where nothing can be seen.
-
-    Args:
-        image: (H, W, C).
-        box: what the result shows; beyond the picture its border pixels are repeated.
-        size: (height, width) of the result.
-        wrap: the right border continues at the left one, as of a panorama of 360 degrees.
-    Returns:
-        (height, width, C) float32.
-    Raises:
-        GridError: for an empty box or a size below 1.
+    Colours count by their alpha where there is one, and are white where nothing can be seen. Beyond
+    the picture its border pixels are repeated; with `wrap` the right border continues at the left
+    one, as of a panorama of 360 degrees. (H, W, C) to (height, width, C) float32.
     """
     check_frame(size)
     top, left, bottom, right = box

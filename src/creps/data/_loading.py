@@ -21,19 +21,18 @@ from creps.errors import DataError
 class Pictures(Dataset[tuple[np.ndarray, int, int]]):
     """Pictures of one size and their labels, decoded on demand.
 
+    An image that turns out to be broken only when it is decoded is replaced by the next good one.
+
     Args:
         source: the images.
         size: pixels a side: each image is cropped to its centred square and resampled to it
             (Lanczos); or (height, width): cropped to that shape and reduced by area averages.
         mirror: every picture also as its mirror image, as a second half of the set.
         labels: give the source's class of each picture, -1 otherwise.
-        precise: float32 on the scale 0 .. 255 instead of uint8: images of 16 bits keep their depth,
-            and resampled ones are not rounded. Either way `x / 127.5 - 1` is in [-1, 1].
+        precise: float32 on the scale 0 .. 255, not rounded, instead of uint8.
         cache: bytes of memory that decoded pictures may take. If all fit they are kept as they come
             and shared with the loading processes, so that from the second epoch on nothing is
             decoded; if not, nothing is kept.
-
-    An image that turns out to be broken only when it is decoded is replaced by the next good one.
     """
 
     def __init__(
@@ -116,11 +115,7 @@ class _Memory:
 def first_good(
     source: ImageSource, first: int, decode: Callable[[int], np.ndarray[Any, Any]]
 ) -> tuple[int, np.ndarray[Any, Any]]:
-    """Index and pixels of the first image from `first` on that can be decoded.
-
-    Raises:
-        DataError: if there is none.
-    """
+    """Index and pixels of the first image from `first` on that can be decoded, or a DataError."""
     count = len(source)
     for image in (*range(first, count), *range(first)):
         try:
@@ -134,9 +129,6 @@ def shuffled_indices(count: int, *, batch: int, seed: int, first_step: int) -> I
     """Indices of batch after batch, from step `first_step` on: every picture once an epoch.
 
     The order of an epoch depends on (seed, epoch) alone, so a resumed run sees the same pictures.
-
-    Raises:
-        DataError: if the set is empty.
     """
     if count < 1:
         raise DataError("no pictures to train on")
@@ -184,11 +176,7 @@ def load_batches(
 
 
 def divided(order: Iterator[list[Any]], batch: int, part: tuple[int, int]) -> Iterator[list[Any]]:
-    """The k-th of n equal, contiguous parts of every batch.
-
-    Raises:
-        DataError: if n does not divide the batch.
-    """
+    """The k-th of n equal, contiguous parts of every batch; a DataError if n does not divide it."""
     k, n = part
     if batch % n or not 0 <= k < n:
         raise DataError(f"part {k} of {n} of a batch of {batch}: expected n to divide the batch")

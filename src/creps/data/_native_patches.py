@@ -134,11 +134,7 @@ class NativePatches(Dataset[tuple[np.ndarray, int, int]]):
         return np.ascontiguousarray(picture), -1 if label is None else label, broken
 
     def patch(self, image: int, window: Window) -> np.ndarray[Any, Any]:
-        """The patch of one image on a window of its own plane: (H, W, C) exact area averages.
-
-        Raises:
-            DataError: if the image cannot be decoded.
-        """
+        """The patch of one image on a window of its own plane: (H, W, C) exact area averages."""
         native = self.source.size(image)
         top, left, bottom, right = self._plane(*native)
         y0, x0, y1, x1 = window
@@ -199,10 +195,8 @@ def draw_patches(
     GAN, section 4), and the small ones show what is whole.
 
     Places are uniform among those that start on a pixel of the image, so that a patch at the
-    native size shows the file's own pixels, not blends of them.
-
-    Raises:
-        DataError: if no image is large enough for the smallest magnification asked for.
+    native size shows the file's own pixels, not blends of them. A DataError if no image is large
+    enough for the smallest magnification asked for.
     """
     draws: list[Draw] = []
     for first in range(0, len(indices), scales.group):

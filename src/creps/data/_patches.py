@@ -13,19 +13,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from creps.coordinates import WHOLE_PLANE, Canvas, Window
-from creps.data._loading import Pictures, load_batches, shuffled_indices
+from creps.coordinates import Canvas
 from creps.errors import GridError
-
-__all__ = [
-    "Batch",
-    "Pictures",
-    "area_weights",
-    "load_batches",
-    "shifted_window",
-    "shuffled_indices",
-    "take_window",
-]
 
 
 @dataclass(frozen=True)
@@ -63,16 +52,11 @@ class Batch:
 
 
 def area_weights(source: int, start: float, stop: float, count: int) -> Tensor:
-    """How much of each source pixel the pixels of a window cover, along one axis.
+    """How much of each source pixel the `count` pixels of a window cover, along one axis.
 
-    Args:
-        source: pixels of the picture along the axis, spanning [0, 1].
-        start, stop: the window, start < stop; beyond [0, 1] the border pixel is repeated.
-        count: pixels of the patch.
-    Returns:
-        (count, source) float64, rows sum to 1: patch = weights @ picture.
-    Raises:
-        GridError: for an empty window or no pixels.
+    (count, source) float64, rows sum to 1: patch = weights @ picture. The picture spans [0, 1];
+    beyond it the border pixel is repeated.
+
     Example:
         >>> area_weights(4, 0.0, 1.0, 2).tolist()
         [[0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5]]
@@ -96,10 +80,3 @@ def take_window(pictures: Tensor, region: Canvas) -> Tensor:
     rows = area_weights(pictures.shape[2], y0, y1, region.height).to(pictures)
     columns = area_weights(pictures.shape[3], x0, x1, region.width).to(pictures)
     return rows @ pictures @ columns.T
-
-
-def shifted_window(shift: tuple[float, float], size: int) -> Window:
-    """The whole plane moved by (dy, dx) pixels of a picture of `size` pixels a side."""
-    dy, dx = shift[0] / size, shift[1] / size
-    y0, x0, y1, x1 = WHOLE_PLANE
-    return (y0 + dy, x0 + dx, y1 + dy, x1 + dx)

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from creps.errors import ConfigError
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-# Pictures of more than 8 bits a channel: 16-bit gray and colour, floating point.
-#
 # Pillow has no mode for 16-bit colour: it reads the high byte of each value and drops the other.
-# Its unpackers exist for both byte orders though, so reading the file once more in the wrong
-# order gives the low bytes, and the two together all 16 bits.
-
-
+# Its unpackers exist for both byte orders though, so reading the file once more in the wrong order
+# gives the low bytes, and the two together all 16 bits.
 _NATIVE_SWAPPED = "16B" if sys.byteorder == "little" else "16L"
 _SWAPPED = {
     f"{mode};{order}": f"{mode};{other}"
@@ -41,13 +36,8 @@ def deep_pixels(image: Image.Image, stream: IO[bytes]) -> NDArray[np.float32] | 
     """The pixels of a deep picture on the scale 0 .. 255, unrounded; None for one of 8 bits.
 
     16-bit values are divided by 257, so that 65535 is 255; gray of 32-bit integers is taken as 16
-    bits, as Pillow widens it; floating-point gray is taken as [0, 1].
-
-    Args:
-        image: just opened, not loaded; it is loaded afterwards.
-        stream: the file it was opened from, seekable.
-    Returns:
-        (H, W, k) float32 with k = 1 (gray), 3 (RGB) or 4 (RGB and alpha), as the file lies.
+    bits, as Pillow widens it; floating-point gray is taken as [0, 1]. The image is just opened, and
+    loaded afterwards; the result is (H, W, k), gray, RGB or RGB and alpha, as the file lies.
     """
     swapped = _SWAPPED.get(_raw_mode(image))
     if swapped is not None:
@@ -94,14 +84,14 @@ CHANNELS = {1: "gray", 3: "RGB", 4: "RGB and alpha"}
 
 _EXIF_ORIENTATION = 0x0112
 _WIDTH, _HEIGHT = 256, 257  # TIFF tags
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+_UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    2: lambda p: p[:, ::-1],
+    3: lambda p: p[::-1, ::-1],
+    4: lambda p: p[::-1],
+    5: lambda p: p.swapaxes(0, 1),
+    6: lambda p: np.rot90(p, -1),
+    7: lambda p: p[::-1, ::-1].swapaxes(0, 1),
+    8: lambda p: np.rot90(p, 1),
 }
 _LYING = (5, 6, 7, 8)  # orientations that swap height and width
 _LUMA = np.array((0.299, 0.587, 0.114), np.float32)  # ITU-R 601
@@ -135,11 +125,7 @@ class Header:
 
 
 def read_header(stream: IO[bytes]) -> Header:
-    """The header of an image file.
-
-    Raises:
-        Exception: whatever Pillow's reader of the format raises for a broken header.
-    """
+    """The header of an image file; raises whatever Pillow raises for a broken one."""
     with Image.open(stream) as image:
         orientation = _orientation(image)
         return Header(
@@ -153,11 +139,7 @@ def read_header(stream: IO[bytes]) -> Header:
 
 
 def header_size(stream: IO[bytes]) -> tuple[int, int]:
-    """The upright (height, width) of an image file, from its header alone.
-
-    Raises:
-        Exception: whatever Pillow's reader of the format raises for a broken header.
-    """
+    """The upright (height, width) of an image file, from its header alone; errors alike."""
     with Image.open(stream) as image:
         return _upright_size(image, _orientation(image))
 
@@ -170,7 +152,7 @@ def decode(
     Transparent pictures are laid on white, unless alpha is asked for; then what cannot be seen at
     all is white. Gray and colour of 16 bits are scaled to 8 and rounded to nearest, or kept where
     precise; floating-point gray is taken as [0, 1]. Colour profiles are not applied. Of an
-    animation the first frame counts.
+    animation the first frame counts. A broken file raises whatever Pillow's reader raises.
 
     Args:
         stream: a seekable binary file.
@@ -178,12 +160,8 @@ def decode(
         precise: float32 on the scale 0 .. 255, unrounded where the file has more than 8 bits.
         shortest: pixels of the shorter side that are enough: a larger JPEG is read at 1/2, 1/4 or
             1/8 of its size, several times faster, as long as it stays at least as large as that.
-            0 reads every pixel.
     Returns:
         (H, W, channels) uint8, or float32 if precise.
-    Raises:
-        ConfigError: for another number of channels.
-        Exception: whatever Pillow's reader of the format raises for a broken file.
     """
     check_channels(channels)
     with Image.open(stream) as image:
@@ -199,7 +177,7 @@ def decode(
             pixels = _to_channels(deep, channels)
         if image.format == "TIFF":  # the only format that Pillow turns upright by itself
             turn = None
-    pixels = pixels if turn is None else _turned(pixels, turn)
+    pixels = pixels if turn is None else np.ascontiguousarray(turn(pixels))
     if precise:
         return pixels.astype(np.float32)
     return pixels if pixels.dtype == np.uint8 else np.rint(pixels).astype(np.uint8)
@@ -247,17 +225,3 @@ def _to_channels(pixels: NDArray[np.float32], channels: int) -> NDArray[np.float
     if channels == 1:
         return pixels if pixels.shape[2] == 1 else (pixels @ _LUMA)[:, :, None]
     return np.broadcast_to(pixels, (height, width, 3))
-
-
-def _turned(pixels: NDArray[Any], turn: Image.Transpose) -> NDArray[Any]:
-    """What Pillow's transpose does, for arrays of any type."""
-    arrays = {
-        Image.Transpose.FLIP_LEFT_RIGHT: lambda p: p[:, ::-1],
-        Image.Transpose.FLIP_TOP_BOTTOM: lambda p: p[::-1],
-        Image.Transpose.ROTATE_90: lambda p: np.rot90(p, 1),
-        Image.Transpose.ROTATE_180: lambda p: p[::-1, ::-1],
-        Image.Transpose.ROTATE_270: lambda p: np.rot90(p, -1),
-        Image.Transpose.TRANSPOSE: lambda p: p.swapaxes(0, 1),
-        Image.Transpose.TRANSVERSE: lambda p: p[::-1, ::-1].swapaxes(0, 1),
-    }
-    return np.ascontiguousarray(arrays[turn](pixels))

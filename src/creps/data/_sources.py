@@ -14,15 +14,11 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from creps.data._archives import Entry, Store, TarStore, is_image_name, open_store, remembered
-from creps.data._framing import square
 from creps.data._pixels import Header, check_channels, decode, header_size, read_header
 from creps.errors import DataError, LabelError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-# Class labels of a set: listed in `dataset.json`, beside the images of shards, or by folder.
-
 
 LABELS_NAME = "dataset.json"
 """The list of labels in the root of a set, as the field writes it."""
@@ -33,14 +29,10 @@ _SHARD = re.compile(r"\d{5}")  # 00000/, 00001/, ...: how large sets are split, 
 def read_labels(
     store: Store, listed: Sequence[Entry], entries: Sequence[Entry]
 ) -> tuple[list[str], dict[str, int]]:
-    """Class names, and the label of every image by its name.
+    """Class names, and the label of every image by its name: listed, of shards, or by folder.
 
-    Args:
-        store: of the set.
-        listed: all of its files.
-        entries: its images, broken ones included.
-    Raises:
-        LabelError: if there are no labels, or they are malformed or of a part only.
+    `listed` are all files of the set, `entries` its images, broken ones included. A LabelError if
+    there are no labels, or they are malformed or of a part only.
     """
     names = [entry.name for entry in entries]
     if isinstance(store, TarStore):
@@ -107,8 +99,6 @@ def _shard_labels(
     number_of = {name: number for number, name in enumerate(classes)}
     return classes, {name: number_of[str(label)] for name, label in found.items()}
 
-
-__all__ = ["ImageSource", "open_images", "square"]
 
 ATTRIBUTION_NAME = "ATTRIBUTION.txt"
 
@@ -229,22 +219,14 @@ class ImageSource:
             raise DataError(f"cannot decode image {name}: {error}") from None
 
     def companion(self, name: str) -> bytes:
-        """A file that lies in the set beside its images.
-
-        Raises:
-            KeyError: if there is none of that name.
-        """
+        """A file that lies in the set beside its images; a KeyError if there is none."""
         try:
             return self._store.read(name)
         except OSError:
             raise KeyError(name) from None
 
     def header(self, index: int) -> Header:
-        """What the file of one image says of itself: colour mode, bit depth, format.
-
-        Raises:
-            DataError: naming the file, if it is damaged or gone.
-        """
+        """What the file of one image says of itself; a DataError if it is damaged or gone."""
         name = self.names[index]
         try:
             with self._store.open(name) as stream:

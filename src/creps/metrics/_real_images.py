@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from creps.data._framing import area_average, centred_box, fit, like
 from creps.data._sources import ImageSource, open_images
-from creps.data.portraits._set import ART_VERSION, portrait
+from creps.data.portraits._art import ART_VERSION
+from creps.data.portraits._drawing import portrait
 from creps.errors import DataError, UsageError
 from creps.rendering._tiles import Tile
 
@@ -72,7 +73,7 @@ class Portraits(RealImages):
 
     Attributes:
         seed: which family of portraits; the packaged model was trained on that of 0.
-        style: one of `creps.data.portraits._set.STYLES`.
+        style: one of `creps.data.portraits._styles.STYLES`.
     """
 
     seed: int = 0

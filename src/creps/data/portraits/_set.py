@@ -12,22 +12,10 @@ from typing import Any
 from creps.data._set_files import draw_set, named, png, ranges
 from creps.data.portraits._art import ART_VERSION
 from creps.data.portraits._drawing import LONGEST_SIDE, portrait
-from creps.data.portraits._styles import DEFAULT_STYLE, STYLES, portrait_style, portrait_svg
+from creps.data.portraits._styles import DEFAULT_STYLE, portrait_style
 from creps.errors import GridError, MissingExtraError
 
-__all__ = [
-    "ART_VERSION",
-    "ATTRIBUTION",
-    "CREDIT",
-    "STYLES",
-    "portrait",
-    "portrait_svg",
-    "write_portraits",
-]
-
 SETTINGS_NAME = "portraits.json"
-CREDIT = STYLES[DEFAULT_STYLE].credit
-ATTRIBUTION = STYLES[DEFAULT_STYLE].attribution
 
 _CHUNK_PIXELS = 1 << 21  # that a process draws at a time: a second of work
 _CHUNK_LIMIT = 32  # portraits in it, which take their time however small
