@@ -246,6 +246,17 @@ def test_nothing_in_a_file_is_run(tmp_path: Path, zipped: bool) -> None:
     assert not touched.exists()
 
 
+def test_a_torch_that_may_run_code_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "g.pt", float32(official_cips.state_dict()))
+    monkeypatch.setattr(torch, "__version__", torch.torch_version.TorchVersion("2.5.1+cpu"))
+    with pytest.raises(CheckpointError, match=r"g\.pt: torch 2\.6 or newer"):
+        convert(path)
+    monkeypatch.setattr(torch, "__version__", torch.torch_version.TorchVersion("2.10.0"))
+    convert(path)
+
+
 @FORMATS
 def test_a_truncated_file_is_one_line(tmp_path: Path, zipped: bool) -> None:
     whole = write(tmp_path / "g.pt", float32(official_cips.state_dict()), zipped=zipped)

@@ -171,6 +171,8 @@ def read_torch_file(file: IO[bytes]) -> Any:
     Raises:
         CheckpointError: if it is truncated, damaged, hostile or something else.
     """
+    if torch.__version__ < "2.6":  # compares as versions do
+        raise CheckpointError("torch 2.6 or newer is needed: older ones may run what a file holds")
     with _one_line():
         zipped = file.read(len(_ZIP_HEAD)) == _ZIP_HEAD
         file.seek(0)
