@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from creps.metrics import PictureSet
 from creps.metrics._models import Size
-from creps.metrics._pictures import Picture, PictureSet
+from creps.metrics._pictures import Picture
 from reproduce.anyres_paper.scoring import (
     PICTURES,
     REAL,

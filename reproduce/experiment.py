@@ -10,8 +10,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from creps.rendering._painter import Picture
-from creps.rendering._sheets import Panel, captioned_sheet
+from creps.rendering import Panel, Picture, captioned_sheet
 from reproduce.runner import Runner
 
 Cell = float | str | None

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from creps.data import portrait
 from creps.data._set_files import named, png, write_set
-from creps.data.portraits._drawing import portrait
 from creps.data.portraits._styles import portrait_style
 from reproduce.specs import Dataset, Maker, Model, Training
 

@@ -99,7 +99,9 @@ def section(experiment: Experiment, record: dict[str, Any], *, link: str) -> str
     elif published is not None:
         parts.append(_markdown(published, "the paper"))
     parts += [_markdown(table, table.caption or "here") for table in tables]
-    parts += [f"![{each['caption']}]({link}/{each['file']})" for each in record["figures"]]
+    if record["figures"]:
+        images = (f"![{each['caption']}]({link}/{each['file']})" for each in record["figures"])
+        parts.append("\n".join(images))
     words = [*record["remarks"]]
     if experiment.differences:
         words.append("What differs: " + "; ".join(experiment.differences) + ".")

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from creps.coordinates import WHOLE_PLANE, Window
 from creps.metrics._models import ModelRef
-from creps.rendering._painter import Picture
-from creps.rendering._renderer import render
+from creps.rendering import Picture, render
 from creps.rendering._view import Samples
 from creps.rendering.warps import WarpLike
 

@@ -13,7 +13,8 @@ from PIL import Image
 
 from creps._files import write_atomically
 from creps.errors import DataError
-from creps.metrics._evaluate import finite_or_none, machine, write_record
+from creps.metrics import write_record
+from creps.metrics._evaluate import finite_or_none, machine
 from creps.metrics._pages import standalone
 from reproduce.experiment import Experiment, Figure, Result, Table
 from reproduce.runner import Runner

@@ -15,13 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from creps.errors import CrepsError, UsageError
-from creps.metrics._evaluate import evaluate
+from creps.metrics import Measurement, PictureSet, Protocol, RealImages, evaluate, real_images
 from creps.metrics._extractors import ExtractorSpec, extractor_spec
-from creps.metrics._measurements import Columns, Measurement, Progress, measure
-from creps.metrics._metrics import Protocol
+from creps.metrics._measurements import Columns, Progress, measure
 from creps.metrics._models import ModelRef, model_ref
-from creps.metrics._pictures import Features, PictureSet
-from creps.metrics._real_images import RealImages, real_images
+from creps.metrics._pictures import Features
 from creps.training._config import stored_settings
 from creps.training._state import snapshots, step_of
 from reproduce.specs import Budget, Dataset, Model, Training

@@ -11,12 +11,12 @@ import torch
 from PIL import Image
 
 from creps.config import replace as with_settings
+from creps.metrics import Measurement
 from creps.metrics._consistency import Consistency
-from creps.metrics._measurements import Columns, Measurement
+from creps.metrics._measurements import Columns
 from creps.metrics._models import ModelRef, model_ref
-from creps.networks.base import Generator, build_generator
-from creps.training._config import TrainConfig
-from creps.training._presets import preset
+from creps.networks import Generator, build_generator
+from creps.training import TrainConfig, preset
 from reproduce.runner import Runner
 from reproduce.specs import PAPER, TRIAL, Dataset, Model, Training
 

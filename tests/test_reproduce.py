@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from creps.config import to_dict
 from creps.errors import CrepsError, DataError, UsageError
-from creps.training._presets import preset
+from creps.training import preset
 from patience import PATIENCE, wait_until
 from reproduce import page
 from reproduce.__main__ import app

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from creps.errors import UsageError
-from creps.metrics._spectra import power_spectrum
+from creps.metrics import power_spectrum
 from reproduce.cips_paper.encodings import main_components, mean_frequency, mean_spectrum
 
 HEIGHT, WIDTH = 12, 20

@@ -13,12 +13,13 @@ from PIL import Image
 from torch import Tensor
 
 from creps.coordinates import Canvas
-from creps.data._sources import open_images
+from creps.data import open_images
 from creps.errors import UsageError
 from creps.metrics._models import model_ref
 from creps.metrics._pages import scatter_chart, standalone
 from creps.metrics._pictures import ModelPictures
-from creps.networks.base import Generator, Grid
+from creps.networks import Generator
+from creps.networks.base import Grid
 from creps.training._batches import draw_region
 from reproduce.anyres_paper import models as anyres_models
 from reproduce.anyres_paper import scoring

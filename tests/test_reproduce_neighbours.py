@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from creps.errors import UsageError
+from creps.metrics import real_images
 from creps.metrics._models import ModelRef, model_ref
 from creps.metrics._pictures import ModelPictures
-from creps.metrics._real_images import Images, Portraits, real_images
+from creps.metrics._real_images import Images, Portraits
 from metric_stubs import stub
 from reproduce.cips_paper.neighbour_sheet import neighbour_sheet
 from tiny_creps import tiny_creps

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from creps.metrics import real_images
 from creps.metrics._models import model_ref
 from creps.metrics._pictures import ModelPictures, PatchPlan, ResampledPictures
-from creps.metrics._real_images import real_images
 from reproduce.anyres_paper.scoring import ResampledPatches
 from smooth_model import SmoothModel
 

@@ -9,16 +9,13 @@ import torch
 from numpy.typing import NDArray
 
 from creps.coordinates import Canvas
-from creps.data._sources import open_images
+from creps.data import open_images
+from creps.metrics import power_spectrum, radial_spectrum
 from creps.metrics._measurements import SUM
 from creps.metrics._models import ModelRef
 from creps.metrics._pages import line_chart, scatter_chart
-from creps.metrics._spectra import power_spectrum, radial_spectrum, spectrum_difference
-from creps.rendering._blends import panorama
-from creps.rendering._painter import Picture
-from creps.rendering._renderer import render
-from creps.rendering._sheets import Panel
-from creps.rendering._styles import latents
+from creps.metrics._spectra import spectrum_difference
+from creps.rendering import Panel, Picture, latents, panorama, render
 from reproduce.anyres_paper.bars import bars_picture, size_bars
 from reproduce.anyres_paper.models import BELT, VARIANTS
 from reproduce.anyres_paper.scoring import (

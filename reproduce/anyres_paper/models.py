@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from creps.data._framing import fit
+from creps.data import fit, open_images
 from creps.data._set_files import named, png, write_set
-from creps.data._sources import open_images
-from creps.rendering._painter import Picture
+from creps.rendering import Picture
 from reproduce.models import (
     ANYRES,
     BASE,

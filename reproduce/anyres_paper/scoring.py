@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from creps.metrics._distances import frechet_distance
+from creps.metrics import PictureSet, frechet_distance
 from creps.metrics._measurements import Columns
 from creps.metrics._models import ModelRef, Size
 from creps.metrics._pictures import (
@@ -20,7 +20,6 @@ from creps.metrics._pictures import (
     ModelPatches,
     ModelPictures,
     PatchPlan,
-    PictureSet,
     RealPatches,
     RealPictures,
     ResampledPictures,

@@ -14,14 +14,12 @@ import torch
 from numpy.typing import NDArray
 
 from creps.errors import UsageError
+from creps.metrics import power_spectrum
 from creps.metrics._models import ModelRef
 from creps.metrics._pages import shaded
-from creps.metrics._spectra import power_spectrum, whole_plane
-from creps.networks.base import Generator
-from creps.rendering._painter import Picture
-from creps.rendering._renderer import render
-from creps.rendering._sheets import Panel
-from creps.rendering._view import View
+from creps.metrics._spectra import whole_plane
+from creps.networks import Generator
+from creps.rendering import Panel, Picture, View, render
 from reproduce.cips_paper.models import BASE, NO_EMBEDDING, cips_on
 from reproduce.experiment import Result, experiment, one_table, sheet
 from reproduce.models import EARTH

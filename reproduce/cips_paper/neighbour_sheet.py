@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from creps.errors import UsageError
+from creps.metrics import RealImages
 from creps.metrics._distances import nearest
 from creps.metrics._extractors import ExtractorSpec
 from creps.metrics._measurements import Progress, measure
 from creps.metrics._models import ModelRef, Size
 from creps.metrics._pictures import Features, ModelPictures, RealPictures
-from creps.metrics._real_images import RealImages
-from creps.rendering._sheets import Panel, captioned_sheet
+from creps.rendering import Panel, captioned_sheet
 
 
 def neighbour_sheet(

@@ -6,12 +6,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from creps.data._sources import open_images
-from creps.metrics._diagnosis import diagnose
+from creps.data import open_images
+from creps.metrics import PictureSet, diagnose
 from creps.metrics._models import ModelRef
-from creps.metrics._pictures import ModelPictures, PictureSet, RealPictures, resampled
-from creps.rendering._sheets import Panel
-from creps.rendering._styles import SeedPath, latents, mix_styles, styles_of
+from creps.metrics._pictures import ModelPictures, RealPictures, resampled
+from creps.rendering import Panel, SeedPath, latents, mix_styles, styles_of
 from reproduce.cips_paper.encodings import fineness
 from reproduce.cips_paper.models import cips_on, shown
 from reproduce.cips_paper.neighbour_sheet import neighbour_sheet

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from creps.networks.cips import CIPS_PRESETS, CipsConfig
+from creps.networks import CipsConfig
+from creps.networks.cips import CIPS_PRESETS
 from creps.networks.stylegan2 import STYLEGAN2_PRESETS
 from reproduce.cips_paper.models import (
     BASE,

@@ -7,13 +7,15 @@ import torch
 from torch import Tensor
 
 from creps.coordinates import Canvas
+from creps.metrics import PictureSet, radial_spectrum
 from creps.metrics._measurements import SUM
 from creps.metrics._models import ModelRef
 from creps.metrics._pages import line_chart
-from creps.metrics._pictures import ModelPictures, PictureSet, RealPictures
-from creps.metrics._spectra import radial_spectrum, spectrum_difference
+from creps.metrics._pictures import ModelPictures, RealPictures
+from creps.metrics._spectra import spectrum_difference
 from creps.rendering import (
     FoveatedPainter,
+    Panel,
     Picture,
     Radial,
     StyleField,
@@ -22,7 +24,6 @@ from creps.rendering import (
     render,
 )
 from creps.rendering._latents import PreparedLatents
-from creps.rendering._sheets import Panel
 from reproduce.cips_paper.encodings import DECIBELS, planes
 from reproduce.cips_paper.models import (
     BASE,

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from benchmarks.costs import MOST_OF_MEMORY, Drawing, drawing_cost
-from creps.networks.base import build_generator
+from creps.networks import build_generator
 from creps.networks.cips import CIPS_PRESETS
 from creps.networks.creps import CREPS_PRESETS
 from creps.networks.stylegan2 import STYLEGAN2_PRESETS

@@ -11,17 +11,19 @@ from torch import Tensor
 
 from creps.coordinates import Canvas
 from creps.errors import UsageError
+from creps.metrics import (
+    ModelDiagnosis,
+    diagnose,
+    power_spectrum,
+    psnr,
+    radial_spectrum,
+    real_images,
+)
 from creps.metrics._artifacts import ARTIFACTS
-from creps.metrics._diagnosis import ModelDiagnosis, diagnose
 from creps.metrics._models import ModelRef
 from creps.metrics._real_images import PORTRAITS as DRAWN_PORTRAITS
-from creps.metrics._real_images import real_images
-from creps.metrics._similarity import psnr
-from creps.metrics._spectra import power_spectrum, radial_spectrum
 from creps.networks.creps import Creps, FeatureMaps
-from creps.rendering._painter import Picture
-from creps.rendering._renderer import Renderer
-from creps.rendering._sheets import Panel
+from creps.rendering import Panel, Picture, Renderer
 from creps.rendering.warps import as_warp, warped_grid
 from reproduce.experiment import (
     Cell,

@@ -7,12 +7,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from creps.metrics import psnr, real_images, ssim
 from creps.metrics._pictures import ModelPictures, RealPictures
 from creps.metrics._real_images import PORTRAITS as DRAWN_PORTRAITS
-from creps.metrics._real_images import real_images
-from creps.metrics._similarity import box_reduce, psnr, ssim
-from creps.rendering._painter import Picture
-from creps.rendering._sheets import Panel, contact_sheet
+from creps.metrics._similarity import box_reduce
+from creps.rendering import Panel, Picture, contact_sheet
 from reproduce.creps_paper.attributes import attribute_coverage, portrait_attributes
 from reproduce.experiment import (
     Figure,

@@ -12,7 +12,7 @@ from creps.checkpoints import save
 from creps.metrics._consistency import Consistency
 from creps.metrics._extractors import extractor_spec
 from creps.metrics._models import ModelRef, model_ref
-from creps.networks.base import build_generator, describe_generator
+from creps.networks import build_generator, describe_generator
 from creps.networks.cips import CIPS_PRESETS
 from creps.rendering._view import Samples
 from creps.training import preset
@@ -78,7 +78,7 @@ def quality_columns(runner: Runner) -> list[Column]:
         Column("portraits", PORTRAITS, ours),
         Column("portraits, twice the size", PORTRAITS, ours | {"StyleGAN2": "one size only"}, 2),
         _on(churches, "churches" if runner.paper else "maps of the Earth", "church", runner),
-        Column(f"transfer to {title}", PAINTINGS, moved | {"CIPS": "not trained"}),
+        Column(f"transfer to {title}", PAINTINGS, moved),
     ]
     if runner.paper:
         columns.append(_on(SCENERY, "scenery", "scenery", runner))
@@ -131,7 +131,7 @@ def table_2(runner: Runner) -> Result:
             sizes.add(size)
         heads.append(f"{title}, {' and '.join(map(str, sorted(sizes)))} px")
     caption = f"{runner.fd}, lowest is best"
-    return one_table(tuple(heads), rows, caption=caption)
+    return one_table(heads, rows, caption=caption)
 
 
 CONSISTENCY = published("creps-table-3")
@@ -273,5 +273,5 @@ def table_7(runner: Runner) -> Result:
         label: [runner.distance(model, PORTRAITS, size=size) for size in sizes]
         for label, model in models.items()
     }
-    columns = tuple(f"{size} px" for size in sizes)
+    columns = [f"{size} px" for size in sizes]
     return one_table(columns, rows, caption=f"{runner.fd}, one data set")
