@@ -179,9 +179,9 @@ def test_corners_of_turned_pictures(model: str, kind: str, client: TestClient) -
 
 def test_qualities() -> None:
     ramp = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
-    gray = pixels(encoded(ramp, None, quality="gray", kind="png"))
+    gray = pixels(encoded(ramp, None, quality="gray", kind="png", about={}))
     assert np.array_equal(gray, ramp[..., 0])
-    bitonal = pixels(encoded(ramp, None, quality="bitonal", kind="png"))
+    bitonal = pixels(encoded(ramp, None, quality="bitonal", kind="png", about={}))
     assert set(np.unique(bitonal)) == {0, 255}
     assert (bitonal == 255).sum() == 128
 

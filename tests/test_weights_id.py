@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from creps.checkpoints import load, save
@@ -18,6 +19,7 @@ from creps.metrics._metrics import Protocol
 from creps.metrics._models import model_ref
 from creps.networks.base import build_generator
 from creps.rendering.output._images import read_settings
+from creps.serving._app import build_app
 from creps.serving._models import ModelRegistry
 from creps.serving._settings import ServeSettings
 from creps.serving._sites import SiteSettings, write_site
@@ -87,3 +89,18 @@ def test_served_addresses_are_pinned_to_it(model: Path, shown: str) -> None:
     registry = ModelRegistry({"tiny": load(model), "other": other}, settings=ServeSettings())
     assert registry.models["tiny"].weights == shown
     assert registry.models["tiny"].pin != registry.models["other"].pin
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_served_pictures_and_tiles_show_it(
+    model: Path, shown: str, suffix: str, tmp_path: Path
+) -> None:
+    app = build_app({"tiny": load(model)}, settings=ServeSettings(size=64))
+    with TestClient(app) as client:
+        for address in (f"plane/tiny:3/0/0_0.{suffix}", f"view/tiny:3?format={suffix}&height=9"):
+            path = tmp_path / f"answer.{suffix}"
+            path.write_bytes(client.get(address).content)
+            settings = read_settings(path)
+            assert settings["weights"] == shown
+            assert settings["seed"] == 3
+            assert settings.keys() >= {"creps", "window", "size", "truncation", "picture"}

@@ -22,6 +22,7 @@ from urllib.parse import quote
 
 from creps.coordinates import WHOLE_PLANE, Window
 from creps.errors import UsageError
+from creps.rendering._latents import Latent
 from creps.rendering._styles import Recipe, parse_styles
 from creps.rendering._view import View
 
@@ -81,6 +82,16 @@ class PictureId:
     def in_url(self) -> str:
         """The identifier as one segment of a path."""
         return quote(str(self), safe=":@,+~=")
+
+    @property
+    def latent(self) -> Latent:
+        """Whose styles it has."""
+        return Latent(
+            styles=self.recipe,
+            label=self.label,
+            truncation=self.truncation,
+            truncation_cutoff=self.cutoff,
+        )
 
     def pinned(self, pin: str) -> PictureId:
         """The same picture, as these very pixels."""

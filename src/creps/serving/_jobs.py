@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import json
 import logging
 import secrets
 import shutil
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,7 +22,6 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from creps.errors import CrepsError, GridError, UsageError
-from creps.rendering import Latent, View, provenance
 from creps.rendering._painter import Picture
 from creps.rendering._tiles import Tile
 from creps.rendering.output._save import Tiles, refuse_target, save_picture, unfinished
@@ -250,26 +248,8 @@ class JobQueue:
         height, width = job.spec.size
         channels = self._registry.model(job.picture).generator.config.img_channels
         tiles = Tiles(height=height, width=width, channels=channels, make=make)
-        save_picture(tiles, job.path, settings=self._settings(job), progress=progress)
-
-    def _settings(self, job: Job) -> dict[str, Any]:
-        """What the file tells of itself."""
-        model, picture, spec = self._registry.model(job.picture), job.picture, job.spec
-        latent = Latent(
-            styles=picture.recipe,
-            label=picture.label,
-            truncation=picture.truncation,
-            truncation_cutoff=picture.cutoff,
-        )
-        view = View(size=spec.size, window=spec.frame())
-        settings = {
-            **provenance(model.generator, latent, view),
-            "model": model.name,
-            "picture": str(picture),
-            "view": asdict(spec),
-        }
-        plain: dict[str, Any] = json.loads(json.dumps(settings))
-        return plain
+        about = self._registry.model(job.picture).about(job.picture, job.spec)
+        save_picture(tiles, job.path, settings=about, progress=progress)
 
     def _make_room(self, job: Job) -> None:
         """Throw away the oldest files until a job's raw pixels fit in the limit."""

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
-
-import torch
-from torch import Tensor
 
 from creps._code import code_id
 from creps.checkpoints import weights_id
 from creps.errors import ConfigError, CrepsError, LabelError, UsageError, nearest
 from creps.networks.base import Generator
+from creps.rendering._provenance import provenance
 from creps.rendering._renderer import Renderer
 from creps.rendering._sampling import detail_resolution
-from creps.rendering._styles import styles_of
-from creps.rendering._view import checked_device, checked_dtype
+from creps.rendering._view import View, checked_device, checked_dtype
 from creps.serving._identifiers import NAME, PictureId
 from creps.serving._settings import ServeSettings
-from creps.serving._views import RenderedSource, Source, UpsampledSource
+from creps.serving._views import RenderedSource, Source, UpsampledSource, ViewSpec
 
 LINES_OF_A_PICTURE = 2**25
 """Bytes of lines that are kept of each picture: 16,384 rows and columns of the packaged model."""
@@ -68,6 +66,18 @@ class ServedModel:
     def pin(self) -> str:
         """What an address may name these very pictures by."""
         return self.made_by[:PIN_DIGITS]
+
+    def about(self, picture: PictureId, spec: ViewSpec) -> dict[str, Any]:
+        """What a view of one of its pictures tells of how it was made, as JSON values."""
+        view = View(size=spec.size, window=spec.frame())
+        settings = {
+            **provenance(self.generator, picture.latent, view, dtype=self.dtype),
+            "model": self.name,
+            "picture": str(picture),
+            "view": asdict(spec),
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(settings))
+        return plain
 
     def describe(self, *, size: int) -> dict[str, Any]:
         """What the page is told of it."""
@@ -213,7 +223,7 @@ class ModelRegistry:
         """A source of a picture that is not there."""
         renderer = Renderer(
             model.generator,
-            styles=self._styles(model, picture),
+            picture.latent,
             dtype=self._settings.dtype,
             keep=LINES_OF_A_PICTURE,
         )
@@ -221,18 +231,6 @@ class ModelRegistry:
             return RenderedSource(renderer)
         native = renderer.picture(supersample="auto")  # the best that it can be
         return UpsampledSource(native, picture.by)
-
-    @torch.inference_mode()
-    def _styles(self, model: ServedModel, picture: PictureId) -> Tensor:
-        """(1, K, D) styles of a picture."""
-        label = None if picture.label is None else torch.tensor([picture.label])
-        return styles_of(
-            picture.recipe,
-            model.generator,
-            label=label,
-            truncation=picture.truncation,
-            truncation_cutoff=picture.cutoff,
-        )
 
 
 def _content(picture: PictureId) -> PictureId:

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from creps.coordinates import Window
 from creps.errors import GridError, UsageError
 from creps.rendering._view import refuse_beyond_precision
+from creps.rendering.output._images import DEEP_ZOOM_OVERLAP, DEEP_ZOOM_TILE
 from creps.serving._identifiers import (
     PictureId,
     number,
@@ -44,9 +45,6 @@ from creps.serving._responses import (
 from creps.serving._service import RenderRequest, RenderService
 from creps.serving._settings import Limits
 from creps.serving._views import ViewSpec
-
-DEEP_ZOOM_TILE, DEEP_ZOOM_OVERLAP = 254, 1
-"""As `creps render --out NAME.dzi` writes them."""
 
 LOWEST_LEVEL, HIGHEST_LEVEL = -4, 40
 PLANE_REACH = 1000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from io import BytesIO
@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 
 from creps.errors import CrepsError
 from creps.rendering._painter import Picture
+from creps.rendering.output._images import settings_inside
 from creps.serving._iiif import Quality
 from creps.serving._models import UnknownPictureError
 from creps.serving._pool import OverloadedError
@@ -173,7 +174,14 @@ ENCODINGS = {
 """By suffix, as section 4.5 of the IIIF Image API names them."""
 
 
-def encoded(picture: Picture, opacity: Coverage | None, *, quality: Quality, kind: str) -> bytes:
+def encoded(
+    picture: Picture,
+    opacity: Coverage | None,
+    *,
+    quality: Quality,
+    kind: str,
+    about: Mapping[str, Any],
+) -> bytes:
     """The bytes of a picture.
 
     Args:
@@ -181,6 +189,7 @@ def encoded(picture: Picture, opacity: Coverage | None, *, quality: Quality, kin
         opacity: (H, W), 0 is transparent; None: all is opaque.
         quality: colours, levels of gray, or black and white.
         kind: a suffix of `ENCODINGS`.
+        about: JSON values that say how it was made: stored in the file where its format can.
     """
     encoding = ENCODINGS[kind]
     image = Image.fromarray(picture if picture.shape[2] > 1 else picture[:, :, 0])
@@ -196,5 +205,5 @@ def encoded(picture: Picture, opacity: Coverage | None, *, quality: Quality, kin
     if opacity is not None and encoding.transparent:
         image.putalpha(mask)
     target = BytesIO()
-    image.save(target, encoding.name, **encoding.options)
+    image.save(target, encoding.name, **encoding.options, **settings_inside(encoding.name, about))
     return target.getvalue()

@@ -194,7 +194,10 @@ class RenderService:
                 samples=self.settings.limits.samples,
                 side_by_side=self.pool.side_by_side,
             )
-            body = encoded(picture, opacity, quality=wanted.quality, kind=wanted.format)
+            about = self.registry.model(wanted.picture).about(wanted.picture, wanted.spec)
+            body = encoded(
+                picture, opacity, quality=wanted.quality, kind=wanted.format, about=about
+            )
         if self.cache is not None:
             self.cache.put(key, body)
         return body

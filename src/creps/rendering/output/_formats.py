@@ -24,6 +24,8 @@ from creps.errors import DataError
 from creps.rendering._painter import Picture
 from creps.rendering._tiles import Tile, plan
 from creps.rendering.output._images import (
+    DEEP_ZOOM_OVERLAP,
+    DEEP_ZOOM_TILE,
     QUALITY,
     SETTINGS_KEY,
     SOFTWARE,
@@ -38,8 +40,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 JPEG = {"Q": QUALITY, "subsample_mode": "off"}
 END_OF_JPEG = b"\xff\xd9"
 """Tiles without it did not fit on the disk: of small files libvips (8.18) does not notice."""
-TIFF_TILE, DEEP_ZOOM_TILE = 512, 254
-"""Pixels of a tile's side. Deep Zoom's overlap by a pixel: 256 are what viewers expect."""
+TIFF_TILE = 512
+"""Pixels of a tile's side."""
 
 SOFTWARE_TAG, COPYRIGHT_TAG = 305, 33432
 
@@ -100,7 +102,8 @@ def _image(store: Store) -> pyvips.Image:
 def _write_deep_zoom(store: Store, place: Path) -> None:
     """NAME.dzi, and JPEG tiles of all levels in NAME_files; the settings are in a file there."""
     suffix = f".jpg[{','.join(f'{name}={value}' for name, value in JPEG.items())},keep=none]"
-    _image(store).dzsave(str(place.with_suffix("")), suffix=suffix, tile_size=DEEP_ZOOM_TILE)
+    tiles = {"tile_size": DEEP_ZOOM_TILE, "overlap": DEEP_ZOOM_OVERLAP}
+    _image(store).dzsave(str(place.with_suffix("")), suffix=suffix, **tiles)
     folder, document = tiles_folder(place), json.dumps(store.settings, indent=2)
     (folder / "vips-properties.xml").unlink(missing_ok=True)  # it has the date: no two are alike
     (folder / "creps.json").write_text(document, encoding="utf-8")

@@ -89,6 +89,10 @@ def read_settings(path: str | Path) -> dict[str, Any]:
     return settings
 
 
+DEEP_ZOOM_TILE, DEEP_ZOOM_OVERLAP = 254, 1
+"""Pixels of a tile's side, and of what it shows of its neighbours; 256 pixels together."""
+
+
 def tiles_folder(path: Path) -> Path:
     """Where the tiles of a Deep Zoom image are: NAME_files beside NAME.dzi."""
     return path.with_name(f"{path.stem}_files")
@@ -98,24 +102,32 @@ def encode(picture: Picture, path: Path, settings: Mapping[str, Any]) -> bytes:
     """The bytes of a whole PNG, JPEG or WebP file, as the suffix of `path` says."""
     kind = FORMATS[path.suffix.lower()]
     image = Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
-    text, credits = json.dumps(settings), str(settings.get("credits", ""))
-    dpi = settings.get("dpi")
-    density = {} if dpi is None else {"dpi": (dpi, dpi)}
+    quality = {"PNG": {}, "JPEG": {"quality": QUALITY, "subsampling": 0}}
+    options = quality.get(kind, {"quality": QUALITY})
     target = BytesIO()
-    if kind == "PNG":
-        chunks = PngImagePlugin.PngInfo()
-        chunks.add_itxt(SETTINGS_KEY, text)
-        chunks.add_itxt("Software", SOFTWARE)
-        if credits:
-            chunks.add_itxt("Copyright", credits)
-        image.save(target, "PNG", pnginfo=chunks, **density)
-    else:
-        exif = exif_of(settings)
-        if kind == "JPEG":
-            image.save(target, "JPEG", quality=QUALITY, subsampling=0, exif=exif, **density)
-        else:
-            image.save(target, "WEBP", quality=QUALITY, exif=exif)
+    image.save(target, kind, **options, **settings_inside(kind, settings))
     return target.getvalue()
+
+
+def settings_inside(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What Pillow writes settings into a file with; nothing for formats that hold none.
+
+    Args:
+        kind: as Pillow calls the format.
+        settings: JSON values; "credits" and "dpi" as for `save_picture`.
+    """
+    dpi = settings.get("dpi")
+    density = {} if dpi is None or kind == "WEBP" else {"dpi": (dpi, dpi)}
+    if kind in ("JPEG", "WEBP", "TIFF"):
+        return {"exif": exif_of(settings), **density}
+    if kind != "PNG":
+        return {}
+    chunks = PngImagePlugin.PngInfo()
+    chunks.add_itxt(SETTINGS_KEY, json.dumps(settings))
+    chunks.add_itxt("Software", SOFTWARE)
+    if credits := str(settings.get("credits", "")):
+        chunks.add_itxt("Copyright", credits)
+    return {"pnginfo": chunks, **density}
 
 
 def exif_of(settings: Mapping[str, Any]) -> Image.Exif:
