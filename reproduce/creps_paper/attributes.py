@@ -12,8 +12,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from creps.data.portraits._art import toon_head_attributes
+from creps.data.portraits._art import optional, toon_head_options, toon_head_style
 from creps.metrics._distances import FeatureRows, checked_pair, nearest
+
+PARTS = ("hair", "rearHair", "eyes", "eyebrows", "mouth", "beard", "clothes")
+"""Parts of a portrait that are drawn in several ways."""
+
+
+def toon_head_attributes(index: int, seed: int) -> dict[str, str]:
+    """Which drawing of each part a portrait has: {"hair": "bun", "beard": "none", ...}."""
+    avatar = optional("dicebear").Avatar(toon_head_style(), toon_head_options(index, seed))
+    drawn = avatar.to_json()["options"]
+    return {part: drawn.get(f"{part}Variant") or "none" for part in PARTS}
 
 
 class AttributeCoverage(NamedTuple):

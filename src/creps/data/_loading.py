@@ -57,17 +57,13 @@ class Pictures(Dataset[tuple[np.ndarray, int, int]]):
     def __getitem__(self, index: int) -> tuple[np.ndarray, int, int]:
         """((C, H, W) uint8 or float32, label, index of the image if it is broken, else -1)."""
         wanted = index % len(self.source)
-        image, picture = wanted, self._memory.recall(wanted)
-        if picture is None:
-            image, pixels = first_good(self.source, wanted, self._decode)
-            picture = np.ascontiguousarray(pixels.transpose(2, 0, 1))
+        image, pixels = wanted, self._memory.recall(wanted)
+        if pixels is None:
+            image, decoded = first_good(self.source, wanted, self._decode)
+            pixels = np.ascontiguousarray(decoded.transpose(2, 0, 1))
             if image == wanted:
-                self._memory.keep(image, picture)
-        if index >= len(self.source):
-            picture = picture[:, :, ::-1]
-        label = self.source.label(image) if self.labels else None
-        broken = -1 if image == wanted else wanted
-        return np.ascontiguousarray(picture), -1 if label is None else label, broken
+                self._memory.keep(image, pixels)
+        return sample(self.source, index, image, pixels, labels=self.labels)
 
     def _decode(self, image: int) -> np.ndarray[Any, Any]:
         if not isinstance(self.size, tuple):
@@ -110,6 +106,21 @@ class _Memory:
         if self._pictures is not None:
             self._pictures[index] = picture
             self._known[index] = 1  # after the pixels: a reader never sees half a picture
+
+
+def sample(
+    source: ImageSource, index: int, image: int, pixels: np.ndarray[Any, Any], *, labels: bool
+) -> tuple[np.ndarray[Any, Any], int, int]:
+    """What a dataset gives for an index: (C, H, W) pixels, label, and the image if it is broken.
+
+    Indices beyond the set ask for mirror images; pixels (C, H, W) are those of `image`, which is
+    another one than asked for where that is broken.
+    """
+    if index >= len(source):
+        pixels = pixels[:, :, ::-1]
+    label = source.label(image) if labels else None
+    broken = -1 if image == index % len(source) else index % len(source)
+    return np.ascontiguousarray(pixels), -1 if label is None else label, broken
 
 
 def first_good(

@@ -30,7 +30,14 @@ from creps.data._framing import (
     scaled,
     whole_pixels,
 )
-from creps.data._loading import divided, first_good, load_samples, shuffled_indices, tell_broken
+from creps.data._loading import (
+    divided,
+    first_good,
+    load_samples,
+    sample,
+    shuffled_indices,
+    tell_broken,
+)
 from creps.data._patches import Batch
 from creps.data._sources import ImageSource
 from creps.errors import DataError, GridError
@@ -126,12 +133,7 @@ class NativePatches(Dataset[tuple[np.ndarray, int, int]]):
         if index >= len(self.source):  # the mirror image shows there what lies opposite
             window = (window[0], 1 - window[3], window[2], 1 - window[1])
         image, pixels = first_good(self.source, wanted, lambda k: self.patch(k, window))
-        picture = pixels.transpose(2, 0, 1)
-        if index >= len(self.source):
-            picture = picture[:, :, ::-1]
-        label = self.source.label(image) if self.labels else None
-        broken = -1 if image == wanted else wanted
-        return np.ascontiguousarray(picture), -1 if label is None else label, broken
+        return sample(self.source, index, image, pixels.transpose(2, 0, 1), labels=self.labels)
 
     def patch(self, image: int, window: Window) -> np.ndarray[Any, Any]:
         """The patch of one image on a window of its own plane: (H, W, C) exact area averages."""

@@ -16,10 +16,10 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from creps.errors import ConfigError, GridError
-from creps.networks._alias_free import Placement, placement_of
+from creps.errors import ConfigError
+from creps.networks._alias_free import Placement
 from creps.networks._layers import EqualizedLinear, second_moment_normalised
-from creps.networks.base import Grid, register_family
+from creps.networks.base import register_family
 from creps.networks.stylegan3 import STYLEGAN3_PRESETS, StyleGAN3, StyleGAN3Config
 
 ScaleMapping = Literal["paper", "official", "none"]
@@ -143,48 +143,9 @@ class AnyRes(StyleGAN3):
         widths = [spec.inputs.channels for spec in config.layers]
         self.scale = ScaleBranch(config, widths) if config.scale_mapping != "none" else None
 
-    def synthesize_patches(self, styles: Tensor, grid: Grid) -> Tensor:
-        """As the official tool makes large pictures: of patches of the network's size.
-
-        They lie side by side, the last ones shifted inwards, each with lattices of its own. Their
-        borders may show, where those of `synthesize`'s tiles do not; for comparison.
-
-        Args:
-            styles: (B, K, D) from `map`.
-            grid: as in `synthesize`, H and W at least `resolution`.
-        Returns:
-            (B, C, H, W).
-        Raises:
-            GridError: for grids that are smaller, or that `synthesize` refuses.
-        """
-        patch = self.config.resolution
-        place = placement_of(grid, resolution=patch)
-        rows, columns = patch_starts(place.height, patch), patch_starts(place.width, patch)
-        shape = len(styles), self.config.img_channels, place.height, place.width
-        image = styles.new_empty(shape)
-        for top in rows:
-            for left in columns:
-                part = place.part(top, left, height=patch, width=patch)
-                image[:, :, top : top + patch, left : left + patch] = self._drawn(styles, part)
-        return image
-
     def _layer_styles(self, styles: Tensor, place: Placement) -> list[Tensor]:
         of_latents = super()._layer_styles(styles, place)
         if self.scale is None:
             return of_latents
         of_scale = self.scale(place.density / self.config.resolution)
         return [latent + scale for latent, scale in zip(of_latents, of_scale, strict=True)]
-
-
-def patch_starts(size: int, patch: int) -> list[int]:
-    """First pixels of the patches that cover an axis, the last one shifted inwards.
-
-    Raises:
-        GridError: if the axis is shorter than a patch.
-    Example:
-        >>> patch_starts(80, 32)
-        [0, 32, 48]
-    """
-    if size < patch:
-        raise GridError(f"{size} pixels in patches of {patch}: expected at least one patch")
-    return [min(start, size - patch) for start in range(0, size, patch)]

@@ -77,9 +77,6 @@ ART_VERSION = 1
 CANVAS = 768
 """Side of the art in its own units."""
 
-ATTRIBUTES = ("hair", "rearHair", "eyes", "eyebrows", "mouth", "beard", "clothes")
-"""Parts of a portrait that are drawn in several ways."""
-
 _IRIS = (
     (74, 46, 36),
     (104, 64, 40),
@@ -106,40 +103,45 @@ _PLAY: dict[str, dict[str, Any]] = {
 }
 
 
-def toon_head_svg(index: int, seed: int) -> str:
-    """The SVG text of a portrait, its licence and credit included; both numbers >= 0.
+def background(draw: Generator) -> dict[str, Any]:
+    """Two colours near each other, as DiceBear is asked to draw them."""
+    hue, saturation, value = draw.uniform(), draw.uniform(0.14, 0.42), draw.uniform(0.78, 0.98)
+    near = hsv(hue, saturation, value)
+    far = hsv(hue + draw.uniform(-0.12, 0.12), 1.4 * saturation, 0.8 * value)
+    return {
+        "backgroundColor": [hexadecimal(near), hexadecimal(far)],
+        "backgroundColorFill": "linear",
+        "backgroundColorOrder": "fixed",
+        "backgroundColorAngle": [0, 360],
+    }
 
-    Raises:
-        MissingExtraError: if the packages of the `data` extra are missing.
-    """
+
+def placed(smallest: float, largest: float, *, low: float, high: float) -> dict[str, Any]:
+    """How the figure lies: sizes as factors, heights in percent of the canvas, downwards."""
+    return {
+        "scale": [smallest, largest],
+        "translateX": [-3, 3],
+        "translateY": [low, high],
+        "rotate": [-4, 4],
+        "flip": ["none", "horizontal"],
+    }
+
+
+def toon_head_svg(index: int, seed: int) -> str:
+    """The SVG text of a portrait, its licence and credit included; both numbers >= 0."""
     dicebear = optional("dicebear")
-    svg: str = dicebear.Avatar(_style(), _options(index, seed)).to_string()
+    svg: str = dicebear.Avatar(toon_head_style(), toon_head_options(index, seed)).to_string()
     return svg
 
 
-def toon_head_attributes(index: int, seed: int) -> dict[str, str]:
-    """Which drawing of each part a portrait has: {"hair": "bun", "eyes": "happy", ...}.
-
-    Parts that are left out, such as a beard, are "none".
-
-    Raises:
-        MissingExtraError: if the packages of the `data` extra are missing.
-    """
-    dicebear = optional("dicebear")
-    drawn = dicebear.Avatar(_style(), _options(index, seed)).to_json()["options"]
-    return {part: drawn.get(f"{part}Variant") or "none" for part in ATTRIBUTES}
-
-
-def _options(index: int, seed: int) -> dict[str, Any]:
+def toon_head_options(index: int, seed: int) -> dict[str, Any]:
     """What DiceBear is asked to draw: colours and placement of one portrait."""
     draw = np.random.default_rng((seed, index))
     skin = between(draw, SKIN)
     hair = between(draw, HAIR)
     if draw.uniform() < 0.12:  # now and then dyed
         hair = hsv(draw.uniform(), draw.uniform(0.35, 0.75), draw.uniform(0.4, 0.95))
-    hue, saturation, value = draw.uniform(), draw.uniform(0.14, 0.42), draw.uniform(0.78, 0.98)
-    near = hsv(hue, saturation, value)
-    far = hsv(hue + draw.uniform(-0.12, 0.12), 1.4 * saturation, 0.8 * value)
+    behind = background(draw)
     clothes = hsv(draw.uniform(), draw.uniform(0.2, 0.8), draw.uniform(0.3, 0.98))
     return {
         "seed": f"{seed}-{index}",
@@ -149,21 +151,14 @@ def _options(index: int, seed: int) -> dict[str, Any]:
         "irisColor": hexadecimal(between(draw, _IRIS)),
         "blushColor": hexadecimal(skin + draw.uniform(0.0, 0.3) * (_BLUSH - skin)),
         "beardProbability": 25,
-        "backgroundColor": [hexadecimal(near), hexadecimal(far)],
-        "backgroundColorFill": "linear",
-        "backgroundColorOrder": "fixed",
-        "backgroundColorAngle": [0, 360],
-        # Percent of the canvas: a little smaller and lower than the original, so that hair fits in.
-        "scale": [0.96, 1.12],
-        "translateX": [-3, 3],
-        "translateY": [3, 7],
-        "rotate": [-4, 4],
-        "flip": ["none", "horizontal"],
+        **behind,
+        # A little smaller and lower than the original, so that hair fits in.
+        **placed(0.96, 1.12, low=3, high=7),
     }
 
 
 @lru_cache(maxsize=1)
-def _style() -> Any:
+def toon_head_style() -> Any:
     """The ToonHead style with moving parts, coloured irises and blush."""
     dicebear = optional("dicebear")
     optional("dicebear_styles")

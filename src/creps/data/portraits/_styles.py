@@ -1,6 +1,6 @@
-"""Other styles of portraits, for transfer learning: the same kind of picture by other hands.
+"""The styles of portraits: the default, and others for transfer learning, by other hands.
 
-As in the ToonHead set (`portrait_art`), skin, hair, clothes and background take colours from
+As in the ToonHead set (`_art`), skin, hair, clothes and background take colours from
 continuous ranges, and the figure is scaled, shifted, turned or mirrored a little. The parts are as
 their artists drew them.
 """
@@ -20,19 +20,18 @@ from creps.data.portraits._art import (
     CANVAS,
     HAIR,
     SKIN,
+    background,
     between,
     hexadecimal,
     hsv,
     optional,
+    placed,
     toon_head_svg,
 )
 from creps.errors import ConfigError, GridError, nearest
 
 if TYPE_CHECKING:
     from numpy.random import Generator
-
-# The styles of portraits: who drew them, under which licence, on which canvas.
-
 
 DEFAULT_STYLE = "toon-head"
 """The style of the packaged model."""
@@ -147,11 +146,7 @@ vary in size, place and angle; the whole figure is scaled, shifted, turned or mi
 
 
 def portrait_style(name: str) -> PortraitStyle:
-    """The style of a name.
-
-    Raises:
-        ConfigError: for an unknown one, with the nearest known ones.
-    """
+    """The style of a name; a ConfigError for an unknown one."""
     if name not in STYLES:
         raise ConfigError(f"unknown portrait style {name!r}: {nearest(name, STYLES)}")
     return STYLES[name]
@@ -182,14 +177,10 @@ Options = dict[str, Any]
 
 
 def remix_svg(style: str, index: int, seed: int) -> str:
-    """The SVG text of a portrait in one of the styles of `REMIXES`, licence and credit included.
-
-    Raises:
-        MissingExtraError: if the packages of the `data` extra are missing.
-    """
+    """The SVG text of a portrait in one of the styles of `REMIXES`, licence and credit included."""
     dicebear = optional("dicebear")
     draw = np.random.default_rng((seed, index))
-    options = {"seed": f"{seed}-{index}", **_background(draw), **REMIXES[style](draw)}
+    options = {"seed": f"{seed}-{index}", **background(draw), **REMIXES[style](draw)}
     svg: str = dicebear.Avatar(_style(style), options).to_string()
     return svg
 
@@ -204,7 +195,7 @@ def _style(name: str) -> Any:
 
 def _micah(draw: Generator) -> Options:
     hair = _hair(draw)
-    return _placed(1.0, 1.1, low=0, high=2) | {
+    return placed(1.0, 1.1, low=0, high=2) | {
         "baseColor": hexadecimal(between(draw, SKIN)),
         "hairColor": hair,
         "facialHairColor": hair,
@@ -219,7 +210,7 @@ def _micah(draw: Generator) -> Options:
 
 def _personas(draw: Generator) -> Options:
     hair = _hair(draw)
-    return _placed(1.02, 1.16, low=-1, high=2) | {
+    return placed(1.02, 1.16, low=-1, high=2) | {
         "skinColor": hexadecimal(between(draw, SKIN)),
         "hairColor": hair,
         "facialHairColor": hair,
@@ -229,7 +220,7 @@ def _personas(draw: Generator) -> Options:
 
 
 def _open_peeps(draw: Generator) -> Options:
-    return _placed(0.84, 0.94, low=2, high=6) | {
+    return placed(0.84, 0.94, low=2, high=6) | {
         "skinColor": hexadecimal(between(draw, SKIN)),
         "headContrastColor": _hair(draw),
         "clothingColor": _cloth(draw),
@@ -244,7 +235,7 @@ def _open_peeps(draw: Generator) -> Options:
 
 
 def _adventurer(draw: Generator) -> Options:
-    return _placed(0.92, 1.04, low=-1, high=3) | {
+    return placed(0.92, 1.04, low=-1, high=3) | {
         "skinColor": hexadecimal(between(draw, SKIN)),
         "hairColor": _hair(draw),
         "eyesColor": hexadecimal(between(draw, HAIR[:4])),
@@ -258,29 +249,6 @@ REMIXES: dict[str, Callable[[Generator], Options]] = {
     "adventurer": _adventurer,
 }
 """What varies, and how, by style."""
-
-
-def _background(draw: Generator) -> Options:
-    hue, saturation, value = draw.uniform(), draw.uniform(0.14, 0.42), draw.uniform(0.78, 0.98)
-    near = hsv(hue, saturation, value)
-    far = hsv(hue + draw.uniform(-0.12, 0.12), 1.4 * saturation, 0.8 * value)
-    return {
-        "backgroundColor": [hexadecimal(near), hexadecimal(far)],
-        "backgroundColorFill": "linear",
-        "backgroundColorOrder": "fixed",
-        "backgroundColorAngle": [0, 360],
-    }
-
-
-def _placed(smallest: float, largest: float, *, low: float, high: float) -> Options:
-    """How the figure lies: sizes as factors, heights in percent of the canvas, downwards."""
-    return {
-        "scale": [smallest, largest],
-        "translateX": [-3, 3],
-        "translateY": [low, high],
-        "rotate": [-4, 4],
-        "flip": ["none", "horizontal"],
-    }
 
 
 def _hair(draw: Generator) -> str:
