@@ -12,9 +12,10 @@ from torch import Tensor
 
 from creps.errors import DataError, GridError, UsageError
 from creps.metrics._comparison import Comparison, short_names
+from creps.metrics._consistency import Consistency
 from creps.metrics._evaluate import Evaluation, evaluate, write_record
 from creps.metrics._extractors import ExtractorSpec
-from creps.metrics._metrics import METRICS, Protocol, parse_metrics
+from creps.metrics._metrics import METRICS, Metric, Protocol, Steps, Task, Value, parse_metrics
 from creps.metrics._models import model_ref
 from creps.metrics._real_images import real_images
 from metric_stubs import Shallow, stub
@@ -193,6 +194,25 @@ def test_families_of_one_grid_are_measured_as_far_as_they_go(data, extractor, ca
     assert any("consistency: left out, this family" in note for note in found.notes)
     with pytest.raises(GridError, match="one grid"):
         run(Protocol(n=20, metrics=("patches",)), data, extractor, cache=cache, model=model)
+
+
+def test_a_metric_of_ones_own_is_measured_and_may_have_nothing_to_say(
+    extractor, cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(task: Task) -> Steps:
+        yield {Consistency(model=task.model, size=8): 2}
+
+    def loud(task: Task) -> Steps:
+        agreement = Consistency(model=task.model, size=8)
+        found = yield {agreement: 2}
+        yield Value("pairs", np.float32(len(found[agreement]["psnr"])), "", "how many")
+
+    for name, run_of in (("silent", silent), ("loud", loud)):
+        monkeypatch.setitem(METRICS, name, Metric("of one's own", 0, run_of))
+    found = run(Protocol(metrics=("silent", "loud"), probes=2), None, extractor, cache=cache)
+    assert found.values == [Value("pairs", 2.0, "", "how many")]
+    assert found["pairs"] == json.loads(json.dumps(found.record))["values"]["pairs"] == 2
+    assert found.record["metrics"] == ["silent", "loud"]
 
 
 def test_paths_need_layers(data, cache, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from creps.coordinates import Canvas
 from creps.data import open_images
 from creps.errors import UsageError
 from creps.metrics._models import model_ref
-from creps.metrics._pages import scatter_chart, standalone
+from creps.metrics._pages import standalone
 from creps.metrics._pictures import ModelPictures
 from creps.networks import Generator
 from creps.networks.base import Grid
@@ -33,6 +33,7 @@ from reproduce.cips_paper.views import figure_8, panorama_canvas, seam
 from reproduce.creps_paper import inside, sizes, thick_lines
 from reproduce.models import ANYRES, CREPS, MIXED, PORTRAITS, SHIPPED, mixed_portraits
 from reproduce.panels import enlarged, panel_picture, sample
+from reproduce.scatter import scatter_chart
 from reproduce.specs import Dataset
 from reproduce_stubs import Pretender, config_of, untrained
 from smooth_model import SmoothModel

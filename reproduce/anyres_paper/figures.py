@@ -13,7 +13,7 @@ from creps.data import open_images
 from creps.metrics import power_spectrum, radial_spectrum
 from creps.metrics._measurements import SUM
 from creps.metrics._models import ModelRef
-from creps.metrics._pages import line_chart, scatter_chart
+from creps.metrics._pages import line_chart
 from creps.metrics._spectra import spectrum_difference
 from creps.rendering import Panel, Picture, latents, panorama, render
 from reproduce.anyres_paper.bars import bars_picture, size_bars
@@ -41,6 +41,7 @@ from reproduce.experiment import (
 from reproduce.models import ANYRES, MIXED, SHIPPED
 from reproduce.panels import panel_picture, sample
 from reproduce.runner import Runner
+from reproduce.scatter import scatter_chart
 from reproduce.specs import Dataset
 
 EARTH = Dataset(

@@ -132,8 +132,7 @@ def compare(
         UsageError: for fewer than two models; and as `evaluate`.
     """
     if len(models) < 2:
-        given = "".join(f", {model}" for model in models if isinstance(model, str | Path))
-        raise UsageError(f"{len(models)} models{given}: expected two or more to compare")
+        raise UsageError(f"models to compare: {len(models)} given, expected two or more")
     refs = [model_ref(model) for model in models]
     found = [
         evaluate(

@@ -153,10 +153,9 @@ class ModelDiagnosis:
         write_page(path, f"Diagnosis of {Path(self.model.path).name}", sections)
 
     def spectra_picture(self) -> NDArray[np.uint8]:
-        """Mean spectra of samples (left) and real pictures (right), 80 dB from black to white.
+        """Mean spectra of samples and of real pictures, (H, 2 W + 8), frequency 0 in the middles.
 
-        Returns:
-            (H, 2 W + 8) uint8; frequency 0 in the middle of each half.
+        80 dB from black to white.
         """
         ours, theirs = (
             _decibels(whole_plane(self.spectra[kind], self.size[1])) for kind in ("model", "real")

@@ -56,7 +56,7 @@ def evaluate(
 ) -> Evaluation:
     """Measure a model, by itself and against real pictures.
 
-    What was worked out before is kept: an interrupted call goes on, and another protocol shares
+    What was computed before is kept: an interrupted call goes on, and another protocol shares
     what it can.
 
     Args:

@@ -1,4 +1,4 @@
-"""Measurements: numbers of items 0, 1, 2, ..., worked out in chunks, kept on disk, taken up again.
+"""Measurements: numbers of items 0, 1, 2, ..., computed in chunks and kept on disk.
 
 The results of a chunk are a file in the cache, named by everything they depend on, the code
 included. So the same command goes on after a stop, a second one is quick, and metrics share what
@@ -50,7 +50,7 @@ class Measurement:
     """
 
     chunk: ClassVar[int] = 10
-    """Items worked out in one go: some seconds."""
+    """Items computed in one go: some seconds."""
 
     @property
     def seconds(self) -> float:
@@ -101,7 +101,7 @@ class _Chunk:
 
 
 def default_cache() -> Path:
-    """Where measurements are kept: `measurements` in the user's cache folder."""
+    """Where measurements are kept: in the user's cache folder."""
     return cache_folder("measurements")
 
 
@@ -112,16 +112,13 @@ def measure(
     workers: int = 0,
     progress: Progress | None = None,
 ) -> dict[Measurement, Columns]:
-    """Results of several measurements; only chunks that are not kept yet are worked out.
+    """Results of several measurements; only chunks that are not kept yet are computed.
 
     After an interruption, chunks at work are finished and kept.
 
     Args:
         counts: items of each, >= 1.
-        cache: folder; `default_cache()` by default.
-        workers: processes with one thread each. They are spawned, so a script that calls this needs
-            the usual `if __name__ == "__main__":`. 0: in this process.
-        progress: called with the seconds of work done and those in all, roughly.
+        cache, workers, progress: as for `evaluate`.
     Returns:
         for each measurement the columns of all its items, in order.
     Raises:
@@ -183,7 +180,7 @@ def _worked(chunks: list[_Chunk], workers: int) -> Iterator[_Chunk]:
 
 
 def _do(chunk: _Chunk) -> _Chunk:
-    """Work out a chunk and keep it."""
+    """Compute a chunk and keep it."""
     columns = chunk.measurement.run(chunk.first, chunk.count)
     with replacing(chunk.path) as part, part.open("wb") as file:
         np.savez(file, allow_pickle=False, **columns)
@@ -202,7 +199,7 @@ def _read(path: Path) -> Columns | None:
         with path.open("rb") as file, np.load(file) as kept:
             return {name: kept[name] for name in kept.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError):
-        return None  # none yet; or damaged: it is worked out anew
+        return None  # none yet; or damaged: it is computed anew
 
 
 def _joined(parts: Iterable[Columns | None]) -> Columns:

@@ -7,6 +7,7 @@ yields named numbers. To add one, put it into `METRICS`.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, cast
 
@@ -542,9 +543,11 @@ def plan(task: Task) -> tuple[dict[str, Steps], Wanted]:
 
 def values_of(steps: Steps, found: Found) -> Iterator[Value]:
     """The numbers of a metric that was begun, once its measurements are there."""
-    first = cast("Value", steps.send(found))
-    for value in (first, *cast("Iterator[Value]", steps)):
-        yield value._replace(value=float(value.value))  # as JSON can hold it
+    with suppress(StopIteration):  # it has no more
+        value = cast("Value", steps.send(found))
+        while True:
+            yield value._replace(value=float(value.value))  # as JSON can hold it
+            value = cast("Value", next(steps))
 
 
 def size_name(size: Sequence[int]) -> str:

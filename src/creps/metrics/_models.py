@@ -113,20 +113,10 @@ def draw(
     warp: WarpLike = None,
     part: Tile | None = None,
 ) -> Tensor:
-    """A sample, neither rounded nor clipped; the unit square fills it by default.
+    """A sample or a part of it, (C, H, W) float32, neither rounded nor clipped.
 
-    Args:
-        model: the model.
-        seed: of the latent, and of the class where there are several.
-        size: (height, width) of the whole picture.
-        window: what fills it.
-        truncation, supersample, warp: as for `render`; warps are exact, without tables.
-        part: only this part of the picture.
-    Returns:
-        (C, H, W) float32, nominally in [-1, 1].
-    Raises:
-        DataError: if the model paints NaN or infinite values there.
-        GridError, UsageError: as `render`.
+    The unit square fills it by default, whatever its shape. Other arguments are as for `render`;
+    warps are exact, without tables. A DataError if the model paints NaN or infinite values there.
     """
     renderer = _renderer(model.generator(), model, seed, truncation)
     part = Tile(0, 0, *size) if part is None else part

@@ -34,16 +34,7 @@ svg text { fill: currentColor; font: 12px system-ui, sans-serif; }
 def write_page(
     path: str | Path, title: str, sections: Sequence[str], *, refresh: int | None = None
 ) -> None:
-    """Write a page: a title and sections of HTML.
-
-    Args:
-        path: of the page.
-        title: of the page.
-        sections: HTML.
-        refresh: seconds after which a browser that shows it looks again; None: never.
-    Raises:
-        OSError: if it cannot be written.
-    """
+    """Write a title and sections of HTML; `refresh`: seconds until a browser looks again."""
     body = "\n".join(f"<section>{section}</section>" for section in sections)
     again = f'<meta http-equiv="refresh" content="{refresh}">' if refresh else ""
     text = (
@@ -82,17 +73,14 @@ def figure(picture: NDArray[np.uint8], caption: str, *, width: int | None = None
 def table(
     columns: Sequence[str], rows: Sequence[Sequence[str]], *, best: Sequence[int | None] = ()
 ) -> str:
-    """A table; all columns but the first and those with long words hold numbers.
+    """A table, `best` the cell to stress in each row.
 
-    Args:
-        columns: headings.
-        rows: cells.
-        best: for each row the cell to stress, or None.
+    All columns but the first and those with long words hold numbers.
     """
-    numeric = [
-        column > 0 and all(len(row[column]) < 16 for row in rows) for column in range(len(columns))
+    classes = [
+        "number" if column > 0 and all(len(row[column]) < 16 for row in rows) else ""
+        for column in range(len(columns))
     ]
-    classes = ["number" if each else "" for each in numeric]
 
     def cell(kind: str, text: str, names: str) -> str:
         given = f' class="{names.strip()}"' if names.strip() else ""
@@ -140,16 +128,12 @@ def line_chart(
     y_name: str,
     size: tuple[int, int] = (320, 640),
 ) -> str:
-    """Curves over one axis, as SVG.
+    """Curves (K,) by name, at most six, over increasing x (K,), as SVG.
 
-    Args:
-        x: (K,), increasing, K >= 2.
-        lines: (K,) finite values by name; at most six.
-        x_name, y_name: of the axes.
-        size: (height, width) in CSS pixels; it shrinks where there is less room.
+    `size` is (height, width) in CSS pixels; it shrinks where there is less room.
     """
     values = np.concatenate(list(lines.values()))
-    plot = _Plot((x[0], x[-1]), (values.min(), values.max()), size=size)
+    plot = Plot((x[0], x[-1]), (values.min(), values.max()), size=size)
     parts = [plot.opening(x_name, y_name)]
     start = LEFT
     for k, (name, line) in enumerate(lines.items()):
@@ -164,38 +148,8 @@ def line_chart(
     return "".join([*parts, plot.ending(x_name, y_name)])
 
 
-def scatter_chart(
-    points: NDArray[np.float64],
-    *,
-    x_name: str,
-    y_name: str,
-    size: tuple[int, int] = (320, 640),
-) -> str:
-    """Points, as SVG.
-
-    Args:
-        points: (N, 2) finite (x, y), N >= 1.
-        x_name, y_name: of the axes.
-        size: (height, width) in CSS pixels; it shrinks where there is less room.
-    """
-    (left, low), (right, high) = points.min(0), points.max(0)
-    space = 0.05 * (right - left), 0.05 * (high - low)
-    plot = _Plot((left - space[0], right + space[0]), (low - space[1], high + space[1]), size=size)
-    dots = [
-        f'<circle cx="{plot.across(x):.1f}" cy="{plot.down(y):.1f}" r="5" fill="{COLOURS[0]}" '
-        'fill-opacity="0.7"/>'
-        for x, y in points
-    ]
-    return "".join([plot.opening(x_name, y_name), *dots, plot.ending(x_name, y_name)])
-
-
-class _Plot:
-    """From numbers to pixels, and what surrounds a plot.
-
-    Args:
-        x, y: (smallest, largest) number.
-        size: (height, width) in CSS pixels.
-    """
+class Plot:
+    """From numbers to pixels, and what surrounds a plot; x, y: (smallest, largest) number."""
 
     def __init__(
         self, x: tuple[float, float], y: tuple[float, float], *, size: tuple[int, int]
@@ -254,11 +208,8 @@ def standalone(svg: str) -> str:
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:
-    """Round numbers from about `low` to about `high`: within, where two or more are.
+    """About `most` round numbers from about `low` to `high`: within, where two or more are.
 
-    Args:
-        low, high: the range.
-        most: about so many.
     Example:
         >>> ticks(0.02, 0.97, 5)
         [0.2, 0.4, 0.6, 0.8]
@@ -275,12 +226,7 @@ def ticks(low: float, high: float, most: int) -> list[float]:
 
 
 def _tick_label(value: float) -> str:
-    """A number for an axis; thousands and millions by a letter.
-
-    Example:
-        >>> _tick_label(20000), _tick_label(1.5e6), _tick_label(0.25)
-        ('20k', '1.5M', '0.25')
-    """
+    """A number for an axis: 20k, 1.5M, 0.25."""
     for unit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= unit:
             return f"{value / unit:.6g}{letter}"
