@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from creps.training._presets import RECIPES, Recipe, preset
     from creps.training._run import Callback, Run, open_run
     from creps.training.augment import AugmentSettings
-    from creps.training.monitoring._doctor import RunDiagnosis, RunFinding, diagnose_run
-    from creps.training.monitoring._log import Logger
+    from creps.training.monitoring._doctor import diagnose_run
     from creps.training.monitoring._report import write_report
 else:
     __getattr__, __dir__ = attach(
@@ -45,14 +44,11 @@ else:
             "Callback": "creps.training._run",
             "ConsistencySettings": "creps.training._config",
             "DataSettings": "creps.training._config",
-            "Logger": "creps.training.monitoring._log",
             "LossSettings": "creps.training._config",
             "OptimizerSettings": "creps.training._config",
             "RECIPES": "creps.training._presets",
             "Recipe": "creps.training._presets",
             "Run": "creps.training._run",
-            "RunDiagnosis": "creps.training.monitoring._doctor",
-            "RunFinding": "creps.training.monitoring._doctor",
             "TeacherSettings": "creps.training._config",
             "TrainConfig": "creps.training._config",
             "WatchSettings": "creps.training._config",
@@ -75,13 +71,10 @@ __all__ = [
     "Callback",
     "ConsistencySettings",
     "DataSettings",
-    "Logger",
     "LossSettings",
     "OptimizerSettings",
     "Recipe",
     "Run",
-    "RunDiagnosis",
-    "RunFinding",
     "TeacherSettings",
     "TrainConfig",
     "WatchSettings",

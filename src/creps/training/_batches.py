@@ -62,43 +62,27 @@ def load_training_batches(
     on_broken: Callable[[str], None] = lambda name: None,
     group: ProcessGroup = SINGLE,
 ) -> Iterator[Batch]:
-    """This process's share of batch after batch, from step `first_step` on.
+    """This process's share of the batch of each step from `first_step` on, on a device.
 
-    Args:
-        pictures: of `open_training_set`.
-        config: the run.
-        first_step: where to go on; step k is the same whatever came before.
-        device: where the patches go.
-        on_broken: told the name of each picture that cannot be decoded.
-        group: the processes that share each batch.
+    Step k is the same whatever came before. `on_broken` is told the name of each picture that
+    cannot be decoded.
     """
-    part, workers = (group.rank, group.count), config.data.workers
+    how: dict[str, Any] = {
+        "batch": config.batch,
+        "seed": config.seed,
+        "first_step": first_step,
+        "workers": config.data.workers,
+        "on_broken": on_broken,
+        "part": (group.rank, group.count),
+    }
     if isinstance(pictures, NativePatches):
-        patches = load_patches(
-            pictures,
-            batch=config.batch,
-            seed=config.seed,
-            first_step=first_step,
-            workers=workers,
-            on_broken=on_broken,
-            part=part,
-            **_windows(config),
-        )
+        patches = load_patches(pictures, **how, **_windows(config))
         for step, (images, labels, windows) in enumerate(patches, first_step):
             batch = patch_batch(images.to(device), windows, _labels(config, labels.to(device)))
             yield turned(config, _on_the_plane(config, batch), step)
-        return
-    wholes = load_batches(
-        pictures,
-        batch=config.batch,
-        seed=config.seed,
-        first_step=first_step,
-        workers=workers,
-        on_broken=on_broken,
-        part=part,
-    )
-    for step, (images, labels) in enumerate(wholes, first_step):
-        yield make_batch(config, step, images.to(device), labels.to(device))
+    else:
+        for step, (images, labels) in enumerate(load_batches(pictures, **how), first_step):
+            yield make_batch(config, step, images.to(device), labels.to(device))
 
 
 def draw_region(config: TrainConfig, step: int) -> Canvas:

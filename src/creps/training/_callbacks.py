@@ -72,11 +72,7 @@ class LogLines(Callback):
 
 
 def memory_used(device: torch.device) -> float | None:
-    """Gigabytes (10**9 bytes) at the peak: reserved on a GPU, else of this process.
-
-    Returns:
-        None where the system does not tell.
-    """
+    """Gigabytes (10**9 bytes) at the peak: reserved on a GPU, else of this process, if known."""
     if device.type == "cuda":
         return torch.cuda.max_memory_reserved(device) / 1e9
     try:
@@ -90,9 +86,8 @@ def memory_used(device: torch.device) -> float | None:
 class Evaluations(Callback):
     """The Frechet distance of the averaged generator, every `watch.evaluate_every` steps.
 
-    Args:
-        run: `evaluations` in its folder keeps the features of the real pictures.
-        data: the training set.
+    RUN/evaluations keeps the features of the real pictures.
+
     Raises:
         MissingExtraError: if the packages of the extra `metrics` are missing.
         UsageError: for too few pictures.

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from creps.coordinates import AxisGrid, Canvas
 from creps.data._patches import Batch
-from creps.errors import GridError
 from creps.networks.base import Synthesize
 from creps.training._config import TrainConfig
 from creps.training._state import step_random
@@ -51,19 +50,10 @@ def draw_split(config: TrainConfig, step: int) -> int | None:
 
 
 def straddling(synthesize: Synthesize, split: int) -> Synthesize:
-    """Paints the end of one frame and the beginning of the next, as large as a frame together.
-
-    Args:
-        synthesize: paints one frame.
-        split: column of the result at which the next frame begins, 1 .. W - 1.
-    Raises:
-        GridError: from the result, for a grid of no more columns than that.
-    """
+    """Paints the end of one frame and, from column `split` on, the beginning of the next."""
 
     def painted(styles: Tensor, grid: AxisGrid) -> Tensor:
         width = len(grid.xs)
-        if not 0 < split < width:
-            raise GridError(f"a border at column {split} of {width}: expected 1 to {width - 1}")
         before, after = (
             synthesize(styles, AxisGrid(grid.ys, _columns(grid.xs, first)))
             for first in (split - width, split)

@@ -31,12 +31,7 @@ class Vote(IntEnum):
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """This process among those that train together; a single one by default.
-
-    Attributes:
-        rank: its number, from 0; the first one writes the files.
-        count: how many there are.
-    """
+    """This process, the `rank`-th of `count` that train together; a single one by default."""
 
     rank: int = 0
     count: int = 1
@@ -95,14 +90,9 @@ SINGLE = ProcessGroup()
 
 @contextmanager
 def process_group(device: str) -> Iterator[tuple[ProcessGroup, str]]:
-    """The processes that `torchrun` started this one among; a single process without it.
+    """The processes that `torchrun` started this one among, and the device of this one.
 
-    Args:
-        device: where to train; "cuda" becomes the GPU that this process is to use.
-    Yields:
-        the group, and the device of this process.
-    Raises:
-        UsageError: for more processes on this machine than it has GPUs.
+    Without torchrun it is alone; "cuda" becomes the GPU that this process is to use.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:

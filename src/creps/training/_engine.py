@@ -30,12 +30,7 @@ Stats = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Part:
-    """Pictures that are computed together.
-
-    Attributes:
-        batch: the pictures.
-        first: place of the first of them in the joint batch.
-    """
+    """Pictures that are computed together; `first` is their place in the joint batch."""
 
     batch: Batch
     first: int
@@ -45,13 +40,8 @@ class Part:
 
 
 class Engine:
-    """What every step of a run needs.
+    """What every step of a run needs; the steps change its state in place.
 
-    Args:
-        state: changed in place by the steps.
-        config: the run.
-        group: the processes that share its batches.
-        log: called with a line for people, now and then.
     Raises:
         ConfigError: if the processes cannot share a batch, or the run wants a teacher and the state
             has none.
@@ -111,13 +101,9 @@ class Engine:
         return self.passes.synthesize(styles, part.batch, magnitudes=magnitudes, split=split)
 
     def logits(self, images: Tensor, part: Part, purpose: str, *, eager: bool = False) -> Tensor:
-        """Logits (B, 1) of pictures of a part, augmented first.
+        """Logits (B, 1) of pictures of a part, augmented first, as their purpose decides.
 
-        Args:
-            images: (B, C, H, W).
-            part: gives labels and windows.
-            purpose: of the pictures, which decides how they are augmented.
-            eager: in float32 and not compiled, for second derivatives.
+        Eager ones are in float32 and not compiled, for second derivatives.
         """
         config = self.config
         if config.augment.kind != "none":
@@ -149,14 +135,9 @@ class Engine:
     ) -> Stats:
         """One optimiser step of a network on the mean of the parts' losses over the joint batch.
 
-        Args:
-            name: of the network.
-            parts: this process's share, one by one: the graph of one is gone before the next is
-                built.
-            loss: the mean over a part, a scalar.
-            scale: of the losses on their way back through half precision.
-        Returns:
-            the norm of the gradient, and the share of its elements that were not finite.
+        The graph of one part is gone before that of the next is built. `scale` is that of the
+        losses on their way back through half precision. Returns the norm of the gradient, and the
+        share of its elements that were not finite.
         """
         network, optimizer = self.state.optimized()[name]
         optimizer.zero_grad(set_to_none=True)

@@ -140,14 +140,7 @@ def run_steps(
 
 @dataclass(frozen=True)
 class Trial:
-    """What a run would be.
-
-    Attributes:
-        pictures, broken: of the training set.
-        parameters: of each network.
-        seconds: of a step.
-        device: where it would train.
-    """
+    """What a run would be: its training set, networks, and the seconds of a step on a device."""
 
     pictures: int
     broken: int

@@ -93,8 +93,6 @@ def cross_scale_loss(coarse: Tensor, fine: Tensor) -> Tensor:
         fine: (B, C, k * H, k * W) of the same styles, drawn on `refined(canvas, k)`.
     Returns:
         scalar mean absolute difference; gradients flow into both pictures.
-    Raises:
-        UsageError: if the fine picture has not a whole number of times the pixels of the coarse.
     """
     factor = fine.shape[-1] // coarse.shape[-1]
     height, width = coarse.shape[-2] * factor, coarse.shape[-1] * factor
@@ -111,8 +109,6 @@ def refined(canvas: Canvas, factor: int) -> Canvas:
 
     With centre sampling the mean place of each factor x factor block is the pixel it refines.
 
-    Raises:
-        UsageError: for a factor below 1, or a canvas that is sampled at corners.
     Example:
         >>> refined(Canvas(2, 3), 2)
         Canvas(height=4, width=6, window=(0.0, 0.0, 1.0, 1.0), sampling='centers')
@@ -133,14 +129,10 @@ def thumbnails(images: Tensor) -> Tensor:
 
 @torch.no_grad()
 def thumbnail_distances(small: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean distance of two pictures, and of a picture to the one most like it.
+    """Mean distance of two of B >= 2 thumbnails (B, P), and of one to the one most like it.
 
     The distance of two pictures is the root mean square difference of their colours: 0 to 2.
 
-    Args:
-        small: (B, P) of `thumbnails`, B >= 2.
-    Returns:
-        two scalars: over all pairs, and over each picture's nearest other.
     Example:
         >>> spread, nearest = thumbnail_distances(torch.tensor([[-1.0], [-1.0], [1.0]]))
         >>> round(float(spread), 3), round(float(nearest), 3)

@@ -27,13 +27,7 @@ large for the gradients of single pixels. A power of two: dividing it out again 
 
 
 class Passes:
-    """The passes of a run.
-
-    Args:
-        state: whose networks they go through.
-        config: precision and compilation.
-        log: called with a line if nothing can be compiled here; the run then goes on without.
-    """
+    """The passes of a run, which goes on without compilation where nothing can be compiled."""
 
     def __init__(
         self, state: TrainState, config: TrainConfig, *, log: Callable[[str], None]
@@ -62,11 +56,8 @@ class Passes:
     ) -> Tensor:
         """Pictures (B, C, H, W) in float32 of styles (B, K, D), each on its real one's window.
 
-        Args:
-            styles: of the pictures.
-            batch: whose windows they show.
-            magnitudes: takes what a generator that keeps track of its features' sizes measures.
-            split: the column at which the pictures straddle two frames, painted apart.
+        `magnitudes` takes what a generator that tracks the sizes of its features measures. At
+        column `split` the pictures straddle two frames, painted apart.
         """
         synthesize = self._measuring(magnitudes)
         if split is not None:

@@ -32,9 +32,7 @@ class TrainState:
     """All that a run must remember between two steps.
 
     Attributes:
-        generator, discriminator: the networks being trained.
         average: the exponential moving average of the generator, the network that is shipped.
-        generator_optimizer, discriminator_optimizer: Adam with its moments.
         path_length_mean: scalar running mean of the path length.
         augment_strength: scalar strength of ADA, on the CPU.
         augment_signs: (2,) sum of the mean signs of real logits since the strength last moved, and
@@ -214,11 +212,7 @@ def step_of(snapshot: Path) -> int:
 
 
 def read_snapshot(path: Path) -> dict[str, Tensor]:
-    """The tensors of a snapshot by name.
-
-    Raises:
-        CheckpointError: if the file cannot be read.
-    """
+    """The tensors of a snapshot by name."""
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:

@@ -56,10 +56,7 @@ def train_step(engine: Engine, batch: Batch) -> Stats:
 def generator_step(engine: Engine, parts: list[Part], *, real: Tensor | None = None) -> Stats:
     """Update the generator once, and once more for its lazy path length penalty.
 
-    Args:
-        engine: the run.
-        parts: this process's share of the batch.
-        real: logits of the only part's real pictures, if they are known.
+    `real` are the logits of the only part's real pictures, if they are known.
     """
     state, loss, means = engine.state, engine.config.loss, Means()
     _let_discriminator_learn(engine, False)
@@ -149,10 +146,7 @@ def _path_lengths(engine: Engine, part: Part) -> tuple[Tensor, Tensor]:
 
 
 def discriminator_step(engine: Engine, parts: list[Part], *, real: Tensor | None = None) -> Stats:
-    """Update the discriminator once, and once more for its lazy gradient penalties.
-
-    Arguments as `generator_step`; `real` with its graph.
-    """
+    """Update the discriminator once, and once more for its lazy penalties; `real` with a graph."""
     state, loss, means = engine.state, engine.config.loss, Means()
     _let_discriminator_learn(engine, True)
     fake_images: list[Tensor] = []

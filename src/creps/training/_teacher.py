@@ -8,6 +8,7 @@ the patch to its part of it: at the teacher's density of pixels ("inverse", eq. 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,15 +18,10 @@ from torch import Tensor
 from creps.checkpoints import load, save
 from creps.coordinates import Canvas
 from creps.data._patches import Batch
-from creps.errors import CheckpointError, ConfigError, GridError
+from creps.errors import CheckpointError, ConfigError
 from creps.metrics._similarity import LayeredExtractor, perceptual_distance
 from creps.networks.base import Generator
 from creps.training._config import TeacherDirection, TrainConfig
-
-# Pictures of one window of the plane on the pixels of another: band-limited, with a mask.
-#
-# Everything is separable: one matrix for rows, one for columns. Arithmetic of places is float64.
-
 
 LOBES = 3
 """Of the kernel, on each side; it is stretched by the reduction, so that nothing aliases."""
@@ -34,7 +30,7 @@ ROUNDING = 1e-6
 
 
 class Axis(NamedTuple):
-    """An axis of a canvas: `pixels` of them over `start` .. `stop` in plane units."""
+    """An axis of a canvas, `start` to `stop` in plane units."""
 
     start: float
     stop: float
@@ -42,24 +38,16 @@ class Axis(NamedTuple):
 
 
 def lanczos_weights(source: Axis, target: Axis) -> tuple[Tensor, Tensor]:
-    """How much of each pixel of one axis the pixels of another are made of.
+    """How much of each source pixel the target pixels of an axis are made of, a row for each.
 
-    Args:
-        source: what there is.
-        target: what is wanted, of the same plane; it may cover more, or less.
-    Returns:
-        float64 weights, a row a target pixel: they sum to 1, or are 0 where the kernel meets
-        nothing; and a bool for each: whether the whole area of the pixel lies within the source.
-    Raises:
-        GridError: for an empty axis.
+    Rows sum to 1, or are 0 where the kernel meets nothing. The second result says of each target
+    pixel whether its whole area lies within the source.
+
     Example:
         >>> weights, inside = lanczos_weights(Axis(0, 1, 2), Axis(0, 2, 4))
         >>> weights.round(decimals=6).tolist()[:2], inside.tolist()
         ([[1.0, 0.0], [0.0, 1.0]], [True, True, False, False])
     """
-    for axis in (source, target):
-        if axis.stop <= axis.start or axis.pixels < 1:
-            raise GridError(f"{axis}: expected start < stop and at least one pixel")
     spacing = (source.stop - source.start) / source.pixels
     wanted = (target.stop - target.start) / target.pixels
     places = target.start + (torch.arange(target.pixels, dtype=torch.float64) + 0.5) * wanted
@@ -79,14 +67,9 @@ def lanczos_weights(source: Axis, target: Axis) -> tuple[Tensor, Tensor]:
 
 
 def resampled(pictures: Tensor, source: Canvas, target: Canvas) -> tuple[Tensor, Tensor]:
-    """Pictures on the pixels of another canvas, by a Lanczos filter; differentiable.
+    """Pictures (B, C, H, W) on the pixels of another canvas, by a Lanczos filter; differentiable.
 
-    Args:
-        pictures: (B, C, H, W) on `source`.
-        source, target: canvases of one plane; their pixels are taken as areas.
-    Returns:
-        (B, C, H', W') on `target`, and the mask (H', W') of its pixels that lie within `source`,
-        1 or 0 in the precision of the pictures.
+    Returns (B, C, H', W'), and the mask (H', W') of pixels that lie within the source, 1 or 0.
     """
     rows, tall = lanczos_weights(_axis(source, 0), _axis(target, 0))
     columns, wide = lanczos_weights(_axis(source, 1), _axis(target, 1))
@@ -107,11 +90,8 @@ Distance = Callable[[Tensor, Tensor], Tensor]
 
 
 class Teacher:
-    """A frozen model and how a run listens to it.
+    """A frozen model, on the device of a run, and how the run listens to it.
 
-    Args:
-        network: the model, on the device of the run.
-        config: the run; its `teacher` says how.
     Raises:
         MissingExtraError: if the perceptual distance needs packages that are missing.
     """
@@ -119,22 +99,15 @@ class Teacher:
     def __init__(self, network: Generator, config: TrainConfig) -> None:
         self.network = network.eval().requires_grad_(False)
         self._config, self._settings = config, config.teacher
-        extractor = None
+        self._distance: Distance = mean_difference
         if self._settings.perceptual == "effnet":
             from creps.metrics._extractors import effnet
 
-            extractor = effnet(device=network.device)
-        self._distance = _distance(extractor)
+            self._distance = partial(_perceptual, extractor=effnet(device=network.device))
 
     def loss(self, images: Tensor, z: Tensor, batch: Batch) -> Tensor:
-        """How far pictures are from the teacher's, times the weight of the loss.
-
-        Args:
-            images: (B, C, H, W), painted on the windows of a batch.
-            z: (B, Z) their latents.
-            batch: gives windows and labels.
-        Returns:
-            scalar; gradients flow into the pictures.
+        """How far pictures (B, C, H, W) of latents (B, Z) in the windows of a batch are from the
+        teacher's, times the weight of the loss: a scalar.
         """
         with torch.no_grad():
             styles = self.network.map(z, batch.label)
@@ -179,14 +152,8 @@ def teacher_loss(
     """Any-resolution GAN, eq. 4: d(m * w(patch), m * teacher's picture), scalar.
 
     As in the equation the mask multiplies both pictures, and d is a mean over the whole frame: a
-    patch that covers little of the picture weighs little.
-
-    Args:
-        images: (B, C, H, W) patches.
-        wholes: (B, C, H', W') the teacher's pictures.
-        patch, frame: the canvases of both.
-        direction: "inverse" or "forward" (section 4.2).
-        distance: d.
+    patch that covers little of the picture weighs little. `patch` and `frame` are the canvases of
+    the patches (B, C, H, W) and of the teacher's pictures (B, C, H', W'); direction: section 4.2.
     """
     if direction == "inverse":
         images, mask = resampled(images, patch, frame)
@@ -200,11 +167,6 @@ def open_teacher(
 ) -> Generator | None:
     """The teacher of a run: its own copy, or for a new run what it starts from; None without one.
 
-    Args:
-        config: the run.
-        folder: of the run.
-        start: run or model that a new run starts from.
-        device: of the run.
     Raises:
         ConfigError: if a new run has nothing to start from.
         CheckpointError: if the copy cannot be read, or the teacher takes other latents.
@@ -239,12 +201,6 @@ def mean_difference(a: Tensor, b: Tensor) -> Tensor:
     return (a - b).abs().mean()
 
 
-def _distance(extractor: LayeredExtractor | None) -> Distance:
-    if extractor is None:
-        return mean_difference
-    seen = extractor
-
-    def both(a: Tensor, b: Tensor) -> Tensor:
-        return mean_difference(a, b) + perceptual_distance(a, b, extractor=seen).mean()
-
-    return both
+def _perceptual(a: Tensor, b: Tensor, *, extractor: LayeredExtractor) -> Tensor:
+    """The mean difference, and that of an extractor's features."""
+    return mean_difference(a, b) + perceptual_distance(a, b, extractor=extractor).mean()

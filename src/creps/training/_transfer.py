@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from torch import Tensor
 
 from creps.checkpoints import load
 from creps.errors import CheckpointError, UnsupportedError
-from creps.networks.base import GeneratorConfig, read_config
+from creps.networks.base import GeneratorConfig
+from creps.training._config import stored_settings
 from creps.training._state import TrainState, copy_tensors, read_snapshot, snapshots
 
 OWN = frozenset({"step", "augment_strength", "augment_signs"})
@@ -24,12 +24,10 @@ def start_from(state: TrainState, path: Path) -> None:
     the same generator gets more coordinates. An any-resolution generator goes on from one without
     its scale branch, or from a StyleGAN3.
 
-    Args:
-        state: of the new run, changed in place.
-        path: a run's folder: where its networks are the same, all of its state but the counts;
-            where only its generator is (a discriminator for another resolution has other outer
-            blocks), generator, average and what fits of the discriminator. Or a model (see
-            `creps.load`), for generator and average.
+    Of a run with the same networks it takes all of the state but the counts; with another
+    discriminator (one for another resolution has other outer blocks) generator, average and what
+    fits of the discriminator; of a model generator and average.
+
     Raises:
         CheckpointError: if the generator there is another network; the message says in what.
     """
@@ -60,12 +58,7 @@ def _learnt(path: Path) -> tuple[dict[str, Tensor], GeneratorConfig]:
         weights = model.state_dict().items()
         names = ("generator", "average")
         return {f"{name}.{key}": t for name in names for key, t in weights}, model.config
-    try:
-        settings = json.loads((path / "config.json").read_text(encoding="utf-8"))["train"]
-        config = read_config(settings.get("family", "creps"), settings["generator"])
-        return read_snapshot(kept[-1]), config
-    except (OSError, ValueError, KeyError, TypeError):
-        raise CheckpointError(f"{path / 'config.json'} is missing or damaged") from None
+    return read_snapshot(kept[-1]), stored_settings(path)[0].generator
 
 
 def _part(tensors: dict[str, Tensor], network: str) -> dict[str, Tensor]:

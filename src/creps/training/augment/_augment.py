@@ -139,12 +139,7 @@ def diffaugment(images: Tensor, draws: Draws, settings: AugmentSettings) -> Tens
 def jitter_colour(
     images: Tensor, *, brightness: Tensor, saturation: Tensor, contrast: Tensor
 ) -> Tensor:
-    """Add brightness, scale the distance from gray, then that from the mean of the picture.
-
-    Args:
-        images: (B, C, H, W); alpha stays.
-        brightness, saturation, contrast: (B,) on the CPU.
-    """
+    """Add brightness, scale the distance from gray, then that from the mean; alpha stays."""
     colours = colour_channels(images)
     added, chroma, spread = (
         values.to(images.dtype).to(images.device)[:, None, None, None]

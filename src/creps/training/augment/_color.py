@@ -35,11 +35,7 @@ QUARTER = torch.tensor([[0, -1, 1], [1, 0, -1], [-1, 1, 0]], dtype=torch.float64
 
 
 def colour_channels(images: Tensor) -> int:
-    """How many of the channels of (B, C, H, W) are colour: 1 of gray, 3 of RGB and RGBA.
-
-    Raises:
-        UsageError: for another number of channels.
-    """
+    """How many of the channels of (B, C, H, W) are colour: 1 of gray, 3 of RGB and RGBA."""
     channels = images.shape[1]
     if channels not in (1, 3, 4):
         raise UsageError(f"{channels} channels cannot be augmented: expected gray, RGB or RGBA")
@@ -70,14 +66,8 @@ def colour_matrix(
     All but brightness act on the gray axis and on the plane across it, each by itself, so the
     product of the paper's matrices is a sum of three terms.
 
-    Args:
-        brightness: (B,) float64, added to the colour.
-        contrast: (B,) factor of the colour.
-        luma: (B,) factor of its part on the gray axis; -1 inverts luma and keeps the hue.
-        hue: (B,) radians that chroma turns around the gray axis.
-        saturation: (B,) factor of chroma.
-    Returns:
-        (B, 3, 4) float64, A and b of x -> A x + b; exactly the identity for 0, 1, 1, 0, 1.
+    All are (B,) float64: luma of -1 inverts it and keeps the hue, hue is in radians. Returns
+    (B, 3, 4), A and b of x -> A x + b; exactly the identity for 0, 1, 1, 0, 1.
     """
     cosine, sine = (part[:, None, None] for part in (hue.cos(), hue.sin()))
     chroma = saturation[:, None, None] * (cosine * ACROSS + sine * QUARTER)

@@ -1,4 +1,7 @@
-"""Pictures seen through affine maps: blits copy pixels, all else is one careful resampling.
+"""Geometric transforms of ADA (appendix B), composed to one affine map for each picture.
+
+Maps are (B, 3, 3) float64 on the CPU, from places of the result to places of the picture, in pixels
+(y, x, 1) from the centre.
 
 A picture is continued without end by reflection. Where a map only moves whole pixels they are
 copied, exactly; otherwise the picture is enlarged twice with an orthogonal wavelet's filter,
@@ -20,12 +23,6 @@ from torch import Tensor
 
 from creps.networks._resampling import upfirdn2d
 from creps.training.augment._settings import AugmentSettings, Draws
-
-# Geometric transforms of ADA, composed to one affine map for each picture (appendix B).
-#
-# Maps are (B, 3, 3) float64 on the CPU, from places of the result to places of the picture, in
-# pixels (y, x, 1) from the centre; `creps.training.augment._geometry` carries them out.
-
 
 SHIFT = 0.125
 """Largest shift by whole pixels, and standard deviation of the fractional one, of the size."""
@@ -52,8 +49,7 @@ def draw_geometry(
     """The composed transform of each picture of `size` (H, W), from result to picture: (B, 3, 3).
 
     Mirror, quarter turn and whole shift; then scale, rotation, aspect, rotation again, fractional
-    shift. float64, places are (y, x, 1) in pixels from the centre; exactly the identity where none
-    happens.
+    shift; exactly the identity where none happens.
     """
 
     def happens(name: str) -> Tensor:
@@ -145,14 +141,7 @@ there (`benchmarks/augment.py`)."""
 
 
 def transform(images: Tensor, maps: Tensor) -> Tensor:
-    """Pictures seen through maps from result to picture: copied, moved or resampled.
-
-    Args:
-        images: (B, C, H, W).
-        maps: (B, 3, 3) float64 on the CPU, see `creps.training.augment._geometry`.
-    Returns:
-        (B, C, H, W), differentiable any number of times by the images.
-    """
+    """Pictures (B, C, H, W) through maps (B, 3, 3) from result to picture, copied or resampled."""
     identity = torch.eye(3, dtype=maps.dtype)
     still = (maps == identity).all(2).all(1)
     # Pixel indices to pixel indices: whole numbers that keep areas copy pixels.
@@ -283,13 +272,9 @@ def fine_places(maps: Tensor, size: tuple[int, ...]) -> Tensor:
 
 
 def sample_periodic(fine: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    """Bilinear samples of pictures that repeat without end.
+    """Bilinear samples (B, C, H', W') of endless pictures at indices y and x (B, H', W').
 
-    Args:
-        fine: (B, C, H, W), one period.
-        y, x: (B, H', W') sample indices, of any size and sign; they get no gradient.
-    Returns:
-        (B, C, H', W'), differentiable any number of times by `fine`.
+    One period of the pictures is `fine` (B, C, H, W); the indices get no gradient.
     """
     height, width = fine.shape[2:]
     sampled: Tensor = _sample(fine.flatten(2), y.flatten(1), x.flatten(1), height, width)

@@ -46,30 +46,22 @@ class AugmentSettings:
     """ADA: thousands of images over which the strength moves by one."""
     interval: int = 4
     """ADA: steps between two adjustments of the strength."""
+    # ADA: multipliers of the probability of each transform.
     flip: float = 1.0
-    """Multiplier of horizontal mirroring."""
     rotate90: float = 1.0
-    """Multiplier of quarter turns."""
     translate: float = 1.0
-    """Multiplier of shifts by whole pixels."""
+    """Shifts by whole pixels."""
     scale: float = 1.0
-    """Multiplier of isotropic scaling."""
     rotate: float = 1.0
-    """Multiplier of rotation by any angle."""
     aspect: float = 1.0
-    """Multiplier of anisotropic scaling."""
+    """Other scales for height and width."""
     fraction: float = 1.0
-    """Multiplier of shifts by fractions of a pixel."""
+    """Shifts by fractions of a pixel."""
     brightness: float = 1.0
-    """Multiplier of brightness."""
     contrast: float = 1.0
-    """Multiplier of contrast."""
     luma_flip: float = 1.0
-    """Multiplier of inverted luma."""
     hue: float = 1.0
-    """Multiplier of hue rotation."""
     saturation: float = 1.0
-    """Multiplier of saturation."""
     policy: str = ",".join(DIFFAUGMENT_PARTS)
     """DiffAugment: what it does, of color, translation and cutout, with commas."""
 
@@ -110,11 +102,7 @@ class AugmentSettings:
 
 @dataclass(frozen=True)
 class Draws:
-    """Random numbers by name, one of each name for each image, from which transforms are drawn.
-
-    Attributes:
-        numbers: (B,) float64 in [0, 1) of each name.
-    """
+    """Random numbers (B,) in [0, 1) by name, from which the transforms of images are drawn."""
 
     numbers: Mapping[str, Tensor]
 
@@ -122,16 +110,10 @@ class Draws:
     def take(
         cls, names: tuple[str, ...], count: int, *, generator: torch.Generator, first: int = 0
     ) -> Draws:
-        """Draw the numbers of `count` images.
+        """Draw numbers of these names, in this order, for `count` images.
 
         An image's numbers are a row of their own: they depend neither on how many images follow,
-        nor on which transforms are switched on.
-
-        Args:
-            names: what is drawn; their order is part of what a seed means.
-            count: images.
-            generator: on the CPU.
-            first: images of the same batch that other processes or parts hold before these.
+        nor on which transforms are switched on. `first` images come before these in the batch.
         """
         # Uniform numbers only: torch fills those in order, but normal ones in blocks.
         shape = (first + count, len(names))

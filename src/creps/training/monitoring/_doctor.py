@@ -34,22 +34,13 @@ MANY_BROKEN = 0.05
 """Share of a gradient that is not finite above which a network cannot learn."""
 RECENT_SHARE, RECENT_LINES = 0.1, 10
 """Recent is the last tenth of the lines that hold a number, and no fewer than these."""
-SLOWER = 0.6
-"""Of the usual pace, below which a run is noted to be slow."""
 SILENT_LINES, SILENT_SECONDS = 20, 300.0
 """A run that has not written for the time of so many lines, and so long, is taken to be stopped."""
 
 
 @dataclass(frozen=True)
 class RunFinding:
-    """One thing to say about a run.
-
-    Attributes:
-        level: "fine", "note" (worth knowing) or "problem".
-        topic: one or two words.
-        text: what is seen, with its numbers.
-        advice: what to change; empty where nothing is to be done.
-    """
+    """One thing to say about a run: what is seen, and advice where something is to be done."""
 
     level: Level
     topic: str
@@ -59,15 +50,7 @@ class RunFinding:
 
 @dataclass(frozen=True, kw_only=True)
 class RunDiagnosis:
-    """How a run is doing.
-
-    Attributes:
-        run: its folder.
-        config: its settings.
-        data: what is known of its training set ("name", "count", "fingerprint").
-        history: its log.
-        findings: what there is to say.
-    """
+    """How the run in a folder is doing; `data` is what it knows of its training set."""
 
     run: Path
     config: TrainConfig
@@ -93,11 +76,7 @@ class RunDiagnosis:
 
 
 class History:
-    """Lines of a log as series.
-
-    Args:
-        lines: oldest first.
-    """
+    """Lines of a log, oldest first, as series."""
 
     def __init__(self, lines: Sequence[Line]) -> None:
         self.lines = lines
@@ -117,12 +96,7 @@ class History:
         return list(dict.fromkeys(name for line in self.lines for name in line))
 
     def series(self, *names: str, since: float = 0) -> tuple[Series, Series]:
-        """Images seen (N,) and numbers (N, K), of the lines that hold all K names.
-
-        Args:
-            names: K of them.
-            since: only lines with more images than that.
-        """
+        """Images seen (N,) and numbers (N, K) of the lines with K names, after `since` images."""
         rows = [
             [line["images"], *(line[name] for name in names)]
             for line in self.lines
@@ -279,14 +253,11 @@ def _pace(history: History, config: TrainConfig) -> RunFinding:
     paces = values[np.isfinite(values[:, 0]), 0]
     if not len(paces):
         return RunFinding("note", "pace", "the log does not tell the pace")
-    recent, usual = float(np.median(paces[-5:])), float(np.median(paces))
+    recent = float(np.median(paces[-5:]))
     text = f"{recent:.3g} images/s"
     left = config.steps * config.batch - history.images
     if left > 0 and recent > 0:
         text += f", {duration(left / recent)} to go at that pace"
-    if recent < SLOWER * usual:
-        advice = "look for other work on this machine, a full memory, or a slow disk (data.workers)"
-        return RunFinding("note", "pace", f"{text}; it was {usual:.3g} images/s", advice)
     return RunFinding("fine", "pace", text)
 
 

@@ -36,15 +36,7 @@ class Logger(Protocol):
 
 
 class RunLog:
-    """Lines of numbers, each of a step; kept in a file, in memory, and told to loggers.
-
-    Args:
-        path: the file.
-        batch: images a step.
-    Attributes:
-        lines: all there are, those of before a stop included, oldest first.
-        loggers: told everything too.
-    """
+    """Lines of numbers, each of a step, oldest first; in a file, in memory, and told to loggers."""
 
     def __init__(self, path: Path, *, batch: int) -> None:
         self.path, self.batch = path, batch
@@ -85,11 +77,7 @@ class RunLog:
 
 
 def read_lines(path: Path) -> list[Line]:
-    """The lines of a log, oldest first; one cut short by a kill is left out.
-
-    Raises:
-        OSError: if it cannot be read.
-    """
+    """The lines of a log, oldest first; one cut short by a kill is left out."""
     lines: list[Line] = []
     for text in path.read_text(encoding="utf-8").splitlines():
         try:
@@ -113,12 +101,8 @@ def _rounded(value: float) -> Any:
 
 
 def open_logger(name: str, folder: Path, *, config: Mapping[str, Any]) -> Logger:
-    """A logger by name; one that knew the run goes on with it.
+    """A logger of `LOGGERS` for the run in a folder; one that knew the run goes on with it.
 
-    Args:
-        name: one of `LOGGERS`.
-        folder: of the run; its name is that of the run.
-        config: the run's settings, as JSON types.
     Raises:
         UsageError: for an unknown name.
         MissingExtraError: if the logger's package is not installed.

@@ -22,22 +22,13 @@ from creps.training.monitoring._previews import MAGNIFICATIONS
 CHARTS: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("Losses", "loss", {"generator": "loss/generator", "discriminator": "loss/discriminator"}),
     ("Logits", "mean logit", {"real": "logits/real", "generated": "logits/fake"}),
-    (
-        "Differences between pictures",
-        "distance",
-        {"real": "spread/real", "generated": "spread/fake"},
-    ),
-    (
-        "Differences from the nearest other picture",
-        "distance",
-        {"real": "nearest/real", "generated": "nearest/fake"},
-    ),
+    ("Distance of pictures", "distance", {"real": "spread/real", "generated": "spread/fake"}),
+    ("Nearest pictures", "distance", {"real": "nearest/real", "generated": "nearest/fake"}),
     ("Gradient penalties", "squared norm", {"R1": "penalty/r1", "R2": "penalty/r2"}),
     ("Path length", "length", {"path length": "path_length"}),
-    (
-        "Gradients",
-        "norm",
-        {"generator": "gradient/generator", "discriminator": "gradient/discriminator"},
+    *(
+        (f"Gradient of the {name}", "norm", {name: f"gradient/{name}"})
+        for name in ("generator", "discriminator")
     ),
     ("Samples since the preview before", "change", {"change": "preview/change"}),
     ("Augmentation", "strength", {"ADA": "augment/strength"}),
@@ -57,12 +48,7 @@ SIGNS = {"fine": "✓", "note": "•", "problem": "✗"}
 
 
 class Reports(Callback):
-    """Writes the report at each preview and at the end, and opens it in the browser.
-
-    Args:
-        run: the run.
-        log: called with a line if there is no browser.
-    """
+    """Writes the report at each preview and at the end, and opens it in the browser."""
 
     def __init__(self, run: Run, *, log: Callable[[str], None]) -> None:
         path = write_report(run.folder, refresh=REFRESH_SECONDS)
@@ -87,8 +73,6 @@ def write_report(run: Path, *, out: Path | None = None, refresh: int | None = No
         run: its folder.
         out: the page; RUN/report.html by default.
         refresh: seconds after which an open page looks again; None: never.
-    Returns:
-        the page.
     Raises:
         CheckpointError: if the folder holds no run.
     """
