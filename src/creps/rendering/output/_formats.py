@@ -30,6 +30,7 @@ from creps.rendering.output._images import (
     SETTINGS_KEY,
     SOFTWARE,
     exif_of,
+    notes_of,
     tiles_folder,
 )
 from creps.rendering.output._store import Store
@@ -47,12 +48,7 @@ SOFTWARE_TAG, COPYRIGHT_TAG = 305, 33432
 
 
 def export(store: Store, place: Path) -> None:
-    """Write a complete picture in the format that the suffix of `place` names.
-
-    Raises:
-        OSError: if the disk is full.
-        DataError: if libvips fails otherwise.
-    """
+    """Write a complete picture in the format that the suffix of `place` names."""
     suffix = place.suffix.lower()
     try:
         if suffix == ".zarr":
@@ -88,14 +84,12 @@ def _image(store: Store) -> pyvips.Image:
     # Pixels a millimetre.
     density = {f"{axis}res": dpi / 25.4 for axis in "xy" if (dpi := store.settings.get("dpi"))}
     image = image.copy(interpretation="srgb" if store.channels == 3 else "b-w", **density)
-    text = json.dumps(store.settings)
     image.set_type(pyvips.GValue.blob_type, "exif-data", exif_of(store.settings).tobytes())
-    notes: dict[str, str | bytes] = {SETTINGS_KEY: text, "Software": SOFTWARE}
-    if credits := str(store.settings.get("credits", "")):
-        notes["Copyright"] = credits.encode("latin-1", "replace")  # as PNG wants it
-    for number, (keyword, note) in enumerate(notes.items()):
-        image.set_type(pyvips.GValue.gstr_type, f"png-comment-{number}-{keyword}", note)
-    image.set_type(pyvips.GValue.gstr_type, "image-description", text)  # of a TIFF
+    for number, (keyword, note) in enumerate(notes_of(store.settings).items()):
+        latin = note.encode("latin-1", "replace")  # as these texts are in PNG
+        image.set_type(pyvips.GValue.gstr_type, f"png-comment-{number}-{keyword}", latin)
+        if keyword == SETTINGS_KEY:
+            image.set_type(pyvips.GValue.gstr_type, "image-description", note)  # of a TIFF
     return image
 
 
@@ -187,14 +181,8 @@ def _write_zarr(store: Store, place: Path) -> None:
 
 
 def halve(pixels: Picture) -> Picture:
-    """A picture at half its size: means of 2 x 2 pixels, halves rounded up.
+    """(H, W, C) pixels at half the size: means of 2 x 2, or of what exists, halves rounded up.
 
-    A side of odd length ends in pixels that average what exists, two pixels or one.
-
-    Args:
-        pixels: (H, W, C) uint8.
-    Returns:
-        (ceil(H / 2), ceil(W / 2), C) uint8.
     Example:
         >>> halve(np.array([[[1], [2], [7]]], np.uint8)).tolist()
         [[[2], [7]]]

@@ -53,11 +53,7 @@ INCH = 2
 
 
 def refuse_beyond_format(path: str | Path, height: int, width: int) -> None:
-    """Raise if the format that the suffix of `path` names cannot hold a picture of this size.
-
-    Raises:
-        GridError: if a side is too long; says which format has room.
-    """
+    """Raise a GridError if a picture of this size is too long for the format of `path`."""
     kind = FORMATS.get(Path(path).suffix.lower())
     longest = None if kind is None else LONGEST_SIDE[kind]
     if longest is not None and max(height, width) > longest:
@@ -110,12 +106,7 @@ def encode(picture: Picture, path: Path, settings: Mapping[str, Any]) -> bytes:
 
 
 def settings_inside(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What Pillow writes settings into a file with; nothing for formats that hold none.
-
-    Args:
-        kind: as Pillow calls the format.
-        settings: JSON values; "credits" and "dpi" as for `save_picture`.
-    """
+    """What Pillow writes settings into a file with; nothing for formats that hold none."""
     dpi = settings.get("dpi")
     density = {} if dpi is None or kind == "WEBP" else {"dpi": (dpi, dpi)}
     if kind in ("JPEG", "WEBP", "TIFF"):
@@ -123,11 +114,17 @@ def settings_inside(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     if kind != "PNG":
         return {}
     chunks = PngImagePlugin.PngInfo()
-    chunks.add_itxt(SETTINGS_KEY, json.dumps(settings))
-    chunks.add_itxt("Software", SOFTWARE)
-    if credits := str(settings.get("credits", "")):
-        chunks.add_itxt("Copyright", credits)
+    for keyword, note in notes_of(settings).items():
+        chunks.add_itxt(keyword, note)
     return {"pnginfo": chunks, **density}
+
+
+def notes_of(settings: Mapping[str, Any]) -> dict[str, str]:
+    """What the texts of a PNG say."""
+    notes = {SETTINGS_KEY: json.dumps(dict(settings)), "Software": SOFTWARE}
+    if credits := str(settings.get("credits", "")):
+        notes["Copyright"] = credits
+    return notes
 
 
 def exif_of(settings: Mapping[str, Any]) -> Image.Exif:
@@ -144,11 +141,7 @@ def exif_of(settings: Mapping[str, Any]) -> Image.Exif:
 
 
 def refuse_other_settings(path: Path, there: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    """Raise unless unfinished work was begun with the settings that are asked for.
-
-    Raises:
-        UsageError: names those that differ.
-    """
+    """Raise a UsageError that names the settings in which unfinished work differs."""
     differences = [
         f"{name} {there.get(name)}, not {asked.get(name)}"
         for name in sorted(there.keys() | asked.keys())

@@ -168,12 +168,6 @@ def is_streamed(
 
     So do all but PNG, JPEG and WebP; of those the large ones, shared ones, and what was begun in
     this way. Without the extra `big`, flat pictures that fit in memory are made there.
-
-    Args:
-        path: the file.
-        height, width: of the picture.
-        samples: of a pixel's side.
-        shard: which share is asked for.
     """
     if shard is not None or path.suffix.lower() in PYRAMIDS or unfinished(path).exists():
         return True
@@ -196,11 +190,7 @@ def unfinished(path: Path) -> Path:
 
 
 def refuse_existing(path: Path) -> None:
-    """Raise if the result, or a part of it that this work has not made, is there.
-
-    Raises:
-        UsageError: names it.
-    """
+    """Raise a UsageError if the result, or a part of it that this work has not made, is there."""
     tiles = tiles_folder(path)
     foreign = path.suffix.lower() == ".dzi" and tiles.exists() and not unfinished(path).exists()
     if path.exists() or foreign:

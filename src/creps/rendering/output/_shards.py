@@ -1,4 +1,4 @@
-"""Shards: one picture's tiles shared out among many processes or machines."""
+"""Shards: one picture's chunks shared out among many processes or machines."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from creps.errors import UsageError
 class Shard:
     """One share of a picture, counted from 1 as people do: 2/8 is the second of eight.
 
-    Attributes:
+    Args:
         number: which share, 1 .. count.
-        count: shares in all, >= 1.
+        count: shares in all.
     Raises:
         UsageError: for a share that does not exist.
     """
@@ -42,29 +42,22 @@ class Shard:
 
 
 def parse_shard(text: str) -> Shard:
-    """The shard that a text such as "2/8" names: the second of eight.
-
-    Raises:
-        UsageError: for anything but K/N with 1 <= K <= N.
-    """
+    """The shard that a text such as "2/8" names; anything else is a UsageError."""
     parts = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text.strip())
     if parts is None:
         raise UsageError(f"shard {text!r}: expected K/N with K from 1 to N, such as 2/8")
     return Shard(int(parts[1]), int(parts[2]))
 
 
-def shard_from_environment(environment: Mapping[str, str] | None = None) -> Shard | None:
+def shard_from_environment(environment: Mapping[str, str] = os.environ) -> Shard | None:
     """The share of this process under `torchrun`, from RANK (counted from 0) and WORLD_SIZE.
 
-    Args:
-        environment: the variables; those of this process by default.
     Returns:
         the shard, or None outside of torchrun and for a world of one.
     Raises:
         UsageError: if the two variables make no sense.
     """
-    variables = os.environ if environment is None else environment
-    rank, world = variables.get("RANK"), variables.get("WORLD_SIZE")
+    rank, world = environment.get("RANK"), environment.get("WORLD_SIZE")
     if rank is None or world is None:
         return None
     try:

@@ -43,21 +43,10 @@ PATIENCE = 60.0
 
 
 class Store:
-    """A picture on disk, with as many of its chunks as are done so far.
+    """A picture on disk, begun or gone on with; another one there is refused, or overwritten.
 
-    Args:
-        path: the folder; its parent must exist.
-        height, width, channels: of the picture.
-        settings: JSON values that determine its pixels.
-        chunk: pixels of a chunk's side.
-        overwrite: remove what is there if it is anything but this picture.
-    Attributes:
-        tiles: the chunks, row by row.
-        pixels: (down, across, chunk, chunk, channels) uint8, mapped from the disk; zeros where
-            nothing is done, and beyond the borders.
-    Raises:
-        UsageError: if something else is at `path`; names the setting that differs.
-        OSError: if it cannot be written, with the path.
+    `pixels` are (down, across, chunk, chunk, channels), mapped from the disk: zeros where nothing
+    is done, and beyond the borders. `tiles` are the chunks, row by row.
     """
 
     def __init__(
@@ -73,11 +62,8 @@ class Store:
     ) -> None:
         self.path, self.settings, self.tiles = path, dict(settings), plan(height, width, chunk)
         self.height, self.width, self.channels = height, width, channels
-        identity = json.loads(
-            json.dumps(
-                {"settings": self.settings, "pixels": [height, width, channels], "chunk": chunk}
-            )
-        )
+        about = {"settings": self.settings, "pixels": [height, width, channels], "chunk": chunk}
+        identity = json.loads(json.dumps(about))
         shape = (self.tiles.down, self.tiles.across, chunk, chunk, channels)
         if overwrite and path.exists() and _identity(path) != identity:
             with exclusive(path, wait=PATIENCE) as ours:
@@ -87,7 +73,12 @@ class Store:
                     discard(path)
         if not path.exists():
             _create(path, identity, count=math.prod(shape))
-        _refuse_other(path, identity)
+        found = _identity(path)
+        if found is None:
+            raise UsageError(f"{path} is no unfinished picture: remove it, or overwrite it")
+        refuse_other_settings(
+            path, *({**each.pop("settings"), **each} for each in (found, identity))
+        )
         self.pixels: NDArray[np.uint8] = np.memmap(path / PIXELS, np.uint8, "r", shape=shape)
         self._log = path / f"{secrets.token_hex(6)}{DONE}"
         self._sound = np.zeros(len(self.tiles), bool)
@@ -103,12 +94,7 @@ class Store:
                     yield self.tiles[index]
 
     def write(self, tile: Tile, pixels: Picture) -> None:
-        """Store the pixels of one chunk; they are on the disk when this returns.
-
-        Raises:
-            UsageError: for other pixels than (tile.height, tile.width, channels) uint8.
-            OSError: if they cannot be written; what is there stays.
-        """
+        """Store the pixels of one chunk; they are on the disk when this returns."""
         expected = (tile.height, tile.width, self.channels)
         if pixels.shape != expected or pixels.dtype != np.uint8:
             raise UsageError(
@@ -118,7 +104,7 @@ class Store:
         index = tile.top // edge * self.tiles.across + tile.left // edge
         chunk = np.zeros((edge, edge, self.channels), np.uint8)
         chunk[: tile.height, : tile.width] = pixels
-        with naming(self.path):
+        try:
             with (self.path / PIXELS).open("rb+") as file:
                 file.seek(index * chunk.nbytes)
                 file.write(chunk.data)
@@ -126,6 +112,8 @@ class Store:
                 os.fsync(file.fileno())  # on the disk before anything says so
             with self._log.open("ab") as file:
                 file.write(np.array([index, zlib.crc32(chunk.data)], "<u8").tobytes())
+        except OSError as error:  # a full disk names no file
+            raise OSError(error.errno, error.strerror, str(self.path)) from None
         self._sound[index] = True
 
     def read(self, tile: Tile) -> Picture:
@@ -153,14 +141,7 @@ class Store:
 
 @contextmanager
 def exclusive(path: Path, *, wait: float = 0) -> Iterator[bool]:
-    """Hold the lock that belongs to a path; the system frees it when its process ends, however.
-
-    Args:
-        path: what is to be guarded; the lock is a file beside it.
-        wait: seconds to wait for another holder.
-    Yields:
-        whether the lock is ours.
-    """
+    """Hold the lock of a path, a file beside it, unless others do; yields whether it is ours."""
     name = path.with_name(f".{path.name}.lock")
     lock = FileLock(name)
     try:
@@ -176,17 +157,6 @@ def exclusive(path: Path, *, wait: float = 0) -> Iterator[bool]:
             name.unlink()
 
 
-@contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Give an OSError of the block (a full disk names no file) the path it is about."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename is not None or error.errno is None:
-            raise
-        raise OSError(error.errno, error.strerror, str(path)) from error
-
-
 def _identity(path: Path) -> dict[str, Any] | None:
     """What picture a folder holds; None if it is not one of ours."""
     try:
@@ -194,15 +164,6 @@ def _identity(path: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     return identity if isinstance(identity, dict) and "settings" in identity else None
-
-
-def _refuse_other(path: Path, asked: dict[str, Any]) -> None:
-    """Raise unless `path` holds the picture that is asked for."""
-    found = _identity(path)
-    if found is None:
-        raise UsageError(f"{path} exists and is no unfinished picture: remove it, or overwrite it")
-    there, asked = ({**each.pop("settings"), **each} for each in (found, dict(asked)))
-    refuse_other_settings(path, there, asked)
 
 
 def _create(path: Path, identity: dict[str, Any], *, count: int) -> None:
