@@ -18,8 +18,7 @@ pytest.importorskip("resvg_py")
 
 from creps.data import _set_files as set_files
 from creps.data import portrait, portrait_svg, write_portraits
-from creps.data.portraits import _drawing as portrait_drawing
-from creps.data.portraits import _set as portraits
+from creps.data.portraits import _drawing as portraits
 from creps.errors import DataError, GridError, MissingExtraError
 
 
@@ -66,7 +65,7 @@ def test_renderer_honours_alpha_masks():
         '<path d="M0 0h768v768H0z" fill="blue"/>'
         '<g mask="url(#m)"><path d="M0 0h768v768H0z" fill="red"/></g></svg>'
     )
-    image = portrait_drawing._rasterise(svg, 4, 8, (0.0, 0.0, 1.0, 1.0))
+    image = portraits._rasterise(svg, 4, 8, (0.0, 0.0, 1.0, 1.0))
     assert (image[:, :4] == (255, 0, 0)).all()
     assert (image[:, 4:] == (0, 0, 255)).all()
 

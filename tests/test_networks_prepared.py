@@ -12,7 +12,7 @@ from torch import Tensor
 from creps.checkpoints import from_state_dict
 from creps.coordinates import AxisGrid, Canvas, PointGrid
 from creps.errors import UnsupportedError, UsageError
-from creps.networks import _prepared as creps_inference
+from creps.networks import _prepared
 from creps.networks._prepared import Prepared
 from creps.networks.base import coordinate_device
 from creps.networks.creps import Creps, CrepsConfig
@@ -163,7 +163,7 @@ def test_a_result_outlives_the_next_call() -> None:
 
 
 def test_threads_do_not_disturb_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(creps_inference, "PIXELS", 64)  # many turns of the interpreter's lock
+    monkeypatch.setattr(_prepared, "PIXELS", 64)  # many turns of the interpreter's lock
     network = small()
     prepared = network.prepare(mixed_styles(network))
     places = [Canvas(40, 30, window=(k, 0, k + 1, 1)).grid() for k in range(8)]

@@ -37,7 +37,7 @@ def portraits(
     overwrite: _OVERWRITE = False,
 ) -> None:
     """Draw portraits into a ZIP file: the same ones for the same seed, on every machine."""
-    from creps.data.portraits._set import write_portraits
+    from creps.data.portraits._drawing import write_portraits
     from creps.data.portraits._styles import portrait_style
 
     credit = portrait_style(style).credit

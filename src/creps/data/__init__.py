@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from creps.data._native_patches import NativePatches, Scales, load_patches, patch_batch
     from creps.data._patches import Batch
     from creps.data._sources import ImageSource, open_images
-    from creps.data.portraits._drawing import portrait
-    from creps.data.portraits._set import write_portraits
+    from creps.data.portraits._drawing import portrait, write_portraits
     from creps.data.portraits._styles import portrait_svg
 else:
     __getattr__, __dir__ = attach(
@@ -40,7 +39,7 @@ else:
             "read_places": "creps.data._earth",
             "square": "creps.data._framing",
             "write_earth": "creps.data._earth",
-            "write_portraits": "creps.data.portraits._set",
+            "write_portraits": "creps.data.portraits._drawing",
         },
     )
 

@@ -1,4 +1,4 @@
-"""Portraits in pixels: any size, any window of the plane.
+"""Portraits in pixels: any size, any window of the plane, and many of them in one ZIP file.
 
 One renderer draws them all: resvg, a plain wheel whose software rasteriser needs no system library.
 Skia is several times faster, but differs by about 0.15 of 255 on average at 256 pixels: with both,
@@ -9,24 +9,32 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from creps.data.portraits._art import CANVAS, optional
+from creps.data._set_files import draw_set, named, png, ranges
+from creps.data.portraits._art import ART_VERSION, CANVAS, optional
 from creps.data.portraits._styles import DEFAULT_STYLE, portrait_style, portrait_svg
-from creps.errors import GridError
+from creps.errors import GridError, MissingExtraError
 
 if TYPE_CHECKING:  # coordinates need torch; without it drawing processes start at once
-    from numpy.typing import NDArray
-
     from creps.coordinates import Window
 
 LONGEST_SIDE = 16384
+SETTINGS_NAME = "portraits.json"
 
 _MARGIN = 4  # pixels drawn around a picture and cut off
+_CHUNK_PIXELS = 1 << 21  # that a process draws at a time: a second of work
+_CHUNK_LIMIT = 32  # portraits in it, which take their time however small
 
 
 def portrait(
@@ -77,8 +85,10 @@ def _rasterise(
     framed = svg.replace(f'viewBox="0 0 {canvas} {canvas}"', frame, 1)
     # The clip is the canvas, where the picture ends anyway; drawing without it is a third faster.
     unclipped = re.sub(r'<g clip-path="url\(#clip-\w+\)">', "<g>", framed, count=1)
-    png = resvg.svg_to_bytes(svg_string=unclipped, width=wide, height=tall, skip_system_fonts=True)
-    with Image.open(io.BytesIO(png)) as image:
+    drawn = resvg.svg_to_bytes(
+        svg_string=unclipped, width=wide, height=tall, skip_system_fonts=True
+    )
+    with Image.open(io.BytesIO(drawn)) as image:
         box = (_MARGIN, _MARGIN, _MARGIN + width, _MARGIN + height)
         return np.array(image.crop(box).convert("RGB"))
 
@@ -97,3 +107,92 @@ def _check_picture(height: int, width: int, window: Window) -> None:
             f"window {window}: portraits fill the unit square, expected "
             "0 <= y0 < y1 <= 1 and 0 <= x0 < x1 <= 1"
         )
+
+
+def write_portraits(
+    out: str | os.PathLike[str],
+    *,
+    count: int,
+    size: int,
+    seed: int = 0,
+    style: str = DEFAULT_STYLE,
+    workers: int | None = None,
+    overwrite: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> bool:
+    """Draw portraits 0 .. count - 1 of a seed into a ZIP of PNG files.
+
+    A file that already holds exactly these portraits is kept. The file appears complete or not at
+    all: an interruption or a full disk leaves nothing behind.
+
+    Args:
+        out: path of the ZIP file; missing folders are made.
+        count: how many, 1 .. 100,000,000.
+        size: pixels of each side.
+        seed: which family of portraits, >= 0.
+        style: whose drawings: one of `STYLES`.
+        workers: drawing processes; all cores by default. Processes are spawned, so a script that
+            calls this needs the usual `if __name__ == "__main__":`.
+        overwrite: replace a file that holds something else.
+        progress: called with the number of portraits done so far, in order.
+    Returns:
+        True if the file was drawn, False if it was there already.
+    Raises:
+        GridError: for settings that cannot be drawn.
+        ConfigError: for an unknown style.
+        DataError: if `out` holds something else, or cannot be written.
+        MissingExtraError: if the packages of the `data` extra are missing.
+    """
+    out = Path(out)
+    _check(count, size, seed, workers)
+    settings = _settings(count, size, seed, style)
+    return draw_set(
+        out,
+        partial(_draw_chunk, size=size, seed=seed, style=style),
+        ranges(count, min(max(_CHUNK_PIXELS // size**2, 1), _CHUNK_LIMIT)),
+        files=named,
+        settings=settings,
+        settings_name=SETTINGS_NAME,
+        kind="portrait",
+        attribution=portrait_style(style).attribution,
+        workers=workers,
+        overwrite=overwrite,
+        progress=progress,
+    )
+
+
+def _draw_chunk(chunk: tuple[int, int], *, size: int, seed: int, style: str) -> list[bytes]:
+    return [png(portrait(index, size, seed=seed, style=style)) for index in range(*chunk)]
+
+
+def _settings(count: int, size: int, seed: int, style: str) -> dict[str, Any]:
+    """What the pixels depend on."""
+    drawn = portrait_style(style)
+    try:
+        packages = ("dicebear-core", "dicebear-styles", "resvg-py")
+        versions = {name: version(name) for name in packages}
+    except PackageNotFoundError:
+        raise MissingExtraError("drawing portraits", "data") from None
+    settings = {
+        "format": "creps portraits",
+        "count": count,
+        "size": size,
+        "seed": seed,
+        "art": ART_VERSION,
+        "versions": versions,
+        "licence": drawn.licence,
+        "credit": drawn.credit,
+    }
+    # Files of the default style were written before there were others, and stay as they are.
+    return settings if style == DEFAULT_STYLE else settings | {"style": style}
+
+
+def _check(count: int, size: int, seed: int, workers: int | None) -> None:
+    if not 1 <= count <= 100_000_000:
+        raise GridError(f"{count} portraits: expected 1 to 100,000,000")
+    if not 1 <= size <= LONGEST_SIDE:
+        raise GridError(f"size {size}: expected 1 to {LONGEST_SIDE} pixels")
+    if seed < 0:
+        raise GridError(f"seed {seed}: expected 0 or more")
+    if workers is not None and workers < 1:
+        raise GridError(f"{workers} workers: expected 1 or more")
