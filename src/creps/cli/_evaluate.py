@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from creps._files import cores
 from creps.cli._options import parse_seeds, parse_size, parse_supersample, takes
 from creps.cli._progress import report
 from creps.errors import UsageError
@@ -20,23 +21,17 @@ from creps.errors import UsageError
 if TYPE_CHECKING:
     from creps.metrics import Evaluation, Protocol
 
-PROTOCOL, MACHINE = "What is measured", "This machine"
-_CORES = min(os.cpu_count() or 1, 8)
+_CORES = min(cores(), 8)
+_measured = functools.partial(typer.Option, rich_help_panel="What is measured")
+_machine = functools.partial(typer.Option, rich_help_panel="This machine")
 
 Workers = Annotated[
     int,
-    typer.Option(
-        min=0,
-        help="Processes; 0: this one.",
-        show_default="one a core, 8 at most",
-        rich_help_panel=MACHINE,
-    ),
+    _machine(min=0, help="Processes; 0: this one.", show_default="one a core, 8 at most"),
 ]
 Cache = Annotated[
     Path | None,
-    typer.Option(
-        help="Where features are kept.", show_default="the user's cache", rich_help_panel=MACHINE
-    ),
+    _machine(help="Where features are kept.", show_default="the user's cache"),
 ]
 
 
@@ -46,72 +41,55 @@ class Measuring:
 
     data: Annotated[
         str | None,
-        typer.Option(
-            help="Real pictures: a folder, ZIP or tar; or portraits, drawn at any size.",
-            rich_help_panel=PROTOCOL,
-        ),
+        _measured(help="Real pictures: a folder, ZIP or tar; or portraits, drawn at any size."),
     ] = None
     metrics: Annotated[
         str,
-        typer.Option(
+        _measured(
             help="all, or some of fd,kid,pr,neighbours,spectrum,patches,consistency,grid,"
-            "equivariance,path.",
-            rich_help_panel=PROTOCOL,
+            "equivariance,path."
         ),
     ] = "all"
     n: Annotated[
         int,
-        typer.Option(
-            "--n", help="Pictures of each set: compare equal n.", rich_help_panel=PROTOCOL
-        ),
+        _measured("--n", help="Pictures of each set: compare equal n."),
     ] = 2000
     size: Annotated[
         str | None,
-        typer.Option(
-            help="Sizes of whole pictures: 64,256.",
-            show_default="the model's own",
-            rich_help_panel=PROTOCOL,
-        ),
+        _measured(help="Sizes of whole pictures: 64,256.", show_default="the model's own"),
     ] = None
     patch_sizes: Annotated[
         str | None,
-        typer.Option(
+        _measured(
             help="Patches of pictures of 224-896 pixels a side, or of 4096: 224-896,4096.",
             show_default="1 to 4 patches",
-            rich_help_panel=PROTOCOL,
         ),
     ] = None
     patch_side: Annotated[
         int | None,
-        typer.Option(
+        _measured(
             min=8,
             help="Pixels a side of patches; smaller ones suit small pictures.",
             show_default="what the extractor sees",
-            rich_help_panel=PROTOCOL,
         ),
     ] = None
     probes: Annotated[
         int,
-        typer.Option(help="Seeds of consistency, grid and equivariance.", rich_help_panel=PROTOCOL),
+        _measured(help="Seeds of consistency, grid and equivariance."),
     ] = 50
     extractor: Annotated[
         str,
-        typer.Option(
-            help="effnet (offline), inception (the field's FID) or dinov2.",
-            rich_help_panel=PROTOCOL,
-        ),
+        _measured(help="effnet (offline), inception (the field's FID) or dinov2."),
     ] = "effnet"
     weights: Annotated[
         Path | None,
-        typer.Option(help="Weights file of inception or dinov2.", rich_help_panel=PROTOCOL),
+        _measured(help="Weights file of inception or dinov2."),
     ] = None
     seed: Annotated[
         int,
-        typer.Option(help="First seed of samples, and of every draw.", rich_help_panel=PROTOCOL),
+        _measured(help="First seed of samples, and of every draw."),
     ] = 0
-    truncation: Annotated[
-        float, typer.Option(help="Of samples; 1: as drawn.", rich_help_panel=PROTOCOL)
-    ] = 1.0
+    truncation: Annotated[float, _measured(help="Of samples; 1: as drawn.")] = 1.0
     workers: Workers = _CORES
     cache: Cache = None
 
@@ -138,16 +116,13 @@ class Measuring:
 def evaluate(
     asked: Measuring,
     model: Annotated[str, typer.Argument(help="A packaged model, a folder or a file.")],
-    supersample: Annotated[
-        str, typer.Option(help="Samples a pixel, or auto.", rich_help_panel=PROTOCOL)
-    ] = "1",
+    supersample: Annotated[str, _measured(help="Samples a pixel, or auto.")] = "1",
     references: Annotated[
         bool,
-        typer.Option(
+        _measured(
             "--references",
             help="Also measure other real pictures (as good as it gets), and enlarged small "
             "samples.",
-            rich_help_panel=PROTOCOL,
         ),
     ] = False,
     out: Annotated[

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import platform
 import time
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any
 
 import torch
 
-from creps._files import write_atomically
+from creps._files import cores, write_atomically
 from creps.config import to_dict
 from creps.metrics._extractors import ExtractorSpec, extractor_spec
 from creps.metrics._measurements import Progress, identity, measure
@@ -108,7 +107,7 @@ def evaluate(
 def machine() -> str:
     """What this is measured on: processor, cores, GPU and torch, for records."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    return f"{platform.machine()}, {os.cpu_count()} cores, {device}, torch {torch.__version__}"
+    return f"{platform.machine()}, {cores()} cores, {device}, torch {torch.__version__}"
 
 
 def write_record(path: str | Path, record: dict[str, Any]) -> None:

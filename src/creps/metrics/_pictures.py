@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,18 +116,13 @@ def resampled(picture: Picture, size: Size, *, how: Filter = "lanczos") -> Pictu
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where a patch lies.
-
-    Attributes:
-        number: of the real picture it is a part of.
-        shape: (height, width) of the whole picture at the patch's scale.
-        tile: the patch, in its pixels.
-    """
+class Place(NamedTuple):
+    """Where a patch lies."""
 
     number: int
+    """Of the real picture it is a part of."""
     shape: Size
+    """(height, width) of the whole picture at the patch's scale."""
     tile: Tile
 
 

@@ -79,27 +79,21 @@ class Portraits(RealImages):
     seed: int = 0
     style: str = "toon-head"
 
-    @property
-    def count(self) -> int | None:
-        """Endless."""
-        return None
+    count = None
 
     def picture(self, number: int, size: Size) -> Picture:
-        """Portrait `number`, drawn at no less than 256 pixels, then averaged."""
         factor = -(-DRAWN_AT_LEAST // min(size))
         fine = (size[0] * factor, size[1] * factor)
         pixels: Picture = fit(portrait(number, fine, seed=self.seed, style=self.style), size)
         return pixels
 
     def patch(self, number: int, shape: Size, tile: Tile) -> Picture:
-        """A tile of portrait `number`."""
         (height, width), bottom, right = shape, tile.top + tile.height, tile.left + tile.width
         window = (tile.top / height, tile.left / width, bottom / height, right / width)
         size = (tile.height, tile.width)
         return portrait(number, size, seed=self.seed, style=self.style, window=window)
 
     def identity(self) -> dict[str, Any]:
-        """Seed, style and version of the art."""
         return {"data": PORTRAITS, "seed": self.seed, "style": self.style, "art": ART_VERSION}
 
 
@@ -121,7 +115,6 @@ class Images(RealImages):
 
     @property
     def count(self) -> int:
-        """How many images can be read."""
         return len(_opened(self.path, self.channels))
 
     def picture(self, number: int, size: Size) -> Picture:
@@ -133,7 +126,6 @@ class Images(RealImages):
         return pixels
 
     def patch(self, number: int, shape: Size, tile: Tile) -> Picture:
-        """A tile of image `number` reduced to `shape`."""
         image = self._image(number)
         top, left, bottom, right = centred_box((image.shape[0], image.shape[1]), shape)
         y, x = (bottom - top) / shape[0], (right - left) / shape[1]
@@ -147,7 +139,6 @@ class Images(RealImages):
         return pixels
 
     def identity(self) -> dict[str, Any]:
-        """Fingerprint of the files, and the order."""
         return {"data": self.fingerprint, "channels": self.channels, "seed": self.seed}
 
     def large_enough(self, index: int, smallest: int, frame: Size) -> tuple[int, int | None]:
@@ -168,7 +159,6 @@ class Images(RealImages):
         return number, int(sides[number])
 
     def smaller_than(self, size: Size) -> int:
-        """How many images are smaller than that, and would have to be enlarged."""
         return int((_short_sides(self, size) < min(size)).sum())
 
     def _image(self, number: int) -> Picture:
