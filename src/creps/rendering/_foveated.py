@@ -1,10 +1,11 @@
 """Foveated pictures: many pixels where the eye looks, few elsewhere, the rest filled in.
 
 CIPS (section 4.7) evaluates its model on an irregular pattern of pixels only and fills the others
-by bicubic interpolation over triangles of samples. Here a pyramid of averages fills them, bent a
-little towards the thin plate: the picture that bends least in all, while the samples keep their
-values. It needs no triangles, and the fill costs a tenth of drawing all pixels of the packaged
-model.
+by bicubic interpolation over triangles of samples. Here a pyramid of averages fills them, which
+needs no triangles and takes a twentieth of the time of drawing the picture of a small network. With
+25 % of the pixels of portraits it comes to within 44 to 46 dB of the full picture at 512 px, 51 to
+52 dB at 1,024 px. Bending the fill to the thin plate came 3 to 5 dB closer, for as much time again
+as drawing all pixels.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from creps.coordinates import AxisGrid, Canvas, PointGrid
 from creps.errors import GridError, UsageError
 from creps.rendering._latents import PreparedLatents
 from creps.rendering._painter import Picture, Progress, to_uint8
-from creps.rendering._points import CrossedLines
+from creps.rendering._points import POINTS, CrossedLines
 from creps.rendering._provenance import provenance
 from creps.rendering._tiles import Tile
 from creps.rendering._view import View, refuse_beyond_memory
@@ -28,14 +29,7 @@ from creps.rendering._workers import map_in_order, worker_count
 BYTES_A_PIXEL = 160
 """Of memory beside the result: the pattern and the fill are those of all pixels at once."""
 
-POINTS_AT_ONCE = 2048
-"""Points that are evaluated at once by a core."""
-
-FILL_STEPS = 2
-"""Steps towards the thin plate. With 25 % of the pixels of portraits at 512 px, 0, 2, 4 and 30
-steps come to within 45.4, 46.6, 47.6 and 49.3 dB of the full picture; each costs 1 % of that."""
-
-_BLUR = (0.125, 0.375, 0.375, 0.125)  # the quadratic B-spline, centred between two pixels
+_FAR, _NEAR = 0.125, 0.375  # the quadratic B-spline, centred between two pixels
 
 
 class FoveatedPainter:
@@ -127,7 +121,7 @@ class FoveatedPainter:
             i, j = (each.to(latents.device) for each in part)
             return torch.stack([each.colours(i, j) for each in crossed])
 
-        parts = zip(rows.split(POINTS_AT_ONCE), columns.split(POINTS_AT_ONCE), strict=True)
+        parts = zip(rows.split(POINTS), columns.split(POINTS), strict=True)
         colours, done = [], 0
         for part in map_in_order(job, parts, workers=worker_count(latents.device)):
             colours.append(part)
@@ -170,32 +164,28 @@ def sampling_pattern(
     y0, x0, y1, x1 = canvas.window
     y, x = ((y0 + y1) / 2, (x0 + x1) / 2) if gaze is None else gaze
     unit = sigma * min(canvas.height, canvas.width)  # pixels
-    down = (canvas.rows() - y) * (canvas.height / (y1 - y0) / unit)
-    across = (canvas.columns() - x) * (canvas.width / (x1 - x0) / unit)
-    likelihood = -(down.square()[:, None] + across.square()[None, :]) / 2  # (H, W), logarithms
-    if not bool(likelihood.isfinite().all()):
+    down = ((canvas.rows() - y) * (canvas.height / (y1 - y0) / unit)).square() / 2
+    across = ((canvas.columns() - x) * (canvas.width / (x1 - x0) / unit)).square() / 2
+    if not bool(down.isfinite().all() and across.isfinite().all()):
         raise GridError(f"gaze {gaze}: expected two finite numbers y, x in plane units")
     draw = torch.Generator().manual_seed(seed)
-    waits = torch.empty_like(likelihood).exponential_(generator=draw)
-    # The largest of likelihood + Gumbel noise are a draw without replacement (Gumbel top-k).
-    keys = likelihood - waits.log_()
+    noise = torch.rand(canvas.height, canvas.width, generator=draw).log_().neg_().log_().neg_()
+    # The largest of log likelihood + Gumbel noise are a draw without replacement (Gumbel top-k);
+    # from the smallest distance on, so that float32 will do.
+    down, across = ((each - each.min()).float() for each in (down, across))
+    keys = noise.sub_(down[:, None]).sub_(across[None, :])  # (H, W)
     count = max(round(share * keys.numel()), 1)
     mask = torch.zeros(keys.numel(), dtype=torch.bool)
     mask[keys.flatten().topk(count, sorted=False).indices] = True
-    return mask.unflatten(0, likelihood.shape)
+    return mask.view(keys.shape)
 
 
-def fill(known: Tensor, mask: Tensor, *, steps: int = FILL_STEPS) -> Tensor:
-    """A smooth picture through scattered samples.
-
-    A pyramid of averages gives the start (pull-push: Gortler et al., The Lumigraph, section 3.5);
-    conjugate gradients bend it towards the thin plate, least in the sum of squared second
-    derivatives. Like bicubic fills it overshoots a little at edges.
+def fill(known: Tensor, mask: Tensor) -> Tensor:
+    """A smooth picture through scattered samples (pull-push: Gortler et al., The Lumigraph, 3.5).
 
     Args:
         known: (B, C, H, W); only the values under the mask matter.
         mask: (H, W) boolean, where they are known; at least one.
-        steps: of conjugate gradients; some hundred fill even slopes as slopes.
     Returns:
         (B, C, H, W), equal to `known` under the mask.
     Raises:
@@ -204,10 +194,7 @@ def fill(known: Tensor, mask: Tensor, *, steps: int = FILL_STEPS) -> Tensor:
     if not bool(mask.any()):
         raise UsageError("nothing to fill from: expected at least one known pixel")
     weight = mask.to(known)[None, None]
-    filled = _pull_push(known * weight, weight)
-    for picture in filled.flatten(0, 1) if steps else ():  # one at a time stays near a core
-        _bend(picture, 1 - weight[0, 0], steps=steps)
-    return filled
+    return _pull_push(known * weight, weight)
 
 
 def _pull_push(known: Tensor, weight: Tensor) -> Tensor:
@@ -222,45 +209,19 @@ def _pull_push(known: Tensor, weight: Tensor) -> Tensor:
         return known / weight
     even = (0, width % 2, 0, height % 2)
     coarse, coarse_weight = (_halved(F.pad(x, even)) for x in (known, weight))
-    # Four pixels make one: a coarse pixel with one full sample below it is fully known.
-    total = (4 * coarse_weight).clamp(max=1)
-    values = coarse / coarse_weight.clamp(min=torch.finfo(known.dtype).tiny)
-    rest = F.interpolate(_pull_push(values * total, total), scale_factor=2, mode="bicubic")
-    return known + (1 - weight) * rest[:, :, :height, :width]
+    # Four pixels make one: a coarse pixel with half a sample below it counts as known. One sample
+    # comes 0.2 dB less close.
+    total = (8 * coarse_weight).clamp(max=1)
+    coarse *= total / coarse_weight.clamp(min=torch.finfo(known.dtype).tiny)
+    rest = F.interpolate(_pull_push(coarse, total), scale_factor=2, mode="bicubic")
+    return torch.addcmul(known, rest[:, :, :height, :width], 1 - weight)
 
 
 def _halved(x: Tensor) -> Tensor:
     """Half the height and width, weighted sums about each 2 x 2 block; nothing lies beyond."""
-    blur = x.new_tensor(_BLUR)
-    kernel = (blur[:, None] * blur).expand(x.shape[1], 1, 4, 4)
-    return F.conv2d(x, kernel, stride=2, padding=1, groups=x.shape[1])
-
-
-def _bend(picture: Tensor, missing: Tensor, *, steps: int) -> None:
-    """Conjugate gradients on the missing pixels (1 missing, 0 known) of (H, W), in place."""
-    tiny = torch.finfo(picture.dtype).tiny
-    rest = _bending_force(picture).mul_(missing).neg_()
-    way, energy = rest.clone(), rest.square().sum()
-    for _ in range(steps):
-        bent = _bending_force(way).mul_(missing)
-        length = energy / (way * bent).sum().clamp(min=tiny)
-        picture += length * way
-        rest -= length * bent
-        before, energy = energy, rest.square().sum()
-        way.mul_(energy / before.clamp(min=tiny)).add_(rest)
-
-
-def _bending_force(x: Tensor) -> Tensor:
-    """Half the gradient of sum x_yy^2 + 2 x_xy^2 + x_xx^2, free at the borders; (H, W)."""
-    force = torch.zeros_like(x)
-    for y, f in ((x, force), (x.T, force.T)):
-        bend = y[2:] - 2 * y[1:-1] + y[:-2]
-        f[2:] += bend
-        f[1:-1].sub_(bend, alpha=2)
-        f[:-2] += bend
-    twist = 2 * x.diff(dim=0).diff(dim=1)
-    force[1:, 1:] += twist
-    force[:-1, :-1] += twist
-    force[1:, :-1] -= twist
-    force[:-1, 1:] -= twist
-    return force
+    for _ in range(2):  # down, then across; ten times as fast as a convolution
+        half = (x[:, :, ::2] + x[:, :, 1::2]) * _NEAR
+        half[:, :, 1:] += _FAR * x[:, :, 1:-1:2]
+        half[:, :, :-1] += _FAR * x[:, :, 2::2]
+        x = half.mT
+    return x

@@ -30,8 +30,9 @@ from creps.rendering._tables import (
     rows_of,
 )
 
-POINTS = 1024
-"""Points composed at once on a CPU: rows and columns of a level are 1 MiB each."""
+POINTS = 2048
+"""Points composed at once on a CPU: rows and columns of a level are 1 MiB each with `portraits`, 2
+with the 512 preset."""
 ACCELERATOR_POINTS = 2**16
 TABLE_BYTES = 2**28
 """Of an axis' table at most: 29 plane units of the 512 preset at 1,280 nodes a unit. It lies around
