@@ -17,7 +17,6 @@ from creps.config import from_dict, to_dict
 from creps.errors import ConfigError, UsageError
 from creps.training._losses import gradient_penalty
 from creps.training.augment import _geometry as geometry
-from creps.training.augment import _geometry as sampling
 from creps.training.augment._augment import (
     AugmentSettings,
     adapt_strength,
@@ -140,12 +139,12 @@ def test_a_gpu_makes_the_same_pictures(kind: AugmentSettings) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dense", [sampling.DENSE_SIZE, 0], ids=["matrices", "filters"])
+@pytest.mark.parametrize("dense", [geometry.DENSE_SIZE, 0], ids=["matrices", "filters"])
 @pytest.mark.parametrize("kind", [ADA, DIFFAUGMENT], ids=["ada", "diffaugment"])
 def test_derivatives_are_right_twice(
     kind: AugmentSettings, dense: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sampling, "DENSE_SIZE", dense)
+    monkeypatch.setattr(geometry, "DENSE_SIZE", dense)
     images = noise(2, 3, 2, 3).requires_grad_()
 
     def run(x: Tensor) -> Tensor:
@@ -208,7 +207,7 @@ def test_quarter_turns_are_quarter_turns(side: int) -> None:
 def test_a_turned_picture_of_other_shape_is_cropped_and_continued(size: tuple[int, int]) -> None:
     picture = noise(3, *size)
     maps = geometry.quarter_turns(torch.tensor([1]), size=size)
-    (result,) = sampling.transform(picture[None], maps)
+    (result,) = geometry.transform(picture[None], maps)
     turned = torch.rot90(picture, 1, (1, 2))  # (3, W, H)
     assert any(torch.equal(a, b) for a in middles(result) for b in middles(turned))
     assert set(result.flatten().tolist()) <= set(picture.flatten().tolist())
@@ -230,7 +229,7 @@ def test_whole_shifts_move_pixels_and_reflect_at_the_border(
 ) -> None:
     picture = noise(1, 3, *size)
     down, right = offset
-    result = sampling.transform(picture, geometry.shifting(-column(down, right)[None]))
+    result = geometry.transform(picture, geometry.shifting(-column(down, right)[None]))
     around = F.pad(picture, (3, 3, 3, 3), mode="reflect")
     height, width = size
     top, left = 3 - down, 3 - right
@@ -248,8 +247,8 @@ def test_whole_shifts_reach_an_eighth_of_each_side() -> None:
 def test_reflection_goes_on_without_end() -> None:
     index = torch.arange(-9, 10)
     expected = [3, 2, 1, 0, 1, 2, 3, 2, 1, 0, 1, 2, 3, 2, 1, 0, 1, 2, 3]
-    assert sampling.reflected(index, 4).tolist() == expected
-    assert sampling.reflected(index, 1).tolist() == [0] * 19
+    assert geometry.reflected(index, 4).tolist() == expected
+    assert geometry.reflected(index, 1).tolist() == [0] * 19
 
 
 # ---------------------------------------------------------------------------------------------
@@ -257,7 +256,7 @@ def test_reflection_goes_on_without_end() -> None:
 
 
 def test_the_filter_is_an_orthonormal_wavelet_with_six_vanishing_moments() -> None:
-    taps = torch.tensor(sampling.SYM6, dtype=torch.float64)
+    taps = torch.tensor(geometry.SYM6, dtype=torch.float64)
     for shift in range(6):
         product = (taps[2 * shift :] * taps[: len(taps) - 2 * shift]).sum()
         assert product.item() == pytest.approx(float(shift == 0), abs=1e-11)
@@ -271,15 +270,15 @@ def test_the_filter_is_an_orthonormal_wavelet_with_six_vanishing_moments() -> No
 def test_resampling_whole_shifts_is_copying(size: tuple[int, int], shift: int) -> None:
     picture = noise(1, 2, *size)
     maps = geometry.shifting(column(shift, -2)[None])
-    resampled = sampling.resample(picture, maps)
-    assert torch.allclose(resampled, sampling.blit(picture, maps), rtol=0, atol=1e-10)
+    resampled = geometry.resample(picture, maps)
+    assert torch.allclose(resampled, geometry.blit(picture, maps), rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("operator", [sampling.enlarge_rows, sampling.reduce_rows])
+@pytest.mark.parametrize("operator", [geometry.enlarge_rows, geometry.reduce_rows])
 def test_matrices_are_the_filters(operator: Callable[[Tensor], Tensor]) -> None:
     picture = noise(2, 3, 14, 20)
     filters = operator(operator(picture).transpose(2, 3)).transpose(2, 3)
-    matrices = sampling.along_both_axes(picture, operator)
+    matrices = geometry.along_both_axes(picture, operator)
     assert torch.allclose(matrices, filters, rtol=0, atol=1e-12)
 
 
@@ -310,7 +309,7 @@ def test_resampling_is_the_picture_seen_elsewhere(maps: Tensor) -> None:
     size = (40, 52)
     here = places(size)
     picture = waves(here[..., 0], here[..., 1])[None, None]
-    (result,) = sampling.transform(picture, maps)[0]
+    (result,) = geometry.transform(picture, maps)[0]
     there = here @ maps[0].T
     expected = waves(there[..., 0], there[..., 1])
     inside = (there[..., 0].abs() < 16) & (there[..., 1].abs() < 22)
@@ -322,7 +321,7 @@ def test_resampling_is_the_picture_seen_elsewhere(maps: Tensor) -> None:
 def test_shrinking_takes_away_what_would_alias() -> None:
     """Stripes of two pixels, shrunk to less than a pixel each, become gray."""
     stripes = column(1.0, -1.0).repeat(1, 1, 32, 16)  # (1, 1, 32, 32)
-    shrunk = sampling.resample(stripes, geometry.scaling(column(1.7), column(1.7)))
+    shrunk = geometry.resample(stripes, geometry.scaling(column(1.7), column(1.7)))
     assert shrunk[..., 8:-8, 8:-8].abs().max() < 0.3
     assert stripes[..., ::2].abs().min() == 1  # picking every second pixel would keep them
 

@@ -358,11 +358,11 @@ class RunProgress:
         self._next_line = time.monotonic() + self.FIRST_LINE_SECONDS
 
     def __enter__(self) -> RunProgress:
-        self.bar.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.bar.stop()
+        if self.bar.task_ids:  # started by the first step: other processes of a group have none
+            self.bar.stop()
 
     def after_step(self, run: Run, stats: Stats) -> None:
         """Move the bar, or print a line when one is due."""
@@ -371,11 +371,10 @@ class RunProgress:
         while len(self._moments) > 2 and now - self._moments[1][0] > self.RATE_SECONDS:
             self._moments.popleft()
         if not self.bar.disable:
-            task = (
-                self.bar.task_ids[0]
-                if self.bar.task_ids
-                else self.bar.add_task("train", total=run.config.steps, words="")
-            )
+            if not self.bar.task_ids:
+                self.bar.start()
+                self.bar.add_task("train", total=run.config.steps, words="")
+            task = self.bar.task_ids[0]
             self.bar.update(task, completed=step, words=self._words(run))
         elif now >= self._next_line:
             self._next_line = now + self.LINE_SECONDS

@@ -196,7 +196,8 @@ def restore_snapshot(state: TrainState, path: Path) -> None:
         if name not in own or name not in tensors or own[name].shape != tensors[name].shape
     ]
     if wrong:
-        raise CheckpointError(f"snapshot {path} is of other networks: {sorted(wrong)[0]} differs")
+        first = sorted(wrong)[0]
+        raise CheckpointError(f"snapshot {path} belongs to other networks: {first} differs")
     copy_tensors(state, tensors, names=set(tensors))
     state.step = int(tensors["step"])
 

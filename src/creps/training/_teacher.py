@@ -185,7 +185,8 @@ def open_teacher(
     for name in ("z_dim", "label_dim", "img_channels"):
         here, there = getattr(config.generator, name), getattr(teacher.config, name)
         if here != there:
-            raise CheckpointError(f"{start} is no teacher: {name} is {there} there, {here} here")
+            differs = f"{name} is {there} there, {here} here"
+            raise CheckpointError(f"{start} cannot be the teacher: {differs}")
     return teacher.to(device)
 
 

@@ -169,15 +169,8 @@ def to_indices(maps: Tensor, size: tuple[int, ...]) -> Tensor:
 def blit(images: Tensor, maps: Tensor) -> Tensor:
     """Pictures (B, C, H, W) under maps (B, 3, 3) that only move whole pixels, copied exactly."""
     height, width = images.shape[2:]
-    maps = to_indices(maps, images.shape[2:]).long().to(images.device)
-    rows = torch.arange(height, device=images.device)[:, None]
-    columns = torch.arange(width, device=images.device)
-    y, x = (
-        maps[:, axis, 0, None, None] * rows
-        + maps[:, axis, 1, None, None] * columns
-        + maps[:, axis, 2, None, None]
-        for axis in (0, 1)
-    )  # (B, H, W)
+    rows, columns = (torch.arange(side, device=images.device) for side in (height, width))
+    y, x = _places(to_indices(maps, images.shape[2:]).long().to(images.device), rows, columns)
     index = reflected(y, height) * width + reflected(x, width)
     return gathered(images.flatten(2), index.flatten(1)).view_as(images)
 
@@ -203,21 +196,24 @@ def resample(images: Tensor, maps: Tensor) -> Tensor:
         torch.arange(2 * (side - 1) + len(SYM6), device=images.device, dtype=images.dtype)
         for side in size
     )
+    return reduced(sample_periodic(fine, *_places(places, rows, columns)))  # 2H + 10, 2W + 10
+
+
+def _places(maps: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+    """Where maps (B, 2, 3) lead from rows (H,) and columns (W,): y and x, (B, H, W)."""
     y, x = (
-        places[:, axis, 0, None, None] * rows[:, None]
-        + places[:, axis, 1, None, None] * columns
-        + places[:, axis, 2, None, None]
+        maps[:, axis, 0, None, None] * rows[:, None]
+        + maps[:, axis, 1, None, None] * columns
+        + maps[:, axis, 2, None, None]
         for axis in (0, 1)
-    )  # (B, 2H + 10, 2W + 10)
-    sampled = sample_periodic(fine, y, x)
-    return reduced(sampled)
+    )
+    return y, x
 
 
 def enlarged(images: Tensor) -> Tensor:
     """One period of the pictures (B, C, H, W), reflected without end, at twice the size.
 
-    Returns:
-        (B, C, 4H - 4, 4W - 4), at least 2 a side: sample n lies at pixel (n - CENTRE) / 2.
+    Of (B, C, 4H - 4, 4W - 4), at least 2 a side, sample n lies at pixel (n - CENTRE) / 2.
     """
     return along_both_axes(images, enlarge_rows)
 
