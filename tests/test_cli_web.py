@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -31,7 +32,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_serve_answers_until_it_is_told_to_end(model: Path, tmp_path: Path) -> None:
-    words = ["serve", "--model", f"mine={model}", "--port", "0", "--folder", str(tmp_path)]
+    words = ["serve", "--model", f"mine={model}", "--port", "0"]
     words += ["--size", "1000", "--token", "a-long-secret"]
     process = subprocess.Popen(
         [sys.executable, "-m", "creps", *words],
@@ -39,6 +40,7 @@ def test_serve_answers_until_it_is_told_to_end(model: Path, tmp_path: Path) -> N
         stderr=subprocess.PIPE,
         text=True,
         cwd=tmp_path,
+        env=os.environ | {"CREPS_CACHE": str(tmp_path)},
     )
     try:
         assert process.stdout is not None
@@ -54,7 +56,7 @@ def test_serve_answers_until_it_is_told_to_end(model: Path, tmp_path: Path) -> N
         address = f"{base}plane/mine:7/0/0_0.jpg?token=a-long-secret"
         with urlopen(address, timeout=PATIENCE) as answer:
             assert answer.headers["content-type"] == "image/jpeg"
-        assert list((tmp_path / "answers").rglob("*.answer"))
+        assert list((tmp_path / "serve" / "answers").rglob("*.answer"))
         process.send_signal(signal.SIGTERM)
         process.wait(PATIENCE)
         assert process.stderr is not None

@@ -113,15 +113,7 @@ class Prepared:
 
     @torch.inference_mode()
     def lines(self, coords: Tensor, axis: Axis, *, out: Tensor | None = None) -> Tensor:
-        """Row or column lines of every level; `Creps.lines` for these styles.
-
-        Args:
-            coords: (S,) plane coordinates, any number and order.
-            axis: "rows" or "columns".
-            out: (L, N, S, D), to be filled; a new tensor by default.
-        Returns:
-            (L, N, S, D), scaled for `compose`.
-        """
+        """(L, N, S, D) lines of plane coordinates (S,), as `Generator.lines`; in `out` if given."""
         if out is None:
             shape = self.num_levels, self.line_channels, len(coords), self.thickness
             out = torch.empty(shape, dtype=self.dtype, device=self.device)
@@ -135,13 +127,9 @@ class Prepared:
     def compose(
         self, row_lines: Tensor, column_lines: Tensor, *, out: Tensor | None = None
     ) -> Tensor:
-        """The picture where rows (L, N, H, D) meet columns (L, N, W, D), eq. 3-6.
+        """(C, H, W) where rows (L, N, H, D) meet columns (L, N, W, D); in `out` if given (eq. 3-6).
 
-        Args:
-            row_lines, column_lines: from `lines`, or parts of them along H and W.
-            out: (C, H, W) of `colour_dtype`, to be filled; a new tensor by default.
-        Returns:
-            (C, H, W), nominal range [-1, 1], not clipped.
+        Lines may be parts along H and W; colours are of `colour_dtype`, in [-1, 1], not clipped.
         """
         height, width = row_lines.shape[2], column_lines.shape[2]
         if out is None:
@@ -167,13 +155,10 @@ class Prepared:
 
     @torch.inference_mode()
     def colour(self, add_map: AddMap, pixels: int) -> Tensor:
-        """The per-pixel network on maps from anywhere: eq. 4-6, colour and refinement.
+        """Colours (C, P) of maps from anywhere: eq. 4-6, colour and refinement.
 
-        Args:
-            add_map: called once a level, in order, to add that level's composed map.
-            pixels: P; on a CPU best a thousand or so, all features of P pixels exist at once.
-        Returns:
-            (C, P) colours.
+        `add_map` is called once a level, in order. All features of P pixels exist at once: on a CPU
+        a thousand or so are best.
         """
         buffers = self._buffers()
         fused = buffers.other(self.line_channels, pixels).zero_()
@@ -259,13 +244,7 @@ class Prepared:
 
 
 class Folded(NamedTuple):
-    """One layer: y = clip(activation(weight x + bias)), gains included.
-
-    Attributes:
-        weight, bias: (O, I) and (O, 1).
-        active: whether leaky ReLU follows.
-        clamp: output is clipped to [-clamp, clamp]; 0 does not clip.
-    """
+    """One layer: y = clip(activation(weight x + bias)), (O, I) and (O, 1), gains included."""
 
     weight: Tensor
     bias: Tensor

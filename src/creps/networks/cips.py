@@ -372,15 +372,11 @@ class Cips(Generator):
         does not grow with it.
 
         Args:
-            styles: (B, K, D) from `map`; each of the K vectors may differ (style mixing).
-            grid: plane coordinates, any, shared by the batch.
+            styles: as in the base.
+            grid: any plane coordinates, shared by the batch.
             noise: of `draw_noise`; None adds none, which is the default of this family: the
                 official code adds fresh noise to every picture, and no two of its tiles would
                 agree.
-        Returns:
-            (B, C, H, W) in the weights' precision, nominal range [-1, 1], not clipped.
-        Raises:
-            UsageError: for styles or noise of another shape.
         """
         self._check_styles(styles)
         if noise is not None:

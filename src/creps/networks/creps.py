@@ -116,11 +116,8 @@ LINE_SCALE = math.sqrt(0.5)
 class FourierInput(nn.Module):
     """Coordinates to styled Fourier features (Fig. 2a); rows and columns share the frequencies.
 
-    Args:
-        channels: C, even: half sines, half cosines.
-        thickness: D frequencies per channel; 0 builds the dense 2-D input of CREPS-NB.
-        bandwidth: standard deviation of the frequencies, cycles per plane.
-        w_dim: width of the style vector.
+    Half of the C channels are sines, half cosines, each of D frequencies; a thickness of 0 builds
+    the dense 2-D input of CREPS-NB.
     """
 
     frequencies: Tensor
@@ -164,13 +161,9 @@ class FourierInput(nn.Module):
 
 
 class LineBlock(nn.Module):
-    """A synthesis block of 1x1 modulated layers and the layer "ToRes" that emits its lines.
+    """A synthesis block of 1x1 modulated layers and the layer "ToRes" that emits its lines, if any.
 
-    Args:
-        widths: channels before, between and after the layers.
-        emits: channels of the emitted lines; 0 emits nothing.
-        w_dim: width of a style vector.
-        clamp: as `ModulatedLinear`.
+    `widths` are the channels before, between and after the layers.
     """
 
     def __init__(self, widths: tuple[int, ...], emits: int, *, w_dim: int, clamp: float) -> None:

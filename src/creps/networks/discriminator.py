@@ -244,11 +244,9 @@ class Discriminator(nn.Module):
         return self._logits(self.maps(images), label)
 
     def trainable(self, wanted: bool, *, frozen: int = 0) -> None:
-        """Switch gradients on or off; the `frozen` first blocks stay off (FreezeD).
+        """Switch gradients on or off; those of the `frozen` first blocks stay off (FreezeD).
 
-        Args:
-            wanted: whether parameters get gradients.
-            frozen: blocks at the highest resolutions, the colour layer with the first, that do not.
+        These are the blocks at the highest resolutions, and with the first the colour layer.
         """
         self.requires_grad_(wanted)
         if frozen:
@@ -352,11 +350,8 @@ class ScaledDiscriminator(Discriminator):
 
     "Following a similar method as the generator": a vector of the normalised scale (eq. 8), whose
     affine images multiply the input channels of each block; 1 to begin with, so that it goes on
-    from one that was not told. The paper gives no more detail, and found it unstable.
-
-    Args:
-        config: of the network.
-        largest: the scale that is normalised to 1, above 1.
+    from one that was not told. The paper gives no more detail, and found it unstable. The scale
+    `largest`, above 1, is normalised to 1.
     """
 
     def __init__(self, config: DiscriminatorConfig, *, largest: float) -> None:

@@ -234,11 +234,9 @@ class ScaleParty(Generator):
         """The picture of `styles` on `grid`.
 
         Args:
-            styles: (B, K, D) from `map`; each of the K vectors may differ (style mixing).
+            styles: as in the base.
             grid: evenly spaced rows and evenly spaced columns; their spacing sets the scale. Parts
                 of a grid give parts of its picture.
-        Returns:
-            (B, C, H, W) in the weights' precision, nominal range [-1, 1], not clipped.
         Raises:
             GridError: for other grids.
         """

@@ -257,12 +257,10 @@ class StyleGAN2(Generator):
         """The picture of `styles`, which has one size and one place.
 
         Args:
-            styles: (B, K, D) from `map`; each of the K vectors may differ (style mixing).
+            styles: as in the base.
             grid: the resolution x resolution pixels of the unit square, by centres or by corners.
             noise: "off", "const" (the network's fixed maps) or a generator for fresh noise; the
                 config says by default.
-        Returns:
-            (B, C, R, R) in the weights' precision, nominal range [-1, 1], not clipped.
         Raises:
             GridError: for any other grid.
         """
