@@ -14,10 +14,11 @@ from typer.testing import CliRunner
 
 from creps.checkpoints import load, save
 from creps.cli import app
-from creps.cli._options import parse_seeds, parse_size, parse_window
+from creps.cli._options import parse_seeds, parse_size
 from creps.errors import CheckpointError, GridError, LabelError, UsageError
 from creps.networks.base import build_generator
 from creps.rendering._renderer import render
+from creps.rendering._words import parse_window
 from creps.rendering.output._images import read_settings
 from test_rendering_renderer import TINY
 

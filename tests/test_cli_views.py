@@ -13,11 +13,12 @@ from PIL import Image
 
 import creps
 from creps.checkpoints import load, save
-from creps.cli._options import parse_dpi, parse_point, parse_size
+from creps.cli._options import parse_dpi, parse_size
 from creps.cli._progress import report
 from creps.errors import CrepsError, DataError, GridError, UsageError
 from creps.networks.base import build_generator
 from creps.rendering._view import view_window
+from creps.rendering._words import parse_point
 from creps.rendering.output import _save as writing
 from creps.rendering.output._images import read_settings
 from test_cli_render import pixels, run

@@ -81,7 +81,7 @@ def test_a_port_in_use_is_told_before_models_are_loaded(tmp_path: Path) -> None:
         ({"model": ["a=x", "a=y"]}, "two models are called 'a'"),
         ({"size": 0}, "size 0"),
         ({"token": "short"}, "at least 8"),
-        ({"max_pixels": 0}, "limit pixels 0"),
+        ({"pixels": 0}, "limit pixels 0"),
     ],
     ids=str,
 )

@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
+from typer.models import OptionInfo
 
 from creps.errors import UsageError
+from creps.rendering._words import parse_point, parse_window
 
 if TYPE_CHECKING:
     from creps.networks.base import Generator
@@ -99,41 +101,6 @@ def parse_dpi(text: str) -> float:
     if not 1 <= dpi <= MOST_DPI:  # also refuses NaN
         raise UsageError(f"dpi {text!r}: expected pixels an inch, 1 to {MOST_DPI}, such as 300")
     return dpi
-
-
-def parse_point(text: str, name: str) -> tuple[float, float]:
-    """(y, x) of `0.25,0.5`, in plane units.
-
-    Args:
-        text: the point.
-        name: of the option, for the error.
-    Raises:
-        UsageError: if these are not two numbers.
-    Example:
-        >>> parse_point("0.25,0.5", "pan")
-        (0.25, 0.5)
-    """
-    try:
-        y, x = (float(word) for word in text.split(","))
-    except ValueError:
-        raise UsageError(f"{name} {text!r}: expected two numbers Y,X") from None
-    return y, x
-
-
-def parse_window(text: str) -> tuple[float, float, float, float]:
-    """(y0, x0, y1, x1) of `0.25,0.25,0.75,0.75`, in plane units.
-
-    Raises:
-        UsageError: if these are not four numbers.
-    Example:
-        >>> parse_window("-0.5,0,1.5,1")
-        (-0.5, 0.0, 1.5, 1.0)
-    """
-    try:
-        y0, x0, y1, x1 = (float(word) for word in text.split(","))
-    except ValueError:
-        raise UsageError(f"window {text!r}: expected four numbers Y0,X0,Y1,X1") from None
-    return y0, x0, y1, x1
 
 
 def parse_supersample(text: str) -> int | Literal["auto"]:
@@ -328,25 +295,38 @@ class PictureOptions:
         return Renderer(generator, latent, device=self.device, dtype=self.dtype, keep=None)
 
 
-def takes(kind: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make the fields of a dataclass options of a command, in place of its first parameter."""
-    types, names = get_type_hints(kind, include_extras=True), [each.name for each in fields(kind)]
+def takes(
+    kind: type[Any], flags: Mapping[str, OptionInfo] | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make the fields of a dataclass options of a command, in place of its first parameter.
+
+    Args:
+        kind: the dataclass; its defaults are those of the options.
+        flags: the fields that become options, and how; None: all, as their annotations say.
+    """
+    types = get_type_hints(kind, include_extras=True)
+    shown = {each.name: types[each.name] for each in fields(kind)}
+    if flags is not None:
+        shown = {name: Annotated[types[name], flag] for name, flag in flags.items()}
     shared = [
         inspect.Parameter(
             each.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=inspect.Parameter.empty if each.default is MISSING else each.default,
-            annotation=types[each.name],
+            annotation=shown[each.name],
         )
         for each in fields(kind)
+        if each.name in shown
     ]
 
     def decorated(command: Callable[..., None]) -> Callable[..., None]:
         own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
 
         @functools.wraps(command)
-        def _command(**given: Any) -> None:
-            command(kind(**{name: given.pop(name) for name in names}), **given)
+        def _command(*first: Any, **given: Any) -> None:
+            command(
+                kind(**{name: given.pop(name) for name in shown if name in given}), *first, **given
+            )
 
         _command.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
         return _command

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from creps.cli._options import ComputeDevice, Label, Model, Overwrite, parse_window
+from creps.cli._options import ComputeDevice, Label, Model, Overwrite
 from creps.cli._progress import report
 from creps.errors import MissingExtraError, UsageError
+from creps.rendering._words import parse_window
 
 if TYPE_CHECKING:
     from creps.data._framing import Pixels

@@ -17,11 +17,11 @@ from creps.cli._options import (
     Exact,
     Overwrite,
     PictureOptions,
-    parse_point,
     takes,
 )
 from creps.cli._progress import report, resumable
 from creps.errors import UsageError
+from creps.rendering._words import parse_point
 
 if TYPE_CHECKING:
     from creps.networks.base import Generator

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from creps._files import cache_folder
 from creps.cli._options import (
     MAKING,
     PICTURE,
@@ -16,9 +18,11 @@ from creps.cli._options import (
     Model,
     Truncation,
     parse_seeds,
+    takes,
 )
 from creps.cli._progress import report
 from creps.errors import MissingExtraError, UsageError
+from creps.serving._settings import Limits, ServeSettings
 
 if TYPE_CHECKING:
     from creps.networks.base import Generator
@@ -28,94 +32,73 @@ ACCESS, LIMITS = "Access", "Limits"
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
-Models = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--model",
-        help="A packaged model, a folder or a file; NAME=PATH names it in addresses. Several are "
-        "fine.",
-        show_default="portraits",
-        rich_help_panel=PICTURE,
-    ),
-]
-Side = Annotated[
-    int,
-    typer.Option(
-        help="Declared pixels of a picture's side, for IIIF and Deep Zoom.", rich_help_panel=VIEW
-    ),
-]
-Host = Annotated[
-    str,
-    typer.Option(
-        help="Address to listen at; 0.0.0.0: every network interface.", rich_help_panel=ACCESS
-    ),
-]
-Port = Annotated[int, typer.Option(help="0: any that is free.", rich_help_panel=ACCESS)]
-Token = Annotated[
-    str | None,
-    typer.Option(envvar="CREPS_TOKEN", help="Clients must present it.", rich_help_panel=ACCESS),
-]
-Url = Annotated[
-    str | None,
-    typer.Option(
-        help="Public address behind a proxy, such as https://example.org/creps.",
-        rich_help_panel=ACCESS,
-    ),
-]
-Workers = Annotated[
-    int | None,
-    typer.Option(
-        help="Threads that draw.",
-        show_default="one a core, one on an accelerator",
-        rich_help_panel=MAKING,
-    ),
-]
-Folder = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder of cached answers and of big downloads.",
-        show_default="creps/serve in the user's cache folder",
-        rich_help_panel=LIMITS,
-    ),
-]
-CacheMegabytes = Annotated[
-    int, typer.Option("--cache-mb", help="Of answers on disk; 0: none.", rich_help_panel=LIMITS)
-]
-MemoryMegabytes = Annotated[
-    int, typer.Option("--memory-mb", help="Of prepared pictures.", rich_help_panel=LIMITS)
-]
-Pixels = Annotated[int, typer.Option("--max-pixels", help="Of one answer.", rich_help_panel=LIMITS)]
-Waiting = Annotated[
-    int, typer.Option("--max-waiting", help="Requests that wait.", rich_help_panel=LIMITS)
-]
-JobPixels = Annotated[
-    int,
-    typer.Option(
-        "--job-megapixels", help="Of one big download; 0: there are none.", rich_help_panel=LIMITS
-    ),
-]
-JobGigabytes = Annotated[
-    int, typer.Option("--jobs-gb", help="Of all big downloads.", rich_help_panel=LIMITS)
-]
+
+def _option(panel: str, help: str, *flags: str, **more: Any) -> Any:
+    return typer.Option(*flags, help=help, rich_help_panel=panel, **more)
 
 
+def _in_units(field: str, flag: str, unit: int, help: str) -> Any:
+    """The option of a limit that people count in a larger unit than `Limits` does."""
+
+    def parsed(given: str | int) -> int:
+        return given if isinstance(given, int) else int(given) * unit  # a number: the default
+
+    shown = str(getattr(Limits, field) // unit)
+    return _option(LIMITS, help, flag, parser=parsed, metavar="<int>", show_default=shown)
+
+
+SETTINGS = {
+    "size": _option(VIEW, "Declared pixels of a picture's side, for IIIF and Deep Zoom."),
+    "token": _option(ACCESS, "Clients must present it.", envvar="CREPS_TOKEN"),
+    "url": _option(ACCESS, "Public address behind a proxy, such as https://example.org/creps."),
+    "workers": _option(
+        MAKING, "Threads that draw.", show_default="one a core, one on an accelerator"
+    ),
+}
+"""The fields of `ServeSettings` that are options."""
+
+BOUNDS = {
+    "pixels": _option(LIMITS, "Of one answer.", "--max-pixels"),
+    "waiting": _option(LIMITS, "Requests that wait.", "--max-waiting"),
+    "pictures": _in_units("pictures", "--memory-mb", 2**20, "Of prepared pictures."),
+    "cache": _in_units("cache", "--cache-mb", 2**20, "Of answers on disk; 0: none."),
+    "job_pixels": _in_units(
+        "job_pixels", "--job-megapixels", 10**6, "Of one big download; 0: there are none."
+    ),
+    "job_bytes": _in_units("job_bytes", "--jobs-gb", 2**30, "Of all big downloads."),
+}
+"""The fields of `Limits` that are options."""
+
+
+@takes(ServeSettings, SETTINGS)
+@takes(Limits, BOUNDS)
 def serve(
-    model: Models = None,
-    size: Side = 2**17,
-    host: Host = "127.0.0.1",
-    port: Port = 8000,
-    token: Token = None,
-    url: Url = None,
-    workers: Workers = None,
+    limits: Limits,
+    settings: ServeSettings,
+    *,
+    model: Annotated[
+        list[str] | None,
+        _option(
+            PICTURE,
+            "A packaged model, a folder or a file; NAME=PATH names it in addresses. Several are "
+            "fine.",
+            show_default="portraits",
+        ),
+    ] = None,
+    host: Annotated[
+        str, _option(ACCESS, "Address to listen at; 0.0.0.0: every network interface.")
+    ] = "127.0.0.1",
+    port: Annotated[int, _option(ACCESS, "0: any that is free.")] = 8000,
+    folder: Annotated[
+        Path | None,
+        _option(
+            LIMITS,
+            "Folder of cached answers and of big downloads.",
+            show_default="creps/serve in the user's cache folder",
+        ),
+    ] = None,
     device: ComputeDevice = None,
     dtype: Dtype = None,
-    folder: Folder = None,
-    cache_mb: CacheMegabytes = 1024,
-    memory_mb: MemoryMegabytes = 512,
-    max_pixels: Pixels = 2**22,
-    max_waiting: Waiting = 256,
-    job_megapixels: JobPixels = 4096,
-    jobs_gb: JobGigabytes = 20,
     verbose: Annotated[bool, typer.Option("--verbose", help="A line a request.")] = False,
 ) -> None:
     """Open a viewer of endless pictures, and serve them by IIIF and Deep Zoom.
@@ -129,47 +112,30 @@ def serve(
     """
     try:
         from creps.serving._app import build_app, listening, run_app
-        from creps.serving._settings import MEGABYTE, Limits, ServeSettings
     except ImportError:
         raise MissingExtraError("creps serve", "serve") from None
 
-    from creps._files import cache_folder
-
     place = cache_folder("serve") if folder is None else folder
-    settings = ServeSettings(
-        size=size,
-        workers=workers,
+    settings = replace(
+        settings,
         device=device,
         dtype=dtype,
-        token=token,
-        url=url,
-        cache=place / "answers" if cache_mb else None,
-        jobs=place / "jobs" if job_megapixels else None,
-        limits=Limits(
-            pixels=max_pixels,
-            waiting=max_waiting,
-            pictures=memory_mb * MEGABYTE,
-            cache=max(cache_mb, 1) * MEGABYTE,
-            job_pixels=max(job_megapixels, 1) * 1_000_000,
-            job_bytes=jobs_gb * 1024 * MEGABYTE,
-        ),
+        cache=place / "answers",
+        jobs=place / "jobs",
+        limits=limits,
     )
     with listening(host, port) as listener:  # a port in use is told before models are loaded
         app = build_app(_load_models(model or ["portraits"]), settings=settings)
-        _announce(host, listener.getsockname()[1], token=token)
+        _announce(host, listener.getsockname()[1], token=settings.token)
         run_app(app, listener, settings=settings, verbose=verbose)
 
 
 def export_site(
     out: Annotated[Path, typer.Option(help="Folder for the site; made if missing.")] = Path("site"),
     model: Model = "portraits",
-    seeds: Annotated[
-        str, typer.Option(help="Seeds such as 7, 0-7 or 0-7,12.", rich_help_panel=PICTURE)
-    ] = "0-23",
+    seeds: Annotated[str, _option(PICTURE, "Seeds such as 7, 0-7 or 0-7,12.")] = "0-23",
     truncation: Truncation = 1.0,
-    size: Annotated[
-        int, typer.Option(help="Pixels of a picture's side.", rich_help_panel=VIEW)
-    ] = 16384,
+    size: Annotated[int, _option(VIEW, "Pixels of a picture's side.")] = 16384,
     title: Annotated[
         str | None, typer.Option(help="Of the page.", show_default="the model's name")
     ] = None,

@@ -15,15 +15,14 @@ from creps.cli._options import (
     ComputeDevice,
     Dtype,
     Exact,
-    parse_point,
     parse_seeds,
     parse_size,
     parse_supersample,
-    parse_window,
     takes,
 )
 from creps.cli._progress import report, resumable
 from creps.errors import UsageError
+from creps.rendering._words import parse_point, parse_window
 
 if TYPE_CHECKING:
     from creps.coordinates import Window

@@ -1,4 +1,4 @@
-"""Numbers and parameters as text: `name:30,x=0.2`, the same for warps, blends and recipes."""
+"""Numbers and parameters as text: `name:30,x=0.2`, the same for warps, blends, recipes, windows."""
 
 from __future__ import annotations
 
@@ -38,6 +38,52 @@ def parse_number(word: str, misuse: str, usage: str) -> float:
         with contextlib.suppress(ValueError):
             return kind(word)
     raise UsageError(f"{misuse}: {word.strip()!r} is not a number; write {usage}")
+
+
+def parse_numbers(text: str, names: str, *, what: str) -> tuple[float, ...]:
+    """Numbers joined by commas.
+
+    Args:
+        text: the numbers.
+        names: of all of them, for errors, such as "Y,X".
+        what: they are, for errors.
+    Raises:
+        UsageError: for another count, and for words that are not numbers.
+    """
+    try:
+        values = tuple(map(float, text.split(",")))
+    except ValueError:
+        values = ()
+    if len(values) != (count := names.count(",") + 1):
+        counted = {1: "a number", 2: "two numbers", 4: "four numbers"}[count]
+        raise UsageError(f"{what} {text[:80]!r}: expected {counted} {names}")
+    return values
+
+
+def parse_point(text: str, name: str) -> tuple[float, float]:
+    """(y, x) of `0.25,0.5`, in plane units; `name` is what errors call it.
+
+    Raises:
+        UsageError: if these are not two numbers.
+    Example:
+        >>> parse_point("0.25,0.5", "pan")
+        (0.25, 0.5)
+    """
+    y, x = parse_numbers(text, "Y,X", what=name)
+    return y, x
+
+
+def parse_window(text: str) -> tuple[float, float, float, float]:
+    """(y0, x0, y1, x1) of `0.25,0.25,0.75,0.75`, in plane units; see `View` for those it shows.
+
+    Raises:
+        UsageError: if these are not four numbers.
+    Example:
+        >>> parse_window("-0.5,0,1.5,1")
+        (-0.5, 0.0, 1.5, 1.0)
+    """
+    y0, x0, y1, x1 = parse_numbers(text, "Y0,X0,Y1,X1", what="window")
+    return y0, x0, y1, x1
 
 
 def parse_parameters(text: str, defaults: Defaults, misuse: str, usage: str) -> dict[str, float]:

@@ -15,16 +15,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from creps import __version__
 from creps.networks.base import Generator
 from creps.serving._iiif import TURN_COST
-from creps.serving._jobs import JobQueue, JobRoutes
+from creps.serving._jobs import JOB_FORMATS, JobQueue, JobRoutes
 from creps.serving._middleware import AccessMiddleware
 from creps.serving._models import ModelRegistry
 from creps.serving._pages import Pages
 from creps.serving._picture_routes import HIGHEST_LEVEL, LOWEST_LEVEL, PictureRoutes
 from creps.serving._responses import OPEN_TO_ALL, BaseUrl, error_response, guarded
 from creps.serving._service import RenderService
-from creps.serving._settings import JOB_FORMATS, VERSION, ServeSettings
+from creps.serving._settings import ServeSettings
 from creps.serving._telemetry import MEDIA_TYPE, Telemetry
 
 KEEP_ALIVE = 20
@@ -49,7 +50,7 @@ def build_app(generators: Mapping[str, Generator], *, settings: ServeSettings) -
     service = RenderService(registry, settings=settings, telemetry=telemetry)
     jobs = None
     routes = PictureRoutes(service, BaseUrl(settings.url)).routes()
-    if settings.jobs is not None:
+    if settings.jobs is not None and settings.limits.job_pixels:
         jobs = JobQueue(settings.jobs, registry=registry, pool=service.pool, limits=settings.limits)
         telemetry.watch("jobs_waiting", "jobs that wait", lambda: jobs.waiting if jobs else 0)
         routes += JobRoutes(jobs, limits=settings.limits).routes()
@@ -126,7 +127,7 @@ def _about(service: RenderService, telemetry: Telemetry, *, jobs: bool) -> list[
     """Routes that tell of the server itself."""
     settings, limits = service.settings, service.settings.limits
     document = {
-        "version": VERSION,
+        "version": __version__,
         "models": [
             model.describe(size=settings.size) for model in service.registry.models.values()
         ],
@@ -148,7 +149,7 @@ def _about(service: RenderService, telemetry: Telemetry, *, jobs: bool) -> list[
     async def health(request: Request) -> Response:
         state = {
             "status": "ok",
-            "version": VERSION,
+            "version": __version__,
             "waiting": service.pool.waiting,
             "busy": service.pool.busy,
             "workers": service.pool.workers,

@@ -13,7 +13,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -30,8 +30,12 @@ from creps.serving._models import ModelRegistry
 from creps.serving._picture_routes import checked_view, file_name
 from creps.serving._pool import OverloadedError, Pool
 from creps.serving._responses import ENCODINGS, guarded
-from creps.serving._settings import JobFormat, Limits
+from creps.serving._settings import Limits
 from creps.serving._views import RenderedSource, ViewSpec
+
+JobFormat = Literal["png", "jpg", "webp", "tif"]
+"""What a job can write: one file each."""
+JOB_FORMATS: tuple[JobFormat, ...] = get_args(JobFormat)
 
 State = Literal["queued", "running", "writing", "done", "failed", "cancelled"]
 

@@ -146,7 +146,9 @@ class RenderService:
         self.pool = Pool(workers, waiting=limits.waiting)
         self._settling: asyncio.Future[None] | None = None
         self.cache = (
-            None if settings.cache is None else AnswerCache(settings.cache, limit=limits.cache)
+            AnswerCache(settings.cache, limit=limits.cache)
+            if settings.cache is not None and limits.cache
+            else None
         )
         telemetry.watch("queue_length", "requests that wait", lambda: self.pool.waiting)
         telemetry.watch("busy_workers", "threads that draw", lambda: self.pool.busy)

@@ -3,57 +3,54 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from importlib.metadata import version
 from pathlib import Path
-from typing import Literal, get_args
 
 from creps.errors import ConfigError
 
-VERSION = version("creps")
-
-MEGABYTE = 2**20
-
-JobFormat = Literal["png", "jpg", "webp", "tif"]
-"""What a job can write: one file each."""
-JOB_FORMATS: tuple[JobFormat, ...] = get_args(JobFormat)
+SWITCHES = ("cache", "job_pixels")
+"""Limits that may be 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one server gives at most; every number is at least 1.
+    """What one server gives at most; whole numbers from 1.
 
     Attributes:
         pixels: of one answer, corners of turned pictures included; half as many of a picture that
             is turned by no quarters.
         side: pixels of its longer side.
         samples: evaluated for one answer: small pictures of a large scene take several a pixel.
-        waiting: answers that wait for a free core; a newer one drives the oldest out.
+        waiting: answers that wait for a free core; a newer one replaces the oldest.
         pictures: bytes of prepared pictures (weights, lines, tables) that are kept.
-        cache: bytes of finished answers on disk.
-        job_pixels: of one background job.
+        cache: bytes of finished answers on disk; 0: none are kept.
+        job_pixels: of one background job; 0: there are no jobs.
         job_bytes: of all files of jobs.
         jobs: that wait.
         body: bytes of a request's body.
         connections: open at the same time.
+    Raises:
+        ConfigError: for other numbers.
     """
 
     pixels: int = 2**22
     side: int = 8192
     samples: int = 2**23
     waiting: int = 256
-    pictures: int = 512 * MEGABYTE
-    cache: int = 1024 * MEGABYTE
-    job_pixels: int = 2**32
-    job_bytes: int = 20 * 1024 * MEGABYTE
+    pictures: int = 512 * 2**20
+    cache: int = 2**30
+    job_pixels: int = 4096 * 10**6
+    job_bytes: int = 20 * 2**30
     jobs: int = 8
     body: int = 16_384
     connections: int = 1024
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            if not isinstance(value, int) or value < 1:
-                raise ConfigError(f"limit {field.name} {value!r}: expected a whole number from 1")
+            value, least = getattr(self, field.name), int(field.name not in SWITCHES)
+            if not isinstance(value, int) or value < least:
+                raise ConfigError(
+                    f"limit {field.name} {value!r}: expected a whole number from {least}"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +63,11 @@ class ServeSettings:
         device, dtype: as for `render`.
         cache: folder of finished answers; None: none are kept.
         jobs: folder of background jobs; None: there are none.
-        token: what a client must know; None: nothing.
-        url: where the server is to be found, such as https://example.org/creps; None: as asked.
+        token: clients must present it; None: anybody may ask.
+        url: public address, such as https://example.org/creps; None: as the client asked.
         limits: of every answer.
     Raises:
-        ConfigError: for an invalid size, number of workers or address.
+        ConfigError: for an invalid size, number of workers, token or address.
     """
 
     size: int = 2**17
@@ -91,6 +88,4 @@ class ServeSettings:
         if self.token is not None and not (self.token.isascii() and len(self.token) >= 8):
             raise ConfigError("the token: expected at least 8 ASCII characters")
         if self.url is not None and not self.url.startswith(("http://", "https://")):
-            raise ConfigError(
-                f"url {self.url!r}: expected one that begins with http:// or https://"
-            )
+            raise ConfigError(f"url {self.url!r}: expected http:// or https:// at its beginning")

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from creps import __version__
 from creps._files import write_atomically
 from creps.errors import CrepsError
 from creps.networks.base import Generator
@@ -18,7 +19,6 @@ from creps.rendering._view import Device, Precision
 from creps.rendering.output._images import tiles_folder
 from creps.rendering.output._save import unfinished
 from creps.serving._pages import INDEX, static_files
-from creps.serving._settings import VERSION
 
 THUMBNAIL = 384
 """Pixels of a side of the small pictures on the page."""
@@ -131,7 +131,7 @@ def _write_page(out: Path, generator: Generator, settings: SiteSettings) -> None
         "size": size,
         "resolution": config.resolution,
         "truncation": settings.truncation,
-        "made": f"creps {VERSION}",
+        "made": f"creps {__version__}",
         "pictures": [
             {
                 "seed": seed,
