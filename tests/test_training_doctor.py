@@ -184,6 +184,7 @@ def command(monkeypatch: pytest.MonkeyPatch, *words: str | Path) -> int:
 def test_the_exit_code_is_one_for_problems_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "300")  # lines are not broken within words
     well = make_run(tmp_path / "well", log())
     assert command(monkeypatch, "doctor", well) == 0
     assert "healthy" in capsys.readouterr().out
