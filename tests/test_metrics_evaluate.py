@@ -214,6 +214,13 @@ def test_a_metric_of_ones_own_is_measured_and_may_have_nothing_to_say(
     assert found["pairs"] == json.loads(json.dumps(found.record))["values"]["pairs"] == 2
     assert found.record["metrics"] == ["silent", "loud"]
 
+    def other(task: Task) -> Steps:
+        yield {Consistency(model=task.model, size=8): 3}
+
+    monkeypatch.setitem(METRICS, "other", Metric("as loud, of more", 0, other))
+    with pytest.raises(UsageError, match="other measures what another metric does"):
+        run(Protocol(metrics=("loud", "other"), probes=2), None, extractor, cache=cache)
+
 
 def test_paths_need_layers(data, cache, monkeypatch: pytest.MonkeyPatch) -> None:
     shallow = stub(monkeypatch, Shallow())

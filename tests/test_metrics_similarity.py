@@ -1,4 +1,4 @@
-"""SSIM against scikit-image's, PSNR by hand, and the perceptual distance."""
+"""SSIM against scikit-image's, PSNR by hand, box reduction, and the perceptual distance."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from creps.errors import UsageError
 from creps.metrics._extractors import effnet
-from creps.metrics._similarity import perceptual_distance, psnr, ssim
+from creps.metrics._similarity import box_reduce, perceptual_distance, psnr, ssim
 
 
 def pair(shape: tuple[int, ...], *, seed: int, noise: float = 20) -> tuple[np.ndarray, np.ndarray]:
@@ -118,3 +118,28 @@ def test_perceptual_distance_of_the_network_grows_with_noise_and_has_gradients()
 def test_perceptual_distance_refuses_pictures_of_two_sizes() -> None:
     with pytest.raises(UsageError, match="expected one"):
         perceptual_distance(torch.zeros(1, 3, 4, 5), torch.zeros(1, 3, 5, 4), extractor=Colours())
+
+
+@given(st.integers(1, 5), st.integers(1, 5), st.integers(1, 4), st.sampled_from([(), (1,), (3,)]))
+def test_box_reduction_means_each_block(
+    height: int, width: int, factor: int, channels: tuple[int, ...]
+) -> None:
+    shape = (height * factor, width * factor, *channels)
+    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    reduced = box_reduce(image, factor)
+    assert reduced.shape == (height, width, *channels)
+    for i in range(height):
+        for j in range(width):
+            rows, columns = slice(i * factor, (i + 1) * factor), slice(j * factor, (j + 1) * factor)
+            np.testing.assert_allclose(reduced[i, j], image[rows, columns].mean((0, 1)), rtol=1e-12)
+
+
+def test_box_reduction_in_two_steps_is_one() -> None:
+    image = np.random.default_rng(0).normal(size=(12, 24, 3))
+    np.testing.assert_allclose(box_reduce(box_reduce(image, 2), 3), box_reduce(image, 6), rtol=1e-9)
+
+
+@pytest.mark.parametrize("factor", [0, 4, 5])
+def test_box_reduction_refuses_broken_blocks(factor: int) -> None:
+    with pytest.raises(UsageError, match="size 8x6 cannot be divided"):
+        box_reduce(np.zeros((8, 6)), factor)

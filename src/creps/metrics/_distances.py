@@ -80,17 +80,9 @@ def kernel_distance_subsets(
     subsets: int = 100,
     size: int = 1000,
 ) -> tuple[float, float]:
-    """Mean and spread of the kernel distance over random subsets; the field uses 100 of 1,000.
+    """Mean and standard deviation of the kernel distance over random subsets of both sets.
 
-    Args:
-        a, b: (N, D) and (M, D) features, N and M >= size.
-        generator: draws the subsets, without replacement within a subset.
-        subsets: how many, >= 1.
-        size: samples of each set in a subset, >= 2.
-    Returns:
-        mean and standard deviation of the subsets' estimates.
-    Raises:
-        UsageError: for impossible subsets, and as `kernel_distance`.
+    The field uses 100 subsets of 1,000; `generator` draws them, without replacement within each.
     """
     if subsets < 1 or size < 2:
         raise UsageError(

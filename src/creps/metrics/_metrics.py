@@ -526,7 +526,10 @@ def plan(task: Task) -> tuple[dict[str, Steps], Wanted]:
             if metric.minimum:
                 refuse_too_few(task.real_count, name, "real pictures")
             steps = metric.run(task)
-            wanted |= cast("Wanted", next(steps))
+            asks = cast("Wanted", next(steps))
+            if any(wanted.get(each, count) != count for each, count in asks.items()):
+                raise UsageError(f"{name} measures what another metric does, of another number")
+            wanted |= asks
         except CrepsError as error:
             if asked is not None:
                 raise
