@@ -15,7 +15,7 @@ from creps.cli import app
 from creps.errors import DataError, UsageError
 from creps.rendering._renderer import render
 from creps.rendering._styles import (
-    FileRecipe,
+    Recipe,
     StyleFile,
     latents,
     mix_styles,
@@ -41,9 +41,9 @@ def stored(network, tmp_path: Path) -> Path:
     return path
 
 
-def recipe(text: object) -> FileRecipe:
+def recipe(text: object) -> Recipe:
     (found,) = parse_recipes(str(text))
-    assert isinstance(found, FileRecipe)
+    assert found.file is not None
     return found
 
 
@@ -78,7 +78,7 @@ def test_truncation_and_layers_of_seeds_work_on_them(network, stored) -> None:
 def test_paths_and_seeds_are_told_apart(text: str, parts: list[str]) -> None:
     found = parse_recipes(text)
     assert [str(each) for each in found] == parts
-    assert [isinstance(each, FileRecipe) for each in found] == [".safe" in part for part in parts]
+    assert [each.file is not None for each in found] == [".safe" in part for part in parts]
 
 
 @pytest.mark.parametrize("text", ["a.safetensors/b", "a.safetensors+7", "a.safetensors+b:1"])

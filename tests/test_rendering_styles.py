@@ -17,7 +17,6 @@ from creps.rendering._styles import (
     Recipe,
     SeedPath,
     Walk,
-    interpolate_w,
     latents,
     mix_styles,
     parse_layers,
@@ -42,13 +41,6 @@ def row(*values: float) -> Tensor:
 
 
 # Between two latents
-
-
-def test_lines_in_w_begin_and_end_exactly(network: Creps) -> None:
-    a, b = random_styles(network, 2).float().split(1)
-    assert torch.equal(interpolate_w(a, b, 0.0), a)
-    assert torch.equal(interpolate_w(a, b, 1.0), b)
-    torch.testing.assert_close(interpolate_w(a, b, 0.25), 0.75 * a + 0.25 * b)
 
 
 @given(st.integers(0, 10**6), st.floats(-1, 2))

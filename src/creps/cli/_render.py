@@ -167,9 +167,7 @@ def _refuse_together(name: str, others: dict[str, object], reason: str) -> None:
 
 def _files_of(latent: Latent) -> dict[str, object]:
     """The files of styles, and with which weights they were found; refuses what is none."""
-    from creps.rendering._styles import FileRecipe
-
-    files = [recipe.base for recipe in latent.recipes if isinstance(recipe, FileRecipe)]
+    files = [recipe.file for recipe in latent.recipes if recipe.file is not None]
     return {str(file): file.read()[1].get("weights") for file in files}
 
 

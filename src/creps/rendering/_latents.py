@@ -11,7 +11,7 @@ import copy
 import math
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor
@@ -22,11 +22,23 @@ from creps.networks.base import Generator, Grid, Prepared
 from creps.rendering._blends import StyleBlend, StyleField, parse_blend
 from creps.rendering._lines import COLUMNS_KEPT, LineStore
 from creps.rendering._points import TableStore
-from creps.rendering._styles import FileRecipe, Recipe, Walk, parse_recipes, styles_of
+from creps.rendering._styles import Recipe, Walk, parse_recipes, styles_of
 from creps.rendering._view import Device, Precision, checked_device, checked_dtype
 
-Styles = Tensor | StyleField | Recipe | FileRecipe | tuple[Recipe | FileRecipe, ...] | str
+Styles = Tensor | StyleField | Recipe | tuple[Recipe, ...] | str
 """Styles, or what makes them."""
+
+
+class LatentOptions(TypedDict, total=False):
+    """The keywords of a `Latent`, for calls that make one."""
+
+    seed: int | None
+    z: Tensor | None
+    styles: Styles | None
+    blend: StyleBlend | str | None
+    label: int | Tensor | None
+    truncation: float
+    truncation_cutoff: int | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,13 +103,13 @@ class Latent:
             )
 
     @property
-    def recipes(self) -> tuple[Recipe | FileRecipe, ...]:
+    def recipes(self) -> tuple[Recipe, ...]:
         """What seed or words say; empty for tensors."""
         if self.seed is not None:
             return (Recipe(Walk((self.seed,))),)
         if isinstance(self.styles, tuple):
             return self.styles
-        return (self.styles,) if isinstance(self.styles, Recipe | FileRecipe) else ()
+        return (self.styles,) if isinstance(self.styles, Recipe) else ()
 
     @property
     def across(self) -> int:
@@ -255,7 +267,7 @@ class PreparedLatents:
         made: dict[bytes, PreparedLatent] = {}
         each = []
         for one in styles.split(1):
-            key = one.numpy(force=True).tobytes()
+            key = one.cpu().double().numpy().tobytes()
             if key not in made:
                 prepared = self.generator.prepare(one, device=self.device, dtype=dtype)
                 if keep is None:  # a part's rows serve it alone, its columns the next stripes too

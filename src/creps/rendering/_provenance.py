@@ -12,7 +12,6 @@ from creps.checkpoints import weights_id
 from creps.networks.base import Generator
 from creps.rendering._blends import StyleBlend, StyleField
 from creps.rendering._latents import Latent
-from creps.rendering._styles import FileRecipe
 from creps.rendering._view import Precision, View
 from creps.rendering.warps import Chain, PointMap, Warp
 
@@ -61,7 +60,7 @@ def _latent(latent: Latent) -> dict[str, Any]:
     about: dict[str, Any] = {"seed": int(words)} if words.isdecimal() else {"styles": words}
     if not latent.recipes:
         about = {"z" if latent.z is not None else "styles": _digest(latent)}
-    files = [each.base.fingerprint for each in latent.recipes if isinstance(each, FileRecipe)]
+    files = [each.file.fingerprint for each in latent.recipes if each.file is not None]
     about |= {
         "files": files or None,
         "class": label.flatten().tolist() if isinstance(label, Tensor) else label,

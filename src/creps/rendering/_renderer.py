@@ -7,29 +7,24 @@ large and only ever exist for a few tiles.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Unpack
+from typing import Any, Unpack
 
-from torch import Tensor
-
-from creps.coordinates import Window
 from creps.errors import UsageError
 from creps.networks.base import Generator
 from creps.rendering._blends import StyleField
 from creps.rendering._foveated import FoveatedPainter
-from creps.rendering._latents import Latent, PreparedLatents, Styles
+from creps.rendering._latents import Latent, LatentOptions, PreparedLatents
 from creps.rendering._lines import LINES_KEPT
 from creps.rendering._painter import Painter, Picture, Progress
 from creps.rendering._tiles import Tile
-from creps.rendering._view import (
-    Device,
-    Precision,
-    Samples,
-    Size,
-    View,
-    ViewOptions,
-    refuse_beyond_memory,
-)
-from creps.rendering.warps import WarpLike
+from creps.rendering._view import Device, Precision, View, ViewOptions, refuse_beyond_memory
+
+
+class RenderOptions(LatentOptions, ViewOptions, total=False):
+    """The keywords of `render`."""
+
+    device: Device
+    dtype: Precision
 
 
 def render(
@@ -37,21 +32,8 @@ def render(
     latent: Latent | None = None,
     *,
     view: View | None = None,
-    seed: int | None = None,
-    z: Tensor | None = None,
-    styles: Styles | None = None,
-    label: int | Tensor | None = None,
-    size: Size | None = None,
-    window: Window | None = None,
-    truncation: float = 1.0,
-    truncation_cutoff: int | None = None,
-    warp: WarpLike = None,
-    supersample: Samples = 1,
-    exact: bool = False,
-    device: Device = None,
-    dtype: Precision = None,
-    tile: int | None = None,
     progress: Progress | None = None,
+    **options: Unpack[RenderOptions],
 ) -> Picture:
     """One picture of a model, at any size, of any window of the plane.
 
@@ -60,11 +42,11 @@ def render(
 
     Args:
         generator: the model; it stays as and where it is.
-        latent: whose picture; or in keywords, as `Latent` takes them: seed, z, styles, label,
-            truncation, truncation_cutoff.
-        view: what is seen; or in keywords, as `View` takes them: size, window, warp, supersample,
-            exact, tile. By default the model's own size and the unit square, undistorted: the
-            shorter side spans [0, 1], the longer reaches beyond it on both ends.
+        latent: whose picture; or in keywords, as `Latent` takes them: seed, z, styles, blend,
+            label, truncation, truncation_cutoff.
+        view: what is seen; or in keywords, as `View` takes them: size, window, zoom, pan, warp,
+            supersample, exact, tile. By default the model's own size and the unit square,
+            undistorted: the shorter side spans [0, 1], the longer reaches beyond it on both ends.
         device: where to work, such as "cuda"; where the model is by default. What is needed is
             copied there and let go at the end: for many pictures keep a `Renderer`.
         dtype: "float32", "float64", "bfloat16" or "float16"; the model's own by default.
@@ -77,28 +59,8 @@ def render(
             invalid warp, number of samples, device or precision.
         LabelError: if the label is missing, unexpected or unknown.
     """
-    view = _view(
-        view,
-        size=size,
-        window=window,
-        warp=warp,
-        supersample=supersample,
-        exact=exact,
-        tile=tile,
-    )
-    renderer = Renderer(
-        generator,
-        latent,
-        seed=seed,
-        z=z,
-        styles=styles,
-        label=label,
-        truncation=truncation,
-        truncation_cutoff=truncation_cutoff,
-        device=device,
-        dtype=dtype,
-        keep=None,
-    )
+    view, others = _parted(view, options)
+    renderer = Renderer(generator, latent, keep=None, **others)
     return renderer.picture(view, progress=progress)
 
 
@@ -107,43 +69,30 @@ def render_tiles(
     latent: Latent | None = None,
     *,
     view: View | None = None,
-    seed: int | None = None,
-    z: Tensor | None = None,
-    styles: Styles | None = None,
-    label: int | Tensor | None = None,
-    truncation: float = 1.0,
-    truncation_cutoff: int | None = None,
-    device: Device = None,
-    dtype: Precision = None,
-    **options: Unpack[ViewOptions],
+    **options: Unpack[RenderOptions],
 ) -> Iterator[tuple[Tile, Picture]]:
     """The tiles of a picture of any size, one after the other, for any sink.
 
     The picture is never in memory as a whole: what is done with a tile is up to the caller.
 
     Args:
-        generator and all others: as for `render`.
+        generator, latent, view, options: as for `render`.
     Returns:
         an iterator of (tile, pixels): where the tile lies, `tile.rows` and `tile.columns` of the
         picture, and its (tile.height, tile.width, C) uint8 pixels; row by row.
     Raises:
         GridError, UsageError, LabelError: as `render`, at once; no size is too large.
     """
-    view = _view(view, **options)
-    renderer = Renderer(
-        generator,
-        latent,
-        seed=seed,
-        z=z,
-        styles=styles,
-        label=label,
-        truncation=truncation,
-        truncation_cutoff=truncation_cutoff,
-        device=device,
-        dtype=dtype,
-        keep=None,
-    )
-    return renderer.tiles(view)
+    view, others = _parted(view, options)
+    return Renderer(generator, latent, keep=None, **others).tiles(view)
+
+
+def _parted(view: View | None, options: RenderOptions) -> tuple[View, Any]:
+    """The view, given or made of its keywords, and the other keywords."""
+    names = ViewOptions.__annotations__
+    seen: Any = {name: value for name, value in options.items() if name in names}
+    others = {name: value for name, value in options.items() if name not in names}
+    return _view(view, **seen), others
 
 
 class Renderer:
@@ -157,8 +106,7 @@ class Renderer:
 
     Args:
         generator: the model; it stays as and where it is.
-        latent, seed, z, styles, label, truncation, truncation_cutoff, device, dtype: as for
-            `render`.
+        latent, device, dtype, options: as for `render`.
         keep: bytes of lines to keep beside those in use; line tables have bounds of their own
             (`points.TABLE_BYTES`, for each axis). None: for one picture, as `render` does.
 
@@ -179,27 +127,15 @@ class Renderer:
         generator: Generator,
         latent: Latent | None = None,
         *,
-        seed: int | None = None,
-        z: Tensor | None = None,
-        styles: Styles | None = None,
-        label: int | Tensor | None = None,
-        truncation: float = 1.0,
-        truncation_cutoff: int | None = None,
         device: Device = None,
         dtype: Precision = None,
         keep: int | None = LINES_KEPT,
+        **options: Unpack[LatentOptions],
     ) -> None:
         if latent is None:
-            latent = Latent(
-                seed=seed,
-                z=z,
-                styles=styles,
-                label=label,
-                truncation=truncation,
-                truncation_cutoff=truncation_cutoff,
-            )
-        elif any(each is not None for each in (seed, z, styles)):
-            raise UsageError("a latent and seed, z or styles given: expected one of them")
+            latent = Latent(**options)
+        elif options:
+            raise UsageError(f"a latent and {', '.join(options)} given: expected one of them")
         self.generator = generator
         styles = latent.resolve(generator)
         self.styles = styles.styles if isinstance(styles, StyleField) else styles
@@ -288,7 +224,6 @@ class Renderer:
 
 def _view(view: View | None, **options: Unpack[ViewOptions]) -> View:
     """The view given, or made of keywords."""
-    made = View(**options)
-    if view is not None and made != View():
-        raise UsageError("a view and keywords of another given: expected one of them")
-    return made if view is None else view
+    if view is not None and options:
+        raise UsageError(f"a view and {', '.join(options)} given: expected one of them")
+    return View(**options) if view is None else view

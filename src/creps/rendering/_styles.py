@@ -1,4 +1,4 @@
-"""Styles from words: seeds, points between them, and layers taken from one another.
+"""Styles from words: seeds, points between them, layers taken from one another, and files.
 
 The text form, for the command line and for addresses (a shell and a URL take it without quotes):
 
@@ -10,10 +10,10 @@ The text form, for the command line and for addresses (a shell and a URL take it
 ".." walks along straight lines between the styles w, "~" along great circles between the latents z.
 A position counts seeds: 0 is the first, 1 the second, 1.4 lies 40 % of the way on to the third.
 "+12:4-8" takes the styles of layers 4 to 8 from seed 12; a later "+" has the last word.
-Several recipes for one picture are parted by "/": 7/12..3@0.5/3+7:0-2 (see `blends`).
+Several recipes for one picture are parted by "/": 7/12..3@0.5/3+7:0-2 (see `_blends`).
 
-On the command line, a file of styles (see `stored`) may stand for the first walk of a recipe:
-face.safetensors, found/face.safetensors+12:4-8. A folder named by a seed is written ./7/face...
+On the command line a file of styles, which `creps project` makes, may stand for the first walk of a
+recipe: face.safetensors, found/face.safetensors+12:4-8. A folder named by a seed is ./7/face...
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -38,6 +38,17 @@ from torch import Tensor
 from creps._files import write_atomically
 from creps.errors import DataError, UsageError
 from creps.networks.base import Generator
+from creps.rendering._words import number_text
+
+Space = Literal["w", "z"]
+
+JOINTS: dict[Space, str] = {"w": "..", "z": "~"}
+"""What stands between the seeds of a walk in either space."""
+
+_NUMBER = r"\d+(?:\.\d+)?(?:e-?\d+)?"
+_SEED = r"\d{1,10}"
+_WALK = re.compile(rf"({_SEED}(?:\.\.{_SEED})*|{_SEED}(?:~{_SEED})*)(?:@({_NUMBER}))?")
+_PARALLEL = 1e-7  # radians: closer to 0 or pi, two directions do not span a plane
 
 LAST_SEED = 2**32 - 1
 
@@ -72,11 +83,8 @@ def checked_seed(seed: int) -> int:
     return number
 
 
-# Styles in a file: what a projection has found, or anything that no seed stands for.
-#
-# A safetensors file with one tensor, "styles" (K, D), and a JSON document in its metadata that
-# says how they were made. Any model with as many styles of that width can draw them.
-
+# Files: a safetensors file with one tensor, "styles" (K, D), and a JSON document in its metadata
+# that says how they were made. Any model with as many styles of that width can draw them.
 
 SUFFIX = ".safetensors"
 TENSOR = "styles"
@@ -185,27 +193,6 @@ class StyleFile:
         return generator.truncate(
             styles.to(average), truncation=truncation, truncation_cutoff=truncation_cutoff
         )
-
-
-Space = Literal["w", "z"]
-
-JOINTS: dict[Space, str] = {"w": "..", "z": "~"}
-"""What stands between the seeds of a walk in either space."""
-
-_NUMBER = r"\d+(?:\.\d+)?(?:e-?\d+)?"
-_SEED = r"\d{1,10}"
-_WALK = re.compile(rf"({_SEED}(?:\.\.{_SEED})*|{_SEED}(?:~{_SEED})*)(?:@({_NUMBER}))?")
-_PARALLEL = 1e-7  # radians: closer to 0 or pi, two directions do not span a plane
-
-
-def interpolate_w(a: Tensor, b: Tensor, t: float) -> Tensor:
-    """Styles on the straight line from `a` (t = 0, exactly) to `b` (t = 1, exactly).
-
-    Args:
-        a, b: styles of one shape, (B, K, D) or any other.
-        t: place on the line; below 0 and above 1 it goes on beyond the ends.
-    """
-    return torch.lerp(a, b, t)
 
 
 def slerp(z0: Tensor, z1: Tensor, t: float) -> Tensor:
@@ -330,7 +317,7 @@ class Walk:
 
     def __str__(self) -> str:
         way = JOINTS[self.space].join(map(str, self.seeds))
-        return way if len(self.seeds) == 1 else f"{way}@{_number(self.position)}"
+        return way if len(self.seeds) == 1 else f"{way}@{number_text(self.position)}"
 
     def styles(
         self,
@@ -352,17 +339,21 @@ class Walk:
             )
             for row in z
         ]
-        return interpolate_w(ends[0], ends[-1], t)
-
-
-_Base = TypeVar("_Base", Walk, StyleFile)
+        return torch.lerp(ends[0], ends[-1], t)
 
 
 @dataclass(frozen=True)
-class _Mixture(Generic[_Base]):
-    """Some styles, with layers replaced by those of walks."""
+class Recipe:
+    """Some styles, with layers replaced by those of walks; `str` gives its text form.
 
-    base: _Base
+    Args:
+        base: where all layers come from at first; a file only if `parse_recipes` made it.
+        mixes: (walk, layers) pairs, applied in order; layers as in `mix_styles`.
+    Raises:
+        UsageError: for malformed layers.
+    """
+
+    base: Walk | StyleFile
     mixes: tuple[tuple[Walk, str], ...] = ()
 
     def __post_init__(self) -> None:
@@ -372,30 +363,23 @@ class _Mixture(Generic[_Base]):
     def __str__(self) -> str:
         return "+".join([str(self.base), *(f"{walk}:{layers}" for walk, layers in self.mixes)])
 
+    @property
+    def walks(self) -> tuple[Walk, ...]:
+        """The walks it is made of, the first one left out where it begins with a file."""
+        first = () if isinstance(self.base, StyleFile) else (self.base,)
+        return *first, *(walk for walk, _ in self.mixes)
 
-class Recipe(_Mixture[Walk]):
-    """A walk's styles, with layers replaced by those of other walks; `str` gives its text form.
-
-    Args:
-        base: where all layers come from at first.
-        mixes: (walk, layers) pairs, applied in order; layers as in `mix_styles`.
-    Raises:
-        UsageError: for malformed layers.
-    """
-
-
-class FileRecipe(_Mixture[StyleFile]):
-    """A recipe whose layers come from a file of styles at first; otherwise as `Recipe`.
-
-    It is no `Recipe`, so that what takes words from strangers (addresses) opens no files.
-    """
+    @property
+    def file(self) -> StyleFile | None:
+        """The file it begins with, if any."""
+        return self.base if isinstance(self.base, StyleFile) else None
 
 
 def parse_styles(text: str) -> Recipe:
     """The recipe that a text such as `7`, `7..12@0.4` or `7+12:4-8` stands for.
 
-    The head of this module has the grammar. `str(parse_styles(text))` is the text again, and
-    `parse_styles(str(recipe))` the recipe.
+    The head of this module has the grammar; `str(parse_styles(text))` is the text again. Files are
+    not known here: addresses, which strangers write, open none.
 
     Raises:
         UsageError: for anything else; says which part is not understood.
@@ -409,10 +393,10 @@ def parse_styles(text: str) -> Recipe:
     return Recipe(_walk(base, text), _mixes(others, text))
 
 
-def parse_recipes(text: str) -> tuple[Recipe | FileRecipe, ...]:
+def parse_recipes(text: str) -> tuple[Recipe, ...]:
     """The recipes of a text such as `7/12/3+7:0-2`, for pictures of several styles.
 
-    Unlike `parse_styles` it knows files of styles; none is opened here.
+    Unlike `parse_styles` it knows files of styles; none is opened yet.
 
     Raises:
         UsageError: as `parse_styles`.
@@ -424,13 +408,13 @@ def parse_recipes(text: str) -> tuple[Recipe | FileRecipe, ...]:
     """
     if SUFFIX not in text:
         return tuple(parse_styles(part) for part in text.split("/"))
-    recipes: list[Recipe | FileRecipe] = []
+    recipes: list[Recipe] = []
     held: list[str] = []  # the beginning of a path, whose folders "/" parts too
     for part in text.split("/"):
         path, file, mixes = part.partition(SUFFIX)
         if file and (not mixes or mixes.startswith("+")):
             name = "/".join([*held, path + file])
-            recipes.append(FileRecipe(StyleFile(name), _mixes(mixes.split("+")[1:], text)))
+            recipes.append(Recipe(StyleFile(name), _mixes(mixes.split("+")[1:], text)))
             held = []
         elif held or not re.match(r"\d+(?:[+.~@]|$)", part):
             held.append(part)
@@ -442,7 +426,7 @@ def parse_recipes(text: str) -> tuple[Recipe | FileRecipe, ...]:
 
 
 def styles_of(
-    text: str | Recipe | FileRecipe,
+    text: str | Recipe,
     generator: Generator,
     *,
     label: Tensor | None = None,
@@ -560,8 +544,3 @@ def _walk(way: str, text: str) -> Walk:
             + ("no position, it has one seed" if len(seeds) == 1 else f"a position as in {way}@0.5")
         )
     return Walk(seeds, float(match[2] or 0), space)
-
-
-def _number(value: float) -> str:
-    """The shortest text of a number that reads back as it."""
-    return str(int(value)) if value == int(value) else repr(float(value))

@@ -194,56 +194,6 @@ def refuse_beyond_precision(window: Window, height: int, width: int) -> None:
             )
 
 
-@dataclass(frozen=True, kw_only=True)
-class RenderRequest:
-    """Which picture of a model to make; checked before any model is loaded.
-
-    Args:
-        size: (height, width) in pixels, or one number for a square; None: the model's resolution.
-        window: (y0, x0, y1, x1) in plane units, mapped exactly onto the picture; None shows the
-            unit square undistorted: the shorter side spans [0, 1], the longer reaches beyond it.
-        truncation: 1 keeps the styles, 0 gives the average picture.
-        truncation_cutoff: truncate only this many leading styles; None truncates all.
-        tile: pixels of a tile's side, >= 1; bounds memory, changes pixels only by rounding. None:
-            what suits the device and the model.
-    Raises:
-        GridError: for impossible sizes, windows or tiles.
-        UsageError: for an impossible truncation.
-    """
-
-    size: Size | None = None
-    window: Window | None = None
-    truncation: float = 1.0
-    truncation_cutoff: int | None = None
-    tile: int | None = None
-
-    def __post_init__(self) -> None:
-        height, width = (1, 1) if self.size is None else _both_sides(self.size)
-        if self.window is None:
-            undistorted_window(height, width)
-        else:
-            Canvas(height, width, self.window)
-            if max(abs(edge) for edge in self.window) > FARTHEST:
-                raise GridError(f"window {self.window}: expected edges within +-{FARTHEST:g}")
-        if not math.isfinite(self.truncation):
-            raise UsageError(
-                f"truncation {self.truncation}: expected a finite number, usually 0..1"
-            )
-        if self.truncation_cutoff is not None and self.truncation_cutoff < 0:
-            raise UsageError(
-                f"truncation cutoff {self.truncation_cutoff}: expected 0 or more styles"
-            )
-        if self.tile is not None and self.tile < 1:
-            raise GridError(f"tile of {self.tile} pixels: expected at least 1")
-
-    def canvas(self, generator: Generator) -> Canvas:
-        """The canvas of this picture for a model: its resolution by default, its sampling rule."""
-        size = generator.config.resolution if self.size is None else self.size
-        height, width = _both_sides(size)
-        window = undistorted_window(height, width) if self.window is None else self.window
-        return Canvas(height, width, window, generator.sampling)
-
-
 def refuse_beyond_memory(height: int, width: int, *, channels: int = 3) -> None:
     """Raise for a picture that cannot be held in memory as 8-bit pixels.
 

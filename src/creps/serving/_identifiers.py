@@ -25,6 +25,7 @@ from creps.errors import UsageError
 from creps.rendering._latents import Latent
 from creps.rendering._styles import Recipe, parse_styles
 from creps.rendering._view import View
+from creps.rendering._words import number_text, numbers_text
 
 LONGEST = 400
 """Characters of an identifier."""
@@ -69,10 +70,10 @@ class PictureId:
     def __str__(self) -> str:
         pin = "" if self.pin is None else f"@{self.pin}"
         given = {
-            "t": None if self.truncation == 1 else _text(self.truncation),
+            "t": None if self.truncation == 1 else number_text(self.truncation),
             "k": None if self.cutoff is None else str(self.cutoff),
             "c": None if self.label is None else str(self.label),
-            "w": None if self.window == WHOLE_PLANE else ",".join(map(_text, self.window)),
+            "w": None if self.window == WHOLE_PLANE else numbers_text(self.window),
             "by": self.by,
         }
         options = "".join(f";{name}={value}" for name, value in given.items() if value is not None)
@@ -114,8 +115,7 @@ def parse_identifier(text: str) -> PictureId:
             "portraits:7..12@0.4;t=0.7"
         )
     recipe = parse_styles(match[3])
-    walks = [recipe.base, *(walk for walk, _ in recipe.mixes)]
-    if sum(len(walk.seeds) for walk in walks) > MOST_PARTS:
+    if sum(len(walk.seeds) for walk in recipe.walks) > MOST_PARTS:
         raise UsageError(f"picture {text[:80]!r}: more than {MOST_PARTS} seeds")
     picture = PictureId(
         model=match[1], pin=match[2], recipe=recipe, **_options(match[4].split(";")[1:])
@@ -191,8 +191,3 @@ _OPTIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "w": ("window", parse_window),
     "by": ("by", _filter),
 }
-
-
-def _text(value: float) -> str:
-    """The shortest text of a number that reads back as it."""
-    return str(int(value)) if value == int(value) else repr(value)
