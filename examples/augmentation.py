@@ -4,7 +4,7 @@ import torch
 from PIL import Image, ImageDraw
 
 import creps
-from creps.rendering._painter import to_uint8
+from creps.rendering import to_uint8
 from creps.training.augment import AugmentSettings, augment
 
 SIZE, LEFT, TOP = 88, 72, 20  # pixels of a portrait, of the names and of the numbers

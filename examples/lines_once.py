@@ -1,7 +1,7 @@
 """The two halves of CREPS: compute the lines of a picture once, compose any part of it."""
 
 import creps
-from creps.rendering._painter import to_uint8
+from creps.rendering import to_uint8
 
 generator = creps.load("portraits")
 styles = generator.map(creps.latents([7], generator))

@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 import creps
-from creps.rendering._painter import to_uint8
+from creps.rendering import to_uint8
 
 generator = creps.load("portraits")
 z = creps.latents([7], generator)  # (1, Z), the field's seed 7

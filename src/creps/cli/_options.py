@@ -32,8 +32,6 @@ MOST_DPI = 65_535
 def parse_seeds(text: str) -> list[int]:
     """Seeds of `7`, `0-7` or `0-7,12`, in order, each once.
 
-    Raises:
-        UsageError: for anything else, a range that runs backwards, or more than a million seeds.
     Example:
         >>> parse_seeds("0-2,12,1")
         [0, 1, 2, 12]
@@ -51,14 +49,8 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def parse_size(text: str, *, dpi: float | None = None, across: int = 1) -> tuple[int, int]:
-    """(height, width) in pixels of `1024`, `768x1280`, or of a print size such as `30x40cm`.
+    """(height, width) in pixels of `1024` (of so many squares side by side), `768x1280`, `30x40cm`.
 
-    Args:
-        text: height and width, always in this order, in pixels or with a unit: cm, mm, in.
-        dpi: pixels an inch, which a print size needs; see `parse_dpi`.
-        across: one number alone is the height of a scene so many times as wide; 1: a square.
-    Raises:
-        UsageError: for anything else.
     Example:
         >>> parse_size("768x1280"), parse_size("10x15cm", dpi=300), parse_size("256", across=3)
         ((768, 1280), (1181, 1772), (256, 768))
@@ -88,8 +80,6 @@ def parse_size(text: str, *, dpi: float | None = None, across: int = 1) -> tuple
 def parse_dpi(text: str) -> float:
     """Pixels an inch, 1 to 65,535, which all formats can note.
 
-    Raises:
-        UsageError: for anything else.
     Example:
         >>> parse_dpi("300")
         300.0
@@ -106,8 +96,6 @@ def parse_dpi(text: str) -> float:
 def parse_supersample(text: str) -> int | Literal["auto"]:
     """Samples a side of a pixel: `auto`, or a number from 1 to 16.
 
-    Raises:
-        UsageError: for anything else.
     Example:
         >>> parse_supersample("4"), parse_supersample("auto")
         (4, 'auto')

@@ -37,17 +37,11 @@ class FrameFolder:
 
     Each appears whole or not at all, and `settings.json` says what they show. So a film that was
     stopped goes on where it was, and frames of different films never mix.
-
-    Args:
-        path: the folder; need not exist yet.
-        count: frames of the whole file.
-        size: (height, width) of each.
-        settings: JSON values that say what the frames show.
     """
 
-    path: Path
-    count: int
-    size: tuple[int, int]
+    path: Path  # need not exist yet
+    count: int  # of the whole film
+    size: tuple[int, int]  # (height, width) of each
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def frame(self, index: int) -> Path:
@@ -64,22 +58,14 @@ class FrameFolder:
             return image.convert("RGB")
 
     def open(self, *, start_over: bool = False) -> None:
-        """Make the folder, or go on with the one that is there.
-
-        Args:
-            start_over: throw away frames that show something else.
-        Raises:
-            UsageError: if the folder holds frames of another film, or other things; names a setting
-                that differs.
-        """
+        """Make the folder, or go on with it; frames of another film are refused or thrown away."""
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"{self.path} is a file: expected a folder for frames")
         self.path.mkdir(parents=True, exist_ok=True)
         for leftover in self.path.glob(LEFTOVERS):
             leftover.unlink(missing_ok=True)
-        wanted = json.loads(
-            json.dumps({**self.settings, "frames": self.count, "size": list(self.size)})
-        )
+        about = {**self.settings, "frames": self.count, "size": self.size}
+        wanted = json.loads(json.dumps(about))
         stored = self._stored()
         if stored == wanted:
             return
@@ -89,23 +75,14 @@ class FrameFolder:
                     f"{self.path} holds other things than frames: give another name, or overwrite "
                     "(which removes nothing but frames)"
                 )
-            if not start_over and stored is not None:
-                refuse_other_settings(self.path, stored, wanted)
+            if not start_over:
+                refuse_other_settings(self.path, stored or {}, wanted)
             self.discard()
             self.path.mkdir(exist_ok=True)
         write_atomically(self.path / SETTINGS_NAME, (json.dumps(wanted, indent=2) + "\n").encode())
 
     def fill(self, frame: Callable[[int], Picture], *, progress: Progress | None = None) -> int:
-        """Render what is missing, in order.
-
-        Args:
-            frame: the picture of a frame, (H, W, C) uint8 of this folder's size.
-            progress: called at once and after each frame, with the frames there and those in all.
-        Returns:
-            how many frames were rendered.
-        Raises:
-            CrepsError: if a frame has another size.
-        """
+        """Render what is missing, in order; how many that was."""
         missing = self.missing()
         for done, index in enumerate(missing):
             if progress is not None:
@@ -236,12 +213,7 @@ class VideoFile:
         return self.path.with_name(f"{self.path.name}.frames")
 
     def refuse(self, height: int, width: int) -> None:
-        """Raise if this kind of film cannot hold frames of that size, or a file is in the way.
-
-        Raises:
-            GridError: says which sizes it can.
-            UsageError: names the file.
-        """
+        """Raise if this kind of film cannot hold frames of that size, or a file is in the way."""
         size, kind = f"size {height}x{width}", self.kind
         longest = LONGEST_SIDE.get(kind)
         if min(height, width) < 1:
@@ -285,7 +257,7 @@ def write_video(
     Returns:
         how many frames were rendered; 0 if all were there.
     Raises:
-        UsageError: if a file is in the way, or there are frames of another file.
+        UsageError: if a file is in the way, or there are frames of another film.
         GridError: if the film cannot hold frames of this size.
         CrepsError: if encoding fails; the frames are kept.
         OSError: if a file cannot be written, with its name; the frames are kept.
@@ -304,7 +276,7 @@ def write_video(
 
 
 def _encode(file: VideoFile, folder: FrameFolder) -> None:
-    """Frames to the film's file."""
+    """Frames to one file."""
     with replacing(file.path) as temporary:
         (_encode_gif if file.kind == "gif" else _encode_video)(file, folder, temporary)
         flush(temporary)  # the frames are removed next

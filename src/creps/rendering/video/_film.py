@@ -78,11 +78,7 @@ class Film:
         return self._latent(self._path.at(frame.position))
 
     def refuse(self, file: VideoFile) -> None:
-        """Raise for frames that cannot be rendered or written, before any is made.
-
-        Raises:
-            GridError, UsageError: as `write_film`.
-        """
+        """Raise what `write_film` would, as far as no model is needed for it."""
         file.refuse(*self.size)
         refuse_beyond_memory(*self.size)
         for frame in self.frames(file.count):
@@ -158,14 +154,7 @@ def write_film(
 
 @dataclass(frozen=True)
 class PartialWarp(Warp):
-    """A part of another warp: every point goes straight towards where the whole would take it.
-
-    It has no text form.
-
-    Args:
-        whole: the other warp.
-        amount: 0 changes nothing, 1 is the whole, both exactly.
-    """
+    """A part of another warp: every point goes straight towards where the whole would take it."""
 
     whole: Warp
     amount: float
@@ -178,15 +167,12 @@ class PartialWarp(Warp):
 
 
 def partly(warp: Warp, amount: float) -> Warp:
-    """A part of a warp, for films in which it grows.
+    """A part of a warp, for films in which it grows; of 0 and 1 none and the whole, exactly.
 
     What turns, turns by less; of all others, a user's own map included, every point goes a part of
     the straight way (which would squeeze a turning picture). Warps that follow one another grow
     together.
 
-    Args:
-        warp: the whole.
-        amount: 0 changes nothing, 1 is the whole, both exactly.
     Example:
         >>> str(partly(Rotate(90), 0.5))
         'rotate:45'
@@ -199,14 +185,7 @@ def partly(warp: Warp, amount: float) -> Warp:
 
 
 def frame_warp(frame: Frame, warp: Warp | None = None) -> Warp | None:
-    """How a frame changes the picture of its window: bent first, then turned about the middle.
-
-    Args:
-        frame: its rotation, and its amount of the warp.
-        warp: the whole warp.
-    Returns:
-        one warp; None if the picture is as it is.
-    """
+    """How a frame changes the picture of its window: bent first, then turned about the middle."""
     changes: list[Warp] = []
     if warp is not None and frame.amount:
         changes.append(partly(warp, frame.amount))

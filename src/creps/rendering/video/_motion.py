@@ -127,7 +127,17 @@ class Pan(Motion):
 
 
 @dataclass(frozen=True)
-class Rotate(Motion):
+class _Still(Motion):
+    """A motion within one window."""
+
+    window: Window
+
+    def __post_init__(self) -> None:
+        _check_window(self.window)
+
+
+@dataclass(frozen=True)
+class Rotate(_Still):
     """The content turned evenly about the window's centre.
 
     Args:
@@ -137,11 +147,10 @@ class Rotate(Motion):
         GridError: if the window is empty or anything is not finite.
     """
 
-    window: Window
     degrees: float
 
     def __post_init__(self) -> None:
-        _check_window(self.window)
+        super().__post_init__()
         if not math.isfinite(self.degrees):
             raise GridError(f"turn of {self.degrees} degrees: expected a finite number")
 
@@ -154,7 +163,7 @@ class Rotate(Motion):
 
 
 @dataclass(frozen=True)
-class Interpolate(Motion):
+class Interpolate(_Still):
     """Through several seeds, each leg from one to the next.
 
     Args:
@@ -166,12 +175,11 @@ class Interpolate(Motion):
         UsageError: if there are fewer than two seeds.
     """
 
-    window: Window
     seeds: int
     back: bool = False
 
     def __post_init__(self) -> None:
-        _check_window(self.window)
+        super().__post_init__()
         if self.seeds < 2:
             raise UsageError(f"way through {self.seeds} seed: expected at least 2")
 
@@ -188,7 +196,7 @@ class Interpolate(Motion):
 
 
 @dataclass(frozen=True)
-class Distort(Motion):
+class Distort(_Still):
     """From the plane as it is to a whole warp.
 
     Args:
@@ -196,11 +204,6 @@ class Distort(Motion):
     Raises:
         GridError: if the window is empty or not finite.
     """
-
-    window: Window
-
-    def __post_init__(self) -> None:
-        _check_window(self.window)
 
     def at(self, way: float) -> Frame:
         return Frame(self.window, amount=way)
@@ -237,10 +240,8 @@ EASINGS: dict[str, Easing] = {
 
 
 def parse_easing(name: str) -> Easing:
-    """The easing of that name.
+    """The easing of that name; for others a UsageError that names the close ones.
 
-    Raises:
-        UsageError: if there is none; names the close ones.
     Example:
         >>> parse_easing("smoothstep")(0.25)
         0.15625
@@ -302,7 +303,7 @@ def _check_window(window: Window) -> None:
 def _between(start: Point, end: Point, way: float) -> Point:
     """The edges of one axis on the way from (first, last) to (first, last).
 
-    Both edges are weighted alike, w of the end and 1 - w of the start, and w is such that the side
+    Both are weighted alike, w of the end and 1 - w of the start, and w is such that the side
     between them is start * ratio ** way: w = (ratio ** way - 1) / (ratio - 1). Each weight has its
     own formula, free of cancellation where it is small.
     """
