@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import sys
 import webbrowser
@@ -183,17 +184,17 @@ def told_while_training(
     """What is printed of a run of four steps, 40 seconds each."""
     clock = iter(float(40 * k) for k in range(100))
     monkeypatch.setattr(command_line.time, "monotonic", lambda: next(clock))
-    console = Console(force_terminal=terminal, width=200, record=True)
+    printed = io.StringIO()
     run = open_run(tmp_path / "run", tiny("images=400"), pictures)
     run.log.write(1, {"loss/generator": 0.5, "loss/discriminator": 0.25, "memory_gb": 2.0})
-    shown = RunProgress(console)
-    for step in range(1, 5):
-        run.state.step = step
-        shown.after_step(run, {})
+    with RunProgress(Console(file=printed, force_terminal=terminal, width=200)) as shown:
+        for step in range(1, 5):
+            run.state.step = step
+            shown.after_step(run, {})
     assert bool(shown.bar.disable) is not terminal
     if terminal:
         return [str(shown.bar.tasks[0].fields["words"])]
-    return console.export_text().splitlines()
+    return printed.getvalue().splitlines()
 
 
 WORDS = "16 of 400 images  0.1 images/s  64 min left  2.0 GB  loss generator 0.50, discriminator"
