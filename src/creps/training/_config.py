@@ -17,7 +17,7 @@ from creps.networks.discriminator import DiscriminatorConfig, DiscriminatorKind
 from creps.training._losses import LossKind
 from creps.training.augment._settings import AugmentSettings
 
-OLD_NAMES = {"judge": "discriminator_kind"}
+_OLD_NAMES = {"judge": "discriminator_kind"}
 """Names of settings in run folders of earlier versions, and what they are called now."""
 
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -398,7 +398,7 @@ def stored_settings(run: Path) -> tuple[TrainConfig, dict[str, Any]]:
 
 def _renamed(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of any version of this package, by their names today."""
-    return {OLD_NAMES.get(name, name): value for name, value in stored.items()}
+    return {_OLD_NAMES.get(name, name): value for name, value in stored.items()}
 
 
 def flat_settings(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

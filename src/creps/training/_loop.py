@@ -27,7 +27,7 @@ from creps.training._state import initial_state
 from creps.training._steps import train_step
 from creps.training.monitoring._report import Reports, write_report
 
-TRIED_STEPS = 6
+_TRIED_STEPS = 6
 """Steps that `try_run` takes; the first one, which warms up, does not count."""
 
 
@@ -159,13 +159,13 @@ def try_run(config: TrainConfig, data: Path, *, device: str = "auto") -> Trial:
     here = replace(config, data=replace(config.data, workers=0))
     batches = load_training_batches(pictures, here, first_step=0, device=state.device)
     moments = []
-    for _ in range(TRIED_STEPS):
+    for _ in range(_TRIED_STEPS):
         train_step(engine, next(batches))
         if state.device.type == "cuda":
             torch.cuda.synchronize()
         moments.append(time.monotonic())
     counts = {name: sum(p.numel() for p in net.parameters()) for name, net in state.networks()}
-    seconds = (moments[-1] - moments[0]) / (TRIED_STEPS - 1)
+    seconds = (moments[-1] - moments[0]) / (_TRIED_STEPS - 1)
     return Trial(len(pictures), len(pictures.source.broken), counts, seconds, place)
 
 

@@ -19,7 +19,7 @@ from creps.errors import UsageError
 
 LossKind = Literal["nonsaturating", "relativistic"]
 
-COMPARED_SIDE = 16
+_COMPARED_SIDE = 16
 """Pixels a side, at most, that pictures are compared at: what is seen, not its noise. It costs next
 to nothing, needs no other network, and is the same for real and generated pictures of a batch."""
 
@@ -123,7 +123,7 @@ def refined(canvas: Canvas, factor: int) -> Canvas:
 @torch.no_grad()
 def thumbnails(images: Tensor) -> Tensor:
     """Pictures (B, C, H, W) at no more than 16 x 16 pixels, flat: (B, P)."""
-    height, width = (min(side, COMPARED_SIDE) for side in images.shape[2:])
+    height, width = (min(side, _COMPARED_SIDE) for side in images.shape[2:])
     return F.adaptive_avg_pool2d(images.float(), (height, width)).flatten(1)
 
 

@@ -19,9 +19,9 @@ from creps.training._config import Precision, TrainConfig
 from creps.training._cylinder import straddling
 from creps.training._state import TrainState
 
-HALF_TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+_HALF_TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
-FLOAT16_LOSS_SCALE = 1024.0
+_FLOAT16_LOSS_SCALE = 1024.0
 """Losses are multiplied by it before they go back through float16, whose smallest numbers are too
 large for the gradients of single pixels. A power of two: dividing it out again changes no digit."""
 
@@ -33,13 +33,13 @@ class Passes:
         self, state: TrainState, config: TrainConfig, *, log: Callable[[str], None]
     ) -> None:
         self.device = state.device
-        self.dtype = HALF_TYPES.get(config.precision)
-        self.loss_scale = FLOAT16_LOSS_SCALE if self.dtype is torch.float16 else 1.0
+        self.dtype = _HALF_TYPES.get(config.precision)
+        self.loss_scale = _FLOAT16_LOSS_SCALE if self.dtype is torch.float16 else 1.0
         self._generator = state.generator
         self._synthesize: Synthesize = state.generator.synthesize
         self._discriminator: Callable[..., Tensor] = state.discriminator
         if config.compile:
-            problem = compile_problem(self.device)
+            problem = _compile_problem(self.device)
             if problem:
                 log(f"torch.compile is not usable here ({problem}): training goes on without it")
             else:
@@ -117,7 +117,7 @@ def tune_device(device: str, precision: Precision) -> None:
             torch.set_float32_matmul_precision("high")
 
 
-def compile_problem(device: torch.device) -> str:
+def _compile_problem(device: torch.device) -> str:
     """Why torch.compile does not work on a device, in one line; empty if it does."""
     try:
         x = torch.ones(8, device=device, requires_grad=True)

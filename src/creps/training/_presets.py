@@ -27,7 +27,7 @@ from creps.training._config import LossSettings, TrainConfig
 from creps.training._losses import LossKind
 from creps.training.augment._settings import AugmentKind, AugmentSettings
 
-NETWORKS: dict[str, GeneratorConfig] = {
+_NETWORKS: dict[str, GeneratorConfig] = {
     **CREPS_PRESETS,
     **CIPS_PRESETS,
     **STYLEGAN2_PRESETS,
@@ -106,74 +106,74 @@ def _base(name: str) -> TrainConfig:
     kind, _, own = name.rpartition("/")
     if not kind:
         return RECIPES[name].config
-    network = NETWORKS[own]
+    network = _NETWORKS[own]
     return TrainConfig(
         family=own.partition("-")[0],
         generator=network,
         discriminator=DiscriminatorConfig(resolution=network.resolution),
         resolution=network.resolution,
         batch=32,
-        images=PAPER_IMAGES,
+        images=_PAPER_IMAGES,
     )
 
 
-PAPER_IMAGES = 25_000_000
+_PAPER_IMAGES = 25_000_000
 """The papers train "until convergence"; this is the length of StyleGAN2 and 3."""
 
-R3GAN = "loss.kind=relativistic loss.path_length_weight=0 "
+_R3GAN = "loss.kind=relativistic loss.path_length_weight=0 "
 """Relativistic pairing, the same penalty on real and generated pictures."""
 
-SMALL = (
-    f"{R3GAN} loss.r1_gamma=0.5 loss.r2_gamma=0.5 loss.discriminator_interval=4 "
+_SMALL = (
+    f"{_R3GAN} loss.r1_gamma=0.5 loss.r2_gamma=0.5 loss.discriminator_interval=4 "
     "batch=16 images=400000 ema_half_life=5000 "
     "discriminator.channel_base=1536 discriminator.channel_max=192 "
 )
 """What learns on a CPU: 400,000 pictures, whatever the family."""
 
-SMALL_LATENTS = "generator.z_dim=128 generator.w_dim=128 generator.mapping_layers=4 "
-SMALL_CREPS = (
-    f"{SMALL} {SMALL_LATENTS} generator.resolution=64 generator.channel_max=128 "
+_SMALL_LATENTS = "generator.z_dim=128 generator.w_dim=128 generator.mapping_layers=4 "
+_SMALL_CREPS = (
+    f"{_SMALL} {_SMALL_LATENTS} generator.resolution=64 generator.channel_max=128 "
     "generator.line_channels=16 generator.bandwidth=4 generator.decoder_widths=[32,64,32] "
     "generator.refinement_widths=[64,32] generator.clamp=0 "
 )
 """Frequencies well within what 32 px hold, and one level more, so that 64 px can go on from it."""
-SMALL_CIPS = (
-    f"{SMALL} {SMALL_LATENTS} generator.resolution=32 resolution=32 discriminator.resolution=32 "
+_SMALL_CIPS = (
+    f"{_SMALL} {_SMALL_LATENTS} generator.resolution=32 resolution=32 discriminator.resolution=32 "
     "generator.features=128 generator.widths=[160,160,160,160] generator.bandwidth=8 "
 )
 """0.73 million parameters on a flat plane."""
-SMALL_ANYRES = (
-    f"{SMALL} discriminator.channel_base=1024 discriminator.channel_max=128 "
+_SMALL_ANYRES = (
+    f"{_SMALL} discriminator.channel_base=1024 discriminator.channel_max=128 "
     "generator.num_layers=6 generator.channel_base=1024 generator.channel_max=96 "
     "generator.scale_mapping=none "
 )
 """The first phase at 64 px: 0.34 million parameters, narrow where samples are many."""
 
-MINUTE = (
+_MINUTE = (
     "images=1600 preview_every=50 snapshot_every=50 "
     "discriminator.channel_base=512 discriminator.channel_max=64 "
 )
-NARROW = "generator.channel_base=512 generator.channel_max=32 "
+_NARROW = "generator.channel_base=512 generator.channel_max=32 "
 
-GPU = (
-    f"{R3GAN} loss.discriminator_interval=8 precision=bfloat16 generator.channel_max=512 "
+_GPU = (
+    f"{_R3GAN} loss.discriminator_interval=8 precision=bfloat16 generator.channel_max=512 "
     "generator.bandwidth=8 discriminator.channel_base=16384 discriminator.clamp=256 "
     "data.detail=8 data.zoom=8 data.workers=8 "
 )
 """One GPU: half precision, whole pictures and windows at up to eight times the resolution."""
 
-PAPER = "data.subpixel_shift=false data.detail=1 data.workers=4 discriminator.clamp=256 "
+_PAPER = "data.subpixel_shift=false data.detail=1 data.workers=4 discriminator.clamp=256 "
 """Whole pictures on one grid. What a paper leaves open is as in StyleGAN2-ADA's code: clamps, and
 an EMA half life of batch * 10 / 32 thousand images."""
-CREPS_PAPER = f"{PAPER} augment.kind=ada "
+_CREPS_PAPER = f"{_PAPER} augment.kind=ada "
 """CREPS, supplement, section 1.3. It gives 128, 512 and 1024 px; 256 takes those of 512."""
-CREPS_TRANSFER = (
-    f"{CREPS_PAPER} batch=8 ema_half_life=2500 loss.r1_gamma=32 images=2000000 data.mirror=true "
+_CREPS_TRANSFER = (
+    f"{_CREPS_PAPER} batch=8 ema_half_life=2500 loss.r1_gamma=32 images=2000000 data.mirror=true "
     "resolution=1024 discriminator.resolution=1024 discriminator_warmup=100 "
 )
 """The network of FFHQ-512 on pictures of 1024 px: only the coordinates are more (A.2). Mirroring
 is what ADA's own experiments do with sets this small; the paper does not say."""
-ANYRES_PAPER = f"{PAPER} loss.path_length_weight=0 generator.scale_mapping=none "
+_ANYRES_PAPER = f"{_PAPER} loss.path_length_weight=0 generator.scale_mapping=none "
 """The text leaves batch, gamma and rates to StyleGAN3's recommendations; gamma is StyleGAN2-ADA's
 rule of thumb, 0.0002 * pixels^2 / batch, where those are not at hand."""
 
@@ -184,10 +184,10 @@ def _patches(zoom: int = 8, workers: int = 1) -> str:
     return f'data={{"native":true,{data}}} generator.scale_mapping=paper teacher.weight=5 '
 
 
-LIKE = "as many parameters and pictures as small-32"
-SLICES = "slices of 120 degrees: creps data earth --cylinder --degrees 120"
-ANY_SET = "the paper's settings, any set at"
-FFHQ = "the model of paper-ffhq-512"
+_LIKE = "as many parameters and pictures as small-32"
+_SLICES = "slices of 120 degrees: creps data earth --cylinder --degrees 120"
+_ANY_SET = "the paper's settings, any set at"
+_FFHQ = "the model of paper-ffhq-512"
 
 RECIPES: dict[str, Recipe] = {
     "smoke": Recipe(
@@ -198,7 +198,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "small-32": Recipe(
         "networks/creps-128",
-        f"{SMALL_CREPS} resolution=32 discriminator.resolution=32",
+        f"{_SMALL_CREPS} resolution=32 discriminator.resolution=32",
         "hours on a CPU, 32 px",
     ),
     "small-32-zoom": Recipe(
@@ -212,36 +212,36 @@ RECIPES: dict[str, Recipe] = {
     ),
     "gpu-128": Recipe(
         "networks/creps-128",
-        f"{GPU} generator.resolution=256 batch=64 ema_half_life=20000 images=5000000 "
+        f"{_GPU} generator.resolution=256 batch=64 ema_half_life=20000 images=5000000 "
         "loss.r1_gamma=0.5 loss.r2_gamma=0.5",
         "one GPU: 128 px patches of pictures up to 1024 px",
     ),
     "gpu-256": Recipe(
         "networks/creps-256",
-        f"{GPU} generator.resolution=512 batch=32 images=10000000 loss.r1_gamma=5 loss.r2_gamma=5",
+        f"{_GPU} generator.resolution=512 batch=32 images=10000000 loss.r1_gamma=5 loss.r2_gamma=5",
         "one GPU: 256 px patches of pictures up to 2048 px",
     ),
     # CREPS, Table 2 and supplement, B.1
     "paper-128": Recipe(
         "networks/creps-128",
-        f"{CREPS_PAPER} batch=128 ema_half_life=40000 loss.r1_gamma=0.5",
-        f"{ANY_SET} 128 px",
+        f"{_CREPS_PAPER} batch=128 ema_half_life=40000 loss.r1_gamma=0.5",
+        f"{_ANY_SET} 128 px",
     ),
-    "paper-256": Recipe("networks/creps-256", CREPS_PAPER, f"{ANY_SET} 256 px"),
-    "paper-512": Recipe("networks/creps-512", CREPS_PAPER, f"{ANY_SET} 512 px"),
+    "paper-256": Recipe("networks/creps-256", _CREPS_PAPER, f"{_ANY_SET} 256 px"),
+    "paper-512": Recipe("networks/creps-512", _CREPS_PAPER, f"{_ANY_SET} 512 px"),
     "paper-1024": Recipe(
         "networks/creps-1024",
-        f"{CREPS_PAPER} batch=8 ema_half_life=2500 loss.r1_gamma=32",
-        f"{ANY_SET} 1024 px",
+        f"{_CREPS_PAPER} batch=8 ema_half_life=2500 loss.r1_gamma=32",
+        f"{_ANY_SET} 1024 px",
     ),
     "paper-ffhq-512": Recipe("paper-512", "", "FFHQ", "FID 4.43; drawn at 1024 px 4.09 (Table 2)"),
     "paper-church-256": Recipe("paper-256", "", "LSUN Church", "FID 5.50 (Table 2)"),
     "paper-scenery-256": Recipe("paper-256", "", "Flickr-Scenery", "FID 7.21 (Table 2)"),
     "paper-metfaces-1024": Recipe(
-        "networks/creps-512", CREPS_TRANSFER, "MetFaces", "FID 20.52 (Table 2)", FFHQ
+        "networks/creps-512", _CREPS_TRANSFER, "MetFaces", "FID 20.52 (Table 2)", _FFHQ
     ),
     "paper-afhq-dog-1024": Recipe(
-        "networks/creps-512", CREPS_TRANSFER, "AFHQ-Dog", "FID 9.7 (B.1)", FFHQ
+        "networks/creps-512", _CREPS_TRANSFER, "AFHQ-Dog", "FID 9.7 (B.1)", _FFHQ
     ),
     # CREPS, Table 4: stopped after two days on four A100
     **{
@@ -262,16 +262,16 @@ RECIPES: dict[str, Recipe] = {
     },
     # Other families
     **{
-        f"{name}-smoke": Recipe(base, MINUTE + smaller, f"a minute on a CPU: does {name} train?")
+        f"{name}-smoke": Recipe(base, _MINUTE + smaller, f"a minute on a CPU: does {name} train?")
         for name, base, smaller in (
             ("cips", "cips-small-32", "generator.features=32 generator.widths=[48,48]"),
-            ("stylegan2", "stylegan2-small-32", NARROW),
-            ("stylegan3", "stylegan3-small-32", f"{NARROW} generator.num_layers=5"),
-            ("scaleparty", "scaleparty-small-32", NARROW),
+            ("stylegan2", "stylegan2-small-32", _NARROW),
+            ("stylegan3", "stylegan3-small-32", f"{_NARROW} generator.num_layers=5"),
+            ("scaleparty", "scaleparty-small-32", _NARROW),
             (
                 "anyres",
                 "networks/anyres-small-32",
-                f"{SMALL} {MINUTE} {NARROW} generator.num_layers=5 generator.scale_mapping=none",
+                f"{_SMALL} {_MINUTE} {_NARROW} generator.num_layers=5 generator.scale_mapping=none",
             ),
         )
     },
@@ -281,26 +281,26 @@ RECIPES: dict[str, Recipe] = {
         "a minute on a CPU: does phase 2 train?",
         start="a run of anyres-smoke",
     ),
-    "cips-small-32": Recipe("networks/cips-256", SMALL_CIPS, f"CIPS, {LIKE}"),
+    "cips-small-32": Recipe("networks/cips-256", _SMALL_CIPS, f"CIPS, {_LIKE}"),
     "stylegan2-small-32": Recipe(
         "networks/stylegan2-small-32",
-        f"{SMALL} data.detail=1 data.subpixel_shift=false",
-        f"StyleGAN2, {LIKE}; one size only",
+        f"{_SMALL} data.detail=1 data.subpixel_shift=false",
+        f"StyleGAN2, {_LIKE}; one size only",
     ),
     "stylegan3-small-32": Recipe(
         "networks/stylegan3-small-32",
-        f"{SMALL} generator.num_layers=6 generator.channel_base=1024 generator.channel_max=152",
-        f"StyleGAN3-T, {LIKE}",
+        f"{_SMALL} generator.num_layers=6 generator.channel_base=1024 generator.channel_max=152",
+        f"StyleGAN3-T, {_LIKE}",
     ),
     "scaleparty-small-32": Recipe(
         "networks/scaleparty-small-32",
-        f"{SMALL} generator.channel_base=3072 generator.channel_max=112 data.zoom=4 "
+        f"{_SMALL} generator.channel_base=3072 generator.channel_max=112 data.zoom=4 "
         "consistency.weight=1",
-        f"ScaleParty-like, {LIKE}; four scales, consistency loss",
+        f"ScaleParty-like, {_LIKE}; four scales, consistency loss",
     ),
     "anyres-small-64": Recipe(
         "networks/anyres-small-64",
-        SMALL_ANYRES,
+        _SMALL_ANYRES,
         "any-resolution GAN, phase 1: whole pictures at 64 px",
     ),
     "anyres-small-64-patches": Recipe(
@@ -312,7 +312,7 @@ RECIPES: dict[str, Recipe] = {
     "anyres-small-cylinder-64": Recipe(
         "anyres-small-64",
         "generator.turn=3 data.detail=2 cross_frame=true",
-        f"any-resolution GAN, a 360 degree panorama of {SLICES}",
+        f"any-resolution GAN, a 360 degree panorama of {_SLICES}",
     ),
     "anyres-small-cylinder-64-patches": Recipe(
         "anyres-small-cylinder-64",
@@ -321,11 +321,11 @@ RECIPES: dict[str, Recipe] = {
         start="a run of anyres-small-cylinder-64",
     ),
     "cips-small-cylinder-32": Recipe(
-        "cips-small-32", "generator.circumference=3", f"CIPS, a panorama of {SLICES}"
+        "cips-small-32", "generator.circumference=3", f"CIPS, a panorama of {_SLICES}"
     ),
     "cips-paper-256": Recipe(
         "networks/cips-256",
-        f"{PAPER} batch=16 ema_half_life=5000",
+        f"{_PAPER} batch=16 ema_half_life=5000",
         "CIPS's network and StyleGAN2's losses at 256 px",
     ),
 }
@@ -338,7 +338,7 @@ def _two_phases(name: str, network: str, *, gamma: float, zoom: int, score: str)
     width = 16384 if name.endswith("256") else 32768
     RECIPES[first] = Recipe(
         f"networks/anyres-{network}",
-        f"{ANYRES_PAPER} loss.r1_gamma={gamma} discriminator.channel_base={width}",
+        f"{_ANYRES_PAPER} loss.r1_gamma={gamma} discriminator.channel_base={width}",
         "any-resolution GAN's networks and losses, phase 1: its low-resolution set",
     )
     RECIPES[f"{first}-patches"] = Recipe(

@@ -32,7 +32,7 @@ from creps.training._teacher import keep_teacher, open_teacher
 from creps.training._transfer import start_from
 from creps.training.monitoring._log import RunLog, open_logger
 
-CHANGEABLE = {
+_CHANGEABLE = {
     *("images", "log_every", "preview_every", "snapshot_every"),
     *("data.workers", "data.cache_megabytes", "accumulate", "compile"),
     *(f"watch.{setting.name}" for setting in fields(WatchSettings)),
@@ -192,7 +192,7 @@ def _refuse_changes(folder: Path, config: TrainConfig, data: Mapping[str, Any]) 
     old_config, old_data = stored_settings(folder)
     now = dict(flat_settings(to_dict(config)))
     for name, value in flat_settings(to_dict(old_config)):
-        if name not in CHANGEABLE and now.get(name) != value:
+        if name not in _CHANGEABLE and now.get(name) != value:
             raise ConfigError(
                 f"{folder} was started with {name}={value}, now it is {now.get(name)}: "
                 "give the same settings to go on, or another --out"

@@ -21,9 +21,9 @@ from creps.networks.base import Generator, build_generator
 from creps.networks.discriminator import AnyDiscriminator, build_discriminator
 from creps.training._config import OptimizerSettings, TrainConfig
 
-SNAPSHOTS_KEPT = 2
+_SNAPSHOTS_KEPT = 2
 """Older snapshots are removed once a newer one is complete."""
-YOUNGER_NAMES = frozenset({"augment_strength", "augment_signs"})
+_YOUNGER_NAMES = frozenset({"augment_strength", "augment_signs"})
 """Tensors that snapshots of earlier versions lack: they keep their fresh values."""
 
 
@@ -176,7 +176,7 @@ def save_snapshot(state: TrainState, folder: Path) -> Path:
             f"{path.name} ({megabytes:.0f} MB) cannot be written to {folder} ({error}); {stays}: "
             "make room and give the same command"
         ) from None
-    for old in snapshots(folder)[:-SNAPSHOTS_KEPT]:
+    for old in snapshots(folder)[:-_SNAPSHOTS_KEPT]:
         old.unlink(missing_ok=True)
     return path
 
@@ -192,7 +192,7 @@ def restore_snapshot(state: TrainState, path: Path) -> None:
     own = dict(state.tensors())
     wrong = [
         name
-        for name in {*own, *tensors} - (YOUNGER_NAMES - set(tensors))
+        for name in {*own, *tensors} - (_YOUNGER_NAMES - set(tensors))
         if name not in own or name not in tensors or own[name].shape != tensors[name].shape
     ]
     if wrong:

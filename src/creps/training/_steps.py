@@ -29,7 +29,7 @@ from creps.training._precision import paint
 from creps.training._state import TrainState, step_random
 from creps.training.augment import adapt_strength
 
-DIVERSITY_INTERVAL = 4
+_DIVERSITY_INTERVAL = 4
 """Steps between two looks at how different pictures are: enough for the means of the log."""
 
 
@@ -173,7 +173,7 @@ def discriminator_step(engine: Engine, parts: list[Part], *, real: Tensor | None
         stats["augment/strength"] = state.augment_strength.clone()
     if state.step % loss.discriminator_interval == 0 and (loss.r1_gamma or loss.r2_gamma):
         stats |= penalty_step(engine, parts, fake_images)
-    if state.step % DIVERSITY_INTERVAL == 0 and engine.config.batch > 1:
+    if state.step % _DIVERSITY_INTERVAL == 0 and engine.config.batch > 1:
         stats |= _diversity(engine, parts, fake_images)
     return stats
 

@@ -23,9 +23,9 @@ from creps.metrics._similarity import LayeredExtractor, perceptual_distance
 from creps.networks.base import Generator
 from creps.training._config import TeacherDirection, TrainConfig
 
-LOBES = 3
+_LOBES = 3
 """Of the kernel, on each side; it is stretched by the reduction, so that nothing aliases."""
-ROUNDING = 1e-6
+_ROUNDING = 1e-6
 """Share of a pixel by which its area may stick out of a window and still count as inside."""
 
 
@@ -54,12 +54,12 @@ def lanczos_weights(source: Axis, target: Axis) -> tuple[Tensor, Tensor]:
     among = (places - source.start) / spacing - 0.5
     stretch = max(1.0, wanted / spacing)
     distance = (among[:, None] - torch.arange(source.pixels, dtype=torch.float64)) / stretch
-    weights = torch.sinc(distance) * torch.sinc(distance / LOBES) * (distance.abs() < LOBES)
+    weights = torch.sinc(distance) * torch.sinc(distance / _LOBES) * (distance.abs() < _LOBES)
     total = weights.sum(1, keepdim=True)
     # Far outside only the small lobes are met, whose sum may be anything: nothing is taken there.
     met = (among[:, None] > -1) & (among[:, None] < source.pixels)
     weights = torch.where(met, weights / total, torch.zeros_like(weights))
-    slack = ROUNDING * wanted
+    slack = _ROUNDING * wanted
     inside = (places - wanted / 2 >= source.start - slack) & (
         places + wanted / 2 <= source.stop + slack
     )
@@ -82,7 +82,7 @@ def _axis(canvas: Canvas, axis: int) -> Axis:
     return Axis(start, stop, (canvas.height, canvas.width)[axis])
 
 
-TEACHER_FOLDER = "teacher"
+_TEACHER_FOLDER = "teacher"
 """Of a run: the teacher as an ordinary model, so that it goes on without what it started from."""
 
 Distance = Callable[[Tensor, Tensor], Tensor]
@@ -113,7 +113,7 @@ class Teacher:
             styles = self.network.map(z, batch.label)
         total = images.new_zeros(())
         for members, canvas in batch.parts():
-            frame = frame_of(canvas, self._config)
+            frame = _frame_of(canvas, self._config)
             with torch.no_grad():
                 whole = self.network.synthesize(styles[members], frame.grid())
             part = teacher_loss(
@@ -128,7 +128,7 @@ class Teacher:
         return total * (self._settings.weight / len(images))
 
 
-def frame_of(patch: Canvas, config: TrainConfig) -> Canvas:
+def _frame_of(patch: Canvas, config: TrainConfig) -> Canvas:
     """The whole picture that a patch is part of, at the training size.
 
     On a cylinder, whose pictures begin at any angle, the patch is in the middle of it.
@@ -173,7 +173,7 @@ def open_teacher(
     """
     if not config.teacher.weight:
         return None
-    own = folder / TEACHER_FOLDER
+    own = folder / _TEACHER_FOLDER
     if own.exists():
         return load(own).to(device)
     if start is None:
@@ -192,7 +192,7 @@ def open_teacher(
 
 def keep_teacher(teacher: Generator, folder: Path) -> None:
     """Write a run's own copy of its teacher, if it has none yet."""
-    own = folder / TEACHER_FOLDER
+    own = folder / _TEACHER_FOLDER
     if not own.exists():
         save(teacher, own, record=dict(teacher.record))
 

@@ -12,7 +12,7 @@ from creps.networks.base import GeneratorConfig
 from creps.training._config import stored_settings
 from creps.training._state import TrainState, copy_tensors, read_snapshot, snapshots
 
-OWN = frozenset({"step", "augment_strength", "augment_signs"})
+_OWN = frozenset({"step", "augment_strength", "augment_signs"})
 """What a new run counts for itself."""
 
 
@@ -45,7 +45,7 @@ def start_from(state: TrainState, path: Path) -> None:
     theirs = {name: tensor.shape for name, tensor in tensors.items() if name in ours}
     if ours == theirs and "step" in tensors:
         state.allocate_moments(tensors)
-        copy_tensors(state, tensors, names=set(tensors) - OWN)
+        copy_tensors(state, tensors, names=set(tensors) - _OWN)
     else:
         state.discriminator.grow_from(_part(tensors, "discriminator"))
 

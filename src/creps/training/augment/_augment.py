@@ -18,18 +18,18 @@ from creps.training.augment._geometry import GEOMETRY_DRAWS, draw_geometry, gath
 from creps.training.augment._settings import AugmentSettings, Draws
 
 # DiffAugment (section 3).
-BRIGHTNESS = 0.5
+_BRIGHTNESS = 0.5
 """Largest number added, where colour spans [-1, 1]."""
-SATURATION = 1.0
+_SATURATION = 1.0
 """The factor of chroma is 1 plus or minus this."""
-CONTRAST = 0.5
+_CONTRAST = 0.5
 """The factor of contrast is 1 plus or minus this."""
-SHIFT = 0.125
+_SHIFT = 0.125
 """Largest shift, of the size."""
-CUTOUT = 0.5
+_CUTOUT = 0.5
 """Sides of the hole, of the size."""
 
-DIFFAUGMENT_DRAWS = (
+_DIFFAUGMENT_DRAWS = (
     *("brightness", "saturation", "contrast"),
     *("translation y", "translation x", "cutout y", "cutout x"),
 )
@@ -69,7 +69,7 @@ def augment(
     chance = float(strength) if settings.kind == "ada" else 1.0
     if settings.kind == "none" or chance <= 0:
         return images
-    names = DIFFAUGMENT_DRAWS if settings.kind == "diffaugment" else GEOMETRY_DRAWS + COLOUR_DRAWS
+    names = _DIFFAUGMENT_DRAWS if settings.kind == "diffaugment" else GEOMETRY_DRAWS + COLOUR_DRAWS
     draws = Draws.take(names, len(images), generator=generator, first=first)
     # Places of pixels and the filters' small taps need more digits than mixed precision has.
     with torch.autocast(images.device.type, enabled=False):
@@ -117,12 +117,12 @@ def diffaugment(images: Tensor, draws: Draws, settings: AugmentSettings) -> Tens
     if "color" in parts:
         images = jitter_colour(
             images,
-            brightness=draws.uniform("brightness", -BRIGHTNESS, BRIGHTNESS),
-            saturation=draws.uniform("saturation", 1 - SATURATION, 1 + SATURATION),
-            contrast=draws.uniform("contrast", 1 - CONTRAST, 1 + CONTRAST),
+            brightness=draws.uniform("brightness", -_BRIGHTNESS, _BRIGHTNESS),
+            saturation=draws.uniform("saturation", 1 - _SATURATION, 1 + _SATURATION),
+            contrast=draws.uniform("contrast", 1 - _CONTRAST, 1 + _CONTRAST),
         )
     if "translation" in parts:
-        largest = [round(side * SHIFT) for side in size]
+        largest = [round(side * _SHIFT) for side in size]
         names = ("translation y", "translation x")
         offsets = [
             draws.integer(name, 2 * reach + 1) - reach
@@ -170,7 +170,7 @@ def cut_out(images: Tensor, centre: Tensor) -> Tensor:
     centre = centre.to(images.device)
     holes = []
     for axis, side in enumerate(images.shape[2:]):
-        length = round(side * CUTOUT)
+        length = round(side * _CUTOUT)
         places = torch.arange(side, device=images.device) - centre[:, axis, None]
         holes.append(_within(places + length // 2, length))
     return images * ~(holes[0][:, :, None] & holes[1][:, None])[:, None]

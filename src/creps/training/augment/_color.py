@@ -13,11 +13,11 @@ from torch import Tensor
 from creps.errors import UsageError
 from creps.training.augment._settings import AugmentSettings, Draws
 
-BRIGHTNESS = 0.2
+_BRIGHTNESS = 0.2
 """Standard deviation of what is added, where colour spans [-1, 1]."""
-CONTRAST = 0.5
+_CONTRAST = 0.5
 """Standard deviation of the contrast's base-2 logarithm."""
-SATURATION = 1.0
+_SATURATION = 1.0
 """Standard deviation of the saturation's base-2 logarithm."""
 
 COLOUR_DRAWS = (
@@ -26,11 +26,11 @@ COLOUR_DRAWS = (
 )
 """Random numbers of a picture; those with `?` decide whether the transform happens."""
 
-ALONG = torch.full((3, 3), 1 / 3, dtype=torch.float64)
+_ALONG = torch.full((3, 3), 1 / 3, dtype=torch.float64)
 """Projection on the gray axis v = (1, 1, 1) / sqrt(3); what is left is the chroma."""
-ACROSS = torch.eye(3, dtype=torch.float64) - ALONG
+_ACROSS = torch.eye(3, dtype=torch.float64) - _ALONG
 """Projection on the plane of chroma."""
-QUARTER = torch.tensor([[0, -1, 1], [1, 0, -1], [-1, 1, 0]], dtype=torch.float64) / math.sqrt(3)
+_QUARTER = torch.tensor([[0, -1, 1], [1, 0, -1], [-1, 1, 0]], dtype=torch.float64) / math.sqrt(3)
 """Chroma turned by 90 degrees around the gray axis: the cross product with v."""
 
 
@@ -50,11 +50,11 @@ def draw_colour(draws: Draws, strength: float, settings: AugmentSettings) -> Ten
         return torch.where(happens, values, neutral)
 
     return colour_matrix(
-        brightness=drawn("brightness", draws.normal("brightness") * BRIGHTNESS, 0.0),
-        contrast=drawn("contrast", torch.exp2(draws.normal("contrast") * CONTRAST), 1.0),
+        brightness=drawn("brightness", draws.normal("brightness") * _BRIGHTNESS, 0.0),
+        contrast=drawn("contrast", torch.exp2(draws.normal("contrast") * _CONTRAST), 1.0),
         luma=drawn("luma_flip", draws.sign("luma_flip"), 1.0),
         hue=drawn("hue", draws.uniform("hue", -math.pi, math.pi), 0.0),
-        saturation=drawn("saturation", torch.exp2(draws.normal("saturation") * SATURATION), 1.0),
+        saturation=drawn("saturation", torch.exp2(draws.normal("saturation") * _SATURATION), 1.0),
     )
 
 
@@ -70,8 +70,8 @@ def colour_matrix(
     (B, 3, 4), A and b of x -> A x + b; exactly the identity for 0, 1, 1, 0, 1.
     """
     cosine, sine = (part[:, None, None] for part in (hue.cos(), hue.sin()))
-    chroma = saturation[:, None, None] * (cosine * ACROSS + sine * QUARTER)
-    linear = contrast[:, None, None] * (luma[:, None, None] * ALONG + chroma)
+    chroma = saturation[:, None, None] * (cosine * _ACROSS + sine * _QUARTER)
+    linear = contrast[:, None, None] * (luma[:, None, None] * _ALONG + chroma)
     shift = (contrast * luma * brightness)[:, None, None].expand(-1, 3, 1)
     return torch.cat([linear, shift], dim=2)
 

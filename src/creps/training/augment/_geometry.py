@@ -24,9 +24,9 @@ from torch import Tensor
 from creps.networks._resampling import upfirdn2d
 from creps.training.augment._settings import AugmentSettings, Draws
 
-SHIFT = 0.125
+_SHIFT = 0.125
 """Largest shift by whole pixels, and standard deviation of the fractional one, of the size."""
-SCALE = 0.2
+_SCALE = 0.2
 """Standard deviation of the base-2 logarithm of both scalings."""
 
 GEOMETRY_DRAWS = (
@@ -36,7 +36,7 @@ GEOMETRY_DRAWS = (
 )
 """Random numbers of a picture; those with `?` decide whether the transform happens."""
 
-QUARTER_TURNS = torch.tensor(
+_QUARTER_TURNS = torch.tensor(
     [[[1, 0], [0, 1]], [[0, 1], [-1, 0]], [[-1, 0], [0, -1]], [[0, -1], [1, 0]]],
     dtype=torch.float64,
 )
@@ -63,17 +63,17 @@ def draw_geometry(
 
     sides = torch.tensor(size, dtype=torch.float64)
     names = "translate y", "translate x"
-    whole = torch.stack([draws.uniform(name, -SHIFT, SHIFT) for name in names], 1) * sides
+    whole = torch.stack([draws.uniform(name, -_SHIFT, _SHIFT) for name in names], 1) * sides
     names = "fraction y", "fraction x"
-    fraction = torch.stack([draws.normal(name) * SHIFT for name in names], 1) * sides
+    fraction = torch.stack([draws.normal(name) * _SHIFT for name in names], 1) * sides
     # Two rotations, such that one at least happens with the probability of the transform.
     each = 1 - math.sqrt(1 - settings.probability("rotate", strength))
     angles = [
         torch.where(draws.happens(f"{name}?", each), draws.uniform(name, -math.pi, math.pi), 0.0)
         for name in ("rotate before", "rotate after")
     ]
-    scale = drawn("scale", torch.exp2(draws.normal("scale") * SCALE), 1.0)
-    aspect = drawn("aspect", torch.exp2(draws.normal("aspect") * SCALE), 1.0)
+    scale = drawn("scale", torch.exp2(draws.normal("scale") * _SCALE), 1.0)
+    aspect = drawn("aspect", torch.exp2(draws.normal("aspect") * _SCALE), 1.0)
     mirror = drawn("flip", draws.sign("flip"), 1.0)
     turns = torch.where(happens("rotate90"), draws.integer("rotate90", 4), 0)
     # From result to picture, so each is the inverse, and the first to happen stands first.
@@ -118,7 +118,7 @@ def quarter_turns(turns: Tensor, *, size: tuple[int, int]) -> Tensor:
     """
     between = (turns % 2).double() * 0.5 * (sum(size) % 2)
     matrices = shifting(between[:, None].expand(-1, 2))
-    matrices[:, :2, :2] = QUARTER_TURNS[turns]
+    matrices[:, :2, :2] = _QUARTER_TURNS[turns]
     return matrices
 
 
@@ -129,9 +129,9 @@ SYM6 = (
 )
 """Daubechies' least asymmetric wavelet filter with six vanishing moments: orthonormal, so enlarging
 and reducing with it gives the picture back."""
-HALF = torch.tensor(SYM6, dtype=torch.float64) / math.sqrt(2)
+_HALF = torch.tensor(SYM6, dtype=torch.float64) / math.sqrt(2)
 """The filter with sum one."""
-CENTRE = 5
+_CENTRE = 5
 """The tap that lies on the pixel. The filter's centroid is at 5.1, and smooth pictures are off by
 0.1 pixels when mirrored; but half way to the finest detail and beyond, 5 has the smaller error."""
 
@@ -145,7 +145,7 @@ def transform(images: Tensor, maps: Tensor) -> Tensor:
     identity = torch.eye(3, dtype=maps.dtype)
     still = (maps == identity).all(2).all(1)
     # Pixel indices to pixel indices: whole numbers that keep areas copy pixels.
-    whole = (to_indices(maps, images.shape[2:]) % 1 == 0).all(2).all(1)
+    whole = (_to_indices(maps, images.shape[2:]) % 1 == 0).all(2).all(1)
     blits = whole & (maps[:, :2, :2].det().abs() == 1)
     for chosen, move in ((blits & ~still, blit), (~blits, resample)):
         places = chosen.nonzero()[:, 0]
@@ -158,7 +158,7 @@ def transform(images: Tensor, maps: Tensor) -> Tensor:
     return images
 
 
-def to_indices(maps: Tensor, size: tuple[int, ...]) -> Tensor:
+def _to_indices(maps: Tensor, size: tuple[int, ...]) -> Tensor:
     """Maps (B, 3, 3) of places from the centre as maps of pixel indices: (B, 2, 3)."""
     centre = (torch.tensor(size, dtype=maps.dtype) - 1) / 2
     linear = maps[:, :2, :2]
@@ -170,7 +170,7 @@ def blit(images: Tensor, maps: Tensor) -> Tensor:
     """Pictures (B, C, H, W) under maps (B, 3, 3) that only move whole pixels, copied exactly."""
     height, width = images.shape[2:]
     rows, columns = (torch.arange(side, device=images.device) for side in (height, width))
-    y, x = _places(to_indices(maps, images.shape[2:]).long().to(images.device), rows, columns)
+    y, x = _places(_to_indices(maps, images.shape[2:]).long().to(images.device), rows, columns)
     index = reflected(y, height) * width + reflected(x, width)
     return gathered(images.flatten(2), index.flatten(1)).view_as(images)
 
@@ -191,12 +191,12 @@ def resample(images: Tensor, maps: Tensor) -> Tensor:
     """Pictures (B, C, H, W) under any affine maps (B, 3, 3), without aliasing of the picture."""
     size = images.shape[2:]
     fine = enlarged(images)
-    places = fine_places(maps, size).to(images.dtype).to(images.device)  # (B, 2, 3)
+    places = _fine_places(maps, size).to(images.dtype).to(images.device)  # (B, 2, 3)
     rows, columns = (
         torch.arange(2 * (side - 1) + len(SYM6), device=images.device, dtype=images.dtype)
         for side in size
     )
-    return reduced(sample_periodic(fine, *_places(places, rows, columns)))  # 2H + 10, 2W + 10
+    return reduced(_sample_periodic(fine, *_places(places, rows, columns)))  # 2H + 10, 2W + 10
 
 
 def _places(maps: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
@@ -213,7 +213,7 @@ def _places(maps: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor
 def enlarged(images: Tensor) -> Tensor:
     """One period of the pictures (B, C, H, W), reflected without end, at twice the size.
 
-    Of (B, C, 4H - 4, 4W - 4), at least 2 a side, sample n lies at pixel (n - CENTRE) / 2.
+    Of (B, C, 4H - 4, 4W - 4), at least 2 a side, sample n lies at pixel (n - _CENTRE) / 2.
     """
     return along_both_axes(images, enlarge_rows)
 
@@ -230,13 +230,13 @@ def enlarge_rows(images: Tensor) -> Tensor:
     index = torch.arange(-earlier, max(2 * size - 2, 1), device=images.device)
     images = images.index_select(2, reflected(index, size))
     # Even and odd samples see every second tap.
-    phases = [upfirdn2d(images, 2 * HALF[phase::2, None]) for phase in (0, 1)]
+    phases = [upfirdn2d(images, 2 * _HALF[phase::2, None]) for phase in (0, 1)]
     return torch.stack(phases, dim=3).flatten(2, 3)
 
 
 def reduce_rows(samples: Tensor) -> Tensor:
     """`reduced` on one axis: (B, C, 2H + 10, W) to (B, C, H, W)."""
-    return upfirdn2d(samples, HALF[:, None], flip_filter=True)[:, :, ::2]
+    return upfirdn2d(samples, _HALF[:, None], flip_filter=True)[:, :, ::2]
 
 
 def along_both_axes(images: Tensor, operator: Callable[[Tensor], Tensor]) -> Tensor:
@@ -246,28 +246,28 @@ def along_both_axes(images: Tensor, operator: Callable[[Tensor], Tensor]) -> Ten
     """
     height, width = images.shape[2:]
     if images.device.type == "cpu" and max(height, width) <= DENSE_SIZE:
-        down, across = (operator_matrix(operator, side).to(images) for side in (height, width))
+        down, across = (_operator_matrix(operator, side).to(images) for side in (height, width))
         return down @ images @ across.T
     return operator(operator(images).transpose(2, 3)).transpose(2, 3)
 
 
 @lru_cache(maxsize=32)
-def operator_matrix(operator: Callable[[Tensor], Tensor], size: int) -> Tensor:
+def _operator_matrix(operator: Callable[[Tensor], Tensor], size: int) -> Tensor:
     """The matrix (results, size) of a linear operator on rows, float64: its effect on units."""
     with torch.inference_mode(False), torch.no_grad():  # it serves training later, too
         return operator(torch.eye(size, dtype=torch.float64)[None, None])[0, 0]
 
 
-def fine_places(maps: Tensor, size: tuple[int, ...]) -> Tensor:
+def _fine_places(maps: Tensor, size: tuple[int, ...]) -> Tensor:
     """Maps (B, 3, 3) as maps of sample indices: twice finer result to `enlarged`, (B, 2, 3)."""
-    places = to_indices(maps, size)
-    # Sample n of either side lies at pixel (n - CENTRE) / 2.
-    corner = torch.full((2,), CENTRE, dtype=maps.dtype)
+    places = _to_indices(maps, size)
+    # Sample n of either side lies at pixel (n - _CENTRE) / 2.
+    corner = torch.full((2,), _CENTRE, dtype=maps.dtype)
     offset = 2 * places[:, :, 2] + corner - places[:, :, :2] @ corner
     return torch.cat([places[:, :, :2], offset[:, :, None]], dim=2)
 
 
-def sample_periodic(fine: Tensor, y: Tensor, x: Tensor) -> Tensor:
+def _sample_periodic(fine: Tensor, y: Tensor, x: Tensor) -> Tensor:
     """Bilinear samples (B, C, H', W') of endless pictures at indices y and x (B, H', W').
 
     One period of the pictures is `fine` (B, C, H, W); the indices get no gradient.

@@ -21,7 +21,7 @@ MULTIPLIERS = (
 )
 """The transforms of ADA in the order in which they are applied: blits, geometry, colour."""
 
-DIFFAUGMENT_PARTS = ("color", "translation", "cutout")
+_DIFFAUGMENT_PARTS = ("color", "translation", "cutout")
 """What a `policy` of DiffAugment may name (the field's spelling)."""
 
 
@@ -62,7 +62,7 @@ class AugmentSettings:
     luma_flip: float = 1.0
     hue: float = 1.0
     saturation: float = 1.0
-    policy: str = ",".join(DIFFAUGMENT_PARTS)
+    policy: str = ",".join(_DIFFAUGMENT_PARTS)
     """DiffAugment: what it does, of color, translation and cutout, with commas."""
 
     def __post_init__(self) -> None:
@@ -84,8 +84,8 @@ class AugmentSettings:
             if not 0 <= value <= 1:
                 raise ConfigError(f"augment.{name} {value}: expected a multiplier from 0 to 1")
         for part in self.policy_parts:
-            if part not in DIFFAUGMENT_PARTS:
-                hint = nearest(part, DIFFAUGMENT_PARTS)
+            if part not in _DIFFAUGMENT_PARTS:
+                hint = nearest(part, _DIFFAUGMENT_PARTS)
                 raise ConfigError(f"augment.policy names {part!r}: {hint}")
         if self.kind == "diffaugment" and not self.policy_parts:
             raise ConfigError("augment.policy is empty: name color, translation or cutout")

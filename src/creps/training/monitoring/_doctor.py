@@ -25,16 +25,16 @@ from creps.training.monitoring._log import Line, read_lines
 Level = Literal["fine", "note", "problem"]
 Series = NDArray[np.float64]
 
-SETTLED_IMAGES = 4_000
+_SETTLED_IMAGES = 4_000
 """Before so many images the doctor calls nothing a problem but numbers that are not finite: fresh
 networks paint alike and guess."""
-FEWEST_LINES = 5
+_FEWEST_LINES = 5
 """Of the log that must agree on a problem."""
-MANY_BROKEN = 0.05
+_MANY_BROKEN = 0.05
 """Share of a gradient that is not finite above which a network cannot learn."""
-RECENT_SHARE, RECENT_LINES = 0.1, 10
+_RECENT_SHARE, _RECENT_LINES = 0.1, 10
 """Recent is the last tenth of the lines that hold a number, and no fewer than these."""
-SILENT_LINES, SILENT_SECONDS = 20, 300.0
+_SILENT_LINES, _SILENT_SECONDS = 20, 300.0
 """A run that has not written for the time of so many lines, and so long, is taken to be stopped."""
 
 
@@ -108,7 +108,7 @@ class History:
     def recent(self, name: str) -> float | None:
         """Mean of the last tenth; None if the number was never there."""
         values = self.series(name)[1]
-        count = max(round(RECENT_SHARE * len(values)), RECENT_LINES)
+        count = max(round(_RECENT_SHARE * len(values)), _RECENT_LINES)
         return float(values[-count:].mean()) if len(values) else None
 
 
@@ -131,9 +131,9 @@ def diagnose_run(run: Path) -> RunDiagnosis:
 def examine(history: History, config: TrainConfig) -> list[RunFinding]:
     """What the numbers of a run say: problems first, then how its networks are doing."""
     findings = list(_diverged(history, config))
-    recent = max(round(RECENT_SHARE * len(history.lines)), RECENT_LINES)
+    recent = max(round(_RECENT_SHARE * len(history.lines)), _RECENT_LINES)
     since = history.lines[-recent - 1]["images"] if len(history.lines) > recent else 0
-    if history.images >= SETTLED_IMAGES + config.discriminator_warmup * config.batch:
+    if history.images >= _SETTLED_IMAGES + config.discriminator_warmup * config.batch:
         findings += problems(history, config, since=since)
     told = {finding.topic for finding in findings}
     return findings + [found for found in _state(history) if found.topic not in told]
@@ -152,7 +152,7 @@ def problems(history: History, config: TrainConfig, *, since: float) -> Iterator
     watch, loss = config.watch, config.loss
     over = f"over the last {history.images - since:,.0f} images"
     _, spreads = history.series("spread/fake", "spread/real", since=since)
-    if len(spreads) >= FEWEST_LINES:
+    if len(spreads) >= _FEWEST_LINES:
         share = float(np.max(spreads[:, 0] / np.maximum(spreads[:, 1], 1e-9)))
         if share < watch.min_spread:
             text = f"generated pictures are all alike {over}: they differ {share:.3f} times as much"
@@ -161,12 +161,12 @@ def problems(history: History, config: TrainConfig, *, since: float) -> Iterator
             yield RunFinding("problem", "diversity", f"{text} as real ones", advice)
     for network in ("generator", "discriminator"):
         _, broken = history.series(f"broken/{network}", since=since)
-        if len(broken) >= FEWEST_LINES and broken.min() > MANY_BROKEN:
+        if len(broken) >= _FEWEST_LINES and broken.min() > _MANY_BROKEN:
             text = f"the {network}'s gradient is not finite {over}: it cannot learn"
             advice = "a new run with a smaller optimizer.learning_rate or precision=float32"
             yield RunFinding("problem", "gradients", text, advice)
     _, logits = history.series("logits/real", "logits/fake", since=since)
-    if len(logits) >= FEWEST_LINES:
+    if len(logits) >= _FEWEST_LINES:
         gap = float((logits[:, 0] - logits[:, 1]).mean())
         if gap < watch.min_gap:
             text = f"the discriminator is guessing {over}: logits are {gap:.3g} apart"
@@ -269,7 +269,7 @@ def _activity(log: Path, history: History, config: TrainConfig) -> RunFinding:
     pace = history.recent("images_per_second") or 0.0
     usual = config.log_every * config.batch / pace if pace > 0 else math.inf
     text = f"the last line was written {duration(silent)} ago"
-    if silent > max(SILENT_LINES * usual, SILENT_SECONDS):
+    if silent > max(_SILENT_LINES * usual, _SILENT_SECONDS):
         return RunFinding("note", "activity", f"stopped: {text}", "the same command to go on")
     return RunFinding("fine", "activity", text)
 

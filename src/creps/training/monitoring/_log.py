@@ -18,7 +18,7 @@ Line = dict[str, float]
 
 LOGGERS = ("tensorboard", "trackio", "wandb")
 """Those that `open_logger` knows; each is an extra of its name, TensorBoard of `train`."""
-PROJECT = "creps"
+_PROJECT = "creps"
 """What runs are filed under where a service has projects."""
 
 
@@ -146,7 +146,7 @@ class _Service:
         except ImportError:
             raise MissingExtraError(f"logging to {name}", name) from None
         folder = folder.resolve()
-        settings = {"project": PROJECT, "name": folder.name, "resume": "allow"}
+        settings = {"project": _PROJECT, "name": folder.name, "resume": "allow"}
         if name == "trackio":  # goes on with the curves of the same name
             self._module.init(**settings, config=dict(config))
             return

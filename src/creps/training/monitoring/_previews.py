@@ -20,12 +20,12 @@ from creps.training._precision import grid_on
 from creps.training._run import Callback, Run
 
 COLUMNS = 6
-ROWS = 4
+_ROWS = 4
 """Of a sample grid; with classes, a row shows one of them, and there are up to twice as many."""
-ZOOM_SEEDS = (0, 1, 2)
+_ZOOM_SEEDS = (0, 1, 2)
 MAGNIFICATIONS = (1, 2, 4, 8)
 """Of the windows of a zoom strip, from left to right."""
-PIXELS_AT_ONCE = 2**20
+_PIXELS_AT_ONCE = 2**20
 """Pictures are drawn together up to so many pixels: previews must not need more memory than
 training."""
 
@@ -78,7 +78,7 @@ def samples(generator: Generator, config: TrainConfig) -> Tensor:
     With classes, each row shows the same latents in a class of its own.
     """
     classes = config.generator.label_dim
-    rows = min(classes, 2 * ROWS) or ROWS
+    rows = min(classes, 2 * _ROWS) or _ROWS
     seeds = list(range(COLUMNS)) * rows if classes else list(range(COLUMNS * rows))
     labels = [place // COLUMNS for place in range(COLUMNS * rows)] if classes else None
     return _painted(generator, seeds, labels, config.canvas())
@@ -89,12 +89,12 @@ def zoom_strip(generator: Generator, config: TrainConfig) -> Picture:
     half, a quarter and an eighth of its sides around its centre, each at the training size.
     """
     classes = config.generator.label_dim
-    labels = [seed % classes for seed in ZOOM_SEEDS] if classes else None
+    labels = [seed % classes for seed in _ZOOM_SEEDS] if classes else None
     columns = [
-        _painted(generator, ZOOM_SEEDS, labels, config.canvas(_middle(config.whole, times)))
+        _painted(generator, _ZOOM_SEEDS, labels, config.canvas(_middle(config.whole, times)))
         for times in MAGNIFICATIONS
     ]
-    pictures = [to_uint8(column[row]) for row in range(len(ZOOM_SEEDS)) for column in columns]
+    pictures = [to_uint8(column[row]) for row in range(len(_ZOOM_SEEDS)) for column in columns]
     return contact_sheet(pictures, columns=len(MAGNIFICATIONS))
 
 
@@ -115,6 +115,6 @@ def _painted(
     z = latents(list(seeds), generator).to(device)
     label = None if labels is None else torch.tensor(labels, device=device)
     styles, grid = generator.map(z, label), grid_on(canvas, device)
-    few = max(PIXELS_AT_ONCE // (canvas.height * canvas.width), 1)
+    few = max(_PIXELS_AT_ONCE // (canvas.height * canvas.width), 1)
     parts = torch.split(styles, few)
     return torch.cat([generator.synthesize(part, grid).float().cpu() for part in parts])

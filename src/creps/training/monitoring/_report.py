@@ -19,7 +19,7 @@ from creps.training._run import Callback, Run
 from creps.training.monitoring._doctor import RunDiagnosis, RunFinding, diagnose_run
 from creps.training.monitoring._previews import MAGNIFICATIONS
 
-CHARTS: tuple[tuple[str, str, dict[str, str]], ...] = (
+_CHARTS: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("Losses", "loss", {"generator": "loss/generator", "discriminator": "loss/discriminator"}),
     ("Logits", "mean logit", {"real": "logits/real", "generated": "logits/fake"}),
     ("Distance of pictures", "distance", {"real": "spread/real", "generated": "spread/fake"}),
@@ -36,22 +36,22 @@ CHARTS: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("Memory", "GB", {"memory": "memory_gb"}),
 )
 """Title, name of the upward axis, and the numbers of the log by the names of their curves."""
-POINTS = 200
+_POINTS = 200
 """Of a curve at most: longer ones are averaged."""
-MOMENTS = 6
+_MOMENTS = 6
 """Previews that show how the same latents came along."""
-SHOWN_WIDTH = 720
+_SHOWN_WIDTH = 720
 """CSS pixels of sample sheets, at most."""
-REFRESH_SECONDS = 30
+_REFRESH_SECONDS = 30
 """After which an open page looks whether there is a newer one."""
-SIGNS = {"fine": "✓", "note": "•", "problem": "✗"}
+_SIGNS = {"fine": "✓", "note": "•", "problem": "✗"}
 
 
 class Reports(Callback):
     """Writes the report at each preview and at the end, and opens it in the browser."""
 
     def __init__(self, run: Run, *, log: Callable[[str], None]) -> None:
-        path = write_report(run.folder, refresh=REFRESH_SECONDS)
+        path = write_report(run.folder, refresh=_REFRESH_SECONDS)
         if not webbrowser.open(path.resolve().as_uri()):
             log(f"no browser was found: open {path}")
 
@@ -59,7 +59,7 @@ class Reports(Callback):
         """Write when a preview was due."""
         every = run.config.preview_every
         if every and run.state.step % every == 0:
-            write_report(run.folder, refresh=REFRESH_SECONDS)
+            write_report(run.folder, refresh=_REFRESH_SECONDS)
 
     def at_end(self, run: Run) -> None:
         """Write a last time, for good."""
@@ -101,7 +101,7 @@ def _summary(found: RunDiagnosis) -> str:
 
 def _findings(findings: Sequence[RunFinding]) -> str:
     rows = "".join(
-        f'<tr class="{finding.level}"><td>{SIGNS[finding.level]}</td>'
+        f'<tr class="{finding.level}"><td>{_SIGNS[finding.level]}</td>'
         f"<td>{escape(finding.topic)}</td><td>{escape(finding.text)}"
         + (f"<br><em>Try {escape(finding.advice)}.</em>" if finding.advice else "")
         + "</td></tr>"
@@ -127,7 +127,7 @@ def _pictures(run: Path, config: TrainConfig) -> Iterator[str]:
         caption = f"windows at {times} times the training size, drawn, not enlarged"
         yield heading("Zoom") + _shown(zoom, caption)
     if len(sheets) > 1:
-        places = np.linspace(0, len(sheets) - 1, min(MOMENTS, len(sheets))).round().astype(int)
+        places = np.linspace(0, len(sheets) - 1, min(_MOMENTS, len(sheets))).round().astype(int)
         height = config.size[0]
         rows = [_shown(sheets[k], f"{int(sheets[k].stem):,} images", rows=height) for k in places]
         yield heading("The same latents over time") + "".join(rows)
@@ -140,12 +140,12 @@ def _shown(path: Path, caption: str, *, rows: int | None = None) -> str:
             picture = np.asarray(file)[:rows]
     except OSError:
         return paragraph(f"{path.name} cannot be read", faint=True)
-    enlarged = max(SHOWN_WIDTH // picture.shape[1], 1)
-    return figure(picture, caption, width=min(enlarged * picture.shape[1], SHOWN_WIDTH))
+    enlarged = max(_SHOWN_WIDTH // picture.shape[1], 1)
+    return figure(picture, caption, width=min(enlarged * picture.shape[1], _SHOWN_WIDTH))
 
 
 def _curves(found: RunDiagnosis) -> Iterator[str]:
-    charts = list(CHARTS)
+    charts = list(_CHARTS)
     distances = {name: name for name in found.history.names() if name.startswith("fd_")}
     if distances:
         charts.insert(0, ("Distance to the training set", "Frechet distance", distances))
@@ -167,12 +167,12 @@ def _curves(found: RunDiagnosis) -> Iterator[str]:
 def _averaged(
     x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Means over neighbours, so that no more than POINTS are left, without outliers.
+    """Means over neighbours, so that no more than _POINTS are left, without outliers.
 
     What lies far beyond almost all others is moved to the edge: one spike at the start would
     flatten all that follows.
     """
-    parts = np.array_split(np.arange(len(x)), min(POINTS, len(x)))
+    parts = np.array_split(np.arange(len(x)), min(_POINTS, len(x)))
     x, y = np.array([x[p].mean() for p in parts]), np.array([y[p].mean(0) for p in parts])
     low, high = np.quantile(y, [0.02, 0.98])
     return x, y.clip(low - (high - low), high + (high - low))
