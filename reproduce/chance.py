@@ -13,6 +13,7 @@ from reproduce.anyres_paper.scoring import (
     SIZES,
     base_size,
     far,
+    patch_name,
     patch_plan,
     patch_sets,
     whole_sets,
@@ -62,18 +63,21 @@ def repeats(runner: Runner) -> Result:
     """Train the networks of two ablations three times; measure real pictures against others."""
     rows: dict[str, tuple[Cell, ...]] = {}
     base, count = base_size(runner), runner.budget.pictures
-    whole = [whole_sets(runner, {}, size * base)[REAL] for size in SIZES]
-    patches = [
-        patch_sets({}, patch_plan(runner, smallest=smallest))[REAL] for smallest in SIZES[1:]
-    ]
+    sets = {
+        f"{runner.fd}@{size * base}": whole_sets(runner, {}, size * base)[REAL] for size in SIZES
+    }
+    for plan in (patch_plan(runner, smallest=smallest) for smallest in SIZES[1:]):
+        sets[patch_name(runner, plan)] = patch_sets({}, plan)[REAL]
+    others = _from_others(runner, sets[f"{runner.fd}@{base}"], count)
     for paper, model in REPEATED.items():
-        found = [runner.distance(seeded(model, seed), PORTRAITS) for seed in SEEDS]
-        others = _from_others(runner, whole[0], count)
+        size = runner.ref(model).trained[0]
+        found = [runner.distance(seeded(model, seed), PORTRAITS, size=size) for seed in SEEDS]
         rows[paper] = (*found, others, max(max(found) - min(found), others))
-    others = max(_from_others(runner, each, min(PICTURES, count)) for each in (*whole, *patches))
-    rows["anyres"] = (*[None] * len(SEEDS), others, others)
+    for name, pictures in sets.items():
+        others = _from_others(runner, pictures, min(PICTURES, count))
+        rows[f"anyres {name}"] = (*[None] * len(SEEDS), others, others)
     columns = (*(f"seed {seed}" for seed in SEEDS), "other real pictures", "by chance")
-    return one_table(columns, rows, caption=f"{runner.fd}, by paper")
+    return one_table(columns, rows, caption="distances")
 
 
 def _from_others(runner: Runner, pictures: PictureSet, count: int) -> float:

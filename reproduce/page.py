@@ -27,12 +27,12 @@ SHARE_APART = 0.03
 
 
 def chance(results: Path) -> dict[str, float]:
-    """By paper, how far apart distances are by chance; 0 where that was not measured."""
+    """How far apart distances are by chance: of a paper, or of "PAPER COLUMN"."""
     path = results / f"{repeats.name}.json"
     if not path.exists():
         return {}
     (table,) = tables_of(read_result(path))
-    return {paper: float(cells[-1] or 0) for paper, cells in table.rows.items()}
+    return {label: float(cells[-1] or 0) for label, cells in table.rows.items()}
 
 
 def told_apart(experiment: Experiment, tables: list[Table], by_chance: Mapping[str, float]) -> bool:
@@ -45,7 +45,8 @@ def told_apart(experiment: Experiment, tables: list[Table], by_chance: Mapping[s
     for each in experiment.comparisons(tables):
         least = 0.0
         if "fd_" in each.name + tables[0].caption:
-            least = by_chance.get(experiment.paper, 0.0)
+            paper = experiment.paper
+            least = by_chance.get(f"{paper} {each.name}", by_chance.get(paper, 0.0))
         elif each.name.lower().startswith(("precision", "recall")):
             least = SHARE_APART
         for a, b, _ in each.pairs():
@@ -73,15 +74,13 @@ def page(results: Path, *, link: str) -> str:
             if told_apart(each, tables_of(record), by_chance):
                 sections.append(section(each, record, link=link))
             else:
-                undecided.append(
-                    f"- {each.place}, {each.title}: measured, rows not told apart at the small "
-                    f"budget ([`{each.name}`]({link}/{path.name}))."
-                )
+                undecided.append(f"- `{each.name}`: {each.title} ([record]({link}/{path.name}))")
         parts += sections
         if undecided:
-            least = f" (distances: {by_chance.get(paper, 0):.0f})"
-            parts.append(f"Where less than half of the pairs differ by more than chance{least}:")
-            parts.append("\n".join(undecided))
+            parts += [
+                "Measured, and rows not told apart at the small budget:",
+                "\n".join(undecided),
+            ]
         if missing:
             parts.append(f"Not measured here yet: {', '.join(missing)}.")
     return "\n\n".join(parts) + "\n"
@@ -99,13 +98,12 @@ def section(experiment: Experiment, record: dict[str, Any], *, link: str) -> str
     elif published is not None:
         parts.append(_markdown(published, "the paper"))
     parts += [_markdown(table, table.caption or "here") for table in tables]
-    if record["figures"]:
-        images = (f"![{each['caption']}]({link}/{each['file']})" for each in record["figures"])
-        parts.append("\n".join(images))
     words = [*record["remarks"]]
     if experiment.differences:
         words.append("What differs: " + "; ".join(experiment.differences) + ".")
-    return "\n\n".join([*parts, " ".join(words)] if words else parts)
+    images = [f"![{each['caption']}]({link}/{each['file']})" for each in record["figures"]]
+    below = [*images, " ".join(words)] if words else images
+    return "\n\n".join([*parts, "<br>\n".join(below)] if below else parts)
 
 
 def fits_beside(published: Table, table: Table) -> bool:
