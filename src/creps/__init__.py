@@ -30,31 +30,7 @@ if TYPE_CHECKING:
     from creps.serving._notebook import view
     from creps.training._loop import train
 else:  # `creps --help` does not wait for torch
-    __getattr__, __dir__ = attach(
-        __name__,
-        {
-            "AxisGrid": "creps.coordinates",
-            "Canvas": "creps.coordinates",
-            "CrepsError": "creps.errors",
-            "PointGrid": "creps.coordinates",
-            "Renderer": "creps.rendering._renderer",
-            "Tile": "creps.rendering._tiles",
-            "View": "creps.rendering._view",
-            "evaluate": "creps.metrics._evaluate",
-            "from_pretrained": "creps.checkpoints",
-            "invert": "creps.inversion",
-            "latents": "creps.rendering._styles",
-            "load": "creps.checkpoints",
-            "push_to_hub": "creps.checkpoints",
-            "render": "creps.rendering._renderer",
-            "render_tiles": "creps.rendering._renderer",
-            "save": "creps.checkpoints",
-            "save_picture": "creps.rendering.output._save",
-            "save_pretrained": "creps.checkpoints",
-            "train": "creps.training._loop",
-            "view": "creps.serving._notebook",
-        },
-    )
+    __getattr__, __dir__ = attach(__name__, __file__)
 
 __version__ = "0.1.0"
 

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 
-def attach(
-    package: str, homes: Mapping[str, str]
-) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+def attach(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """`__getattr__` and `__dir__` of a package whose public names live in modules of their own.
+
+    What they are, and where, is read from the imports that the package makes for type checkers:
+    `if TYPE_CHECKING: from creps.coordinates import Canvas`.
 
     Args:
         package: its `__name__`.
-        homes: each public name, and the module it is defined in.
+        file: its `__file__`.
     Example:
-        >>> find, names = attach("creps", {"Canvas": "creps.coordinates"})
+        >>> find, names = attach("creps", creps.__file__)
         >>> find("Canvas").__name__
         'Canvas'
     """
+    tree = ast.parse(Path(file).read_text("utf-8"))
+    homes = {
+        alias.name: node.module or ""
+        for block in tree.body
+        if isinstance(block, ast.If)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
 
     def find(name: str) -> Any:
         if name not in homes:

@@ -21,26 +21,7 @@ if TYPE_CHECKING:
         write_tensors,
     )
 else:
-    __getattr__, __dir__ = attach(
-        __name__,
-        {
-            "Document": "creps.checkpoints._store",
-            "ModelSummary": "creps.checkpoints._store",
-            "convert": "creps.checkpoints._official.conversion",
-            "export_mapping": "creps.checkpoints._export",
-            "export_onnx": "creps.checkpoints._export",
-            "from_pretrained": "creps.checkpoints._hub",
-            "from_state_dict": "creps.checkpoints._official.conversion",
-            "load": "creps.checkpoints._store",
-            "packaged_names": "creps.checkpoints._store",
-            "push_to_hub": "creps.checkpoints._hub",
-            "save": "creps.checkpoints._store",
-            "save_pretrained": "creps.checkpoints._hub",
-            "summarize": "creps.checkpoints._store",
-            "weights_id": "creps.checkpoints._store",
-            "write_tensors": "creps.checkpoints._store",
-        },
-    )
+    __getattr__, __dir__ = attach(__name__, __file__)
 
 __all__ = [
     "Document",

@@ -20,28 +20,7 @@ if TYPE_CHECKING:
     from creps.data.portraits._drawing import portrait, write_portraits
     from creps.data.portraits._styles import portrait_svg
 else:
-    __getattr__, __dir__ = attach(
-        __name__,
-        {
-            "Batch": "creps.data._patches",
-            "ImageSource": "creps.data._sources",
-            "NativePatches": "creps.data._native_patches",
-            "Report": "creps.data._checking",
-            "Scales": "creps.data._native_patches",
-            "check": "creps.data._checking",
-            "fit": "creps.data._framing",
-            "load_patches": "creps.data._native_patches",
-            "open_images": "creps.data._sources",
-            "patch_batch": "creps.data._native_patches",
-            "portrait": "creps.data.portraits._drawing",
-            "portrait_svg": "creps.data.portraits._styles",
-            "read_picture": "creps.data._framing",
-            "read_places": "creps.data._earth",
-            "square": "creps.data._framing",
-            "write_earth": "creps.data._earth",
-            "write_portraits": "creps.data.portraits._drawing",
-        },
-    )
+    __getattr__, __dir__ = attach(__name__, __file__)
 
 __all__ = [
     "Batch",

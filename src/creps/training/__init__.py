@@ -37,33 +37,7 @@ if TYPE_CHECKING:
     from creps.training.monitoring._doctor import diagnose_run
     from creps.training.monitoring._report import write_report
 else:
-    __getattr__, __dir__ = attach(
-        __name__,
-        {
-            "AugmentSettings": "creps.training.augment",
-            "Callback": "creps.training._run",
-            "ConsistencySettings": "creps.training._config",
-            "DataSettings": "creps.training._config",
-            "LossSettings": "creps.training._config",
-            "OptimizerSettings": "creps.training._config",
-            "RECIPES": "creps.training._presets",
-            "Recipe": "creps.training._presets",
-            "Run": "creps.training._run",
-            "TeacherSettings": "creps.training._config",
-            "TrainConfig": "creps.training._config",
-            "WatchSettings": "creps.training._config",
-            "diagnose_run": "creps.training.monitoring._doctor",
-            "discriminator_loss": "creps.training._losses",
-            "generator_loss": "creps.training._losses",
-            "gradient_penalty": "creps.training._losses",
-            "open_run": "creps.training._run",
-            "path_lengths": "creps.training._losses",
-            "preset": "creps.training._presets",
-            "run_steps": "creps.training._loop",
-            "train": "creps.training._loop",
-            "write_report": "creps.training.monitoring._report",
-        },
-    )
+    __getattr__, __dir__ = attach(__name__, __file__)
 
 __all__ = [
     "RECIPES",
