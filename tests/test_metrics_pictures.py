@@ -106,7 +106,9 @@ def test_generated_patches_are_parts_of_pictures_of_that_size(tmp_path: Path) ->
     model = model_ref(SmoothModel())
     where = PatchPlan(real=real, side=16, smallest=20, largest=48, frame=(32, 32), seed=3)
     place = where.place(4)
-    found = ModelPatches(model=model, plan=where, first=10).picture(4)
+    found = ModelPatches(
+        drawn=ModelPictures(model=model, size=(32, 32), first=10), plan=where
+    ).picture(4)
     whole = to_uint8(draw(model, 14, size=place.shape))
     np.testing.assert_array_equal(found, whole[place.tile.rows, place.tile.columns])
 
@@ -162,13 +164,18 @@ def test_sets_are_told_apart_and_travel(tmp_path: Path) -> None:
         ModelPictures(model=model, size=(8, 8)),
         ModelPictures(model=model, size=(8, 8), truncation=0.5),
         ModelPictures(model=model_ref(SmoothModel(waves=3)), size=(8, 8)),
-        ModelPatches(model=model, plan=where),
+        ModelPatches(drawn=ModelPictures(model=model, size=(8, 8)), plan=where),
         RealPatches(plan=where),
     ]
     names = [str(identity(each)) for each in sets]
     assert len(set(names)) == len(sets)
     for each in (sets[0], sets[-1]):
         np.testing.assert_array_equal(pickle.loads(pickle.dumps(each)).picture(0), each.picture(0))
+
+
+def test_a_model_in_memory_stays_in_its_process() -> None:
+    with pytest.raises(UsageError, match="workers=0"):
+        pickle.dumps(ModelPictures(model=model_ref(SmoothModel()), size=(8, 8)))
 
 
 def test_a_copy_of_the_data_elsewhere_is_the_same_data(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ class Rival:
     def patches(self, plan: PatchPlan) -> PictureSet:
         """Patches at the places of a plan."""
         if self.how is None:
-            return ModelPatches(model=self.model, plan=plan)
+            return ModelPatches(drawn=self._own, plan=plan)
         return ResampledPatches(drawn=self._own, plan=plan, how=self.how)
 
     @property

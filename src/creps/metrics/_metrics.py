@@ -370,13 +370,7 @@ def _patches(task: Task) -> Steps:
         if plan.side != seen:
             name = task.extractor.name
             task.note(f"patches: of {plan.side} px, brought to the {seen} px that {name} sees")
-        ours = ModelPatches(
-            model=task.model,
-            plan=plan,
-            first=protocol.seed,
-            truncation=protocol.truncation,
-            supersample=protocol.supersample,
-        )
+        ours = ModelPatches(drawn=task.samples(task.model.size), plan=plan)
         sets[plan.name] = task.features(ours), task.features(RealPatches(plan=plan))
     found = yield dict.fromkeys((each for pair in sets.values() for each in pair), protocol.n)
     for size, (model, real) in sets.items():

@@ -59,9 +59,17 @@ class ModelPictures:
     truncation: float = 1.0
     supersample: Samples = 1
 
-    def picture(self, index: int) -> Picture:
-        """The sample of seed first + index."""
-        return _sample(self, index, self.size)
+    def picture(self, index: int, *, size: Size | None = None, part: Tile | None = None) -> Picture:
+        """The sample of seed first + index; or at another size, or a part of it alone."""
+        image = draw(
+            self.model,
+            self.first + index,
+            size=size or self.size,
+            part=part,
+            truncation=self.truncation,
+            supersample=self.supersample,
+        )
+        return to_uint8(image)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,41 +191,18 @@ class PatchPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelPatches:
-    """Patches of a model's samples at the places of a plan; patch i is of seed first + i.
-
-    Attributes:
-        model, first, truncation, supersample: as for `ModelPictures`.
-        plan: where the patches lie.
-    """
-
-    model: ModelRef
+class _Patches:
     plan: PatchPlan
-    first: int = 0
-    truncation: float = 1.0
-    supersample: Samples = 1
 
     @property
     def size(self) -> Size:
         """(height, width) of a patch."""
         return self.plan.side, self.plan.side
-
-    def picture(self, index: int) -> Picture:
-        """The patch of seed first + index."""
-        place = self.plan.place(index)
-        return _sample(self, index, place.shape, part=place.tile)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RealPatches:
+class RealPatches(_Patches):
     """Patches of real pictures at the places of a plan."""
-
-    plan: PatchPlan
-
-    @property
-    def size(self) -> Size:
-        """(height, width) of a patch."""
-        return self.plan.side, self.plan.side
 
     def picture(self, index: int) -> Picture:
         """Patch number `index`."""
@@ -225,18 +210,16 @@ class RealPatches:
         return self.plan.real.patch(place.number, place.shape, place.tile)
 
 
-def _sample(
-    drawn: ModelPictures | ModelPatches, index: int, size: Size, *, part: Tile | None = None
-) -> Picture:
-    image = draw(
-        drawn.model,
-        drawn.first + index,
-        size=size,
-        part=part,
-        truncation=drawn.truncation,
-        supersample=drawn.supersample,
-    )
-    return to_uint8(image)
+@dataclass(frozen=True, kw_only=True)
+class ModelPatches(_Patches):
+    """Patches of samples at the places of a plan; patch i is of sample i, painted at its scale."""
+
+    drawn: ModelPictures
+
+    def picture(self, index: int) -> Picture:
+        """Patch number `index`."""
+        place = self.plan.place(index)
+        return self.drawn.picture(index, size=place.shape, part=place.tile)
 
 
 SPECTRUM_SIDE = 512
