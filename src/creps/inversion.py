@@ -46,19 +46,12 @@ WARM_UP, COOL_DOWN = 0.05, 0.25
 
 
 class _Stage(NamedTuple):
-    """A part of the search.
+    """A part of the search."""
 
-    Attributes:
-        share: of all steps.
-        kept: share of the starts that go on, at least one.
-        reduction: pixels are compared at 1 / this of the size.
-        perceptual: whether features are compared too.
-    """
-
-    share: float
-    kept: float
-    reduction: int
-    perceptual: bool
+    share: float  # of all steps
+    kept: float  # share of the starts that go on, at least one
+    reduction: int  # pixels are compared at 1 / this of the size
+    perceptual: bool  # whether features are compared too
 
 
 STAGES = (
@@ -235,9 +228,8 @@ class _Search:
         self._targets = {
             stage: _reduced(target, _stage_size(canvas, stage.reduction)) for stage in STAGES
         }
-        self._remembering = (
-            None if extractor is None or not settings.perceptual else _Remembering(extractor)
-        )
+        used = extractor if settings.perceptual else None
+        self._remembering = None if used is None else _Remembering(used)
         self._centre = self._spread = target.new_zeros(1)
 
     @torch.no_grad()
@@ -258,7 +250,7 @@ class _Search:
         self._targets[looked] = _reduced(self._targets[STAGES[-1]], _stage_size(canvas, small))
         offsets = (w - self._centre) / self._spread
         offsets = torch.cat([torch.zeros_like(offsets[:1]), offsets])  # the average picture too
-        errors = torch.cat([self.errors(part, looked) for part in offsets.split(16)])
+        errors = torch.cat([self.errors(part, looked) for part in torch.split(offsets, 16)])
         return offsets[errors.argsort()[: self.settings.starts]]
 
     def descend(
@@ -272,7 +264,7 @@ class _Search:
             optimizer.param_groups[0]["lr"] = self.settings.learning_rate * ramp
             losses = self.losses(offsets, stage)
             optimizer.zero_grad()
-            losses.sum().backward()
+            torch.autograd.backward(losses.sum())
             optimizer.step()
             yield offsets.detach(), losses.tolist()
 
@@ -333,14 +325,9 @@ class _Remembering:
 
 
 def _pyramid_error(images: Tensor, target: Tensor) -> Tensor:
-    """Squared error of pixels, and of their means over 2 x 2, 4 x 4 and 8 x 8 of them.
+    """Squared error (B,) of pixels, and of their means over 2 x 2, 4 x 4 and 8 x 8 of them.
 
     The means see a shape that is near its place, where single pixels see nothing.
-
-    Args:
-        images, target: (B, C, H, W) of one shape.
-    Returns:
-        (B,) the average over the sizes of the mean square.
     """
     difference = images - target
     errors = [difference.square().mean((1, 2, 3))]
