@@ -317,9 +317,6 @@ def test_the_pages_files_are_sent_with_their_types(
         same = client.get("/static/js/app.js", headers={"If-None-Match": script.headers["etag"]})
         assert same.status_code == 304
         assert client.get("/static/secret.key").status_code == 404
-    monkeypatch.setattr(pages, "static_folder", lambda: tmp_path / "nothing")
-    with in_memory({"tiny": tiny_creps()}) as client:
-        assert "api/models" in client.get("/").text
 
 
 def test_unknown_addresses_and_methods(client: TestClient) -> None:

@@ -67,7 +67,7 @@ def test_any_text_is_a_picture_or_refused(text: str) -> None:
         ("portraits", "portraits:7"),
         ("portraits:", "no walk"),
         ("../etc:7", "expected MODEL:RECIPE"),
-        ("portraits:7;t=nan", "expected a number"),
+        ("portraits:7;t=nan", "expected a finite number"),
         ("portraits:7;t=9", "-4 to 4"),
         ("portraits:7;t=1;t=1", "twice"),
         ("portraits:7;x=1", "expected t="),

@@ -18,7 +18,6 @@ from creps.serving._views import (
     RenderedSource,
     UpsampledSource,
     ViewSpec,
-    affordable,
     coverage,
     rearranged,
     turning,
@@ -235,7 +234,9 @@ def test_rearranging_mirrors_first() -> None:
     assert rearranged(picture, mirror=True, quarters=1)[..., 0].tolist() == mirrored_then_turned
 
 
-def test_few_pixels_get_the_samples_they_need_and_many_what_can_be_had() -> None:
-    assert affordable(16, pixels=100, samples=2**20) == "auto"
-    assert affordable(16, pixels=2**14, samples=2**20) == 8
-    assert affordable(2, pixels=2**24, samples=2**20) == 1
+@pytest.mark.parametrize(("limit", "taken"), [(2**20, 16), (2**16, 8), (2**9, 1)])
+def test_few_pixels_get_the_samples_they_need_and_many_what_can_be_had(
+    limit: int, taken: int, drawn: RenderedSource
+) -> None:
+    spec = ViewSpec(window=(0, 0, 64, 64), height=32, width=32)
+    assert drawn._painter(spec, samples=limit).samples == taken

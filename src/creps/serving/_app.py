@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Mapping
 
 import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -21,12 +22,12 @@ from creps.serving._iiif import TURN_COST
 from creps.serving._jobs import JOB_FORMATS, JobQueue, JobRoutes
 from creps.serving._middleware import AccessMiddleware
 from creps.serving._models import ModelRegistry
-from creps.serving._pages import Pages
+from creps.serving._pages import page_routes
 from creps.serving._picture_routes import HIGHEST_LEVEL, LOWEST_LEVEL, PictureRoutes
-from creps.serving._responses import OPEN_TO_ALL, BaseUrl, error_response, guarded
+from creps.serving._responses import error_response, guarded
 from creps.serving._service import RenderService
 from creps.serving._settings import ServeSettings
-from creps.serving._telemetry import MEDIA_TYPE, Telemetry
+from creps.serving._telemetry import Telemetry
 
 KEEP_ALIVE = 20
 """Seconds that an idle connection stays open."""
@@ -35,7 +36,7 @@ LAST_ANSWERS = 5
 
 
 def build_app(generators: Mapping[str, Generator], *, settings: ServeSettings) -> Starlette:
-    """The application: pictures, jobs, the page, health and metrics.
+    """The ASGI application: pictures, jobs, the page, health and metrics.
 
     Its threads end with the application's lifespan.
 
@@ -43,18 +44,21 @@ def build_app(generators: Mapping[str, Generator], *, settings: ServeSettings) -
         generators: models by their names in addresses.
         settings: of the server.
     Raises:
-        ConfigError, UsageError: as `ModelRegistry`.
+        ConfigError: for no models, or a name that no address can have.
+        UsageError: for an invalid device or precision.
+    Example:
+        >>> app = build_app({"portraits": creps.load("portraits")}, settings=ServeSettings())
     """
     telemetry = Telemetry()
     registry = ModelRegistry(generators, settings=settings)
     service = RenderService(registry, settings=settings, telemetry=telemetry)
     jobs = None
-    routes = PictureRoutes(service, BaseUrl(settings.url)).routes()
+    routes = PictureRoutes(service).routes()
     if settings.jobs is not None and settings.limits.job_pixels:
         jobs = JobQueue(settings.jobs, registry=registry, pool=service.pool, limits=settings.limits)
-        telemetry.watch("jobs_waiting", "jobs that wait", lambda: jobs.waiting if jobs else 0)
+        telemetry.watch("jobs_waiting", "Jobs that wait.", lambda: jobs.waiting if jobs else 0)
         routes += JobRoutes(jobs, limits=settings.limits).routes()
-    routes += [*_about(service, telemetry, jobs=jobs is not None), *Pages().routes()]
+    routes += [*_about(service, telemetry, jobs=jobs is not None), *page_routes()]
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -143,8 +147,7 @@ def _about(service: RenderService, telemetry: Telemetry, *, jobs: bool) -> list[
     }
 
     async def models(request: Request) -> Response:
-        headers = {**OPEN_TO_ALL, "Cache-Control": "no-cache"}
-        return JSONResponse(document, headers=headers)
+        return JSONResponse(document, headers={"Cache-Control": "no-cache"})
 
     async def health(request: Request) -> Response:
         state = {
@@ -157,7 +160,7 @@ def _about(service: RenderService, telemetry: Telemetry, *, jobs: bool) -> list[
         return JSONResponse(state, headers={"Cache-Control": "no-store"})
 
     async def metrics(request: Request) -> Response:
-        return Response(telemetry.text(), media_type=MEDIA_TYPE)
+        return Response(telemetry.text(), media_type=CONTENT_TYPE_LATEST)
 
     table = {"/api/models": models, "/health": health, "/metrics": metrics}
     return [Route(path, guarded(route), methods=["GET"]) for path, route in table.items()]

@@ -17,6 +17,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -25,7 +26,7 @@ from creps.errors import UsageError
 from creps.rendering._latents import Latent
 from creps.rendering._styles import Recipe, parse_styles
 from creps.rendering._view import View
-from creps.rendering._words import number_text, numbers_text
+from creps.rendering._words import number_text, numbers_text, parse_window
 
 LONGEST = 400
 """Characters of an identifier."""
@@ -42,7 +43,6 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """What a model may be called in an address."""
 
 _WHOLE = re.compile(rf"({NAME.pattern})(?:@([0-9a-f]{{8}}))?:([^;]*)((?:;[^;]*)*)")
-_NUMBER = re.compile(r"-?\d{1,9}(?:\.\d{1,18})?(?:e-?\d{1,2})?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +71,8 @@ class PictureId:
         pin = "" if self.pin is None else f"@{self.pin}"
         given = {
             "t": None if self.truncation == 1 else number_text(self.truncation),
-            "k": None if self.cutoff is None else str(self.cutoff),
-            "c": None if self.label is None else str(self.label),
+            "k": self.cutoff,
+            "c": self.label,
             "w": None if self.window == WHOLE_PLANE else numbers_text(self.window),
             "by": self.by,
         }
@@ -94,9 +94,10 @@ class PictureId:
             truncation_cutoff=self.cutoff,
         )
 
-    def pinned(self, pin: str) -> PictureId:
-        """The same picture, as these very pixels."""
-        return replace(self, pin=pin)
+    @property
+    def content(self) -> PictureId:
+        """What is drawn, without what changes none of its pixels: the pin, the window."""
+        return replace(self, pin=None, window=WHOLE_PLANE)
 
 
 def parse_identifier(text: str) -> PictureId:
@@ -141,36 +142,26 @@ def _options(words: list[str]) -> dict[str, Any]:
     return found
 
 
-def number(text: str) -> float:
-    """A plain finite number; a UsageError for anything else."""
-    value = float(text) if _NUMBER.fullmatch(text) else math.nan
+def number(text: str, what: str) -> float:
+    """A finite number; `what` is what errors call it."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not math.isfinite(value):
-        raise UsageError(f"{text[:40]!r}: expected a number")
+        raise UsageError(f"{what} {text[:40]!r}: expected a finite number")
     return value
 
 
-def whole_number(text: str) -> int:
-    """A number of up to nine digits; a UsageError for anything else."""
+def whole_number(text: str, what: str) -> int:
+    """A number of up to nine digits; `what` is what errors call it."""
     if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise UsageError(f"{text[:40]!r}: expected a whole number")
+        raise UsageError(f"{what} {text[:40]!r}: expected a whole number")
     return int(text)
 
 
-def parse_window(text: str) -> Window:
-    """(y0, x0, y1, x1) of `0,0,1,0.5`; whether it makes sense is not checked.
-
-    Raises:
-        UsageError: if these are not four numbers.
-    """
-    words = text.split(",")
-    if len(words) != 4:
-        raise UsageError(f"window {text[:80]!r}: expected four numbers Y0,X0,Y1,X1")
-    y0, x0, y1, x1 = map(number, words)
-    return y0, x0, y1, x1
-
-
 def _truncation(text: str) -> float:
-    value = number(text)
+    value = number(text, "truncation")
     if abs(value) > STRONGEST_TRUNCATION:
         raise UsageError(
             f"truncation {text}: expected -{STRONGEST_TRUNCATION:g} to {STRONGEST_TRUNCATION:g}"
@@ -186,8 +177,8 @@ def _filter(text: str) -> str:
 
 _OPTIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "t": ("truncation", _truncation),
-    "k": ("cutoff", whole_number),
-    "c": ("label", whole_number),
+    "k": ("cutoff", partial(whole_number, what="truncation cutoff")),
+    "c": ("label", partial(whole_number, what="class")),
     "w": ("window", parse_window),
     "by": ("by", _filter),
 }

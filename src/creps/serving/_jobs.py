@@ -1,4 +1,4 @@
-"""Background jobs: views of any size as files, one after the other; what is stopped goes on."""
+"""Background jobs: views of any size as files, one after the other; stopped ones go on."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import queue
 import secrets
 import shutil
 import threading
@@ -44,13 +45,13 @@ REMEMBERED = 200
 """Ended jobs that are still known."""
 SAMPLES_A_PIXEL = 16
 SOONER = 30
-"""Seconds that clients are sent away for, when too many jobs wait."""
+"""Seconds until a client may ask again, when too many jobs wait."""
 
 _log = logging.getLogger("creps.serving")
 
 
 class _StoppedError(Exception):
-    """The job is not wanted any more."""
+    """The job was cancelled."""
 
 
 @dataclass
@@ -59,10 +60,8 @@ class Job:
 
     Attributes:
         number: its name in addresses: nobody can guess it.
-        picture, spec, format: what it shows.
-        name: of the file, for clients.
-        path: of the file.
-        state: how far it is; so many pixels of all are `done`.
+        name, path: of the file, for clients and here.
+        done: pixels of the file that are there; `before` of them when it went on.
         error: what went wrong, in one sentence.
     """
 
@@ -114,13 +113,7 @@ class JobQueue:
     """Background jobs, run one at a time while nobody waits for a picture.
 
     Files and unfinished work have names that follow from what they show, so that the same job goes
-    on after a cancel, a crash or a restart.
-
-    Args:
-        folder: of the files; made if missing, nothing else may be in it.
-        registry: of the models.
-        pool: whose threads draw.
-        limits: of jobs.
+    on after a cancel, a crash or a restart. Nothing else may be in `folder`.
     """
 
     def __init__(
@@ -130,7 +123,8 @@ class JobQueue:
         folder.mkdir(parents=True, exist_ok=True)
         self._secret = secrets.token_bytes(16)
         self._jobs: OrderedDict[str, Job] = OrderedDict()
-        self._condition = threading.Condition()
+        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name="creps-jobs", daemon=True)
         self._thread.start()
@@ -150,13 +144,13 @@ class JobQueue:
         """
         model = self._registry.model(picture)
         if picture.by is not None:
-            raise UsageError("enlarged pictures are no jobs: leave ;by= out")
+            raise UsageError("jobs do not enlarge pictures: leave ;by= out")
         content = f"{model.made_by} {picture} {spec} {kind}"
         path = self._folder / f"{hashlib.sha256(content.encode()).hexdigest()[:32]}.{kind}"
         height, width = spec.size
         refuse_target(path, height=height, width=width, overwrite=True)
         number = hashlib.sha256(self._secret + path.name.encode()).hexdigest()[:32]
-        with self._condition:
+        with self._lock:
             known = self._jobs.get(number)
             if known is not None and (
                 known.state in ("queued", "running", "writing")
@@ -169,7 +163,7 @@ class JobQueue:
             self._jobs[number] = job
             self._jobs.move_to_end(number)
             self._forget()
-            self._condition.notify()
+            self._queue.put(job)
         return job
 
     def find(self, number: str) -> Job | None:
@@ -178,7 +172,7 @@ class JobQueue:
 
     def cancel(self, job: Job) -> None:
         """Stop a job, or throw its file away; unfinished work stays, and goes on when asked for."""
-        with self._condition:
+        with self._lock:
             job.stop.set()
             if job.state in ("queued", "done"):
                 job.path.unlink(missing_ok=True)
@@ -186,21 +180,19 @@ class JobQueue:
 
     def close(self) -> None:
         """Stop what runs, at the next chunk."""
-        with self._condition:
+        with self._lock:
             self._closed = True
             for job in self._jobs.values():
                 job.stop.set()
-            self._condition.notify_all()
+        self._queue.put(None)
         self._thread.join()
 
     def _serve(self) -> None:
         """Work jobs off, the oldest first."""
-        while True:
-            with self._condition:
-                self._condition.wait_for(lambda: self._closed or self.waiting)
-                if self._closed:
-                    return
-                job = next(job for job in self._jobs.values() if job.state == "queued")
+        while (job := self._queue.get()) is not None:
+            with self._lock:
+                if job.stop.is_set():
+                    continue
                 job.state, job.started = "running", time.time()
             self._work(job)
             job.ended = time.time()
@@ -229,13 +221,10 @@ class JobQueue:
         if job.path.is_file():  # of an earlier run
             job.done = job.total
             return
-        source = self._registry.source(job.picture)
+        model, source = self._registry.model(job.picture), self._registry.source(job.picture)
         assert isinstance(source, RenderedSource)  # see `submit`
-        draw = source.maker(
-            job.spec,
-            samples=job.total * SAMPLES_A_PIXEL,
-            side_by_side=self._pool.in_background,
-        )
+        samples = job.total * SAMPLES_A_PIXEL
+        draw = source.maker(job.spec, samples=samples, side_by_side=self._pool.in_background)
 
         def make(tile: Tile) -> Picture:
             if job.stop.is_set():
@@ -250,22 +239,22 @@ class JobQueue:
                 job.state = "writing"
 
         height, width = job.spec.size
-        channels = self._registry.model(job.picture).generator.config.img_channels
+        channels = model.generator.config.img_channels
         tiles = Tiles(height=height, width=width, channels=channels, make=make)
-        about = self._registry.model(job.picture).about(job.picture, job.spec)
+        about = model.about(job.picture, job.spec)
         save_picture(tiles, job.path, settings=about, progress=progress)
 
     def _make_room(self, job: Job) -> None:
         """Throw away the oldest files until a job's raw pixels fit in the limit."""
         own = {job.path, unfinished(job.path)}
-        places = [place for place in self._folder.iterdir() if place not in own]
-        sizes = {place: _bytes_in(place) for place in places}
-        used = sum(sizes.values())
-        for place in sorted(places, key=_age):
+        there = sorted((*_age_and_bytes(each), each) for each in self._folder.iterdir())
+        there = [each for each in there if each[2] not in own]
+        used = sum(size for _, size, _ in there)
+        for _, size, place in there:
             if used + 3 * job.total <= self._limits.job_bytes:
                 return
             shutil.rmtree(place, ignore_errors=True) if place.is_dir() else place.unlink()
-            used -= sizes[place]
+            used -= size
 
     def _forget(self) -> None:
         """Of the jobs that have ended, only the latest are remembered."""
@@ -274,22 +263,13 @@ class JobQueue:
             del self._jobs[number]
 
 
-def _bytes_in(place: Path) -> int:
-    """Bytes of a file or folder, as far as it is still there."""
-    total = 0
+def _age_and_bytes(place: Path) -> tuple[float, int]:
+    """When a file, or anything in a folder, was written last; and its bytes."""
+    found = []
     for path in [place, *place.rglob("*")]:
         with contextlib.suppress(OSError):
-            total += path.stat().st_size
-    return total
-
-
-def _age(place: Path) -> float:
-    """When something was written last, in a folder too; what is gone is oldest."""
-    times = [0.0]
-    for path in [place, *place.rglob("*")]:
-        with contextlib.suppress(OSError):
-            times.append(path.stat().st_mtime)
-    return max(times)
+            found.append(path.stat())
+    return max((s.st_mtime for s in found), default=0.0), sum(s.st_size for s in found)
 
 
 NOT_KEPT = {"Cache-Control": "no-store"}
@@ -311,12 +291,7 @@ class _JobRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class JobRoutes:
-    """Routes of background jobs; no other site may use them through a client's browser.
-
-    Args:
-        queue: where jobs are taken.
-        limits: of jobs.
-    """
+    """Routes of background jobs; no other site may use them through a client's browser."""
 
     def __init__(self, queue: JobQueue, *, limits: Limits) -> None:
         self._queue, self._limits = queue, limits
@@ -324,13 +299,13 @@ class JobRoutes:
     def routes(self) -> list[Route]:
         """All of them."""
         return [
-            Route("/api/jobs", guarded(self.submit), methods=["POST"]),
-            Route("/api/jobs/{job}", guarded(self.show), methods=["GET"]),
-            Route("/api/jobs/{job}", guarded(self.cancel), methods=["DELETE"]),
-            Route("/api/jobs/{job}/file", guarded(self.file), methods=["GET"]),
+            Route("/api/jobs", guarded(self._submit), methods=["POST"]),
+            Route("/api/jobs/{job}", guarded(self._show), methods=["GET"]),
+            Route("/api/jobs/{job}", guarded(self._cancel), methods=["DELETE"]),
+            Route("/api/jobs/{job}/file", guarded(self._file), methods=["GET"]),
         ]
 
-    async def submit(self, request: Request) -> Response:
+    async def _submit(self, request: Request) -> Response:
         """Take a job."""
         if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
             raise HTTPException(415, "expected a body of type application/json")
@@ -342,18 +317,16 @@ class JobRoutes:
         headers = {**NOT_KEPT, "Location": f"api/jobs/{job.number}"}
         return JSONResponse(job.document(), 202, headers=headers)
 
-    async def show(self, request: Request) -> Response:
-        """How far a job is."""
+    async def _show(self, request: Request) -> Response:
         return JSONResponse(self._job(request).document(), headers=NOT_KEPT)
 
-    async def cancel(self, request: Request) -> Response:
+    async def _cancel(self, request: Request) -> Response:
         """Stop a job, or throw its file away."""
         job = self._job(request)
         self._queue.cancel(job)
         return JSONResponse({**job.document(), "state": "cancelled"}, headers=NOT_KEPT)
 
-    async def file(self, request: Request) -> Response:
-        """The file of a job that is done."""
+    async def _file(self, request: Request) -> Response:
         job = self._job(request)
         if job.state != "done":
             raise HTTPException(409, f"this job is {job.state}: expected done")

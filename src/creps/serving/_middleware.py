@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import logging
 import time
+from collections.abc import Iterator
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
@@ -14,16 +16,16 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from creps.serving._pages import login_page
-from creps.serving._responses import OPEN_TO_ALL, error_response
+from creps.serving._responses import error_response
 from creps.serving._telemetry import Telemetry
 
 LONGEST_ADDRESS = 4096
 
 OPEN = ("/health", "/robots.txt")
-"""What needs no token: balancers ask whether the server is there."""
+"""What needs no token: load balancers ask for it."""
 
-SHARED = ("/iiif/", "/dzi/", "/plane/", "/view/")
-"""What pages of other sites may show."""
+SHARED = ("/iiif/", "/dzi/", "/plane/", "/view/", "/api/models", "/api/pictures/")
+"""What pages of other sites may show and read (CORS)."""
 
 KINDS = ("iiif", "dzi", "plane", "view", "api", "static", "health", "metrics")
 
@@ -37,11 +39,11 @@ _log = logging.getLogger("creps.serving")
 
 
 class AccessMiddleware:
-    """Stands before the application.
+    """Stands before the application: refuses, counts, adds headers.
 
     Args:
         app: what it guards.
-        token: what clients must know; None: nothing.
+        token: clients must present it; None: anybody may ask.
         telemetry: where requests are counted.
         body: bytes of a request's body at most.
     """
@@ -66,6 +68,8 @@ class AccessMiddleware:
                 headers = MutableHeaders(scope=message)
                 for name, value in SAFETY.items():
                     headers.setdefault(name, value)
+                if scope["path"].startswith(SHARED):
+                    headers["Access-Control-Allow-Origin"] = "*"
             await send(message)
 
         try:
@@ -82,10 +86,11 @@ class AccessMiddleware:
         finally:
             first = scope["path"].split("/")[1] if "/" in scope["path"] else ""
             kind = first if first in KINDS else "other" if first else "page"
-            self._telemetry.answered(kind, status, seconds=time.perf_counter() - started)
+            self._telemetry.requests.labels(kind, str(status)).inc()
+            self._telemetry.seconds.labels(kind).observe(time.perf_counter() - started)
 
     def _refusal(self, scope: Scope) -> Response | None:
-        """The answer to those who may not pass; None to others."""
+        """The answer to a request that is refused, or needs no application; None for others."""
         query: bytes = scope["query_string"]
         if len(scope.get("raw_path") or b"") + len(query) > LONGEST_ADDRESS:
             return error_response(f"the address: expected up to {LONGEST_ADDRESS} bytes", 414)
@@ -94,7 +99,7 @@ class AccessMiddleware:
             return error_response(f"the body: expected up to {self._body} bytes", 413)
         if scope["method"] == "OPTIONS" and scope["path"].startswith(SHARED):
             allowed = {f"Access-Control-Allow-{what}": "*" for what in ("Methods", "Headers")}
-            return Response(status_code=204, headers={**OPEN_TO_ALL, **allowed})
+            return Response(status_code=204, headers=allowed)
         if self._token is None or scope["path"] in OPEN:
             return None
         given = parse_qs(query.decode("latin-1")).get("token", [""])[0]
@@ -102,8 +107,7 @@ class AccessMiddleware:
             answer = RedirectResponse("./", 303, headers={"Cache-Control": "no-store"})
             answer.set_cookie(self._cookie, given, httponly=True, samesite="strict")
             return answer
-        words = (given, self._bearer(headers), self._from_cookie(headers))
-        if any(map(self._is_token, words)):
+        if any(map(self._is_token, (given, *self._presented(headers)))):
             return None
         if scope["path"] == "/" and "text/html" in headers.get("accept", ""):
             refusal: Response = login_page(wrong=given != "")
@@ -115,19 +119,17 @@ class AccessMiddleware:
     def _is_token(self, word: str) -> bool:
         return hmac.compare_digest(word.encode(), (self._token or "").encode())
 
-    def _bearer(self, headers: Headers) -> str:
+    def _presented(self, headers: Headers) -> Iterator[str]:
+        """What the headers offer as the token: a bearer, a cookie."""
         scheme, _, word = headers.get("authorization", "").partition(" ")
-        return word if scheme.lower() == "bearer" else ""
-
-    def _from_cookie(self, headers: Headers) -> str:
-        try:
-            found = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
-        except CookieError:
-            return ""
-        return found.value if found else ""
+        if scheme.lower() == "bearer":
+            yield word
+        with contextlib.suppress(CookieError):
+            if found := SimpleCookie(headers.get("cookie", "")).get(self._cookie):
+                yield found.value
 
     def _bounded(self, receive: Receive) -> Receive:
-        """`receive` that ends a body without a length that grows too long."""
+        """`receive` that breaks off a body of unknown length when it is too long."""
         left = self._body
 
         async def bounded() -> Message:

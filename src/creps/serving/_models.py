@@ -1,4 +1,4 @@
-"""Models that are served, and the pictures of them that are ready to be drawn."""
+"""Models that are served, and those pictures of them that are prepared."""
 
 from __future__ import annotations
 
@@ -30,27 +30,16 @@ PIN_DIGITS = 8
 
 
 class UnknownPictureError(CrepsError):
-    """There is no model of this name, or its pictures are no longer the pinned ones."""
+    """Unknown model name, or a pin of other weights or code."""
 
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A model and its name in addresses.
-
-    Attributes:
-        name: in addresses.
-        generator: on the device where it works.
-        dtype: the precision it works in; None: its own.
-    """
+    """A model under its name in addresses, in the precision it works in (None: its own)."""
 
     name: str
     generator: Generator
     dtype: str | None = None
-
-    @cached_property
-    def weights(self) -> str:
-        """The hash of its weights."""
-        return weights_id(self.generator)
 
     @cached_property
     def made_by(self) -> str:
@@ -60,12 +49,19 @@ class ServedModel:
         the renderer.
         """
         code = code_id("coordinates", "networks", "rendering", "serving")
-        return hashlib.sha256(f"{self.weights} {self.dtype} {code}".encode()).hexdigest()
+        return hashlib.sha256(
+            f"{weights_id(self.generator)} {self.dtype} {code}".encode()
+        ).hexdigest()
 
     @property
     def pin(self) -> str:
         """What an address may name these very pictures by."""
         return self.made_by[:PIN_DIGITS]
+
+    @property
+    def credits(self) -> str:
+        """What must be shown with its pictures; empty for nothing."""
+        return str(self.generator.record.get("credits", ""))
 
     def about(self, picture: PictureId, spec: ViewSpec) -> dict[str, Any]:
         """What a view of one of its pictures tells of how it was made, as JSON values."""
@@ -93,23 +89,19 @@ class ServedModel:
             "styles": self.generator.num_styles,
             "classes": config.label_dim,
             "channels": config.img_channels,
-            "credits": str(record.get("credits", "")),
+            "credits": self.credits,
             "license": str(record.get("license", "")),
         }
 
 
 class ModelRegistry:
-    """All pictures of some models; what is prepared for those shown lately is kept, up to a limit.
+    """All pictures of some models; those shown lately stay prepared, up to a limit of bytes.
 
-    Any number of threads may ask.
+    Any number of threads may ask. `nbytes` is what was held at the last call of `settle`.
 
     Args:
         generators: by name; moved to the device.
         settings: of the server.
-
-    Attributes:
-        models: by name.
-        nbytes: held for pictures, when it was last looked after.
     Raises:
         ConfigError: for no models, or a name that no address can have.
         UsageError: for an invalid device or precision.
@@ -145,8 +137,8 @@ class ModelRegistry:
         """The model of a picture.
 
         Raises:
-            UnknownPictureError: for an unknown name, or a pin of other weights.
-            LabelError, UsageError: for what this model has not: classes, layers.
+            UnknownPictureError: for an unknown name, or another pin.
+            LabelError, UsageError: for classes and layers that this model does not have.
         """
         model = self.models.get(picture.model)
         if model is None:
@@ -157,9 +149,7 @@ class ModelRegistry:
                 f"{picture.model}@{picture.pin}: this server draws {picture.model}@{model.pin}"
             )
         classes = model.generator.config.label_dim
-        if (picture.label is None) != (classes == 0) or not 0 <= (picture.label or 0) < max(
-            classes, 1
-        ):
+        if (picture.label is None) != (classes == 0) or (picture.label or 0) >= max(classes, 1):
             expected = f";c=0 to ;c={classes - 1}" if classes else "no ;c="
             raise LabelError(f"model {model.name} has {classes} classes: expected {expected}")
         layers = model.generator.num_styles
@@ -173,20 +163,13 @@ class ModelRegistry:
     def size(self, picture: PictureId) -> tuple[int, int]:
         """Declared (height, width) of a picture: its longer side is that of the settings."""
         y0, x0, y1, x1 = picture.window
-        longer = self._settings.size
-        share = (x1 - x0) / (y1 - y0)
-        if share >= 1:
-            return max(round(longer / share), 1), longer
-        return longer, max(round(longer * share), 1)
+        longer, share = self._settings.size, (x1 - x0) / (y1 - y0)
+        return max(round(longer / max(share, 1)), 1), max(round(longer * min(share, 1)), 1)
 
     def source(self, picture: PictureId) -> Source:
-        """What draws a picture; prepared now if it is not.
-
-        Raises:
-            as `model`.
-        """
+        """What draws a picture; prepared now if it is not. Raises as `model`."""
         model = self.model(picture)
-        key = _content(picture)
+        key = picture.content
         with self._lock:
             if key in self._sources:
                 self._sources.move_to_end(key)
@@ -209,7 +192,7 @@ class ModelRegistry:
         """Drop the pictures used least recently until the rest fits the limit."""
         with self._lock:
             sources = list(self._sources.items())  # those not asked for lately first
-        sizes = [(key, source.nbytes) for key, source in sources]  # may wait for those at work
+        sizes = [(key, source.nbytes) for key, source in sources]  # may wait for those that draw
         total = sum(size for _, size in sizes)
         for key, size in sizes[:-1]:
             if total <= self._settings.limits.pictures:
@@ -220,26 +203,11 @@ class ModelRegistry:
         self.nbytes = total
 
     def _prepared(self, model: ServedModel, picture: PictureId) -> Source:
-        """A source of a picture that is not there."""
+        """The source of a picture."""
         renderer = Renderer(
-            model.generator,
-            picture.latent,
-            dtype=self._settings.dtype,
-            keep=LINES_OF_A_PICTURE,
+            model.generator, picture.latent, dtype=model.dtype, keep=LINES_OF_A_PICTURE
         )
         if picture.by is None:
             return RenderedSource(renderer)
         native = renderer.picture(supersample="auto")  # the best that it can be
         return UpsampledSource(native, picture.by)
-
-
-def _content(picture: PictureId) -> PictureId:
-    """A picture without what does not change how it is drawn."""
-    return PictureId(
-        model=picture.model,
-        recipe=picture.recipe,
-        truncation=picture.truncation,
-        cutoff=picture.cutoff,
-        label=picture.label,
-        by=picture.by,
-    )

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from io import BytesIO
 from urllib.parse import quote
 
-from PIL import Image
-
 from creps.errors import MissingExtraError
 from creps.networks.base import Generator
 from creps.rendering._renderer import Renderer
+from creps.serving._views import as_image
 
 FALLBACK = 768
 """Pixels of the picture that is shown where no server can be reached."""
@@ -74,8 +73,7 @@ def view(
     if static:
         picture = renderer.picture(size=FALLBACK)
         target = BytesIO()
-        image = Image.fromarray(picture if picture.shape[2] > 1 else picture[:, :, 0])
-        image.save(target, "PNG")
+        as_image(picture).save(target, "PNG")
         still = f"data:image/png;base64,{base64.b64encode(target.getvalue()).decode()}"
         return LiveView(None, height, still)
     port = _port_of(generator)

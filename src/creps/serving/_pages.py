@@ -16,19 +16,9 @@ from creps.serving._responses import guarded, matches
 MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
-    ".mjs": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
-    ".json": "application/json",
-    ".map": "application/json",
-    ".webmanifest": "application/manifest+json",
     ".svg": "image/svg+xml",
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".webp": "image/webp",
-    ".ico": "image/vnd.microsoft.icon",
-    ".woff2": "font/woff2",
     ".txt": "text/plain; charset=utf-8",
-    ".md": "text/plain; charset=utf-8",
 }
 """Files of other kinds are not sent."""
 
@@ -69,45 +59,31 @@ def login_page(*, wrong: bool) -> Response:
     return Response(body, 401, headers=headers, media_type=MEDIA_TYPES[".html"])
 
 
-class Pages:
+def page_routes() -> list[Route]:
     """Routes of the page and its files."""
+    contents = static_files()
+    tags = {name: f'"{hashlib.sha256(body).hexdigest()[:32]}"' for name, body in contents.items()}
 
-    def __init__(self) -> None:
-        self._files = static_files()
-        self._tags = {
-            name: f'"{hashlib.sha256(body).hexdigest()[:32]}"' for name, body in self._files.items()
-        }
+    def _file(request: Request, name: str) -> Response:
+        if name not in contents:
+            return PlainTextResponse("not found\n", 404)
+        headers = {"ETag": tags[name], "Cache-Control": "no-cache"}
+        if name.endswith(".html"):
+            headers["Content-Security-Policy"] = POLICY
+        if matches(request, tags[name]):
+            return Response(status_code=304, headers=headers)
+        return Response(contents[name], media_type=MEDIA_TYPES[Path(name).suffix], headers=headers)
 
-    def routes(self) -> list[Route]:
-        """All of them."""
-        return [
-            Route("/", guarded(self.index), methods=["GET"]),
-            Route("/static/{name:path}", guarded(self.static), methods=["GET"]),
-            Route("/robots.txt", guarded(self.robots), methods=["GET"]),
-        ]
+    async def index(request: Request) -> Response:
+        return _file(request, INDEX)
 
-    async def index(self, request: Request) -> Response:
-        """The page."""
-        if INDEX not in self._files:
-            return PlainTextResponse("this build has no page; api/models tells what there is\n")
-        return self._file(request, INDEX)
+    async def static(request: Request) -> Response:
+        return _file(request, request.path_params["name"])
 
-    async def static(self, request: Request) -> Response:
-        """A file of the page."""
-        return self._file(request, request.path_params["name"])
-
-    async def robots(self, request: Request) -> Response:
+    async def robots(request: Request) -> Response:
         """An endless plane is no place for crawlers."""
         paths = "".join(f"Disallow: /{room}/\n" for room in ("plane", "iiif", "dzi", "view"))
         return PlainTextResponse(f"User-agent: *\n{paths}")
 
-    def _file(self, request: Request, name: str) -> Response:
-        body = self._files.get(name)
-        if body is None:
-            return PlainTextResponse("not found\n", 404)
-        headers = {"ETag": self._tags[name], "Cache-Control": "no-cache"}
-        if name.endswith(".html"):
-            headers["Content-Security-Policy"] = POLICY
-        if matches(request, self._tags[name]):
-            return Response(status_code=304, headers=headers)
-        return Response(body, media_type=MEDIA_TYPES[Path(name).suffix], headers=headers)
+    table = {"/": index, "/static/{name:path}": static, "/robots.txt": robots}
+    return [Route(path, guarded(route), methods=["GET"]) for path, route in table.items()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from dataclasses import replace
 
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
@@ -14,15 +14,9 @@ from starlette.routing import Route
 
 from creps.coordinates import Window
 from creps.errors import GridError, UsageError
-from creps.rendering._view import refuse_beyond_precision
+from creps.rendering._words import parse_window
 from creps.rendering.output._images import DEEP_ZOOM_OVERLAP, DEEP_ZOOM_TILE
-from creps.serving._identifiers import (
-    PictureId,
-    number,
-    parse_identifier,
-    parse_window,
-    whole_number,
-)
+from creps.serving._identifiers import PictureId, number, parse_identifier, whole_number
 from creps.serving._iiif import (
     CONTEXT,
     PROFILE,
@@ -32,18 +26,17 @@ from creps.serving._iiif import (
     parse_image_request,
     refuse_beyond,
 )
+from creps.serving._models import ServedModel
 from creps.serving._responses import (
     ENCODINGS,
     FOR_AN_HOUR,
     FOR_EVER,
-    OPEN_TO_ALL,
-    BaseUrl,
+    base_url,
     guarded,
     matches,
     while_connected,
 )
 from creps.serving._service import RenderRequest, RenderService
-from creps.serving._settings import Limits
 from creps.serving._views import ViewSpec
 
 LOWEST_LEVEL, HIGHEST_LEVEL = -4, 40
@@ -53,77 +46,67 @@ PLANE_REACH = 1000
 VIEW_FORMATS = ("jpg", "png", "webp")
 VIEW_WORDS = {"window", "height", "width", "rotation", "mirror", "format", "download"}
 
+KEPT = {"Cache-Control": FOR_AN_HOUR}
+
 
 class PictureRoutes:
-    """Routes of pictures.
+    """Routes of pictures, which `service` draws."""
 
-    Args:
-        service: where they are drawn.
-        base_url: of the server.
-    """
-
-    def __init__(self, service: RenderService, base_url: BaseUrl) -> None:
-        self._service, self._base_url = service, base_url
+    def __init__(self, service: RenderService) -> None:
+        self._service, self._registry = service, service.registry
+        self._limits = service.settings.limits
 
     def routes(self) -> list[Route]:
         """All of them."""
         table = {
-            "/iiif/{id}": self.image,
-            "/iiif/{id}/info.json": self.information,
-            "/iiif/{id}/manifest.json": self.manifest,
-            "/iiif/{id}/{region}/{size}/{rotation}/{tail}": self.part,
-            "/dzi/{name}.dzi": self.deep_zoom,
-            "/dzi/{name}_files/{level}/{tile}": self.deep_zoom_tile,
-            "/plane/{id}/{level}/{tile}": self.plane_tile,
-            "/view/{id}": self.view,
-            "/api/pictures/{id}": self.describe,
+            "/iiif/{id}": self._image,
+            "/iiif/{id}/info.json": self._information,
+            "/iiif/{id}/manifest.json": self._manifest,
+            "/iiif/{id}/{region}/{size}/{rotation}/{tail}": self._part,
+            "/dzi/{id}.dzi": self._deep_zoom,
+            "/dzi/{id}_files/{level}/{tile}": self._deep_zoom_tile,
+            "/plane/{id}/{level}/{tile}": self._plane_tile,
+            "/view/{id}": self._view,
+            "/api/pictures/{id}": self._describe,
         }
         return [Route(path, guarded(route), methods=["GET"]) for path, route in table.items()]
 
-    async def image(self, request: Request) -> Response:
+    async def _image(self, request: Request) -> Response:
         """An image's own address leads to its document (IIIF, section 2)."""
-        picture = self._picture(request.path_params["id"])
-        address = f"{self._base_url.of(request)}/iiif/{picture.in_url}/info.json"
-        return RedirectResponse(address, 303, headers=OPEN_TO_ALL)
+        picture, _ = self._named(request)
+        return RedirectResponse(f"{self._iiif(request, picture)}/info.json", 303)
 
-    async def information(self, request: Request) -> Response:
+    async def _information(self, request: Request) -> Response:
         """An image's document."""
-        picture = self._picture(request.path_params["id"])
-        height, width = self._service.registry.size(picture)
-        document = information(
-            f"{self._base_url.of(request)}/iiif/{picture.in_url}",
-            width=width,
-            height=height,
-            limits=self._limits,
-        )
-        if credits := self._service.registry.model(picture).generator.record.get("credits"):
-            document["creps:credits"] = str(credits)
+        picture, model = self._named(request)
+        height, width = self._registry.size(picture)
+        base = self._iiif(request, picture)
+        document = information(base, width=width, height=height, limits=self._limits)
+        if model.credits:
+            document["creps:credits"] = model.credits
         linked = "application/ld+json" in request.headers.get("accept", "")
         kind = f'application/ld+json;profile="{CONTEXT}"' if linked else "application/json"
-        headers = {**OPEN_TO_ALL, "Cache-Control": FOR_AN_HOUR, "Vary": "Accept"}
-        return JSONResponse(document, media_type=kind, headers=headers)
+        return JSONResponse(document, media_type=kind, headers={**KEPT, "Vary": "Accept"})
 
-    async def manifest(self, request: Request) -> Response:
+    async def _manifest(self, request: Request) -> Response:
         """A manifest of one picture (IIIF Presentation 3.0)."""
-        picture = self._picture(request.path_params["id"])
-        height, width = self._service.registry.size(picture)
-        credits = self._service.registry.model(picture).generator.record.get("credits", "")
+        picture, model = self._named(request)
+        height, width = self._registry.size(picture)
         document = manifest(
-            f"{self._base_url.of(request)}/iiif/{picture.in_url}",
+            self._iiif(request, picture),
             label=str(picture),
             height=height,
             width=width,
-            credits=str(credits),
+            credits=model.credits,
             largest=min(self._limits.side, math.isqrt(self._limits.pixels)),
         )
-        headers = {**OPEN_TO_ALL, "Cache-Control": FOR_AN_HOUR}
-        return JSONResponse(document, headers=headers)
+        return JSONResponse(document, headers=KEPT)
 
-    async def part(self, request: Request) -> Response:
-        """A part of an image, scaled, turned and coloured."""
+    async def _part(self, request: Request) -> Response:
+        """A part of an image, scaled, turned and in the colors asked for."""
+        picture, _ = self._named(request)
         words = request.path_params
-        picture = self._picture(words["id"])
-        height, width = self._service.registry.size(picture)
+        height, width = self._registry.size(picture)
         wanted = parse_image_request(
             (words["region"], words["size"], words["rotation"], words["tail"]),
             width=width,
@@ -145,14 +128,14 @@ class PictureRoutes:
         asked = RenderRequest(
             picture=picture, spec=spec, quality=wanted.quality, format=wanted.format
         )
-        base = f"{self._base_url.of(request)}/iiif/{picture.in_url}"
-        links = f'<{base}/{wanted.canonical}>;rel="canonical",<{PROFILE}>;rel="profile"'
-        return await self._answer(request, asked, headers={"Link": links})
+        canonical = f"{self._iiif(request, picture)}/{wanted.canonical}"
+        links = f'<{canonical}>;rel="canonical",<{PROFILE}>;rel="profile"'
+        return await self._answer(request, asked, Link=links)
 
-    async def deep_zoom(self, request: Request) -> Response:
+    async def _deep_zoom(self, request: Request) -> Response:
         """The description of a Deep Zoom image."""
-        picture = self._picture(request.path_params["name"])
-        height, width = self._service.registry.size(picture)
+        picture, _ = self._named(request)
+        height, width = self._registry.size(picture)
         text = (
             '<?xml version="1.0" encoding="UTF-8"?>\n'
             '<Image xmlns="http://schemas.microsoft.com/deepzoom/2008" Format="jpg" '
@@ -160,15 +143,14 @@ class PictureRoutes:
             f'  <Size Width="{width}" Height="{height}"/>\n'
             "</Image>\n"
         )
-        headers = {**OPEN_TO_ALL, "Cache-Control": FOR_AN_HOUR}
-        return Response(text, media_type="application/xml", headers=headers)
+        return Response(text, media_type="application/xml", headers=KEPT)
 
-    async def deep_zoom_tile(self, request: Request) -> Response:
+    async def _deep_zoom_tile(self, request: Request) -> Response:
         """A tile of a level of a Deep Zoom image."""
-        picture = self._picture(request.path_params["name"])
-        level = whole_number(request.path_params["level"])
+        picture, _ = self._named(request)
+        level = whole_number(request.path_params["level"], "level")
         column, row, kind = _tile(request.path_params["tile"])
-        height, width = self._service.registry.size(picture)
+        height, width = self._registry.size(picture)
         top_level = math.ceil(math.log2(max(height, width)))
         if level > top_level:
             raise GridError(f"level {level}: expected 0 to {top_level}")
@@ -176,16 +158,14 @@ class PictureRoutes:
         left, right = _with_overlap(column, wide)
         top, bottom = _with_overlap(row, high)
         window = part_of(
-            picture.window,
-            across=(left / wide, right / wide),
-            down=(top / high, bottom / high),
+            picture.window, across=(left / wide, right / wide), down=(top / high, bottom / high)
         )
         spec = ViewSpec(window=window, height=bottom - top, width=right - left)
         return await self._answer(request, RenderRequest(picture=picture, spec=spec, format=kind))
 
-    async def plane_tile(self, request: Request) -> Response:
+    async def _plane_tile(self, request: Request) -> Response:
         """A tile of the endless plane: `{level}/{x}_{y}`, 2**level tiles a plane unit."""
-        picture = self._picture(request.path_params["id"])
+        picture, _ = self._named(request)
         text = request.path_params["level"]
         level = int(text) if re.fullmatch(r"-?[0-9]{1,2}", text) else HIGHEST_LEVEL + 1
         if not LOWEST_LEVEL <= level <= HIGHEST_LEVEL:
@@ -193,15 +173,14 @@ class PictureRoutes:
         x, y, kind = _tile(request.path_params["tile"])
         unit = 2.0**-level
         window = y * unit, x * unit, (y + 1) * unit, (x + 1) * unit
-        if max(abs(edge) for edge in window) > PLANE_REACH:
+        if max(map(abs, window)) > PLANE_REACH:
             raise GridError(f"tile {x}_{y}: expected one within {PLANE_REACH} plane units")
-        refuse_beyond_precision(window, TILE, TILE)
         spec = ViewSpec(window=window, height=TILE, width=TILE)
         return await self._answer(request, RenderRequest(picture=picture, spec=spec, format=kind))
 
-    async def view(self, request: Request) -> Response:
+    async def _view(self, request: Request) -> Response:
         """Any view as one picture."""
-        picture = self._picture(request.path_params["id"])
+        picture, _ = self._named(request)
         spec, kind = parse_view(request.query_params, picture)
         try:
             refuse_beyond(*spec.size, turn=spec.turn, limits=self._limits)
@@ -209,59 +188,48 @@ class PictureRoutes:
             raise GridError(f"{error}; larger pictures are jobs, POST api/jobs") from None
         headers = {}
         if request.query_params.get("download") == "1":
-            headers["Content-Disposition"] = (
-                f'attachment; filename="{file_name(picture, spec, kind)}"'
-            )
+            name = file_name(picture, spec, kind)
+            headers["Content-Disposition"] = f'attachment; filename="{name}"'
         asked = RenderRequest(picture=picture, spec=spec, format=kind)
-        return await self._answer(request, asked, headers=headers)
+        return await self._answer(request, asked, **headers)
 
-    async def describe(self, request: Request) -> Response:
+    async def _describe(self, request: Request) -> Response:
         """What an identifier says."""
-        picture = self._picture(request.path_params["id"])
-        model = self._service.registry.model(picture)
-        return JSONResponse(
-            {
-                "id": str(picture),
-                "pinned": str(picture.pinned(model.pin)),
-                "model": model.name,
-                "recipe": str(picture.recipe),
-                "truncation": picture.truncation,
-                "window": picture.window,
-                "by": picture.by,
-                "iiif": f"iiif/{picture.in_url}",
-                "dzi": f"dzi/{picture.in_url}.dzi",
-            },
-            headers={**OPEN_TO_ALL, "Cache-Control": FOR_AN_HOUR},
-        )
-
-    async def _answer(
-        self, request: Request, asked: RenderRequest, *, headers: dict[str, str] | None = None
-    ) -> Response:
-        """The picture that is asked for, or 304 where the client has it already."""
-        etag = self._service.etag(asked)
-        shared: dict[str, Any] = {
-            **OPEN_TO_ALL,
-            "ETag": etag,
-            "Cache-Control": FOR_AN_HOUR if asked.picture.pin is None else FOR_EVER,
-            **(headers or {}),
+        picture, model = self._named(request)
+        document = {
+            "id": str(picture),
+            "pinned": str(replace(picture, pin=model.pin)),
+            "model": model.name,
+            "recipe": str(picture.recipe),
+            "truncation": picture.truncation,
+            "window": picture.window,
+            "by": picture.by,
+            "iiif": f"iiif/{picture.in_url}",
+            "dzi": f"dzi/{picture.in_url}.dzi",
         }
+        return JSONResponse(document, headers=KEPT)
+
+    async def _answer(self, request: Request, asked: RenderRequest, **headers: str) -> Response:
+        """The picture that is asked for, or 304 where the client has it already."""
+        headers["ETag"] = etag = self._service.etag(asked)
+        headers["Cache-Control"] = FOR_AN_HOUR if asked.picture.pin is None else FOR_EVER
         if matches(request, etag):
-            return Response(status_code=304, headers=shared)
+            return Response(status_code=304, headers=headers)
         client = request.client.host if request.client else ""
         body = await while_connected(request, self._service.answer(asked, client=client))
-        return Response(body, media_type=ENCODINGS[asked.format].media_type, headers=shared)
+        return Response(body, media_type=ENCODINGS[asked.format].media_type, headers=headers)
 
-    def _picture(self, text: str) -> PictureId:
-        """The picture of an identifier, of a model that is here."""
+    def _named(self, request: Request) -> tuple[PictureId, ServedModel]:
+        """The picture of an address, and its model."""
+        text = request.path_params["id"]
         if ":" not in text:
             raise HTTPException(404, f"no picture {text[:80]!r}: expected MODEL:SEED")
         picture = parse_identifier(text)
-        self._service.registry.model(picture)
-        return picture
+        return picture, self._registry.model(picture)
 
-    @property
-    def _limits(self) -> Limits:
-        return self._service.settings.limits
+    def _iiif(self, request: Request, picture: PictureId) -> str:
+        """The URI of a picture's image service."""
+        return f"{base_url(request, self._service.settings.url)}/iiif/{picture.in_url}"
 
 
 def part_of(window: Window, *, across: tuple[float, float], down: tuple[float, float]) -> Window:
@@ -286,9 +254,9 @@ def parse_view(words: QueryParams, picture: PictureId) -> tuple[ViewSpec, str]:
     window = parse_window(words["window"]) if "window" in words else picture.window
     spec = checked_view(
         window,
-        height=whole_number(words.get("height", "512")),
-        width=whole_number(words.get("width", "512")),
-        turn=number(words.get("rotation", "0")),
+        height=whole_number(words.get("height", "512"), "height"),
+        width=whole_number(words.get("width", "512"), "width"),
+        turn=number(words.get("rotation", "0"), "rotation"),
         mirror=words.get("mirror", "0") in ("1", "true"),
     )
     return spec, kind
@@ -300,11 +268,6 @@ def checked_view(window: Window, *, height: int, width: int, turn: float, mirror
     Raises:
         GridError: for an impossible window or size.
     """
-    y0, x0, y1, x1 = window
-    if not (y0 < y1 and x0 < x1):
-        raise GridError(f"window {window} is empty: expected y0 < y1 and x0 < x1")
-    if min(height, width) < 1:
-        raise GridError(f"size {height}x{width}: both sides must be at least 1 pixel")
     spec = ViewSpec(
         window=window, height=height, width=width, turn=turn % 360, mirror=mirror, grows=False
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -18,45 +21,45 @@ Result = TypeVar("Result")
 Work = Callable[[], Any]
 
 OLDEST_EVERY = 3
-"""Of so many tasks of a client that are begun, one is the oldest: none waits for ever."""
+"""Every third task of a client is its oldest: none waits for ever."""
 REMEMBERED = 1024
 """Clients whose last turn is remembered."""
 
 LONGEST_RETRY = 60
-"""Seconds that anybody is sent away for, at most."""
+"""Seconds."""
 
 
 class OverloadedError(CrepsError):
-    """More is asked for than can be done; it may be asked for again in `retry_after` seconds."""
+    """Too many requests; a client may ask again in `retry_after` seconds."""
 
     def __init__(self, retry_after: int = 1) -> None:
-        super().__init__(f"too much is asked for at once: try again in {retry_after} s")
+        super().__init__(f"too many requests at once: try again in {retry_after} s")
         self.retry_after = retry_after
 
 
+@dataclass(eq=False)
 class _Task:
     """Work that somebody waits for."""
 
-    def __init__(self, key: str, work: Work, *, client: str = "") -> None:
-        self.key, self.work, self.client = key, work, client
-        self.future: Future[Any] = Future()
-        self.waiters = 1
+    key: str
+    work: Work
+    client: str = ""
+    future: Future[Any] = field(default_factory=Future)
+    waiters: int = 1
 
     def run(self) -> None:
-        """Do it; nothing is raised here but where it is waited for."""
+        """Do it; errors are raised where it is waited for."""
         try:
-            result = self.work()
+            self.future.set_result(self.work())
         except BaseException as error:
             self.future.set_exception(error)
-        else:
-            self.future.set_result(result)
 
 
 class Pool:
     """Threads that draw.
 
-    Clients take turns. What a client looks at now comes before what was asked for earlier, but
-    for every third; work in the background comes last.
+    Clients take turns. Of one client, the newest task comes first, and every third time the oldest;
+    work in the background comes last.
 
     Args:
         workers: threads.
@@ -68,7 +71,7 @@ class Pool:
         self._limit = waiting
         self._tasks: OrderedDict[str, _Task] = OrderedDict()  # by key, the newest last
         self._running: dict[str, _Task] = {}
-        self._turns: OrderedDict[str, int] = OrderedDict()  # by client, who was served last last
+        self._turns: OrderedDict[str, int] = OrderedDict()  # by client, the latest last
         self._help: deque[Work] = deque()
         self._background: deque[Work] = deque()
         self._idle = 0
@@ -84,7 +87,7 @@ class Pool:
 
     @property
     def waiting(self) -> int:
-        """Tasks that nobody has begun."""
+        """Tasks that are not begun."""
         return len(self._tasks)
 
     @property
@@ -93,16 +96,12 @@ class Pool:
         return self.workers - self._idle
 
     async def result(self, key: str, work: Callable[[], Result], *, client: str = "") -> Result:
-        """What `work` returns or raises; done once for all who ask for the same key meanwhile.
+        """What `work` returns or raises; done once for all that ask for the same key meanwhile.
 
-        To be cancelled is to abandon it: work that nobody waits for is not begun.
+        Work that nobody waits for any more, as all were cancelled, is not begun.
 
-        Args:
-            key: what it is.
-            work: how it is made.
-            client: who asks.
         Raises:
-            OverloadedError: when newer tasks have driven it out, or the pool is closed.
+            OverloadedError: when newer tasks took its place, or the pool is closed.
         """
         task = self._enter(key, work, client)
         try:
@@ -116,22 +115,20 @@ class Pool:
         """Run all parts of a task's work; threads that have nothing to do help.
 
         Raises:
-            whatever a part raises; the others are then done or not.
+            the first error of a part; the others are then done or not.
         """
         todo = deque(parts)
         errors: list[BaseException] = []
         helped = threading.Semaphore(0)
 
         def run_some() -> None:
-            while todo and not errors:
-                try:
+            with contextlib.suppress(IndexError):  # another thread took the last one
+                while not errors:
                     part = todo.popleft()
-                except IndexError:  # another thread was faster
-                    return
-                try:
-                    part()
-                except BaseException as error:  # raised below, in the thread that asked
-                    errors.append(error)
+                    try:
+                        part()
+                    except BaseException as error:  # raised below, in the thread that asked
+                        errors.append(error)
 
         def help_out() -> None:
             run_some()
@@ -142,14 +139,17 @@ class Pool:
             self._help.extend([help_out] * helpers)
             self._condition.notify(helpers)
         run_some()
+        with self._condition:  # calls for help that nobody heard are taken back
+            while help_out in self._help:
+                self._help.remove(help_out)
+                helpers -= 1
         for _ in range(helpers):
-            if not self._withdraw(help_out):
-                helped.acquire()
+            helped.acquire()
         if errors:
             raise errors[0]
 
     def in_background(self, parts: Iterable[Work]) -> None:
-        """Run all parts when nobody looks at anything; waits for them. Not for threads of the pool.
+        """Run all parts while no task waits, and wait for them; not for threads of the pool.
 
         Raises:
             whatever a part raises; OverloadedError when the pool is closed.
@@ -164,7 +164,7 @@ class Pool:
             task.future.result()
 
     def close(self) -> None:
-        """End all threads after what they work at; who waits gets an OverloadedError."""
+        """End all threads after their current work; tasks that wait get an OverloadedError."""
         with self._condition:
             self._closed = True
             left = list(self._tasks.values())
@@ -177,7 +177,7 @@ class Pool:
 
     def _enter(self, key: str, work: Work, client: str) -> _Task:
         """The task of a key, old or new, as the newest."""
-        driven_out = None
+        dropped = None
         with self._condition:
             if self._closed:
                 raise OverloadedError
@@ -187,16 +187,16 @@ class Pool:
                 if key in self._tasks:
                     self._tasks.move_to_end(key)
                 return known
-            task = self._tasks[key] = _Task(key, work, client=client)
+            task = self._tasks[key] = _Task(key, work, client)
             self._condition.notify()
             if len(self._tasks) > self._limit:
                 asked = Counter(each.client for each in self._tasks.values())
                 most = max(asked.values())
-                driven_out = next(t for t in self._tasks.values() if asked[t.client] == most)
-                del self._tasks[driven_out.key]
-        if driven_out is not None:
+                dropped = next(t for t in self._tasks.values() if asked[t.client] == most)
+                del self._tasks[dropped.key]
+        if dropped is not None:
             seconds = 1 + int(self._limit * self._seconds / self.workers)
-            driven_out.future.set_exception(OverloadedError(min(seconds, LONGEST_RETRY)))
+            dropped.future.set_exception(OverloadedError(min(seconds, LONGEST_RETRY)))
         return task
 
     def _abandon(self, task: _Task) -> None:
@@ -204,14 +204,6 @@ class Pool:
             task.waiters -= 1
             if task.waiters == 0 and self._tasks.get(task.key) is task:
                 del self._tasks[task.key]
-
-    def _withdraw(self, helper: Work) -> bool:
-        """Take back a call for help that nobody has heard; whether there was one."""
-        with self._condition:
-            if helper not in self._help:
-                return False
-            self._help.remove(helper)
-            return True
 
     def _serve(self) -> None:
         """What a thread does."""
@@ -223,24 +215,20 @@ class Pool:
         """What to do now; None at the end."""
         with self._condition:
             self._idle += 1
-            try:
-                while True:
-                    if self._help:
-                        return self._help.popleft()
-                    if self._tasks:
-                        task = self._take()
-                        self._running[task.key] = task
-                        return lambda: self._perform(task)
-                    if self._background:
-                        return self._background.popleft()
-                    if self._closed:
-                        return None
-                    self._condition.wait()
-            finally:
-                self._idle -= 1
+            self._condition.wait_for(
+                lambda: self._help or self._tasks or self._background or self._closed
+            )
+            self._idle -= 1
+            if self._help:
+                return self._help.popleft()
+            if self._tasks:
+                task = self._take()
+                self._running[task.key] = task
+                return partial(self._perform, task)
+            return self._background.popleft() if self._background else None
 
     def _take(self) -> _Task:
-        """The task whose turn it is: of the client who was served least lately."""
+        """The next task, of the client that has waited longest for a turn."""
         served = {client: place for place, client in enumerate(self._turns)}
         client = min(
             (task.client for task in self._tasks.values()), key=lambda each: served.get(each, -1)

@@ -22,31 +22,26 @@ from creps.rendering.output._images import settings_inside
 from creps.serving._iiif import Quality
 from creps.serving._models import UnknownPictureError
 from creps.serving._pool import OverloadedError
-from creps.serving._views import Coverage
+from creps.serving._views import Coverage, as_image
 
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})|\[[0-9a-fA-F:]{2,45}\])(?::\d{1,5})?")
 
 
-class BaseUrl:
-    """The server's base address.
+def base_url(request: Request, public: str | None) -> str:
+    """The server's address as documents hold it, without a slash at its end.
 
     Args:
-        url: fixed, as behind a proxy with a path of its own; None: as the client asked.
+        request: tells what the client asked for.
+        public: instead, as behind a proxy with a path of its own.
     """
-
-    def __init__(self, url: str | None) -> None:
-        self._url = None if url is None else url.rstrip("/")
-
-    def of(self, request: Request) -> str:
-        """Without a slash at its end."""
-        if self._url is not None:
-            return self._url
-        host = request.headers.get("host", "")
-        if not _HOST.fullmatch(host):  # a name that could break out of a header or document
-            server = request.scope.get("server") or ("localhost", None)
-            host = server[0] if server[1] is None else f"{server[0]}:{server[1]}"
-        scheme = "https" if request.scope.get("scheme") == "https" else "http"
-        return f"{scheme}://{host}"
+    if public is not None:
+        return public.rstrip("/")
+    host = request.headers.get("host", "")
+    if not _HOST.fullmatch(host):  # a name that could break out of a header or document
+        server = request.scope.get("server") or ("localhost", None)
+        host = server[0] if server[1] is None else f"{server[0]}:{server[1]}"
+    scheme = "https" if request.scope.get("scheme") == "https" else "http"
+    return f"{scheme}://{host}"
 
 
 Result = TypeVar("Result")
@@ -57,8 +52,6 @@ FOR_AN_HOUR = "public, max-age=3600"
 GONE = 499
 """What nginx calls the status of a request whose client has left."""
 
-OPEN_TO_ALL = {"Access-Control-Allow-Origin": "*"}
-
 
 class ClientGoneError(Exception):
     """Nobody waits for the answer any more."""
@@ -66,18 +59,14 @@ class ClientGoneError(Exception):
 
 def error_response(message: str, status: int, *, retry_after: int | None = None) -> JSONResponse:
     """One sentence as JSON."""
-    headers = {**OPEN_TO_ALL, "Cache-Control": "no-store"}
+    headers = {"Cache-Control": "no-store"}
     if retry_after is not None:
         headers["Retry-After"] = str(retry_after)
     return JSONResponse({"error": message}, status, headers=headers)
 
 
 def response_to(error: Exception) -> Response:
-    """The answer that an error is to a client.
-
-    Raises:
-        Exception: the error itself, where it is not the client's.
-    """
+    """The answer to a client's error; others are raised again."""
     match error:
         case ClientGoneError():
             return Response(status_code=GONE)
@@ -139,7 +128,7 @@ async def _left(request: Request) -> None:
 
 
 PAPER = 255
-"""What is seen through transparent places in formats that have none: white."""
+"""White: seen through transparent places in formats without transparency."""
 
 HALF = 128
 """Bitonal pictures are white from this level on."""
@@ -147,14 +136,7 @@ HALF = 128
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a format is written.
-
-    Attributes:
-        name: as Pillow calls it.
-        media_type: as browsers call it.
-        transparent: whether it can be.
-        options: for Pillow.
-    """
+    """How a format is written: Pillow's name and options, the media type, with opacity or not."""
 
     name: str
     media_type: str
@@ -192,7 +174,7 @@ def encoded(
         about: JSON values that say how it was made: stored in the file where its format can.
     """
     encoding = ENCODINGS[kind]
-    image = Image.fromarray(picture if picture.shape[2] > 1 else picture[:, :, 0])
+    image = as_image(picture)
     if quality in ("gray", "bitonal"):
         image = image.convert("L")
     if opacity is not None:

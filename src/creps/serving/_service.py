@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from creps._files import cores, replacing
@@ -22,7 +22,7 @@ from creps.serving._views import ViewSpec
 
 SUFFIX = ".answer"
 DIGEST = 16
-"""Bytes of a checksum at the beginning of a file: what a crash has torn is not sent."""
+"""Bytes of a checksum at the beginning of a file: what a crash tore is not sent."""
 KEPT = 0.9
 """Of the limit, when what was not used for longest is thrown away."""
 
@@ -48,11 +48,9 @@ class AnswerCache:
             content = path.read_bytes()
             os.utime(path)  # used just now
         except OSError:
-            content = b""
-        body = content[DIGEST:]
-        if len(content) < DIGEST or content[:DIGEST] != _checksum(body):
             return None
-        return body
+        body = content[DIGEST:]
+        return body if content[:DIGEST] == _checksum(body) else None
 
     def put(self, key: str, body: bytes) -> None:
         """Keep the bytes of a key."""
@@ -70,9 +68,9 @@ class AnswerCache:
 
     def _sweep(self) -> None:
         """Throw away what was not used for longest, of all servers that share the folder."""
-        files = sorted(self._files(), key=lambda each: each[2])
+        files = sorted(self._files())
         total = sum(size for _, size, _ in files)
-        for path, size, _ in files:
+        for _, size, path in files:
             if total <= KEPT * self._limit:
                 break
             with contextlib.suppress(OSError):
@@ -80,13 +78,13 @@ class AnswerCache:
             total -= size
         self.nbytes = total
 
-    def _files(self) -> list[tuple[Path, int, float]]:
-        """(path, bytes, time of use) of all answers."""
+    def _files(self) -> list[tuple[float, int, Path]]:
+        """(time of use, bytes, path) of all answers."""
         found = []
         for path in self._folder.glob(f"??/*{SUFFIX}"):
             with contextlib.suppress(OSError):  # another server threw it away
                 about = path.stat()
-                found.append((path, about.st_size, about.st_mtime))
+                found.append((about.st_mtime, about.st_size, path))
         return found
 
     def _path(self, key: str) -> Path:
@@ -100,13 +98,7 @@ def _checksum(body: bytes) -> bytes:
 
 @dataclass(frozen=True, kw_only=True)
 class RenderRequest:
-    """An answer that is wanted.
-
-    Attributes:
-        picture: of which model and styles.
-        spec: what is to be seen.
-        quality, format: as `iiif.QUALITIES` and `iiif.FORMATS`.
-    """
+    """An answer that is wanted: which picture, what of it, and how it is written (`_iiif`)."""
 
     picture: PictureId
     spec: ViewSpec
@@ -115,26 +107,13 @@ class RenderRequest:
 
     def key(self, model: ServedModel) -> str:
         """All that the bytes depend on."""
-        picture = PictureId(
-            model="-",
-            recipe=self.picture.recipe,
-            truncation=self.picture.truncation,
-            cutoff=self.picture.cutoff,
-            label=self.picture.label,
-            by=self.picture.by,
-        )
+        picture = replace(self.picture.content, model="-")
         quality = "default" if self.quality == "color" else self.quality
         return f"{model.made_by} {picture} {self.spec} {quality}.{self.format}"
 
 
 class RenderService:
-    """Draws what is asked for.
-
-    Args:
-        registry: of the models.
-        settings: of the server.
-        telemetry: where the work is counted.
-    """
+    """Draws what is asked for: by `pool`, of the models of `registry`, counted by `telemetry`."""
 
     def __init__(
         self, registry: ModelRegistry, *, settings: ServeSettings, telemetry: Telemetry
@@ -150,14 +129,13 @@ class RenderService:
             if settings.cache is not None and limits.cache
             else None
         )
-        telemetry.watch("queue_length", "requests that wait", lambda: self.pool.waiting)
-        telemetry.watch("busy_workers", "threads that draw", lambda: self.pool.busy)
-        telemetry.watch("prepared_pictures", "pictures that are ready", lambda: len(registry))
-        telemetry.watch("prepared_bytes", "bytes held for them", lambda: registry.nbytes)
+        cache = self.cache
+        telemetry.watch("queue_length", "Requests that wait.", lambda: self.pool.waiting)
+        telemetry.watch("busy_workers", "Threads that draw.", lambda: self.pool.busy)
+        telemetry.watch("prepared_pictures", "Pictures that are ready.", lambda: len(registry))
+        telemetry.watch("prepared_bytes", "Bytes held for them.", lambda: registry.nbytes)
         telemetry.watch(
-            "cache_bytes",
-            "bytes of answers on disk",
-            lambda: self.cache.nbytes if self.cache else 0,
+            "cache_bytes", "Bytes of answers on disk.", lambda: cache.nbytes if cache else 0
         )
 
     def etag(self, wanted: RenderRequest) -> str:
@@ -166,11 +144,8 @@ class RenderService:
         return f'"{hashlib.sha256(key.encode()).hexdigest()[:32]}"'
 
     async def answer(self, wanted: RenderRequest, *, client: str = "") -> bytes:
-        """The bytes of an answer.
+        """The bytes of an answer; clients take turns.
 
-        Args:
-            wanted: what is wanted.
-            client: who asks: clients take turns.
         Raises:
             GridError: for what cannot be drawn.
             OverloadedError: when there is too much to do.
@@ -179,7 +154,7 @@ class RenderService:
         wanted.spec.check()
         if self.cache is not None:
             kept = await asyncio.to_thread(self.cache.get, key)
-            self.telemetry.cached(kept is not None)
+            self.telemetry.lookups.labels(str(kept is not None).lower()).inc()
             if kept is not None:
                 return kept
         body = await self.pool.result(key, lambda: self._draw(wanted, key), client=client)
@@ -189,7 +164,7 @@ class RenderService:
 
     def _draw(self, wanted: RenderRequest, key: str) -> bytes:
         """Draw, encode and keep an answer."""
-        with self.telemetry.drawing():
+        with self.telemetry.drawing.time():
             source = self.registry.source(wanted.picture)
             picture, opacity = source.draw(
                 wanted.spec,

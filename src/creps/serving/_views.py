@@ -7,21 +7,21 @@ picture, and any other angle is a grid that is turned.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from creps.coordinates import FARTHEST, Canvas, Window
+from creps.coordinates import Window
 from creps.errors import GridError
 from creps.rendering._painter import Painter, Picture
 from creps.rendering._renderer import Renderer
-from creps.rendering._sampling import automatic_supersample
 from creps.rendering._tiles import Tile
-from creps.rendering._view import Samples, refuse_beyond_precision
+from creps.rendering._view import View
 from creps.rendering.warps import Affine
 from creps.rendering.warps._base import cosine_sine
 from creps.serving._iiif import turned_size
@@ -30,9 +30,8 @@ STRIPE = 64
 """Rows of a part that a core draws at a time: whole tiles of the renderer."""
 
 Coverage = NDArray[np.uint8]
-Part = Callable[[], None]
 Make = Callable[[Tile], Picture]
-SideBySide = Callable[[Iterable[Part]], None]
+SideBySide = Callable[[Iterable[Callable[[], None]]], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,15 +74,13 @@ class ViewSpec:
         return (y1 - y0) / self.height, (x1 - x0) / self.width
 
     def check(self) -> None:
-        """Raise for what cannot be drawn.
+        """Refuse what cannot be drawn.
 
         Raises:
-            GridError: beyond the plane's end, or too small for float64.
+            GridError: for an empty window or size, beyond the plane's end, too small for float64.
         """
-        refuse_beyond_precision(self.window, self.height, self.width)
-        for window in (self.window, self.frame()):
-            if max(abs(edge) for edge in window) > FARTHEST:
-                raise GridError(f"window {window}: expected edges within +-{FARTHEST:g}")
+        View(size=(self.height, self.width), window=self.window)
+        View(size=self.size, window=self.frame())
 
     def frame(self) -> Window:
         """The window of the picture itself, with its pixels, about the same middle."""
@@ -97,17 +94,19 @@ class ViewSpec:
         return y - half_y, x - half_x, y + half_y, x + half_x
 
 
-class Source(Protocol):
+class Source(ABC):
     """Draws views of one picture."""
 
     @property
+    @abstractmethod
     def nbytes(self) -> int:
-        """Bytes that are held for it."""
+        """Bytes of prepared weights, lines and tables, or of pixels."""
 
+    @abstractmethod
     def draw(
         self, spec: ViewSpec, *, samples: int, side_by_side: SideBySide
     ) -> tuple[Picture, Coverage | None]:
-        """The pixels of a spec.
+        """The pixels of a view.
 
         Args:
             spec: what is to be seen.
@@ -120,45 +119,28 @@ class Source(Protocol):
         """
 
 
-class RenderedSource:
-    """Draws a latent at any size.
-
-    Args:
-        renderer: of the latent.
-    """
+class RenderedSource(Source):
+    """Draws a latent at any size."""
 
     def __init__(self, renderer: Renderer) -> None:
         self._renderer = renderer
 
     @property
     def nbytes(self) -> int:
-        """Bytes of prepared weights, lines and tables."""
         return self._renderer.nbytes
 
     def draw(
         self, spec: ViewSpec, *, samples: int, side_by_side: SideBySide
     ) -> tuple[Picture, Coverage | None]:
-        """The pixels of a spec; as `Source.draw`."""
         make = self.maker(spec, samples=samples, side_by_side=side_by_side)
         picture = make(Tile(0, 0, *spec.size))
         turned = spec.grows and spec.quarters is None
         return picture, coverage(spec) if turned else None
 
-    def maker(
-        self, spec: ViewSpec, *, samples: int, side_by_side: SideBySide
-    ) -> Callable[[Tile], Picture]:
-        """What makes any part of a spec that may be far too large to be made at once.
-
-        Args:
-            spec, samples, side_by_side: as for `draw`.
-        Returns:
-            a function of a tile of the picture to its (tile.height, tile.width, C) pixels.
-        Raises:
-            GridError: for what cannot be drawn.
-        """
+    def maker(self, spec: ViewSpec, *, samples: int, side_by_side: SideBySide) -> Make:
+        """As `draw`, but makes any tile of a view that may be too large to be made at once."""
         spec.check()
-        quarters = spec.quarters
-        height, width = spec.size
+        quarters, (height, width) = spec.quarters, spec.size
         if quarters is None:
             frame = ViewSpec(window=spec.frame(), height=height, width=width)
             painter = self._painter(frame, samples=samples, warp=turning(spec))
@@ -173,46 +155,37 @@ class RenderedSource:
         return make
 
     def _painter(self, spec: ViewSpec, *, samples: int, warp: Affine | None = None) -> Painter:
-        """What draws any part of a spec that is not turned, but by a warp."""
-        generator = self._renderer.generator
-        window = area_window(spec, sampling=generator.sampling)
-        canvas = Canvas(spec.height, spec.width, window, generator.sampling)
-        wanted = automatic_supersample(generator, canvas, warp)
-        return self._renderer.painter(
-            size=(spec.height, spec.width),
-            window=window,
-            warp=warp,
-            supersample=affordable(wanted, pixels=spec.height * spec.width, samples=samples),
-        )
+        """What draws a view that is not turned, but by a warp: with as many samples as it needs,
+        within the limit."""
+        window = area_window(spec, sampling=self._renderer.generator.sampling)
+        view = View(size=(spec.height, spec.width), window=window, warp=warp, supersample="auto")
+        painter = self._renderer.painter(view)
+        pixels = spec.height * spec.width
+        if pixels * painter.samples**2 <= samples:
+            return painter
+        fewer = max(math.isqrt(samples // pixels), 1)
+        return self._renderer.painter(replace(view, supersample=fewer))
 
 
 def _painted(painter: Painter, tile: Tile, side_by_side: SideBySide) -> Picture:
     """The pixels of a tile, in stripes where there are cores to share them."""
     generator = painter.generator
-    picture = np.empty((tile.height, tile.width, generator.config.img_channels), np.uint8)
+    picture = np.empty((tile.height, tile.width, painter.channels), np.uint8)
 
-    def part(down: int, height: int) -> Part:
-        def run() -> None:
-            stripe = Tile(tile.top + down, tile.left, height, tile.width)
-            picture[down : down + height] = painter.pixels(stripe)
-
-        return run
+    def paint(down: int, height: int) -> None:
+        stripe = Tile(tile.top + down, tile.left, height, tile.width)
+        picture[down : down + height] = painter.pixels(stripe)
 
     divisible = generator.tileable and generator.device.type == "cpu"
     step = STRIPE if divisible else tile.height
     side_by_side(
-        [part(down, min(step, tile.height - down)) for down in range(0, tile.height, step)]
+        partial(paint, down, min(step, tile.height - down)) for down in range(0, tile.height, step)
     )
     return picture
 
 
 def _upright_tile(tile: Tile, height: int, width: int, *, mirror: bool, quarters: int) -> Tile:
-    """Where the pixels of a tile were before a picture was mirrored, and turned clockwise.
-
-    Args:
-        tile: of the turned picture.
-        height, width: of the turned picture.
-    """
+    """Where a tile of a picture was before that was mirrored, and turned clockwise."""
     for _ in range(quarters):  # each quarter back
         tile = Tile(width - tile.left - tile.width, tile.top, tile.width, tile.height)
         height, width = width, height
@@ -221,35 +194,37 @@ def _upright_tile(tile: Tile, height: int, width: int, *, mirror: bool, quarters
     return tile
 
 
-class UpsampledSource:
-    """Enlarges the native picture of a latent, as any viewer would: to compare with.
+class UpsampledSource(Source):
+    """Enlarges a native picture of the unit square, as any viewer would: to compare with.
 
     Args:
-        picture: (H, W, C) uint8 of the unit square.
-        by: a name of `identifiers.FILTERS`.
+        picture: (H, W, C) uint8.
+        by: a name of `_identifiers.FILTERS`.
     """
 
     def __init__(self, picture: Picture, by: str) -> None:
-        self._image = Image.fromarray(picture if picture.shape[2] > 1 else picture[:, :, 0])
+        self._image, self._nbytes = as_image(picture), picture.nbytes
         self._filter = Image.Resampling[by.upper()]
-        self.nbytes = picture.nbytes
+
+    @property
+    def nbytes(self) -> int:
+        return self._nbytes
 
     def draw(
         self, spec: ViewSpec, *, samples: int, side_by_side: SideBySide
     ) -> tuple[Picture, Coverage | None]:
-        """The pixels of a spec, transparent beside the unit square; as `Source.draw`."""
         spec.check()
         quarters = spec.quarters
         if quarters is None:
             raise GridError("enlarged pictures turn by quarters: expected 0, 90, 180 or 270")
-        picture, opacity = self._upright(upright_of(spec))
         pixels, inside = (
-            rearranged(each, mirror=spec.mirror, quarters=quarters) for each in (picture, opacity)
+            rearranged(each, mirror=spec.mirror, quarters=quarters)
+            for each in self._upright(upright_of(spec))
         )
         return pixels, None if inside.all() else inside[:, :, 0]
 
     def _upright(self, spec: ViewSpec) -> tuple[Picture, Picture]:
-        """Pixels and opacity of a spec that is not turned."""
+        """Pixels and opacity of a view that is not turned."""
         bands = len(self._image.getbands())
         picture = np.zeros((spec.height, spec.width, bands), np.uint8)
         opacity = np.zeros((spec.height, spec.width, 1), np.uint8)
@@ -269,6 +244,11 @@ class UpsampledSource:
             picture[place] = np.asarray(part).reshape(len(rows), len(columns), bands)
             opacity[place] = 255
         return picture, opacity
+
+
+def as_image(picture: Picture) -> Image.Image:
+    """(H, W, C) pixels as Pillow takes them."""
+    return Image.fromarray(picture if picture.shape[2] > 1 else picture[:, :, 0])
 
 
 def _inside(start: float, pitch: float, count: int) -> range:
@@ -321,19 +301,6 @@ def coverage(spec: ViewSpec) -> Coverage:
     inside = np.clip(spec.width / 2 + 0.5 - beside, 0, 1)
     inside = inside * np.clip(spec.height / 2 + 0.5 - above, 0, 1)
     return np.rint(inside * 255).astype(np.uint8)
-
-
-def affordable(wanted: int, *, pixels: int, samples: int) -> Samples:
-    """What to ask of the renderer: "auto" where so many samples may be taken, else fewer.
-
-    Args:
-        wanted: samples a side of a pixel that the detail needs.
-        pixels: of the picture.
-        samples: of the picture, at most.
-    """
-    if pixels * wanted**2 <= samples:
-        return "auto"
-    return max(math.isqrt(samples // pixels), 1)
 
 
 def area_window(spec: ViewSpec, *, sampling: str) -> Window:
