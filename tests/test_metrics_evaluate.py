@@ -144,8 +144,9 @@ def test_references_are_measured_like_the_model(data, extractor, cache) -> None:
     assert {"floor_fd_means@32", "floor_fd_means@64", "enlarged_fd_means@64"} <= set(found)
     assert "enlarged_fd_means@32" not in found
     assert found["floor_fd_means@64"] < found["fd_means@64"]
-    with pytest.raises(DataError, match=r"24 are there, expected 40"):
-        run(Protocol(n=20, metrics=("fd",), references=True), data, extractor, cache=cache)
+    for asked in (("fd",), None):
+        with pytest.raises(DataError, match=r"24 are there, expected 40"):
+            run(Protocol(n=20, metrics=asked, references=True), data, extractor, cache=cache)
 
 
 def test_without_data_only_the_model_is_measured(extractor, cache) -> None:

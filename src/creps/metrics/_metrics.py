@@ -288,6 +288,9 @@ def _whole(task: Task) -> tuple[Wanted, dict[str, tuple[Features, Features]]]:
     return wanted, sets
 
 
+RIVALS = {"floor": "other real pictures", "enlarged": "small samples, enlarged"}
+
+
 def _against_real(distances: Distances, *, rivals: bool = True) -> Callable[[Task], Steps]:
     """The metric of a distance: of the model, and of rivals where references are asked for."""
 
@@ -308,18 +311,10 @@ def _against_real(distances: Distances, *, rivals: bool = True) -> Callable[[Tas
     return run
 
 
-RIVALS = {"floor": "other real pictures", "enlarged": "small samples, enlarged"}
-
-
 def _rivals(task: Task) -> dict[tuple[str, str], Features]:
     """Features of each rival at each size."""
-    real, count = task.real, task.real_count
-    if real.count is not None and real.count < 2 * count:
-        raise DataError(
-            f"a floor needs twice as many real pictures: {real.count} are there, expected "
-            f"{2 * count}; ask for a smaller n"
-        )
-    first = HELD_OUT if real.count is None else count
+    real = task.real
+    first = HELD_OUT if real.count is None else task.real_count
     found: dict[tuple[str, str], Features] = {}
     for size in task.sizes:
         others = RealPictures(real=real, size=size, first=first)
@@ -508,14 +503,20 @@ def plan(task: Task) -> tuple[dict[str, Steps], Wanted]:
         UsageError: for too few real pictures, or data missing, for what is asked for by name.
         DataError: if no image is large enough for the patches asked for.
     """
-    asked = task.protocol.metrics
+    asked, real = task.protocol.metrics, task.data
+    twice = 0 if real is None else 2 * task.real_count
+    if task.protocol.references and real is not None and real.at_most(twice) < twice:
+        raise DataError(
+            f"a floor needs twice as many real pictures: {real.count} are there, expected {twice}; "
+            "ask for a smaller n"
+        )
     begun: dict[str, Steps] = {}
     wanted: Wanted = {}
     for name, metric in METRICS.items():
         if asked is not None and name not in asked:
             continue
         try:
-            if metric.minimum and task.data is None:
+            if metric.minimum and real is None:
                 raise UsageError(f"{name} compares with real pictures: say which with --data")
             if metric.minimum:
                 refuse_too_few(task.real_count, name, "real pictures")
@@ -543,7 +544,8 @@ def values_of(steps: Steps, found: Found) -> Iterator[Value]:
     with suppress(StopIteration):  # it has no more
         value = cast("Value", steps.send(found))
         while True:
-            yield value._replace(value=float(value.value))  # as JSON can hold it
+            spread = None if value.spread is None else float(value.spread)
+            yield value._replace(value=float(value.value), spread=spread)  # as JSON holds them
             value = cast("Value", next(steps))
 
 
