@@ -20,7 +20,7 @@ from creps.training import TrainConfig, preset
 from reproduce.runner import Runner
 from reproduce.specs import PAPER, TRIAL, Dataset, Model, Training
 
-SMALL = replace(TRIAL, name="small", pictures=6)
+SMALL = replace(TRIAL, name="small", pictures=20)
 SIDES = {
     "mixed": [32] * 8 + [64, 96, 120, 128],
     "earth-mixed": [64, 90, 130, 190, 256],
@@ -74,7 +74,7 @@ class Pretender(Runner):
         data: Mapping[str, Path] | None = None,
     ) -> None:
         """Open a folder; `number` is what is measured of a model of that name."""
-        budget = replace(PAPER, pictures=6, extractor="effnet") if paper else SMALL
+        budget = replace(PAPER, pictures=20, extractor="effnet") if paper else SMALL
         super().__init__(folder, budget, workers=0, data=data, say=lambda line: None)
         self.network, self.number = network, number
         self.asked: list[str] = []
@@ -115,7 +115,7 @@ def _made_up(work: Measurement, place: int, count: int) -> Columns:
         cost = np.full(count, 1.0 if work.supersample == 1 else 1.4)
         return {"psnr": base + ramp, "ssim": base / 50 + 0 * ramp, "perceptual": ramp, "cost": cost}
     height, width = work.pictures.size  # type: ignore[attr-defined]
-    features = np.random.default_rng(0).normal(size=(max(count, 24), 3)) + place
+    features = np.random.default_rng(0).normal(size=(count, 3)) + place
     return {
         "features": features,
         "sum_radial": np.full(height // 2 + 1, 2.0**place),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -16,7 +15,6 @@ from creps.coordinates import Canvas
 from creps.data import open_images
 from creps.errors import UsageError
 from creps.metrics._models import model_ref
-from creps.metrics._pages import standalone
 from creps.metrics._pictures import ModelPictures
 from creps.networks import Generator
 from creps.networks.base import Grid
@@ -27,13 +25,12 @@ from reproduce.anyres_paper.figures import closing, correlation, fine_share, ste
 from reproduce.anyres_paper.tables import base_difference
 from reproduce.cips_paper import models as cips_models
 from reproduce.cips_paper.encodings import EMBEDDING, encodings, zeroed
-from reproduce.cips_paper.samples import layer_ranges
+from reproduce.cips_paper.samples import layer_ranges, neighbour_rows
 from reproduce.cips_paper.tables import FACTORS
 from reproduce.cips_paper.views import figure_8, panorama_canvas, seam
 from reproduce.creps_paper import inside, sizes, thick_lines
 from reproduce.models import ANYRES, CREPS, MIXED, PORTRAITS, SHIPPED, mixed_portraits
 from reproduce.panels import enlarged, panel_picture, sample
-from reproduce.scatter import scatter_chart
 from reproduce.specs import Dataset
 from reproduce_stubs import Pretender, config_of, untrained
 from smooth_model import SmoothModel
@@ -303,11 +300,24 @@ def test_correlation_of_a_constant_is_none() -> None:
     assert correlation(np.ones((3, 2))) == 0
 
 
-def test_a_chart_is_a_picture_file_by_itself() -> None:
-    text = standalone(scatter_chart(np.array([[1.0, 2.0], [3.0, 5.0]]), x_name="x", y_name="y<"))
-    root = ElementTree.fromstring(text)
-    assert root.tag == "{http://www.w3.org/2000/svg}svg"
-    circles = [each.attrib for each in root if each.tag.endswith("circle")]
-    assert float(circles[0]["cx"]) < float(circles[1]["cx"])
-    assert float(circles[0]["cy"]) > float(circles[1]["cy"])
-    assert root[0].attrib["fill"] == "white"
+def test_samples_stand_beside_the_pictures_nearest_in_features() -> None:
+    x, y = np.array([[0.0], [5.0]]), np.array([[5.5], [0.25], [9.0]])
+    rows = neighbour_rows(Numbers(), Numbers(), x, y, count=2)
+    assert [[int(panel.picture[0, 0, 0]) for panel in row] for row in rows] == [
+        [0, 1, 0],
+        [1, 0, 2],
+    ]
+    assert [panel.title for panel in rows[0]] == [
+        "sample, seed 0",
+        "distance 0.25",
+        "distance 5.50",
+    ]
+
+
+class Numbers:
+    """Pictures of their numbers."""
+
+    size = (8, 8)
+
+    def picture(self, index: int) -> np.ndarray:
+        return np.full((8, 8, 3), index, np.uint8)

@@ -16,7 +16,7 @@ from creps.metrics._models import ModelRef
 from creps.metrics._pages import line_chart
 from creps.metrics._spectra import spectrum_difference
 from creps.rendering import Panel, Picture, latents, panorama, render
-from reproduce.anyres_paper.bars import bars_picture, size_bars
+from reproduce.anyres_paper.charts import bars_picture, scatter_chart, size_bars
 from reproduce.anyres_paper.models import BELT, VARIANTS
 from reproduce.anyres_paper.scoring import (
     REAL,
@@ -41,7 +41,6 @@ from reproduce.experiment import (
 from reproduce.models import ANYRES, MIXED, SHIPPED
 from reproduce.panels import panel_picture, sample
 from reproduce.runner import Runner
-from reproduce.scatter import scatter_chart
 from reproduce.specs import Dataset
 
 EARTH = Dataset(

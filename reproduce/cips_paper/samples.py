@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
 from creps.data import open_images
 from creps.metrics import PictureSet, diagnose
+from creps.metrics._distances import FeatureRows, nearest
 from creps.metrics._models import ModelRef
 from creps.metrics._pictures import ModelPictures, RealPictures, resampled
 from creps.rendering import Panel, SeedPath, latents, mix_styles, styles_of
 from reproduce.cips_paper.encodings import fineness
 from reproduce.cips_paper.models import cips_on, shown
-from reproduce.cips_paper.neighbour_sheet import neighbour_sheet
 from reproduce.cips_paper.tables import patch_models
 from reproduce.creps_paper.inside import diagnosis_table
 from reproduce.experiment import (
-    Figure,
     Result,
     Table,
     experiment,
@@ -207,17 +207,18 @@ def _row(pictures: PictureSet, title: str, *, start: int = 0) -> list[Panel]:
 @experiment("cips-fig-18")
 def figure_18(runner: Runner) -> Result:
     """Search the training set, and say whether samples are copies."""
-    ref = runner.ref(CIPS)
-    picture = neighbour_sheet(
-        ref,
-        runner.real(PORTRAITS),
-        extractor=runner.extractor,
-        samples=5,
-        neighbours=5,
-        shown=(THUMBNAIL, THUMBNAIL),
-        cache=runner.cache,
-        workers=runner.workers,
-        progress=runner.progress,
+    ref, real = runner.ref(CIPS), runner.real(PORTRAITS)
+    count = len(open_images(runner.data(PORTRAITS)))
+    samples = ModelPictures(model=ref, size=ref.size)
+    training = RealPictures(real=real, size=ref.size)
+    x = runner.features({"samples": samples}, count=5)["samples"]["features"]
+    y = runner.features({"real pictures": training}, count=count)["real pictures"]["features"]
+    large = (THUMBNAIL, THUMBNAIL)
+    figure = sheet(
+        "neighbours",
+        f"Samples, and the nearest of {count:,} training pictures.",
+        neighbour_rows(replace(samples, size=large), replace(training, size=large), x, y, count=5),
+        heading=f"Samples, and the nearest of {count:,} real pictures",
     )
     end = f"_{runner.extractor.name}@{ref.size[0]}"
     found = runner.evaluate(CIPS, PORTRAITS, "neighbours")
@@ -225,13 +226,30 @@ def figure_18(runner: Runner) -> Result:
         "distance over that of real pictures, median",
         "share of copies: nearer than half the distance to the real picture's own neighbour",
     )
-    count = len(open_images(runner.data(PORTRAITS)))
-    caption = f"Samples, and the nearest of {count:,} training pictures."
-    return one_table(
-        columns,
-        {"CIPS": (found[f"novelty{end}"], found[f"copies{end}"])},
-        Figure(name="neighbours", caption=caption, picture=picture),
-    )
+    return one_table(columns, {"CIPS": (found[f"novelty{end}"], found[f"copies{end}"])}, figure)
+
+
+def neighbour_rows(
+    samples: PictureSet, real: PictureSet, x: FeatureRows, y: FeatureRows, *, count: int
+) -> list[list[Panel]]:
+    """Samples, each with the real pictures nearest to it.
+
+    Args:
+        samples, real: pictures to show.
+        x, y: their features, (N, D) and (M, D): N rows are shown.
+        count: pictures beside each sample.
+    """
+    numbers, distances = nearest(x.astype(np.float64), y.astype(np.float64), count=count)
+    return [
+        [
+            Panel(samples.picture(seed), f"sample, seed {seed}"),
+            *(
+                Panel(real.picture(int(number)), f"distance {distance:.2f}")
+                for number, distance in zip(numbers[seed], distances[seed], strict=True)
+            ),
+        ]
+        for seed in range(len(x))
+    ]
 
 
 PAIRS = ((0, 1), (2, 3), (4, 5))

@@ -1,4 +1,4 @@
-"""How large the pictures of a set are, as bars (any-resolution GAN, Fig. 4)."""
+"""Charts of Figures 4 and 12: how large the pictures of a set are, as bars; points, as SVG."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+
+from creps.metrics._pages import COLOURS, Plot
 
 Bar = tuple[int, int, int]
 """From this many pixels, up to but without that many, so many pictures."""
@@ -54,3 +58,28 @@ def bars_picture(bars: Sequence[Bar], *, title: str) -> Image.Image:
     middle = left + bar * len(bars) // 2
     draw.text((middle, top + height + 74), "pixels of the shorter side", ink, small, anchor="ms")
     return image
+
+
+def scatter_chart(
+    points: NDArray[np.float64],
+    *,
+    x_name: str,
+    y_name: str,
+    size: tuple[int, int] = (320, 640),
+) -> str:
+    """Points, as SVG.
+
+    Args:
+        points: (N, 2) finite (x, y), N >= 1.
+        x_name, y_name: of the axes.
+        size: (height, width) in CSS pixels; it shrinks where there is less room.
+    """
+    (left, low), (right, high) = points.min(0), points.max(0)
+    space = 0.05 * (right - left), 0.05 * (high - low)
+    plot = Plot((left - space[0], right + space[0]), (low - space[1], high + space[1]), size=size)
+    dots = [
+        f'<circle cx="{plot.across(x):.1f}" cy="{plot.down(y):.1f}" r="5" fill="{COLOURS[0]}" '
+        'fill-opacity="0.7"/>'
+        for x, y in points
+    ]
+    return "".join([plot.opening(x_name, y_name), *dots, plot.ending(x_name, y_name)])

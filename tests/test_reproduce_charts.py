@@ -1,13 +1,15 @@
-"""Sizes of a set as bars."""
+"""Sizes of a set as bars, and points as SVG."""
 
 from __future__ import annotations
 
 from itertools import pairwise
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
-from reproduce.anyres_paper.bars import bars_picture, size_bars
+from creps.metrics._pages import standalone
+from reproduce.anyres_paper.charts import bars_picture, scatter_chart, size_bars
 
 
 def test_bars_count_every_picture_once() -> None:
@@ -24,3 +26,13 @@ def test_bars_are_as_tall_as_their_counts() -> None:
     pixels = np.array(picture.convert("RGB")).astype(int)
     blue = (pixels[:, :, 2] - pixels[:, :, 0]) > 60
     assert blue[:, 70].sum() == pytest.approx(2 * blue[:, 130].sum(), rel=0.05)
+
+
+def test_a_chart_is_a_picture_file_by_itself() -> None:
+    text = standalone(scatter_chart(np.array([[1.0, 2.0], [3.0, 5.0]]), x_name="x", y_name="y<"))
+    root = ElementTree.fromstring(text)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    circles = [each.attrib for each in root if each.tag.endswith("circle")]
+    assert float(circles[0]["cx"]) < float(circles[1]["cx"])
+    assert float(circles[0]["cy"]) > float(circles[1]["cy"])
+    assert root[0].attrib["fill"] == "white"
