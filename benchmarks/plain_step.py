@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from creps.data._patches import Batch
+from creps.data import Batch
 from creps.training._config import TrainConfig
 from creps.training._state import TrainState
 

@@ -29,7 +29,7 @@ from record import Record
 from torch.utils.flop_counter import FlopCounterMode
 
 from creps.config import replace
-from creps.data._patches import Batch
+from creps.data import Batch
 from creps.training._batches import load_training_batches, open_training_set
 from creps.training._config import TrainConfig
 from creps.training._engine import Engine

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creps.data import fit, square
+from creps.data._batches import area_weights
 from creps.data._framing import area_average, centred_box
-from creps.data._patches import area_weights
 from creps.errors import ConfigError, GridError
 from image_files import noise
 

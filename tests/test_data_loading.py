@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from creps.data import fit, open_images, square
-from creps.data._loading import Pictures, load_batches
+from creps.data._batches import Pictures, load_batches
 from creps.errors import DataError
 from image_files import noise, png, png_16
 

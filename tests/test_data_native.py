@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from creps.coordinates import Canvas
 from creps.data import open_images
+from creps.data._batches import Batch, take_window
 from creps.data._native_patches import (
     NativePatches,
     Scales,
@@ -17,7 +18,6 @@ from creps.data._native_patches import (
     load_patches,
     patch_batch,
 )
-from creps.data._patches import Batch, take_window
 from creps.errors import DataError, GridError
 from image_files import noise, png
 

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creps.coordinates import Canvas
-from creps.data._loading import shuffled_indices
-from creps.data._patches import area_weights, take_window
+from creps.data._batches import area_weights, shuffled_indices, take_window
 from creps.errors import DataError, GridError
 
 windows = st.tuples(

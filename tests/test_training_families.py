@@ -17,7 +17,7 @@ from torch import Tensor
 import creps
 from creps.config import replace
 from creps.coordinates import AxisGrid, Canvas
-from creps.data._patches import Batch
+from creps.data import Batch
 from creps.errors import CheckpointError, ConfigError
 from creps.networks.base import build_generator, families
 from creps.networks.discriminator import (

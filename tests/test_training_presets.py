@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from creps.coordinates import AxisGrid, Canvas
-from creps.data._patches import Batch
+from creps.data import Batch
 from creps.errors import ConfigError
 from creps.training import _precision
 from creps.training._engine import Engine

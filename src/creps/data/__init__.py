@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from creps._lazy import attach
 
 if TYPE_CHECKING:
+    from creps.data._batches import Batch
     from creps.data._checking import Report, check
     from creps.data._earth import read_places, write_earth
     from creps.data._framing import fit, read_picture, square
     from creps.data._native_patches import NativePatches, Scales, load_patches, patch_batch
-    from creps.data._patches import Batch
     from creps.data._sources import ImageSource, open_images
     from creps.data.portraits._drawing import portrait, write_portraits
     from creps.data.portraits._styles import portrait_svg

@@ -19,6 +19,15 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from creps.coordinates import WHOLE_PLANE, Canvas, Sampling, Window
+from creps.data._batches import (
+    Batch,
+    divided,
+    first_good,
+    load_samples,
+    sample,
+    shuffled_indices,
+    tell_broken,
+)
 from creps.data._framing import (
     Box,
     area_average,
@@ -30,15 +39,6 @@ from creps.data._framing import (
     scaled,
     whole_pixels,
 )
-from creps.data._loading import (
-    divided,
-    first_good,
-    load_samples,
-    sample,
-    shuffled_indices,
-    tell_broken,
-)
-from creps.data._patches import Batch
 from creps.data._sources import ImageSource
 from creps.errors import DataError, GridError
 

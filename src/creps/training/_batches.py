@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from creps.coordinates import Canvas, Window
-from creps.data._loading import Pictures, load_batches
+from creps.data._batches import Batch, Pictures, load_batches, take_window
 from creps.data._native_patches import NativePatches, Scales, load_patches, patch_batch
-from creps.data._patches import Batch, take_window
 from creps.data._sources import open_images
 from creps.errors import DataError
 from creps.training._config import TrainConfig

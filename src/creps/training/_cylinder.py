@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from creps.coordinates import AxisGrid, Canvas
-from creps.data._patches import Batch
+from creps.data import Batch
 from creps.networks.base import Synthesize
 from creps.training._config import TrainConfig
 from creps.training._state import step_random

@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from creps.data._patches import Batch
+from creps.data import Batch
 from creps.errors import ConfigError
 from creps.training._config import TrainConfig
 from creps.training._cylinder import draw_split

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from creps.coordinates import AxisGrid, Canvas
-from creps.data._patches import Batch
+from creps.data import Batch
 from creps.networks.base import Synthesize, coordinate_device
 from creps.training._config import Precision, TrainConfig
 from creps.training._cylinder import straddling

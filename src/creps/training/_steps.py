@@ -11,7 +11,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from creps.data._patches import Batch
+from creps.data import Batch
 from creps.training._config import TrainConfig
 from creps.training._engine import Engine, Means, Part, Stats
 from creps.training._losses import (

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from creps.checkpoints import load, save
 from creps.coordinates import Canvas
-from creps.data._patches import Batch
+from creps.data import Batch
 from creps.errors import CheckpointError, ConfigError
 from creps.metrics._similarity import LayeredExtractor, perceptual_distance
 from creps.networks.base import Generator
