@@ -20,6 +20,7 @@ def attach(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], 
         package: its `__name__`.
         file: its `__file__`.
     Example:
+        >>> import creps
         >>> find, names = attach("creps", creps.__file__)
         >>> find("Canvas").__name__
         'Canvas'

@@ -115,6 +115,7 @@ class Renderer:
     Raises:
         UsageError, LabelError: as `render`.
     Example:
+        >>> import creps
         >>> renderer = Renderer(creps.load("portraits"), seed=7)
         >>> renderer.picture(size=(24, 32), warp="rotate:30").shape
         (24, 32, 3)

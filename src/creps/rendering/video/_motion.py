@@ -267,7 +267,7 @@ def frames_of(
     Raises:
         UsageError: for an impossible count.
     Example:
-        >>> [frame.degrees for frame in frames_of(Rotate((0, 0, 1, 1), 360), 4, loop=True)]
+        >>> [frame.degrees for frame in frames_of(Rotate((0, 0, 1, 1), 360), count=4, loop=True)]
         [0.0, 90.0, 180.0, 270.0]
     """
     if not 1 <= count <= MOST_FRAMES:

@@ -81,7 +81,7 @@ def chain(*warps: Warp) -> Warp:
     """One warp that applies the given ones in order, the first to the picture first.
 
     Example:
-        >>> str(chain(Rotate(30), Barrel(0.2)))
+        >>> str(chain(parse_warp("rotate:30"), parse_warp("barrel:0.2")))
         'rotate:30+barrel:0.2'
     """
     flat = [
