@@ -36,17 +36,12 @@ def smoothstep(t: Tensor) -> Tensor:
 
 
 def crossfade(place: Tensor, count: int, *, softness: float = 1.0) -> Tensor:
-    """Weights of styles that follow one another, at places counted in styles.
+    """Weights (M, P) of styles that follow one another, at places (P,) counted in styles.
 
     At place 0 there is the first style alone, at 1 the second; before the first and after the last
-    nothing changes any more. Half-way between two styles they change over smoothly.
+    nothing changes. Half-way between two styles they change over smoothly: all the way between them
+    with softness 1, in the middle fifth with 0.2, at once with 0.
 
-    Args:
-        place: (P,) floating point.
-        count: M, at least 1.
-        softness: 1 changes over all the way between two styles, 0.2 in the middle fifth, 0 at once.
-    Returns:
-        (M, P), at most two of the M above 0 at each place.
     Example:
         >>> crossfade(torch.tensor([0.0, 0.5, 0.9, 7.0]), 2, softness=0.5).tolist()
         [[1.0, 0.5, 0.0, 0.0], [0.0, 0.5, 1.0, 1.0]]
@@ -183,12 +178,8 @@ class Mask:
 
 
 def gray_mask(values: Tensor, count: int, *, window: Window = WHOLE_PLANE) -> Mask:
-    """A mask from one picture: 0 is the first style, 1 the last, grays lie between.
+    """A mask from one picture (h, w): 0 is the first of so many styles, 1 the last.
 
-    Args:
-        values: (h, w), 0 to 1; with two styles, the weight of the second.
-        count: M, how many styles.
-        window: as `Mask`.
     Raises:
         UsageError: for another shape or range.
     """
@@ -337,7 +328,8 @@ class StyleBlend:
     def _weights(self, count: int) -> Weights:
         n = self.numbers
         if self.name in _KINDS:
-            return _KINDS[self.name](count, **n)
+            weights: Weights = _KINDS[self.name](count, **n)
+            return weights
         assert self.file is not None
         window = (n["y0"], n["x0"], n["y1"], n["x1"])
         if not (window[0] < window[2] and window[1] < window[3]):
@@ -426,7 +418,7 @@ class StyleField:
             UsageError: if the function does not give M weights, 0 or more, that sum to 1.
         """
         points = torch.cartesian_prod(ys, xs).reshape(-1, 2)
-        return self.weights_at(points).unflatten(1, (len(ys), len(xs)))
+        return self.weights_at(points).view(-1, len(ys), len(xs))
 
     def weights_at(self, points: Tensor) -> Tensor:
         """(M, P) weights at points (P, 2), checked; errors as `weights_on`."""

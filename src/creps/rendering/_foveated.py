@@ -198,11 +198,9 @@ def fill(known: Tensor, mask: Tensor) -> Tensor:
 
 
 def _pull_push(known: Tensor, weight: Tensor) -> Tensor:
-    """Missing pixels from ever coarser averages of the known ones: weight 1 known, 0 missing.
+    """Missing pixels (weight 0) from ever coarser averages of the known ones (weight 1).
 
-    Args:
-        known: (B, C, H, W), values times weight.
-        weight: (1, 1, H, W), 0 to 1: how far a pixel is known.
+    `known` (B, C, H, W) are values times weight (1, 1, H, W).
     """
     height, width = known.shape[2:]
     if height == width == 1 or bool((weight == 1).all()):

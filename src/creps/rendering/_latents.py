@@ -146,15 +146,7 @@ class Latent:
 
 
 class PreparedLatent:
-    """One latent of a family with lines, and what is kept for its pictures.
-
-    Args:
-        prepared: its network.
-        rows, columns: where the lines of its pictures come from.
-
-    Attributes:
-        tables: its line tables.
-    """
+    """One latent of a family with lines, and what is kept for its pictures: lines and tables."""
 
     def __init__(self, prepared: Prepared, *, rows: LineStore, columns: LineStore) -> None:
         self.prepared, self.rows, self.columns = prepared, rows, columns

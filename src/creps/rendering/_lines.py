@@ -26,15 +26,7 @@ rows, which there takes as long as the pixels of 480 rows."""
 
 
 def prepared_lines(prepared: Prepared, coords: Tensor, axis: Axis) -> Tensor:
-    """`prepared.lines`, chunks side by side on the cores of a CPU.
-
-    Args:
-        prepared: a network for one latent (`Generator.prepare`).
-        coords: (S,) plane coordinates, at least one.
-        axis: "rows" or "columns".
-    Returns:
-        (L, N, S, D) on the network's device.
-    """
+    """`prepared.lines` of coordinates (S,), chunks side by side on the cores of a CPU."""
     shape = prepared.num_levels, prepared.line_channels, len(coords), prepared.thickness
     result = torch.empty(shape, dtype=prepared.dtype, device=prepared.device)
     if prepared.device.type != "cpu":
@@ -54,11 +46,8 @@ class LineStore:
     """Lines of one latent, kept as far as they fit for whoever asks for the same coordinates again.
 
     Any number of threads may ask. Lines are computed once; who asks for the same lines meanwhile
-    waits for them, and for nothing else.
-
-    Args:
-        prepared: a network for one latent.
-        keep: bytes of lines kept; those not used for longest go, those asked for last stay.
+    waits for them, and for nothing else. Of the bytes to `keep`, lines not used for longest go;
+    those asked for last stay in any case.
     """
 
     def __init__(self, prepared: Prepared, *, keep: int = LINES_KEPT) -> None:

@@ -208,7 +208,8 @@ def to_uint8(image: Tensor) -> Picture:
     image = image.permute(1, 2, 0)
     if image.device.type != "cpu":  # a quarter of the bytes comes over
         levels = ((image + 1) * 127.5).clamp(0, 255).round().to(torch.uint8)
-        return levels.cpu().numpy()
+        picture: Picture = levels.cpu().numpy()
+        return picture
     # In NumPy: torch would wake its threads for this trifle, and they spin beside the tile workers.
     return np.rint(((image.numpy() + 1) * 127.5).clip(0, 255)).astype(np.uint8)
 
@@ -274,11 +275,7 @@ class _Strategy(Protocol):
 class _Lines:
     """Samples from the lines of prepared latents: of rows and columns, or of free points.
 
-    Args:
-        latents: one for each picture.
-        places: of the samples.
-        refines: samples that stand out are replaced by means of 2 x 2 (see `_sampling`).
-        exact: no line tables.
+    Where it refines, samples that stand out are replaced by means of 2 x 2 (see `_sampling`).
     """
 
     def __init__(
@@ -349,11 +346,6 @@ class _MixedLines:
     """Samples of several styles: what their lines compose to, mixed pixel by pixel.
 
     Each style has lines of its own, computed only within its reach.
-
-    Args:
-        latents: of the styles.
-        field: how they share the picture.
-        places: of the samples.
     """
 
     def __init__(self, latents: PreparedLatents, field: StyleField, places: _Places) -> None:

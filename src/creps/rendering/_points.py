@@ -90,13 +90,10 @@ class ExactPoints(PointColours):
 
 
 class TablePoints(PointColours):
-    """Colours at free points from a pair of line tables.
+    """Colours at free points from a pair of line tables of one lattice.
 
-    Args:
-        prepared: the network of the tables.
-        rows, columns: line tables of one lattice.
-        served: the stretches of rows and columns whose points are looked up, within the tables; all
-            of them by default. Other points have lines of their own.
+    Points within the `served` stretches of rows and columns are looked up, by default all that the
+    tables cover; others have lines of their own.
     """
 
     def __init__(
@@ -140,12 +137,7 @@ class TablePoints(PointColours):
 
 
 class CrossedLines:
-    """Colours where chosen rows cross chosen columns.
-
-    Args:
-        prepared: the network of the lines.
-        rows, columns: (L, N, H, D) and (L, N, W, D).
-    """
+    """Colours where chosen rows (L, N, H, D) cross chosen columns (L, N, W, D)."""
 
     def __init__(self, prepared: Prepared, rows: Tensor, columns: Tensor) -> None:
         self._prepared = prepared
@@ -173,11 +165,8 @@ def _add_sums(fused: Tensor, products: Tensor, thickness: int) -> None:
 class TableStore:
     """The line tables of one latent: as fine as it needs, grown when a picture reaches beyond.
 
-    Any number of threads may ask; one at a time is answered.
-
-    Args:
-        prepared: a network for one latent.
-        limit: bytes of an axis' table at most.
+    Any number of threads may ask; one at a time is answered. An axis' table takes at most `limit`
+    bytes.
     """
 
     def __init__(self, prepared: Prepared, *, limit: int = TABLE_BYTES) -> None:
@@ -201,12 +190,12 @@ class TableStore:
     def source(self, samples: Tensor, *, points: int) -> PointColours:
         """Colours at the points of a picture, by the cheapest way.
 
+        The same in every call with the same arguments, whatever other pictures the tables serve;
+        exact lines where the picture has too few points for tables.
+
         Args:
             samples: (S, 2) places that are spread over the whole picture as its points are.
             points: how many the picture has.
-        Returns:
-            the same colours in every call with the same arguments, whatever other pictures the
-            tables serve; exact lines where the picture has too few points for tables.
         """
         if self._worthwhile(samples, points, first_resolution(self._prepared)) is None:
             return ExactPoints(self._prepared)  # for which no resolution need be found
@@ -269,14 +258,9 @@ def worthwhile_stretch(
 ) -> Stretch | None:
     """The blocks of a lattice that have most points beyond their nodes, taken together.
 
-    Args:
-        coords: (S,) coordinates, each for `weight` points of the picture.
-        lattice: of the nodes.
-        weight: points a coordinate stands for.
-        longest: blocks at most; then those around the middle of the unit square.
-    Returns:
-        a stretch of blocks that ends at blocks with coordinates; None if no stretch has more points
-        than nodes.
+    It begins and ends at blocks with coordinates (S,), each of which stands for `weight` points of
+    the picture; None if no stretch has more points than nodes. Where it would be longer than
+    `longest` blocks, only those around the middle of the unit square count.
     """
     places = coords.numpy(force=True)
     reach = (longest - 2) * lattice.block / lattice.resolution / 2

@@ -62,15 +62,10 @@ def detail_resolution(generator: Generator) -> int:
 
 
 def automatic_supersample(generator: Generator, canvas: Canvas, warp: Warp | None = None) -> int:
-    """How many samples a side of a pixel it takes to see the detail that a model makes.
+    """How many samples a side of a pixel it takes to see the detail that a model makes, 1 to 16.
 
-    Args:
-        generator: the model; see `detail_resolution`.
-        canvas: of the picture wanted.
-        warp: what bends it: where it shrinks the picture, more samples are needed.
-    Returns:
-        N from 1 to 16, detail / (pixels per plane unit) rounded up, by the axis that has fewer
-        pixels; 1 where pixels are as small as the model's, or smaller.
+    Detail / (pixels per plane unit) rounded up, by the axis that has fewer pixels; where a warp
+    shrinks the picture, more samples are needed.
     """
     y0, x0, y1, x1 = canvas.window
     steps = (y1 - y0) / canvas.height, (x1 - x0) / canvas.width
@@ -127,15 +122,10 @@ def supersampled(canvas: Canvas, factor: int) -> Canvas:
 def antialiased(
     draw: Callable[[Tile], Tensor], factor: int, *, tile: int
 ) -> Callable[[Tile], Tensor]:
-    """Draws tiles of a canvas out of tiles of the canvas `supersampled` by a factor.
+    """Draws tiles of a canvas out of tiles (B, C, H, W) of the canvas `supersampled` by a factor.
 
-    Args:
-        draw: tiles of the supersampled canvas to pictures (B, C, tile.height, tile.width).
-        factor: samples a side of a pixel, >= 1.
-        tile: sub-pixels a side that are drawn at once, as far as they are whole pixels: memory does
-            not grow with the factor (above `tile`, one pixel at a time).
-    Raises:
-        GridError: for a factor or a tile below 1.
+    At most `tile` sub-pixels a side are drawn at once, as far as they are whole pixels: memory does
+    not grow with the factor (above `tile`, one pixel at a time).
     """
     if factor < 1 or tile < 1:
         raise GridError(f"{factor} samples a side in tiles of {tile}: both must be at least 1")
@@ -156,18 +146,12 @@ def antialiased(
 
 def box_reduced(image: Tensor, factor: int) -> Tensor:
     """(B, C, H, W) at 1/factor of its size, each pixel the mean of the block it covers."""
-    blocks = image.unflatten(3, (-1, factor)).unflatten(2, (-1, factor))
+    blocks: Tensor = image.unflatten(3, (-1, factor)).unflatten(2, (-1, factor))
     return blocks.mean((3, 5))  # of (B, C, H / factor, factor, W / factor, factor)
 
 
 def standing_out(image: Tensor) -> Tensor:
-    """Which samples differ from one of their four neighbours.
-
-    Args:
-        image: (C, H + 2, W + 2), with one sample more on each side.
-    Returns:
-        (H, W) boolean.
-    """
+    """Which samples (H, W) of (C, H + 2, W + 2) differ from one of their four neighbours."""
     down = (image[:, 1:] - image[:, :-1]).abs().amax(0) > CONTRAST  # (H + 1, W + 2)
     across = (image[:, :, 1:] - image[:, :, :-1]).abs().amax(0) > CONTRAST
     down, across = down[:, 1:-1], across[1:-1]
@@ -175,13 +159,11 @@ def standing_out(image: Tensor) -> Tensor:
 
 
 def refined(image: Tensor, sub_samples: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """A tile with the mean of 2 x 2 samples where it stands out.
+    """A tile (C, H, W) with the mean of 2 x 2 samples where it stands out, clipped to [-1, 1].
 
     Args:
         image: (C, H + 2, W + 2), one sample a pixel, with one more on each side.
         sub_samples: rows (P,) and columns (P,) of the tile at twice its size to colours (C, P).
-    Returns:
-        (C, H, W), clipped to [-1, 1].
     """
     image = image.clamp(-1, 1)
     tile = image[:, 1:-1, 1:-1].contiguous()
@@ -196,12 +178,9 @@ def refined(image: Tensor, sub_samples: Callable[[Tensor, Tensor], Tensor]) -> T
 
 
 def doubled_lines(lines: Tensor) -> Tensor:
-    """Lines half as far apart, a quarter of a step before and after each.
+    """Lines (L, N, S + 4, D) to (L, N, 2 S, D), a quarter of a step before and after each.
 
-    Args:
-        lines: (L, N, S + 4, D) at even steps, `PADDING` more on each side.
-    Returns:
-        (L, N, 2 S, D), interpolated (cubic convolution).
+    Interpolated by cubic convolution, from `PADDING` lines more on each side.
     """
     size = lines.shape[2] - 2 * PADDING
     weights = cubic_weights(torch.tensor([0.75, 0.25], dtype=torch.float64)).tolist()

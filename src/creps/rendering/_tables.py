@@ -77,12 +77,7 @@ _AXES: tuple[Axis, Axis] = ("rows", "columns")
 
 @dataclass(frozen=True)
 class Lattice:
-    """Nodes k / resolution, in blocks; cell k lies between the nodes k and k + 1.
-
-    Attributes:
-        resolution: nodes a plane unit, >= 1.
-        block: nodes of a block; block b has the nodes b * block and on.
-    """
+    """Nodes k / resolution, in blocks; the resolution is nodes a plane unit."""
 
     resolution: int
     block: int = BLOCK
@@ -151,14 +146,8 @@ class Stretch:
 class LineTable:
     """The lines of one axis at the nodes of a stretch of a lattice; it never changes.
 
-    On a CPU, as many blocks are evaluated at once as torch has threads.
-
-    Args:
-        prepared: a network for one latent (`Generator.prepare`).
-        axis: "rows" or "columns".
-        lattice: of the nodes.
-        stretch: which blocks of it.
-        known: a table of the same network, axis and lattice: blocks that it has are copied.
+    On a CPU, as many blocks are evaluated at once as torch has threads. Blocks that a `known` table
+    of the same network, axis and lattice has are copied.
     """
 
     def __init__(
@@ -242,18 +231,12 @@ def _weighted(rows: Tensor, index: Tensor, weights: Tensor) -> Tensor:
 
 def _interpolated(rows: Tensor, index: Tensor, weights: Tensor, *, thickness: int) -> Tensor:
     """Lines (L, N, P, D) of rows (L, S, D * N)."""
-    levels = [_weighted(level, index, weights) for level in rows]
-    return torch.stack(levels).unflatten(2, (thickness, -1)).permute(0, 3, 1, 2)
+    levels = torch.stack([_weighted(level, index, weights) for level in rows])
+    return levels.view(*levels.shape[:2], thickness, -1).permute(0, 3, 1, 2)
 
 
 class TableResolution(NamedTuple):
-    """How fine tables are, and how good that is.
-
-    Attributes:
-        nodes: a plane unit.
-        error: largest difference to exact lines at the probes, as a share of the range of colours
-            (1 / 255 is a grey level of an 8-bit picture).
-    """
+    """Nodes a plane unit, and the largest error at the probes, a share of the colours' range."""
 
     nodes: int
     error: float
@@ -271,14 +254,9 @@ def find_resolution(
 ) -> TableResolution:
     """The resolution that a latent's pictures need; the same in every call.
 
-    In half precision, where rounding is coarser than any table, it is the first that is tried.
-
-    Args:
-        prepared: a network for one latent.
-        tolerance: largest error at the probes, as a share of the range of colours.
-        finest: nodes a plane unit at most; reached before the tolerance, the error tells.
-    Raises:
-        UsageError: for a tolerance that is not positive.
+    In half precision, where rounding is coarser than any table, it is the first that is tried. The
+    tolerance is the largest error at the probes, as a share of the range of colours; where the
+    finest resolution is reached before it, the error tells.
     """
     if not tolerance > 0:
         raise UsageError(f"tolerance {tolerance}: expected a positive share of the colours' range")

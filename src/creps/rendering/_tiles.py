@@ -51,9 +51,6 @@ class Tile:
 class TilePlan(Sequence[Tile]):
     """The tiles of a canvas, row by row; each is worked out when asked for, however many there are.
 
-    Args:
-        height, width: pixels of the canvas, >= 1.
-        edge: pixels of a tile's side, >= 1; tiles at the bottom and right borders may be smaller.
     Raises:
         GridError: if a size is below 1.
     """
@@ -84,9 +81,7 @@ class TilePlan(Sequence[Tile]):
         """The indices of all tiles, band by band from the left, row by row within a band.
 
         What tiles share with those above and below them is then needed for one band at a time.
-
-        Args:
-            width: pixels of a band, rounded down to whole tiles, at least one.
+        Bands are `width` pixels wide, rounded down to whole tiles, at least one.
         """
         step = max(width // self.edge, 1)
         for left in range(0, self.across, step):
@@ -96,15 +91,8 @@ class TilePlan(Sequence[Tile]):
 
 
 def plan(height: int, width: int, tile: int) -> TilePlan:
-    """Cut a canvas into tiles that cover each pixel exactly once, row by row.
+    """Cut a canvas into tiles of so many pixels a side, row by row; borders may have smaller ones.
 
-    Args:
-        height, width: pixels of the canvas, >= 1.
-        tile: pixels of a tile's side, >= 1.
-    Returns:
-        a sequence of tiles; those at the bottom and right borders may be smaller.
-    Raises:
-        GridError: if a size is below 1.
     Example:
         >>> [(t.top, t.left, t.height, t.width) for t in plan(2, 3, 2)]
         [(0, 0, 2, 2), (0, 2, 2, 1)]

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from creps.coordinates import Window
-from creps.errors import GridError, UsageError, nearest
+from creps.errors import GridError, UsageError
 from creps.rendering._words import parameters_text, parse_parameters, usage_text
 
 Axes = tuple[Tensor, Tensor]
@@ -122,17 +122,6 @@ def register_warp(name: str) -> Callable[[W], W]:
 def warp_kinds() -> dict[str, type[Warp]]:
     """The known kinds of warps by name, in alphabetical order."""
     return dict(sorted(_KINDS.items()))
-
-
-def warp_kind(name: str) -> type[Warp]:
-    """The kind of warp of that name.
-
-    Raises:
-        UsageError: if there is none, naming the nearest ones.
-    """
-    if name not in _KINDS:
-        raise UsageError(f"unknown warp {name!r}: {nearest(name, _KINDS)}")
-    return _KINDS[name]
 
 
 def cosine_sine(degrees: float) -> tuple[float, float]:

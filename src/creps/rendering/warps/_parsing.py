@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from creps.coordinates import FARTHEST, Canvas, PointGrid, Window
-from creps.errors import GridError, UsageError
+from creps.errors import GridError, UsageError, nearest
 from creps.rendering._tiles import Tile
-from creps.rendering.warps._base import Axes, Warp, warp_kind
+from creps.rendering.warps._base import Axes, Warp, warp_kinds
 from creps.rendering.warps._straight import Identity
 
 WarpLike = str | Warp | Callable[[Tensor], Tensor] | None
@@ -110,7 +110,10 @@ def parse_warp(text: str) -> Warp:
     warps = []
     for part in JOINT.split(text):
         name, _, parameters = part.partition(":")
-        warps.append(warp_kind(name.strip().lower()).from_text(parameters.strip()))
+        kinds, name = warp_kinds(), name.strip().lower()
+        if name not in kinds:
+            raise UsageError(f"unknown warp {name!r}: {nearest(name, kinds)}")
+        warps.append(kinds[name].from_text(parameters.strip()))
     return chain(*warps)
 
 
