@@ -11,11 +11,12 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from creps.checkpoints import load, save
+from creps.checkpoints import load, save, weights_id
 from creps.cli import app
 from creps.data._framing import read_picture
 from creps.errors import ConfigError, DataError, GridError, MissingExtraError, UsageError
 from creps.metrics import _extractors as features
+from creps.rendering import read_settings
 from creps.rendering._renderer import render
 from creps.rendering._styles import StyleFile
 from creps.rendering.output._save import save_picture
@@ -71,7 +72,9 @@ def test_project_writes_styles_pictures_and_a_record(model, face, tmp_path: Path
     assert len(record["losses"]) == 20
     assert f"{record['psnr']:.2f} dB" in said
     styles, kept = StyleFile(str(out / "styles.safetensors")).read()
-    assert kept["weights"] == record["weights"]
+    for told in (kept, *(read_settings(out / f"{name}.png") for name in ("picture", "comparison"))):
+        assert told["weights"] == record["weights"] == weights_id(load(model))
+        assert told.keys() >= {"creps", "model", "window"}
     assert pixels(out / "comparison.png").shape == (20, 60, 3)
     picture = pixels(out / "picture.png").astype(int)
     assert np.abs(picture - render(load(model), styles=styles, size=20)).max() <= 1

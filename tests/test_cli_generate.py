@@ -12,7 +12,7 @@ from click.testing import Result
 from PIL import Image
 from typer.testing import CliRunner
 
-from creps.checkpoints import load, save
+from creps.checkpoints import load, save, weights_id
 from creps.cli import app
 from creps.cli._options import parse_seeds, parse_size
 from creps.errors import CheckpointError, GridError, LabelError, UsageError
@@ -158,6 +158,11 @@ def test_demo_makes_its_pictures_and_says_where(model, tmp_path, monkeypatch) ->
     assert pixels(tmp_path / "sheet.png").shape == (4 * 32, 6 * 32, 3)
     assert "dB" in result.stdout
     assert read_settings(tmp_path / "portrait-64.png")["seed"] == 16
+    for name in names(tmp_path):
+        settings = read_settings(tmp_path / name)
+        assert settings["weights"] == weights_id(load(model))
+        assert settings.keys() >= {"creps", "model", "size", "window", "truncation"}
+        assert settings.keys() & {"seed", "seeds"}
 
 
 def test_demo_shows_the_same_zoom_when_it_leaves_a_large_picture_out(

@@ -26,23 +26,23 @@ LOG_EVERY = 60.0
 
 
 @contextmanager
-def resumable(kept: Callable[[], str]) -> Iterator[None]:
+def resumable(kept: Callable[[], str | None]) -> Iterator[None]:
     """Ctrl-C or a full disk in the block is an error of one line that says what is kept.
 
     Args:
-        kept: says so, such as "2 of 4 frames are in clip.mp4.frames".
+        kept: says so, such as "2 of 4 frames are in clip.mp4.frames"; None where nothing is.
     """
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, OSError) as error:
         stop = "interrupted"
-    except OSError as error:
-        if error.errno not in FULL:
+        if isinstance(error, OSError):
+            stop = f"{error.filename}: {error.strerror}"
+            if error.errno not in FULL:
+                raise
+        if (words := kept()) is None:
             raise
-        stop = f"{error.filename}: {error.strerror}"
-    else:
-        return
-    raise CrepsError(f"{stop}: {kept()}, the same command goes on")
+        raise CrepsError(f"{stop}: {words}, the same command goes on") from None
 
 
 class Report:

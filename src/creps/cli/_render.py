@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -193,26 +192,23 @@ def _save(
     overwrite: bool,
 ) -> Outcome:
     """`save_picture` behind a bar; what stops it is one line that says what is kept."""
-    from creps.rendering import save_picture
-    from creps.rendering.output._save import is_streamed, unfinished
+    from creps.rendering import save_picture, unfinished
 
-    streamed = is_streamed(
-        out, height=source.height, width=source.width, samples=source.samples, shard=shard
-    )
     with report("rendering") as told:
 
         def show(done: int, total: int) -> None:
             told(done, total)
             if done == total:
                 told.describe("writing")
-                if streamed and shard is None:
+                if shard is None and unfinished(out).exists():
                     told.say(f"all pixels are there, writing {out.name}")
 
-        def kept() -> str:
-            return f"{told.share:.0%} of the pixels are in {unfinished(out)}"
+        def kept() -> str | None:
+            place = unfinished(out)
+            return f"{told.share:.0%} of the pixels are in {place}" if place.exists() else None
 
-        with resumable(kept) if streamed else nullcontext():
-            return save_picture(
+        with resumable(kept):
+            outcome = save_picture(
                 source,
                 out,
                 settings=settings,
@@ -221,7 +217,7 @@ def _save(
                 started=STARTED,
                 progress=show,
             )
-    raise AssertionError  # `resumable` raises or lets pass
+    return outcome
 
 
 def _result(source: TileSource, out: Path, outcome: Outcome, shard: Shard | None) -> str:

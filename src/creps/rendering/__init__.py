@@ -40,7 +40,13 @@ if TYPE_CHECKING:
     from creps.rendering._tiles import Tile
     from creps.rendering._view import View, view_window
     from creps.rendering.output._images import read_settings
-    from creps.rendering.output._save import Outcome, Tiles, refuse_target, save_picture
+    from creps.rendering.output._save import (
+        Outcome,
+        Tiles,
+        refuse_target,
+        save_picture,
+        unfinished,
+    )
     from creps.rendering.output._shards import Shard, parse_shard, shard_from_environment
 else:
     __getattr__, __dir__ = attach(__name__, __file__)
@@ -92,5 +98,6 @@ __all__ = [
     "slerp",
     "styles_of",
     "to_uint8",
+    "unfinished",
     "view_window",
 ]

@@ -254,18 +254,11 @@ def parse_easing(name: str) -> Easing:
 def frames_of(
     motion: Motion, *, count: int, easing: Easing = linear, loop: bool = False
 ) -> list[Frame]:
-    """What each frame of a film shows.
+    """What each of `count` frames of a film shows; the easing is that of each leg of the way.
 
-    Args:
-        motion: the way.
-        count: frames, 1 to `MOST_FRAMES`.
-        easing: of each leg of the way.
-        loop: the last frame leads back to the first: a closed motion stops one frame before its
-            end, any other goes there and back. Without it the last frame is the end of the way.
-    Returns:
-        `count` frames.
-    Raises:
-        UsageError: for an impossible count.
+    The last frame is the end of the way. With `loop` it leads back to the first: a closed motion
+    stops one frame before its end, any other goes there and back.
+
     Example:
         >>> [frame.degrees for frame in frames_of(Rotate((0, 0, 1, 1), 360), count=4, loop=True)]
         [0.0, 90.0, 180.0, 270.0]
