@@ -12,8 +12,8 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from creps.networks.base import Generator
-from creps.serving._app import build_app, listening, server_config
-from creps.serving._settings import ServeSettings
+from creps.serving import ServeSettings, build_app
+from creps.serving._app import listening, server_config
 
 
 @contextmanager
