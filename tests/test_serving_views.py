@@ -21,7 +21,6 @@ from creps.serving._views import (
     coverage,
     rearranged,
     turning,
-    upright_of,
 )
 from tiny_creps import tiny_creps
 
@@ -222,7 +221,7 @@ def test_what_float64_cannot_tell_apart_is_refused(window, drawn: RenderedSource
 
 def test_a_view_that_keeps_its_shape_is_cut_otherwise_before_a_quarter_turn() -> None:
     spec = ViewSpec(window=(0, 0, 1, 2), height=10, width=20, turn=90.0, grows=False)
-    upright = upright_of(spec)
+    upright = spec.upright
     assert (upright.height, upright.width) == (20, 10)
     assert upright.window == (-0.5, 0.5, 1.5, 1.5)
     assert upright.pitch == pytest.approx(spec.pitch)

@@ -24,45 +24,35 @@ THUMBNAIL = 256
 def manifest(
     base: str, *, label: str, height: int, width: int, credits: str = "", largest: int = SHOWN
 ) -> dict[str, Any]:
-    """The manifest of one picture.
+    """The manifest of one picture of `height` x `width` declared pixels.
 
     Args:
         base: the URI of its image service, without a slash at its end.
         label: its name.
-        height, width: declared pixels.
         credits: must be shown with it.
-        largest: pixels of the longer side of a still picture, at most `SHOWN`.
+        largest: pixels of the longer side of the still picture in it.
     """
     side = min(SHOWN, largest, max(height, width))
     service = [{"id": base, "type": "ImageService3", "profile": "level2"}]
-    still = {
-        "id": f"{base}/full/!{side},{side}/0/default.jpg",
-        "type": "Image",
-        "format": "image/jpeg",
-        "height": height,
-        "width": width,
-        "service": service,
-    }
+
+    def still(side: int) -> dict[str, Any]:
+        address = f"{base}/full/!{side},{side}/0/default.jpg"
+        return {"id": address, "type": "Image", "format": "image/jpeg", "service": service}
+
     canvas = f"{base}/canvas"
     annotation = {
         "id": f"{canvas}/annotation",
         "type": "Annotation",
         "motivation": "painting",
-        "body": still,
+        "body": {**still(side), "height": height, "width": width},
         "target": canvas,
-    }
-    small = {
-        "id": f"{base}/full/!{THUMBNAIL},{THUMBNAIL}/0/default.jpg",
-        "type": "Image",
-        "format": "image/jpeg",
-        "service": service,
     }
     document: dict[str, Any] = {
         "@context": PRESENTATION,
         "id": f"{base}/manifest.json",
         "type": "Manifest",
         "label": {"none": [label]},
-        "thumbnail": [small],
+        "thumbnail": [still(THUMBNAIL)],
         "items": [
             {
                 "id": canvas,
@@ -140,11 +130,6 @@ class ImageRequest:
     format: str
     canonical: str
 
-    @property
-    def turned_size(self) -> tuple[int, int]:
-        """(height, width) of the picture that is sent."""
-        return turned_size(self.height, self.width, self.turn)
-
 
 def turned_size(height: int, width: int, degrees: float) -> tuple[int, int]:
     """(height, width) of the box round a rectangle that is turned (section 4.3).
@@ -195,14 +180,9 @@ def parse_image_request(
 
 
 def information(base: str, *, width: int, height: int, limits: Limits) -> dict[str, Any]:
-    """The document of an image (section 5).
-
-    Args:
-        base: the image's URI, without a slash at its end.
-        width, height: of the picture.
-        limits: of an answer.
-    """
-    levels = range(max(math.ceil(math.log2(max(width, height) / TILE)), 0) + 1)
+    """The document of an image (section 5); `base` is its URI, without a slash at its end."""
+    levels = max(math.ceil(math.log2(max(width, height) / TILE)), 0) + 1
+    factors = [2**level for level in range(levels)]
     halves = range(max(math.floor(math.log2(max(width, height) / SMALLEST)), 0) + 1)
     sizes = {(max(round(width / 2**k), 1), max(round(height / 2**k), 1)) for k in halves}
     fitting = [
@@ -220,14 +200,7 @@ def information(base: str, *, width: int, height: int, limits: Limits) -> dict[s
         "maxHeight": limits.side,
         "maxArea": limits.pixels,
         "sizes": [{"type": "Size", "width": w, "height": h} for w, h in fitting],
-        "tiles": [
-            {
-                "type": "Tile",
-                "width": TILE,
-                "height": TILE,
-                "scaleFactors": [2**k for k in levels],
-            }
-        ],
+        "tiles": [{"type": "Tile", "width": TILE, "height": TILE, "scaleFactors": factors}],
         "preferredFormats": ["jpg", "webp", "png"],
         "extraFormats": [each for each in FORMATS if each not in ("jpg", "png")],
         "extraQualities": ["color", "gray", "bitonal"],
@@ -327,15 +300,7 @@ def _within(limits: Limits, width: int, height: int, *, at_most: float) -> tuple
 
 
 def refuse_beyond(height: int, width: int, *, turn: float, limits: Limits) -> None:
-    """Raise for an answer beyond the limits.
-
-    Args:
-        height, width: of the picture that is sent.
-        turn: degrees; what is turned by no quarters is dearer.
-        limits: of an answer.
-    Raises:
-        GridError: says the limits.
-    """
+    """Raise a GridError for an answer of so many pixels, turned so far, beyond the limits."""
     dear = turn % 90 != 0
     most = limits.pixels // TURN_COST if dear else limits.pixels
     if max(height, width) > limits.side or height * width > most:
@@ -362,5 +327,4 @@ def _tail(text: str) -> tuple[Quality, str]:
             f"{text[:60]!r}: expected {', '.join(QUALITIES)} and .{', .'.join(FORMATS)}, such as "
             "default.jpg"
         )
-    quality = next(each for each in QUALITIES if each == match[1])
-    return quality, match[2]
+    return next(each for each in QUALITIES if each == match[1]), match[2]

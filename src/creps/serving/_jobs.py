@@ -74,7 +74,6 @@ class Job:
     state: State = "queued"
     done: int = 0
     error: str | None = None
-    created: float = field(default_factory=time.time)
     started: float | None = None
     ended: float | None = None
     before: int = 0
@@ -89,9 +88,8 @@ class Job:
     def document(self) -> dict[str, Any]:
         """What a client is told."""
         now = self.ended or time.time()
-        seconds = 0.0 if self.started is None else now - self.started
-        drawn = self.done - self.before
-        left = None
+        seconds = now - (self.started or now)
+        drawn, left = self.done - self.before, None
         if self.state == "running" and drawn > 0:
             left = round(seconds * (self.total - self.done) / drawn, 1)
         there = self.state == "done" and self.path.is_file()

@@ -45,8 +45,7 @@ class ServedModel:
     def made_by(self) -> str:
         """A digest of all that makes the bytes of its pictures: weights, precision and code.
 
-        Entity tags, kept answers and pinned addresses hold it, so that none outlives a change of
-        the renderer.
+        ETags, kept answers and pins are made of it: none outlives a change of the renderer.
         """
         code = code_id("coordinates", "networks", "rendering", "serving")
         return hashlib.sha256(
@@ -65,14 +64,10 @@ class ServedModel:
 
     def about(self, picture: PictureId, spec: ViewSpec) -> dict[str, Any]:
         """What a view of one of its pictures tells of how it was made, as JSON values."""
-        view = View(size=spec.size, window=spec.frame())
-        settings = {
-            **provenance(self.generator, picture.latent, view, dtype=self.dtype),
-            "model": self.name,
-            "picture": str(picture),
-            "view": asdict(spec),
-        }
-        plain: dict[str, Any] = json.loads(json.dumps(settings))
+        view = View(size=spec.size, window=spec.frame.window)
+        made = provenance(self.generator, picture.latent, view, dtype=self.dtype)
+        told = {"model": self.name, "picture": str(picture), "view": asdict(spec)}
+        plain: dict[str, Any] = json.loads(json.dumps({**made, **told}))
         return plain
 
     def describe(self, *, size: int) -> dict[str, Any]:

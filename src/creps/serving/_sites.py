@@ -29,11 +29,10 @@ GALLERY = "gallery.html"
 
 @dataclass(frozen=True, kw_only=True)
 class SiteSettings:
-    """A site.
+    """What a site shows.
 
     Attributes:
-        name: of the model.
-        title: of the page.
+        name, title: of the model, and of the page.
         seeds: of the pictures, in order.
         size: pixels of a picture's side.
         truncation: of their styles.
@@ -78,7 +77,7 @@ def write_site(
     pixels = settings.size**2
     new = 0
     for index, latent in enumerate(latents):
-        told = None if progress is None else _shifted(progress, index, settings, pixels=pixels)
+        told = progress and partial(_of_all, progress, index * pixels, len(latents) * pixels)
         about = {**provenance(generator, latent, view, dtype=dtype), "model": settings.name}
         make = partial(Renderer, generator, latent, device=device, dtype=dtype)
         target = out / f"seed{latent.seed}.dzi"
@@ -153,10 +152,6 @@ def _write_page(out: Path, generator: Generator, settings: SiteSettings) -> None
     write_atomically(out / "site.json", json.dumps(document, indent=2).encode())
 
 
-def _shifted(progress: Progress, index: int, settings: SiteSettings, *, pixels: int) -> Progress:
-    """Progress of one picture as progress of all."""
-
-    def told(done: int, total: int) -> None:
-        progress(index * pixels + done, len(settings.seeds) * pixels)
-
-    return told
+def _of_all(progress: Progress, before: int, total: int, done: int, _: int) -> None:
+    """Tell the progress of one picture as progress of all."""
+    progress(before + done, total)

@@ -80,18 +80,30 @@ class ViewSpec:
             GridError: for an empty window or size, beyond the plane's end, too small for float64.
         """
         View(size=(self.height, self.width), window=self.window)
-        View(size=self.size, window=self.frame())
+        View(size=self.size, window=self.frame.window)
 
-    def frame(self) -> Window:
-        """The window of the picture itself, with its pixels, about the same middle."""
-        y0, x0, y1, x1 = self.window
-        height, width = self.size
+    @property
+    def frame(self) -> ViewSpec:
+        """The view of all that the picture shows, before it is turned about its middle."""
+        return self._about_middle(*self.size)
+
+    @property
+    def upright(self) -> ViewSpec:
+        """The view before it is turned by quarters; of the other shape if need be."""
+        if self.grows or not (self.quarters or 0) % 2:
+            return self._about_middle(self.height, self.width)
+        return self._about_middle(self.width, self.height)
+
+    def _about_middle(self, height: int, width: int) -> ViewSpec:
+        """So many pixels of the same size, about the same middle."""
         if (height, width) == (self.height, self.width):
-            return self.window
+            return ViewSpec(window=self.window, height=height, width=width)
+        y0, x0, y1, x1 = self.window
         pitch_y, pitch_x = self.pitch
         y, x = (y0 + y1) / 2, (x0 + x1) / 2
         half_y, half_x = height * pitch_y / 2, width * pitch_x / 2
-        return y - half_y, x - half_x, y + half_y, x + half_x
+        window = y - half_y, x - half_x, y + half_y, x + half_x
+        return ViewSpec(window=window, height=height, width=width)
 
 
 class Source(ABC):
@@ -142,10 +154,9 @@ class RenderedSource(Source):
         spec.check()
         quarters, (height, width) = spec.quarters, spec.size
         if quarters is None:
-            frame = ViewSpec(window=spec.frame(), height=height, width=width)
-            painter = self._painter(frame, samples=samples, warp=turning(spec))
+            painter = self._painter(spec.frame, samples=samples, warp=turning(spec))
             return lambda tile: _painted(painter, tile, side_by_side)
-        painter = self._painter(upright_of(spec), samples=samples)
+        painter = self._painter(spec.upright, samples=samples)
 
         def make(tile: Tile) -> Picture:
             part = _upright_tile(tile, height, width, mirror=spec.mirror, quarters=quarters)
@@ -219,7 +230,7 @@ class UpsampledSource(Source):
             raise GridError("enlarged pictures turn by quarters: expected 0, 90, 180 or 270")
         pixels, inside = (
             rearranged(each, mirror=spec.mirror, quarters=quarters)
-            for each in self._upright(upright_of(spec))
+            for each in self._upright(spec.upright)
         )
         return pixels, None if inside.all() else inside[:, :, 0]
 
@@ -256,18 +267,6 @@ def _inside(start: float, pitch: float, count: int) -> range:
     first = min(max(math.ceil(-start / pitch - 0.5), 0), count)
     last = min(max(math.ceil((1 - start) / pitch - 0.5), first), count)
     return range(first, last)
-
-
-def upright_of(spec: ViewSpec) -> ViewSpec:
-    """The spec before it is turned by quarters; of the other shape if need be."""
-    if spec.grows or not (spec.quarters or 0) % 2 or spec.height == spec.width:
-        return ViewSpec(window=spec.window, height=spec.height, width=spec.width)
-    y0, x0, y1, x1 = spec.window
-    pitch_y, pitch_x = spec.pitch
-    y, x = (y0 + y1) / 2, (x0 + x1) / 2
-    half_y, half_x = spec.width * pitch_y / 2, spec.height * pitch_x / 2
-    window = y - half_y, x - half_x, y + half_y, x + half_x
-    return ViewSpec(window=window, height=spec.width, width=spec.height)
 
 
 def rearranged(picture: Picture, *, mirror: bool, quarters: int) -> Picture:
