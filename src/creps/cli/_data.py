@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _OUT = Annotated[Path, typer.Option(help="ZIP file to write.")]
 _SEED = Annotated[int, typer.Option(help="Another seed, other pictures.")]
-_WORKERS = Annotated[int | None, typer.Option(help="Processes; all cores by default.")]
+_WORKERS = Annotated[int | None, typer.Option(help="Pictures at once; all cores by default.")]
 _OVERWRITE = Annotated[
     bool, typer.Option("--overwrite", help="Replace a file that holds something else.")
 ]

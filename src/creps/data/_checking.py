@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-import multiprocessing
 import os
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -186,10 +186,6 @@ def cpu_hours(resolution: int, images: int) -> float | None:
     return None if rate is None else images / rate / 3600
 
 
-_CHUNK = 32  # pictures that a process takes at a time
-_ALONE = 200  # pictures up to which no processes are started
-
-
 @dataclass(frozen=True)
 class Report:
     """What `check` found.
@@ -249,7 +245,7 @@ def check(
 
     Args:
         path: as `open_images` takes it.
-        workers: reading processes; all cores by default. Small sets are read in this one.
+        workers: threads that read; as many as there are cores by default.
         progress: called with pictures read, and pictures in all.
     Raises:
         DataError: if there is no set, or no picture in it that can be read.
@@ -257,10 +253,14 @@ def check(
     source = open_images(path)
     labelled, problem = _labelled(path)
     seen: list[_Seen | None] = []
-    for chunk in _look_at_all(source, workers):
-        seen += chunk
-        if progress is not None:
-            progress(len(seen), len(source))
+    pool = ThreadPoolExecutor(workers or cores())  # decoders let other threads run
+    try:
+        for found in pool.map(partial(_look_at, source), range(len(source))):
+            seen.append(found)
+            if progress is not None:
+                progress(len(seen), len(source))
+    finally:
+        pool.shutdown(cancel_futures=True)
     good = [(index, found) for index, found in enumerate(seen) if found is not None]
     if not good:
         raise DataError(f"none of {len(source)} images in {os.fspath(path)} can be decoded")
@@ -309,40 +309,12 @@ def _labelled(path: str | os.PathLike[str]) -> tuple[ImageSource | None, str]:
         return None, str(error)
 
 
-def _look_at_all(source: ImageSource, workers: int | None) -> Iterator[list[_Seen | None]]:
-    chunks = [range(k, min(k + _CHUNK, len(source))) for k in range(0, len(source), _CHUNK)]
-    workers = workers or cores()
-    if workers == 1 or len(source) <= _ALONE:
-        yield from (_look_at(source, chunk) for chunk in chunks)
-        return
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        workers, mp_context=spawn, initializer=_adopt, initargs=(source,)
-    ) as pool:
-        yield from pool.map(_look_at_adopted, chunks)
-
-
-_adopted: list[ImageSource] = []
-"""The set that a reading process was started for: sent once, not with every chunk."""
-
-
-def _adopt(source: ImageSource) -> None:
-    _adopted.append(source)
-
-
-def _look_at_adopted(indices: Sequence[int]) -> list[_Seen | None]:
-    return _look_at(_adopted[-1], indices)
-
-
-def _look_at(source: ImageSource, indices: Sequence[int]) -> list[_Seen | None]:
-    """Read pictures; None for each that is broken."""
-    seen: list[_Seen | None] = []
-    for index in indices:
-        start = time.process_time()
-        try:
-            pixels = source.image(index)
-            seconds = time.process_time() - start
-            seen.append(_Seen(source.header(index), look_of(pixels), seconds))
-        except CrepsError:
-            seen.append(None)
-    return seen
+def _look_at(source: ImageSource, index: int) -> _Seen | None:
+    """Read a picture; None if it is broken."""
+    start = time.thread_time()
+    try:
+        pixels = source.image(index)
+        seconds = time.thread_time() - start
+        return _Seen(source.header(index), look_of(pixels), seconds)
+    except CrepsError:
+        return None
