@@ -26,7 +26,7 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 
 # docs/architecture.md: a room imports only from floors below its own.
 FLOORS = (
-    {"errors", "_code", "_lazy"},
+    {"errors", "_code"},
     {"coordinates", "config", "_files"},
     {"networks", "data"},
     {"checkpoints"},
@@ -157,19 +157,24 @@ def test_no_function_is_too_long() -> None:
     assert {name: n for name, n in long.items() if n > LONGEST_FUNCTION} == {}
 
 
-FACES = [m for m in MODULES if m.name == "__init__.py" and "\n__all__ = " in m.read_text("utf-8")]
+def face_of(package: Path) -> Path:
+    """Where the public names of a package are said: in its stub, where it is lazy."""
+    stub = package.with_suffix(".pyi")
+    return stub if stub.exists() else package
+
+
+FACES = [m for m in MODULES if "\n__all__ = [" in face_of(m).read_text("utf-8")]
 """The packages that say what of them is public."""
 
 
 def homes_of(face: Path) -> dict[str, str]:
-    """The names a face imports, and where from: for type checkers alone, where it is lazy."""
-    body = tree_of(face).body
-    lazy = [node for node in body if isinstance(node, ast.If)]
-    nodes = lazy[0].body if lazy else body
+    """The public names of a package, and the modules they come from."""
+    tree = ast.parse(face_of(face).read_text("utf-8"))
     return {
-        alias.asname or alias.name: node.module
-        for node in nodes
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("creps.")
+        alias.name: f"{dotted(face)}.{node.module}" if node.level else node.module
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.module
+        if node.level or node.module.startswith("creps.")
         for alias in node.names
     }
 

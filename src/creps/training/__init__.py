@@ -8,58 +8,7 @@ holds them; a `Callback` looks on; `diagnose_run` says how a run is doing. For a
 there are `open_run`, `run_steps` and the losses.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from typing import TYPE_CHECKING
-
-from creps._lazy import attach
-
-if TYPE_CHECKING:
-    from creps.training._config import (
-        ConsistencySettings,
-        DataSettings,
-        LossSettings,
-        OptimizerSettings,
-        TeacherSettings,
-        TrainConfig,
-        WatchSettings,
-    )
-    from creps.training._loop import run_steps, train
-    from creps.training._losses import (
-        discriminator_loss,
-        generator_loss,
-        gradient_penalty,
-        path_lengths,
-    )
-    from creps.training._presets import RECIPES, Recipe, preset
-    from creps.training._run import Callback, Run, open_run
-    from creps.training.augment import AugmentSettings
-    from creps.training.monitoring._doctor import diagnose_run
-    from creps.training.monitoring._report import write_report
-else:
-    __getattr__, __dir__ = attach(__name__, __file__)
-
-__all__ = [
-    "RECIPES",
-    "AugmentSettings",
-    "Callback",
-    "ConsistencySettings",
-    "DataSettings",
-    "LossSettings",
-    "OptimizerSettings",
-    "Recipe",
-    "Run",
-    "TeacherSettings",
-    "TrainConfig",
-    "WatchSettings",
-    "diagnose_run",
-    "discriminator_loss",
-    "generator_loss",
-    "gradient_penalty",
-    "open_run",
-    "path_lengths",
-    "preset",
-    "run_steps",
-    "train",
-    "write_report",
-]
+# What is public stands in __init__.pyi; a name's module is imported when it is first used.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

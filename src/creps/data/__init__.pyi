@@ -1,0 +1,28 @@
+from ._batches import Batch
+from ._checking import Report, check
+from ._earth import read_places, write_earth
+from ._framing import fit, read_picture, square
+from ._native_patches import NativePatches, Scales, load_patches, patch_batch
+from ._sources import ImageSource, open_images
+from .portraits._drawing import portrait, write_portraits
+from .portraits._styles import portrait_svg
+
+__all__ = [
+    "Batch",
+    "ImageSource",
+    "NativePatches",
+    "Report",
+    "Scales",
+    "check",
+    "fit",
+    "load_patches",
+    "open_images",
+    "patch_batch",
+    "portrait",
+    "portrait_svg",
+    "read_picture",
+    "read_places",
+    "square",
+    "write_earth",
+    "write_portraits",
+]

@@ -1,0 +1,41 @@
+from ._config import (
+    ConsistencySettings,
+    DataSettings,
+    LossSettings,
+    OptimizerSettings,
+    TeacherSettings,
+    TrainConfig,
+    WatchSettings,
+)
+from ._loop import run_steps, train
+from ._losses import discriminator_loss, generator_loss, gradient_penalty, path_lengths
+from ._presets import RECIPES, Recipe, preset
+from ._run import Callback, Run, open_run
+from .augment import AugmentSettings
+from .monitoring._doctor import diagnose_run
+from .monitoring._report import write_report
+
+__all__ = [
+    "RECIPES",
+    "AugmentSettings",
+    "Callback",
+    "ConsistencySettings",
+    "DataSettings",
+    "LossSettings",
+    "OptimizerSettings",
+    "Recipe",
+    "Run",
+    "TeacherSettings",
+    "TrainConfig",
+    "WatchSettings",
+    "diagnose_run",
+    "discriminator_loss",
+    "generator_loss",
+    "gradient_penalty",
+    "open_run",
+    "path_lengths",
+    "preset",
+    "run_steps",
+    "train",
+    "write_report",
+]
