@@ -418,7 +418,7 @@ class StyleField:
             UsageError: if the function does not give M weights, 0 or more, that sum to 1.
         """
         points = torch.cartesian_prod(ys, xs).reshape(-1, 2)
-        return self.weights_at(points).view(-1, len(ys), len(xs))
+        return self.weights_at(points).reshape(-1, len(ys), len(xs))
 
     def weights_at(self, points: Tensor) -> Tensor:
         """(M, P) weights at points (P, 2), checked; errors as `weights_on`."""

@@ -211,7 +211,8 @@ def to_uint8(image: Tensor) -> Picture:
         picture: Picture = levels.cpu().numpy()
         return picture
     # In NumPy: torch would wake its threads for this trifle, and they spin beside the tile workers.
-    return np.rint(((image.numpy() + 1) * 127.5).clip(0, 255)).astype(np.uint8)
+    picture = np.rint(((image.numpy() + 1) * 127.5).clip(0, 255)).astype(np.uint8)
+    return picture
 
 
 def _tile_edge(wanted: int | None, latents: PreparedLatents, *, aligned: bool) -> int:
