@@ -11,8 +11,8 @@ from creps.networks.base import Generator, build_generator
 from creps.rendering._painter import Picture
 from creps.rendering._renderer import Renderer, render
 from creps.rendering._styles import latents
-from creps.rendering.video._film import PartialWarp, frame_warp, partly
-from creps.rendering.video._motion import Frame
+from creps.rendering.video._film import Film, PartialWarp, frame_warp, partly
+from creps.rendering.video._motion import Distort, Frame
 from creps.rendering.warps import Chain, Identity, parse_warp
 
 WINDOW = (0.0, 0.25, 1.0, 0.75)
@@ -159,3 +159,17 @@ def test_the_picture_does_not_depend_on_tiles(generator, styles, monkeypatch):
 def test_impossible_sizes_are_refused(generator, styles):
     with pytest.raises(GridError, match="at least 1"):
         shown(Renderer(generator, styles=styles), Frame(WINDOW, degrees=3), size=(0, 4))
+
+
+def test_a_film_tells_which_map_bends_it(generator, tmp_path):
+    def told() -> dict:
+        motion = Distort((0.0, 0.0, 1.0, 1.0))
+        film = Film(motion=motion, size=(8, 8), warp=f"map:{tmp_path / 'map.npy'}")
+        return film.about(generator)
+
+    maps = []
+    for seed in (0, 0, 1):
+        np.save(tmp_path / "map.npy", np.random.RandomState(seed).rand(3, 4, 2))
+        maps.append(told()["maps"])
+    assert maps[0] == maps[1] != maps[2]
+    assert told()["warp"] == f"map:{tmp_path / 'map.npy'}"

@@ -45,7 +45,7 @@ def provenance(
         **_latent(latent),
         "size": [canvas.height, canvas.width],
         "window": list(canvas.window),
-        **_warp(view.bend),
+        **warp_about(view.bend),
         "supersample": None if sampling == 1 else sampling,
         "exact": view.exact or None,
         "dtype": None if dtype is None else str(dtype).removeprefix("torch."),
@@ -82,7 +82,7 @@ def _digest(latent: Latent) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()[:16]}"
 
 
-def _warp(warp: Warp | None) -> dict[str, Any]:
+def warp_about(warp: Warp | None) -> dict[str, Any]:
     """Its words, and the digests of the maps they name."""
     if warp is None:
         return {}

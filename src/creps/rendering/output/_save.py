@@ -128,7 +128,8 @@ def save_picture(
             since=since,
             progress=progress,
         )
-    picture = _at_once(source, progress)
+    refuse_beyond_memory(height, width, channels=source.channels)
+    picture = source.pixels(progress=progress)
     if not overwrite:
         refuse_existing(path)  # something may have appeared meanwhile
     write_atomically(path, encode(picture, path, settings))
@@ -212,7 +213,11 @@ class Tiles:
 
     def pixels(self, part: Tile | None = None, *, progress: Progress | None = None) -> Picture:
         """The pixels of a part; of the whole picture by default."""
-        return self.make(Tile(0, 0, self.height, self.width) if part is None else part)
+        part = Tile(0, 0, self.height, self.width) if part is None else part
+        pixels = self.make(part)
+        if progress is not None:
+            progress(part.height * part.width, part.height * part.width)
+        return pixels
 
     def about(self) -> dict[str, Any]:
         """What a file tells of how the pixels were made."""
@@ -288,19 +293,6 @@ def _made_by_others(
         return stored == json.loads(json.dumps(settings)) and path.stat().st_mtime >= since
     except (CrepsError, OSError):
         return False
-
-
-def _at_once(source: TileSource, progress: Progress | None) -> Picture:
-    """A whole picture in memory, from the chunks of a large one: the same pixels either way."""
-    refuse_beyond_memory(source.height, source.width, channels=source.channels)
-    picture = np.empty((source.height, source.width, source.channels), np.uint8)
-    done = 0
-    for tile in plan(source.height, source.width, CHUNK):
-        picture[tile.rows, tile.columns] = source.pixels(tile)
-        done += tile.height * tile.width
-        if progress is not None:
-            progress(done, source.height * source.width)
-    return picture
 
 
 def _fill(

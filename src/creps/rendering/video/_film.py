@@ -13,7 +13,7 @@ from creps.coordinates import Window
 from creps.networks.base import Generator
 from creps.rendering._latents import Latent
 from creps.rendering._painter import Picture, Progress
-from creps.rendering._provenance import made_by
+from creps.rendering._provenance import made_by, warp_about
 from creps.rendering._renderer import Renderer
 from creps.rendering._styles import Recipe, SeedPath
 from creps.rendering._view import Device, Precision, Samples, View, refuse_beyond_memory
@@ -68,7 +68,7 @@ class Film:
         return View(
             size=self.size,
             window=frame.window,
-            warp=frame_warp(frame, None if self.warp is None else parse_warp(self.warp)),
+            warp=frame_warp(frame, self._whole_warp),
             supersample=self.supersample,
             exact=self.exact,
         )
@@ -94,7 +94,7 @@ class Film:
             "truncation": self.truncation,
             "size": list(self.size),
             "motion": {"kind": type(self.motion).__name__.lower(), **vars(self.motion)},
-            "warp": self.warp,
+            **warp_about(self._whole_warp),
             "easing": self.easing,
             "loop": self.loop,
             "supersample": self.supersample,
@@ -102,6 +102,10 @@ class Film:
             "dtype": None if dtype is None else str(dtype),
         }
         return {name: value for name, value in settings.items() if value is not None}
+
+    @functools.cached_property  # a map is read from its file once
+    def _whole_warp(self) -> Warp | None:
+        return None if self.warp is None else parse_warp(self.warp)
 
     @property
     def _path(self) -> SeedPath:
