@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creps.errors import CrepsError, UsageError
+from creps.rendering._tiles import Tile
 from creps.serving._iiif import (
     ImageRequest,
-    Region,
     information,
     parse_image_request,
     turned_size,
@@ -30,17 +30,17 @@ def asked(
 @pytest.mark.parametrize(
     ("text", "region"),
     [
-        ("full", Region(0, 0, 600, 400)),
-        ("square", Region(100, 0, 400, 400)),
-        ("10,20,30,40", Region(10, 20, 30, 40)),
-        ("590,390,100,100", Region(590, 390, 10, 10)),  # cut at the border
-        ("pct:25,50,50,50", Region(150, 200, 300, 200)),
-        ("pct:41.6,7.5,40,70", Region(250, 30, 240, 280)),
-        ("pct:0,0,200,200", Region(0, 0, 600, 400)),
-        ("pct:99.9,0,0.0001,1", Region(599, 0, 1, 4)),  # never less than a pixel
+        ("full", Tile(0, 0, 400, 600)),
+        ("square", Tile(0, 100, 400, 400)),
+        ("10,20,30,40", Tile(20, 10, 40, 30)),
+        ("590,390,100,100", Tile(390, 590, 10, 10)),  # cut at the border
+        ("pct:25,50,50,50", Tile(200, 150, 200, 300)),
+        ("pct:41.6,7.5,40,70", Tile(30, 250, 280, 240)),
+        ("pct:0,0,200,200", Tile(0, 0, 400, 600)),
+        ("pct:99.9,0,0.0001,1", Tile(0, 599, 4, 1)),  # never less than a pixel
     ],
 )
-def test_regions(text: str, region: Region) -> None:
+def test_regions(text: str, region: Tile) -> None:
     assert asked(text).region == region
 
 

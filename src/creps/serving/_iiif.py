@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from creps.errors import GridError, UsageError
+from creps.rendering._tiles import Tile
 from creps.rendering.warps._base import cosine_sine
 from creps.serving._settings import Limits
 
@@ -98,16 +99,6 @@ _ROTATION = re.compile(rf"(!?){_DECIMAL}")
 _TAIL = re.compile(r"([a-z]{1,10})\.([a-z0-9]{1,5})")
 
 
-@dataclass(frozen=True)
-class Region:
-    """A rectangle of a picture's pixels, inside it."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-
-
 @dataclass(frozen=True, kw_only=True)
 class ImageRequest:
     """What an image request asks for; `canonical` is its address (section 4.7).
@@ -121,7 +112,7 @@ class ImageRequest:
         canonical: region/size/rotation/quality.format in their canonical form.
     """
 
-    region: Region
+    region: Tile
     width: int
     height: int
     mirror: bool
@@ -163,7 +154,7 @@ def parse_image_request(
     mirror, turn = _rotation(rotation_text)
     quality, kind = _tail(tail)
     refuse_beyond(*turned_size(h, w, turn), turn=turn, limits=limits)
-    whole = region == Region(0, 0, width, height)
+    whole = region == Tile(0, 0, height, width)
     area = "full" if whole else f"{region.left},{region.top},{region.width},{region.height}"
     size = _canonical_size(w, h, region, limits)
     rotation = f"{'!' if mirror else ''}{turn:.15g}"
@@ -214,13 +205,13 @@ def information(base: str, *, width: int, height: int, limits: Limits) -> dict[s
     }
 
 
-def _region(text: str, width: int, height: int) -> Region:
+def _region(text: str, width: int, height: int) -> Tile:
     """Section 4.1: the part that lies inside the picture."""
     if text == "full":
-        return Region(0, 0, width, height)
+        return Tile(0, 0, height, width)
     if text == "square":
         side = min(width, height)
-        return Region((width - side) // 2, (height - side) // 2, side, side)
+        return Tile((height - side) // 2, (width - side) // 2, side, side)
     if match := _PIXELS.fullmatch(text):
         left, top, across, down = map(int, match.groups())
         right, bottom = left + across, top + down
@@ -235,10 +226,10 @@ def _region(text: str, width: int, height: int) -> Region:
     right, bottom = min(right, width), min(bottom, height)
     if left >= right or top >= bottom:
         raise GridError(f"region {text[:60]!r}: nothing of it lies in {width},{height} pixels")
-    return Region(left, top, right - left, bottom - top)
+    return Tile(top, left, bottom - top, right - left)
 
 
-def _size(text: str, region: Region, limits: Limits) -> tuple[int, int]:
+def _size(text: str, region: Tile, limits: Limits) -> tuple[int, int]:
     """Section 4.2: (width, height)."""
     match = _SIZE.fullmatch(text)
     if match is None or (match[4] == match[5] == "") or (match[3] and not (match[4] and match[5])):
@@ -271,7 +262,7 @@ def _size(text: str, region: Region, limits: Limits) -> tuple[int, int]:
     return wide, high
 
 
-def _canonical_size(width: int, height: int, region: Region, limits: Limits) -> str:
+def _canonical_size(width: int, height: int, region: Tile, limits: Limits) -> str:
     """Section 4.7."""
     if (width, height) == _within(limits, region.width, region.height, at_most=1.0):
         return "max"

@@ -169,7 +169,7 @@ class JobQueue:
         return self._jobs.get(number)
 
     def cancel(self, job: Job) -> None:
-        """Stop a job, or throw its file away; unfinished work stays, and goes on when asked for."""
+        """Stop a job, or delete its file; unfinished work stays for the next job like it."""
         with self._lock:
             job.stop.set()
             if job.state in ("queued", "done"):
@@ -196,7 +196,7 @@ class JobQueue:
             job.ended = time.time()
 
     def _work(self, job: Job) -> None:
-        """One job, to its end; whatever happens to it, the next one comes."""
+        """One job, to its end; errors do not reach the next one."""
         try:
             self._make_room(job)
             self._write(job)
@@ -215,7 +215,7 @@ class JobQueue:
             _log.exception("job failed")
 
     def _write(self, job: Job) -> None:
-        """The file of a job."""
+        """Write the file of a job."""
         if job.path.is_file():  # of an earlier run
             job.done = job.total
             return
@@ -243,7 +243,7 @@ class JobQueue:
         save_picture(tiles, job.path, settings=about, progress=progress)
 
     def _make_room(self, job: Job) -> None:
-        """Throw away the oldest files until a job's raw pixels fit in the limit."""
+        """Delete the oldest files until a job's raw pixels fit in the limit."""
         own = {job.path, unfinished(job.path)}
         there = sorted((*_age_and_bytes(each), each) for each in self._folder.iterdir())
         there = [each for each in there if each[2] not in own]
@@ -251,11 +251,14 @@ class JobQueue:
         for _, size, place in there:
             if used + 3 * job.total <= self._limits.job_bytes:
                 return
-            shutil.rmtree(place, ignore_errors=True) if place.is_dir() else place.unlink()
+            if place.is_dir():
+                shutil.rmtree(place, ignore_errors=True)
+            else:
+                place.unlink(missing_ok=True)  # another server may have been faster
             used -= size
 
     def _forget(self) -> None:
-        """Of the jobs that have ended, only the latest are remembered."""
+        """Forget all but the latest of the jobs that have ended."""
         ended = [number for number, job in self._jobs.items() if job.state in ENDED]
         for number in ended[:-REMEMBERED]:
             del self._jobs[number]
@@ -271,8 +274,6 @@ def _age_and_bytes(place: Path) -> tuple[float, int]:
 
 
 NOT_KEPT = {"Cache-Control": "no-store"}
-
-
 _Number = Annotated[float, msgspec.Meta(gt=-1e9, lt=1e9)]
 
 
@@ -319,7 +320,7 @@ class JobRoutes:
         return JSONResponse(self._job(request).document(), headers=NOT_KEPT)
 
     async def _cancel(self, request: Request) -> Response:
-        """Stop a job, or throw its file away."""
+        """Stop a job, or delete its file."""
         job = self._job(request)
         self._queue.cancel(job)
         return JSONResponse({**job.document(), "state": "cancelled"}, headers=NOT_KEPT)
@@ -329,7 +330,7 @@ class JobRoutes:
         if job.state != "done":
             raise HTTPException(409, f"this job is {job.state}: expected done")
         if not job.path.is_file():
-            raise HTTPException(410, "this file was thrown away to make room: ask for it again")
+            raise HTTPException(410, "this file was deleted to make room: ask for it again")
         kind = ENCODINGS[job.format].media_type
         return FileResponse(job.path, media_type=kind, filename=job.name, headers=NOT_KEPT)
 
@@ -354,5 +355,5 @@ class JobRoutes:
     def _job(self, request: Request) -> Job:
         job = self._queue.find(request.path_params["job"])
         if job is None:
-            raise HTTPException(404, "no such job: it may have been forgotten, ask for it again")
+            raise HTTPException(404, "no such job here: ask for the picture again")
         return job

@@ -170,7 +170,7 @@ class ModelRegistry:
                 self._sources.move_to_end(key)
                 return self._sources[key]
             making = self._making.setdefault(key, threading.Lock())
-        with making:  # whoever comes second finds it there
+        with making:  # the second one finds it there
             with self._lock:
                 if key in self._sources:
                     return self._sources[key]
@@ -186,7 +186,7 @@ class ModelRegistry:
     def settle(self) -> None:
         """Drop the pictures used least recently until the rest fits the limit."""
         with self._lock:
-            sources = list(self._sources.items())  # those not asked for lately first
+            sources = list(self._sources.items())  # the least recently used first
         sizes = [(key, source.nbytes) for key, source in sources]  # may wait for those that draw
         total = sum(size for _, size in sizes)
         for key, size in sizes[:-1]:

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from creps.coordinates import Window
 from creps.errors import GridError, UsageError
+from creps.rendering._tiles import Tile
 from creps.rendering._words import parse_window
 from creps.rendering.output._images import DEEP_ZOOM_OVERLAP, DEEP_ZOOM_TILE
 from creps.serving._identifiers import PictureId, number, parse_identifier, whole_number
@@ -113,13 +114,8 @@ class PictureRoutes:
             height=height,
             limits=self._limits,
         )
-        region = wanted.region
         spec = ViewSpec(
-            window=part_of(
-                picture.window,
-                across=(region.left / width, (region.left + region.width) / width),
-                down=(region.top / height, (region.top + region.height) / height),
-            ),
+            window=_part_of(picture.window, wanted.region, height, width),
             height=wanted.height,
             width=wanted.width,
             mirror=wanted.mirror,
@@ -155,12 +151,9 @@ class PictureRoutes:
         if level > top_level:
             raise GridError(f"level {level}: expected 0 to {top_level}")
         high, wide = (math.ceil(side / 2 ** (top_level - level)) for side in (height, width))
-        left, right = _with_overlap(column, wide)
-        top, bottom = _with_overlap(row, high)
-        window = part_of(
-            picture.window, across=(left / wide, right / wide), down=(top / high, bottom / high)
-        )
-        spec = ViewSpec(window=window, height=bottom - top, width=right - left)
+        (left, across), (top, down) = _with_overlap(column, wide), _with_overlap(row, high)
+        window = _part_of(picture.window, Tile(top, left, down, across), high, wide)
+        spec = ViewSpec(window=window, height=down, width=across)
         return await self._answer(request, RenderRequest(picture=picture, spec=spec, format=kind))
 
     async def _plane_tile(self, request: Request) -> Response:
@@ -232,15 +225,17 @@ class PictureRoutes:
         return f"{base_url(request, self._service.settings.url)}/iiif/{picture.in_url}"
 
 
-def part_of(window: Window, *, across: tuple[float, float], down: tuple[float, float]) -> Window:
-    """A part of a window, by shares of its width and height."""
+def _part_of(window: Window, part: Tile, height: int, width: int) -> Window:
+    """The window of a part of so many pixels."""
     y0, x0, y1, x1 = window
+    tops, lefts = (part.top, part.top + part.height), (part.left, part.left + part.width)
+    (top, bottom), (left, right) = (y / height for y in tops), (x / width for x in lefts)
     high, wide = y1 - y0, x1 - x0
-    return y0 + down[0] * high, x0 + across[0] * wide, y0 + down[1] * high, x0 + across[1] * wide
+    return y0 + top * high, x0 + left * wide, y0 + bottom * high, x0 + right * wide
 
 
 def parse_view(words: QueryParams, picture: PictureId) -> tuple[ViewSpec, str]:
-    """The spec and format that the query of a view asks for.
+    """The view and format that a query asks for.
 
     Raises:
         UsageError, GridError: for an invalid query.
@@ -291,9 +286,9 @@ def _tile(text: str) -> tuple[int, int, str]:
 
 
 def _with_overlap(index: int, side: int) -> tuple[int, int]:
-    """First and last pixel of a Deep Zoom tile on an axis."""
+    """First pixel of a Deep Zoom tile on an axis, and how many."""
     first = max(index * DEEP_ZOOM_TILE - DEEP_ZOOM_OVERLAP, 0)
     last = min((index + 1) * DEEP_ZOOM_TILE + DEEP_ZOOM_OVERLAP, side)
     if not 0 <= index * DEEP_ZOOM_TILE < side:
         raise GridError(f"tile {index}: expected 0 to {(side - 1) // DEEP_ZOOM_TILE}")
-    return first, last
+    return first, last - first

@@ -26,7 +26,7 @@ REMEMBERED = 1024
 """Clients whose last turn is remembered."""
 
 LONGEST_RETRY = 60
-"""Seconds."""
+"""Seconds until a client may ask again, at most."""
 
 
 class OverloadedError(CrepsError):

@@ -45,7 +45,7 @@ def base_url(request: Request, public: str | None) -> str:
 
 
 Result = TypeVar("Result")
-Route = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Request], Awaitable[Response]]
 
 FOR_EVER = "public, max-age=31536000, immutable"
 FOR_AN_HOUR = "public, max-age=3600"
@@ -81,7 +81,7 @@ def response_to(error: Exception) -> Response:
     raise error
 
 
-def guarded(route: Route) -> Route:
+def guarded(route: Handler) -> Handler:
     """The route, with errors in words."""
 
     @wraps(route)

@@ -24,7 +24,7 @@ SUFFIX = ".answer"
 DIGEST = 16
 """Bytes of a checksum at the beginning of a file: what a crash tore is not sent."""
 KEPT = 0.9
-"""Of the limit, when what was not used for longest is thrown away."""
+"""Of the limit, after old answers were deleted."""
 
 
 class AnswerCache:
@@ -67,7 +67,7 @@ class AnswerCache:
                 self._sweep()
 
     def _sweep(self) -> None:
-        """Throw away what was not used for longest, of all servers that share the folder."""
+        """Delete what was not used for longest, of all servers that share the folder."""
         files = sorted(self._files())
         total = sum(size for _, size, _ in files)
         for _, size, path in files:
@@ -82,7 +82,7 @@ class AnswerCache:
         """(time of use, bytes, path) of all answers."""
         found = []
         for path in self._folder.glob(f"??/*{SUFFIX}"):
-            with contextlib.suppress(OSError):  # another server threw it away
+            with contextlib.suppress(OSError):  # another server deleted it
                 about = path.stat()
                 found.append((about.st_mtime, about.st_size, path))
         return found
