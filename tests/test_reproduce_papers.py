@@ -60,6 +60,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Drawing]]:
     return asked
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small", "drawn")
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda each: each.name)
 def test_each_runs_and_has_the_papers_shape(experiment: Experiment, tmp_path: Path) -> None:
