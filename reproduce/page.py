@@ -134,7 +134,7 @@ def _markdown(table: Table, title: str) -> str:
 def text() -> str:
     """The page: its introduction as it is, then the results."""
     introduction, mark, _ = PAGE.read_text(encoding="utf-8").partition(MARK)
-    return f"{introduction}{mark}\n{page(RESULTS, link=RESULTS.name)}"
+    return f"{introduction}{mark}{page(RESULTS, link=RESULTS.name)}"
 
 
 def main(new: Path | None) -> None:

@@ -58,11 +58,7 @@ def untrained(model: Model) -> Generator:
 
 
 class Pretender(Runner):
-    """Makes nothing, and measures little.
-
-    Attributes:
-        asked: names of the models that were asked for, in order.
-    """
+    """Makes nothing, and measures little."""
 
     def __init__(
         self,
@@ -77,10 +73,8 @@ class Pretender(Runner):
         budget = replace(PAPER, pictures=20, extractor="effnet") if paper else SMALL
         super().__init__(folder, budget, workers=0, data=data, say=lambda line: None)
         self.network, self.number = network, number
-        self.asked: list[str] = []
 
     def ref(self, model: Model) -> ModelRef:
-        self.asked.append(model.name)
         return model_ref(self.network(model))
 
     def data(self, dataset: Dataset) -> Path:
