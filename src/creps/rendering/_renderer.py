@@ -108,7 +108,7 @@ class Renderer:
         generator: the model; it stays as and where it is.
         latent, device, dtype, options: as for `render`.
         keep: bytes of lines to keep beside those in use; line tables have bounds of their own
-            (`points.TABLE_BYTES`, for each axis). None: for one picture, as `render` does.
+            (`_points.TABLE_BYTES`, for each axis). None: for one picture, as `render` does.
 
     Attributes:
         styles: (1, K, D) of the latent; (M, K, D) where several share the picture.

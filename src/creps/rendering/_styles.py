@@ -73,7 +73,7 @@ def latents(seeds: Iterable[int], generator: Generator) -> Tensor:
 
 
 def checked_seed(seed: int) -> int:
-    """`seed` as a plain integer; a UsageError if it is none of 0 .. 2**32 - 1."""
+    """`seed` as a plain integer; a UsageError unless it is one from 0 to 2**32 - 1."""
     try:
         number = operator.index(seed)
     except TypeError:
