@@ -186,7 +186,16 @@ def test_qualities() -> None:
     assert (bitonal == 255).sum() == 128
 
 
-def test_what_a_visitor_has_is_not_sent_again(client: TestClient) -> None:
+def test_equal_etags_are_equal_bytes(client: TestClient) -> None:
+    """A pin, or a window that is not looked at, changes neither; the file tells neither."""
+    pin = client.get("/api/models").json()["models"][0]["pin"]
+    names = ("tiny:3", f"tiny@{pin}:3", "tiny:3%3Bw=0,0,2,2")
+    answers = [client.get(f"/plane/{name}/0/1_0.png") for name in names]
+    assert len({answer.headers["etag"] for answer in answers}) == 1
+    assert len({answer.content for answer in answers}) == 1
+
+
+def test_what_a_client_has_is_not_sent_again(client: TestClient) -> None:
     first = client.get("/plane/tiny:3/0/0_0.jpg")
     assert "immutable" not in first.headers["cache-control"]
     again = client.get("/plane/tiny:3/0/0_0.jpg", headers={"If-None-Match": first.headers["etag"]})

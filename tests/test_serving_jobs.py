@@ -113,7 +113,7 @@ def test_jobs_that_make_no_sense(changes: dict, client: TestClient) -> None:
     assert answer.json()["error"]
 
 
-def test_other_sites_cannot_post_through_a_visitors_browser(client: TestClient) -> None:
+def test_other_sites_cannot_post_through_a_clients_browser(client: TestClient) -> None:
     """A page elsewhere may send text without asking, but no JSON."""
     for kind in ("text/plain", "application/x-www-form-urlencoded"):
         answer = client.post("/api/jobs", content=b"{}", headers={"Content-Type": kind})

@@ -52,7 +52,7 @@ class PictureId:
     Attributes:
         model: its name.
         recipe: whose styles.
-        pin: 8 hexadecimal digits of what makes its pixels (weights, code), if the address has them.
+        pin: 8 hexadecimal digits of weights, precision and code, if the address has them.
         truncation, cutoff, label: of the styles.
         window: of the plane, that is the whole picture.
         by: a filter of FILTERS that enlarges the native picture; None: drawn at any size.
@@ -96,7 +96,7 @@ class PictureId:
 
     @property
     def content(self) -> PictureId:
-        """What is drawn, without what changes none of its pixels: the pin, the window."""
+        """The picture without pin and window, which change no pixel of a view of it."""
         return replace(self, pin=None, window=WHOLE_PLANE)
 
 

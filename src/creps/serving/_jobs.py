@@ -143,7 +143,7 @@ class JobQueue:
         model = self._registry.model(picture)
         if picture.by is not None:
             raise UsageError("jobs do not enlarge pictures: leave ;by= out")
-        content = f"{model.made_by} {picture} {spec} {kind}"
+        content = f"{model.made_by} {picture.content} {spec} {kind}"
         path = self._folder / f"{hashlib.sha256(content.encode()).hexdigest()[:32]}.{kind}"
         height, width = spec.size
         refuse_target(path, height=height, width=width, overwrite=True)

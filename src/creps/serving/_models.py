@@ -66,7 +66,7 @@ class ServedModel:
         """What a view of one of its pictures tells of how it was made, as JSON values."""
         view = View(size=spec.size, window=spec.frame.window)
         made = provenance(self.generator, picture.latent, view, dtype=self.dtype)
-        told = {"model": self.name, "picture": str(picture), "view": asdict(spec)}
+        told = {"model": self.name, "picture": str(picture.content), "view": asdict(spec)}
         plain: dict[str, Any] = json.loads(json.dumps({**made, **told}))
         return plain
 

@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import os
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from creps._files import cores, replacing
@@ -107,9 +107,8 @@ class RenderRequest:
 
     def key(self, model: ServedModel) -> str:
         """All that the bytes depend on."""
-        picture = replace(self.picture.content, model="-")
         quality = "default" if self.quality == "color" else self.quality
-        return f"{model.made_by} {picture} {self.spec} {quality}.{self.format}"
+        return f"{model.made_by} {self.picture.content} {self.spec} {quality}.{self.format}"
 
 
 class RenderService:
