@@ -24,7 +24,7 @@ from creps.errors import CheckpointError, CrepsError, GridError, UsageError
 from creps.networks.base import build_generator
 from creps.rendering import Renderer, render
 from creps.rendering.output._images import read_settings
-from creps.rendering.video import Zoom
+from creps.rendering.video import ZoomMotion
 from creps.rendering.video._motion import cruise
 
 app = typer.Typer()
@@ -72,7 +72,7 @@ def test_a_zoom_shows_the_windows_it_should(model, tmp_path):
     assert f"{out}: 5 frames of 12x20, " in words
     shown = frames(out)
     assert len(shown) == 5
-    zoom = Zoom((0.0, -1 / 3, 1.0, 4 / 3), (0.4, 0.6), 4)
+    zoom = ZoomMotion((0.0, -1 / 3, 1.0, 4 / 3), (0.4, 0.6), 4)
     for k, frame in enumerate(shown):
         window = zoom.at(cruise(k / 4)).window
         assert np.abs(frame - picture(model, seed=3, window=window)).max() <= 1
@@ -180,7 +180,7 @@ def test_a_zoom_out_is_antialiased_where_the_model_has_finer_detail(model, tmp_p
     ran(
         "zoom", "--model", model, "--out", out, "--frames", 3, "--octaves", -3, "--easing", "linear"
     )
-    window = Zoom((0.0, 0.0, 1.0, 1.0), (0.5, 0.5), -3).at(1).window
+    window = ZoomMotion((0.0, 0.0, 1.0, 1.0), (0.5, 0.5), -3).at(1).window
     plain, smooth = (
         render(load(model), seed=7, size=8, window=window, supersample=n).astype(int)
         for n in (1, "auto")

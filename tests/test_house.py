@@ -50,6 +50,8 @@ FILE_MODULES = {
     "zipfile",
 }
 
+MOST_MODULES = 180
+MOST_PUBLIC_DEFINITIONS = 450
 LONGEST_MODULE = 700
 LONGEST_FUNCTION = 80
 LARGEST_FILE = 13_000_000
@@ -189,6 +191,59 @@ def test_a_face_shows_what_its_modules_define(face: Path) -> None:
         value = getattr(package, name)
         assert value is getattr(importlib.import_module(home), name), name
         assert inspect.getdoc(value), f"{name} has no docstring"
+
+
+def test_no_two_rooms_show_different_things_by_one_name() -> None:
+    """The top face shows what rooms show; apart from that, a public name is one thing."""
+    shown: dict[str, set[str]] = {}
+    for face in FACES:
+        for name in homes_of(face):
+            shown.setdefault(name, set()).add(
+                repr(getattr(importlib.import_module(dotted(face)), name))
+            )
+    assert {name: things for name, things in shown.items() if len(things) > 1} == {}
+
+
+def imported_in(text: str) -> Iterator[tuple[str, str]]:
+    """(module, name) of each `from creps... import ...` in a piece of Python."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "creps":
+            yield from ((node.module or "", alias.name) for alias in node.names)
+
+
+EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, *EXAMPLES], ids=lambda path: path.name)
+def test_documents_and_examples_import_public_names_only(document: Path) -> None:
+    if document.suffix == ".py":
+        blocks = [document.read_text(encoding="utf-8")]
+    else:
+        sessions = map(doctest.script_from_examples, fenced(document, "pycon"))
+        blocks = [*fenced(document, "python"), *sessions]
+    for module, name in (each for block in blocks for each in imported_in(block)):
+        shown = importlib.import_module(module)
+        assert not any(part.startswith("_") for part in [*module.split("."), name]), module
+        assert name in getattr(shown, "__all__", vars(shown)), f"{module} does not show {name}"
+
+
+def test_the_files_that_the_architecture_page_names_are_there() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:[a-z_]+/)*[a-z_0-9]+\.py)`", page)
+    assert named
+    missing = [name for name in named if not any((each / name).exists() for each in (SOURCE, ROOT))]
+    assert missing == []
+
+
+def test_the_house_stays_small_enough_to_know() -> None:
+    assert len(MODULES) <= MOST_MODULES
+    private = [m for m in MODULES if re.search(r"/_(?!_)", m.relative_to(SOURCE.parent).as_posix())]
+    shown = [
+        f"{dotted(m)}.{n.name}"
+        for m in set(MODULES) - set(private)
+        for n in public(tree_of(m).body)
+    ]
+    assert len(shown) <= MOST_PUBLIC_DEFINITIONS
 
 
 def test_an_unknown_public_name_is_an_attribute_error() -> None:

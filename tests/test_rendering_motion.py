@@ -15,13 +15,13 @@ from creps.rendering._view import refuse_beyond_precision
 from creps.rendering.video._motion import (
     EASINGS,
     MOST_FRAMES,
-    Distort,
+    DistortMotion,
     Frame,
-    Interpolate,
+    InterpolateMotion,
     Motion,
-    Pan,
-    Rotate,
-    Zoom,
+    PanMotion,
+    RotateMotion,
+    ZoomMotion,
     frames_of,
     linear,
     parse_easing,
@@ -49,7 +49,7 @@ def on_screen(point: tuple[float, float], frame: Frame) -> tuple[float, float]:
 
 @given(start=window, focus=st.tuples(place, place), octaves=st.floats(-12, 12), t=way)
 def test_the_focus_of_a_zoom_stays_where_it_is(start, focus, octaves, t):
-    zoom = Zoom(start, focus, octaves)
+    zoom = ZoomMotion(start, focus, octaves)
     first, then = on_screen(focus, zoom.at(0)), on_screen(focus, zoom.at(t))
     # Far outside of a small window, as many digits are lost as the place has.
     assert then == pytest.approx(first, rel=1e-6, abs=1e-6)
@@ -57,21 +57,21 @@ def test_the_focus_of_a_zoom_stays_where_it_is(start, focus, octaves, t):
 
 @pytest.mark.parametrize("octaves", [5, -5, 0.5])
 def test_a_zoom_enlarges_by_equal_factors_in_equal_times(octaves):
-    frames = frames_of(Zoom(START, (0.3, 0.7), octaves), count=11)
+    frames = frames_of(ZoomMotion(START, (0.3, 0.7), octaves), count=11)
     for axis in (0, 1):
         ratios = [sides(b)[axis] / sides(a)[axis] for a, b in pairwise(frames)]
         assert ratios == pytest.approx([2 ** (-octaves / 10)] * 10, rel=1e-12)
 
 
 def test_the_ends_of_a_zoom_are_exact():
-    frames = frames_of(Zoom(WHOLE_PLANE, (0.5, 0.25), 3), count=7)
+    frames = frames_of(ZoomMotion(WHOLE_PLANE, (0.5, 0.25), 3), count=7)
     assert frames[0].window == WHOLE_PLANE
     assert frames[-1].window == (0.4375, 0.21875, 0.5625, 0.34375)  # an eighth, by hand
 
 
 def test_thirty_octaves_keep_their_digits():
     focus, pixels = (0.3, 0.7), 512
-    last = Zoom(START, focus, 30).at(1)
+    last = ZoomMotion(START, focus, 30).at(1)
     for axis in (0, 1):
         point = Fraction(focus[axis])
         for edge in (axis, axis + 2):
@@ -81,21 +81,21 @@ def test_thirty_octaves_keep_their_digits():
 
 
 def test_zooming_out_is_zooming_in_backwards():
-    there = Zoom(START, (0.3, 0.7), 6)
-    back = Zoom(there.at(1).window, (0.3, 0.7), -6)
+    there = ZoomMotion(START, (0.3, 0.7), 6)
+    back = ZoomMotion(there.at(1).window, (0.3, 0.7), -6)
     for t in (0, 0.25, 0.9, 1):
         assert back.at(1 - t).window == pytest.approx(there.at(t).window, abs=1e-12)
 
 
 @given(start=window, end=window)
 def test_the_ends_of_a_pan_are_exact(start, end):
-    pan = Pan(start, end)
+    pan = PanMotion(start, end)
     assert pan.at(0).window == start
     assert pan.at(1).window == end
 
 
 def test_a_pan_between_windows_of_one_size_is_a_straight_line():
-    pan = Pan((0.0, 0.0, 0.25, 0.5), (0.5, 1.0, 0.75, 1.5))
+    pan = PanMotion((0.0, 0.0, 0.25, 0.5), (0.5, 1.0, 0.75, 1.5))
     assert pan.at(0.5).window == pytest.approx((0.25, 0.5, 0.5, 1.0))
     assert pan.at(0.25).window == pytest.approx((0.125, 0.25, 0.375, 0.75))
 
@@ -106,8 +106,8 @@ def test_a_pan_between_windows_of_one_size_is_a_straight_line():
     t=way,
 )
 def test_a_pan_between_windows_of_two_sizes_is_the_zoom_that_links_them(focus, octaves, t):
-    zoom = Zoom(WHOLE_PLANE, focus, octaves)
-    pan = Pan(WHOLE_PLANE, zoom.at(1).window)
+    zoom = ZoomMotion(WHOLE_PLANE, focus, octaves)
+    pan = PanMotion(WHOLE_PLANE, zoom.at(1).window)
     assert sides(pan.at(t)) == pytest.approx(sides(zoom.at(t)), rel=1e-5)
     # The last window holds its size in as many digits as its place leaves.
     tolerance = 1e-6 * min(sides(zoom.at(t)))
@@ -116,8 +116,8 @@ def test_a_pan_between_windows_of_two_sizes_is_the_zoom_that_links_them(focus, o
 
 @given(difference=st.floats(-1e-6, 1e-6), t=way)
 def test_a_pan_has_no_jump_where_sizes_become_equal(difference, t):
-    straight = Pan((0, 0, 1, 1), (3, 2, 4, 3)).at(t)
-    almost = Pan((0, 0, 1, 1), (3, 2, 4 + difference, 3)).at(t)
+    straight = PanMotion((0, 0, 1, 1), (3, 2, 4, 3)).at(t)
+    almost = PanMotion((0, 0, 1, 1), (3, 2, 4 + difference, 3)).at(t)
     assert almost.window == pytest.approx(straight.window, abs=1e-5)
 
 
@@ -150,11 +150,11 @@ def test_an_unknown_easing_names_the_nearest():
 
 
 MOTIONS = [
-    Zoom(START, (0.5, 0.5), 2),
-    Pan(START, WHOLE_PLANE),
-    Rotate(START, 90),
-    Interpolate(START, 3),
-    Distort(START),
+    ZoomMotion(START, (0.5, 0.5), 2),
+    PanMotion(START, WHOLE_PLANE),
+    RotateMotion(START, 90),
+    InterpolateMotion(START, 3),
+    DistortMotion(START),
 ]
 
 
@@ -177,8 +177,8 @@ def test_a_loop_of_an_open_way_goes_there_and_back(motion: Motion):
 @pytest.mark.parametrize(
     ("motion", "show"),
     [
-        (Rotate(START, 720), lambda frame: frame.degrees / 720),
-        (Interpolate(START, 3, back=True), lambda frame: frame.position),
+        (RotateMotion(START, 720), lambda frame: frame.degrees / 720),
+        (InterpolateMotion(START, 3, back=True), lambda frame: frame.position),
     ],
 )
 def test_a_loop_of_a_closed_way_ends_one_frame_before_its_beginning(motion, show):
@@ -187,7 +187,7 @@ def test_a_loop_of_a_closed_way_ends_one_frame_before_its_beginning(motion, show
 
 
 def test_each_leg_between_seeds_is_eased_by_itself():
-    frames = frames_of(Interpolate(START, 3), count=9, easing=smoothstep)
+    frames = frames_of(InterpolateMotion(START, 3), count=9, easing=smoothstep)
     one = [smoothstep(k / 4) / 2 for k in range(5)]
     assert [frame.position for frame in frames] == pytest.approx(
         [*one, *(0.5 + p for p in one[1:])]
@@ -196,7 +196,7 @@ def test_each_leg_between_seeds_is_eased_by_itself():
 
 @given(count=st.integers(1, 300), seeds=st.integers(2, 9), name=st.sampled_from(sorted(EASINGS)))
 def test_positions_stay_on_the_way(count, seeds, name):
-    frames = frames_of(Interpolate(START, seeds), count=count, easing=EASINGS[name])
+    frames = frames_of(InterpolateMotion(START, seeds), count=count, easing=EASINGS[name])
     positions = [frame.position for frame in frames]
     assert positions == sorted(positions)
     assert 0 <= positions[0] <= positions[-1] <= 1
@@ -220,13 +220,13 @@ def test_a_window_about_a_point_keeps_its_size():
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Zoom((0, 0, 0, 1), (0, 0), 1),
-        lambda: Zoom(START, (0, float("nan")), 1),
-        lambda: Zoom(START, (0, 0), float("inf")),
-        lambda: Zoom(START, (0, 0), 1001),
-        lambda: Pan(START, (0, 0, 1, 0)),
-        lambda: Rotate(START, float("inf")),
-        lambda: Distort((0, 0, float("nan"), 1)),
+        lambda: ZoomMotion((0, 0, 0, 1), (0, 0), 1),
+        lambda: ZoomMotion(START, (0, float("nan")), 1),
+        lambda: ZoomMotion(START, (0, 0), float("inf")),
+        lambda: ZoomMotion(START, (0, 0), 1001),
+        lambda: PanMotion(START, (0, 0, 1, 0)),
+        lambda: RotateMotion(START, float("inf")),
+        lambda: DistortMotion((0, 0, float("nan"), 1)),
     ],
 )
 def test_motions_that_cannot_be_filmed_are_refused(make):
@@ -236,12 +236,12 @@ def test_motions_that_cannot_be_filmed_are_refused(make):
 
 def test_a_way_through_one_seed_is_refused():
     with pytest.raises(UsageError, match="at least 2"):
-        Interpolate(START, 1)
+        InterpolateMotion(START, 1)
 
 
 @pytest.mark.parametrize(("octaves", "fits"), [(30, True), (37, True), (41, False), (400, False)])
 def test_zooms_beyond_float64_are_refused(octaves, fits):
-    last = Zoom(WHOLE_PLANE, (0.7, 0.6), octaves).at(1)
+    last = ZoomMotion(WHOLE_PLANE, (0.7, 0.6), octaves).at(1)
     if fits:
         refuse_beyond_precision(last.window, 512, 768)
     else:

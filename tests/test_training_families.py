@@ -30,7 +30,7 @@ from creps.training._batches import load_training_batches, open_training_set
 from creps.training._config import TrainConfig
 from creps.training._cylinder import draw_split, straddling, turned
 from creps.training._engine import Engine
-from creps.training._presets import RECIPES, preset
+from creps.training._presets import PRESETS, preset
 from creps.training._run import open_run
 from creps.training._state import initial_state
 from creps.training._teacher import (
@@ -106,7 +106,7 @@ def test_every_family_trains_resumes_and_renders(
         assert picture.std() > 0
 
 
-@pytest.mark.parametrize("name", [n for n in RECIPES if n.endswith("-small-32")])
+@pytest.mark.parametrize("name", [n for n in PRESETS if n.endswith("-small-32")])
 def test_small_presets_have_the_budget_of_small_32(name: str) -> None:
     ours, reference = preset(name), preset("small-32")
     size, expected = (

@@ -12,7 +12,7 @@ from creps.data import Batch
 from creps.errors import ConfigError
 from creps.training import _precision
 from creps.training._engine import Engine
-from creps.training._presets import RECIPES, preset, with_augmentation, with_loss
+from creps.training._presets import PRESETS, preset, with_augmentation, with_loss
 from creps.training._state import initial_state
 from creps.training._steps import train_step
 
@@ -36,7 +36,7 @@ from creps.training._steps import train_step
 def test_rows_of_the_paper(
     name: str, resolution: int, batch: int, gamma: float, score: str
 ) -> None:
-    recipe = RECIPES[name]
+    recipe = PRESETS[name]
     config, loss = recipe.config, recipe.config.loss
     assert (config.resolution, config.batch, loss.r1_gamma) == (resolution, batch, gamma)
     assert score in recipe.expects
@@ -51,14 +51,14 @@ def test_rows_of_the_paper(
 
 
 def test_transfer_at_1024_px_takes_the_network_of_512_px() -> None:
-    taught, teacher = RECIPES["paper-metfaces-1024"], RECIPES["paper-ffhq-512"]
+    taught, teacher = PRESETS["paper-metfaces-1024"], PRESETS["paper-ffhq-512"]
     assert taught.config.generator == teacher.config.generator
     assert taught.config.size == (1024, 1024)
     assert "paper-ffhq-512" in taught.start
 
 
 def test_every_recipe_says_what_it_is_for() -> None:
-    assert all(recipe.about for recipe in RECIPES.values())
+    assert all(recipe.about for recipe in PRESETS.values())
     for size in (128, 256):
         data = preset(f"gpu-{size}").data
         assert data.zoom * size >= 1024
@@ -89,7 +89,7 @@ def test_presets_can_be_changed_in_the_words_of_the_command() -> None:
 
 LARGE = {
     recipe.config: name
-    for name, recipe in RECIPES.items()
+    for name, recipe in PRESETS.items()
     if name.startswith(("paper", "ablation", "gpu", "cips-paper", "anyres-paper"))
 }
 """What no test can train, each configuration once."""

@@ -31,7 +31,7 @@ from creps.training._batches import draw_region, make_batch
 from creps.training._callbacks import LogLines, Snapshots
 from creps.training._config import TrainConfig, stored_settings
 from creps.training._loop import run_steps, stop_on_signals
-from creps.training._presets import RECIPES, preset
+from creps.training._presets import PRESETS, preset
 from creps.training._run import Callback, open_run
 from creps.training._state import initial_state, save_snapshot, snapshots, step_random
 from creps.training._steps import update_average
@@ -318,9 +318,9 @@ def test_moving_average_follows_its_half_life():
     torch.testing.assert_close(next(state.average.parameters()), start + 0.5)
 
 
-@pytest.mark.parametrize("name", sorted(RECIPES))
+@pytest.mark.parametrize("name", sorted(PRESETS))
 def test_presets_survive_their_own_json(name):
-    config = RECIPES[name].config
+    config = PRESETS[name].config
     assert from_dict(TrainConfig, json.loads(json.dumps(to_dict(config)))) == config
 
 

@@ -205,10 +205,10 @@ def _print_advice(report: Report) -> None:
 
 def _presets(report: Report) -> dict[str, str]:
     """The largest presets for any set that are not larger than advised: on a CPU, on a GPU."""
-    from creps.training._presets import RECIPES
+    from creps.training._presets import PRESETS
 
     fitting = {
-        name: recipe.config.resolution for name, recipe in RECIPES.items() if name.count("-") == 1
+        name: recipe.config.resolution for name, recipe in PRESETS.items() if name.count("-") == 1
     }
     chosen = {}
     for machine, kinds in (("cpu", ("small",)), ("gpu", ("gpu", "paper"))):

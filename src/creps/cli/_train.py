@@ -282,13 +282,13 @@ def _label_settings(data: Path) -> list[str]:
 
 def _print_presets() -> None:
     """A table of every preset: what it is for, its main settings, the score to expect."""
-    from creps.training._presets import RECIPES
+    from creps.training._presets import PRESETS
 
     console, table = Console(), Table(box=None, pad_edge=False)
     for head in ("preset", "px", "batch", "gamma"):
         table.add_column(head, no_wrap=True, justify="left" if head == "preset" else "right")
     table.add_column("what it is for; the score that its source reports")
-    for name, recipe in RECIPES.items():
+    for name, recipe in PRESETS.items():
         config = recipe.config
         notes = [recipe.about, recipe.expects, f"--from {recipe.start}" if recipe.start else ""]
         table.add_row(

@@ -220,18 +220,18 @@ def zoom(
     to_window: LastView = None,
 ) -> None:
     """Zoom into a picture, exactly and at constant speed, through as many octaves as you like."""
-    from creps.rendering.video import Pan, Zoom
+    from creps.rendering.video import PanMotion, ZoomMotion
 
     start = film.window(from_window)
     motion: Motion
     if to_window is None:
         middle = (start[0] + start[2]) / 2, (start[1] + start[3]) / 2
         about = middle if focus is None else parse_point(focus, "focus")
-        motion = Zoom(start, about, DEFAULT_OCTAVES if octaves is None else octaves)
+        motion = ZoomMotion(start, about, DEFAULT_OCTAVES if octaves is None else octaves)
     elif octaves is not None or focus is not None:
         raise UsageError("--to-window says where the zoom ends: leave --octaves and --focus out")
     else:
-        motion = Pan(start, parse_window(to_window))
+        motion = PanMotion(start, parse_window(to_window))
     film.make(motion, easing="cruise", seeds=(seed,))
 
 
@@ -247,13 +247,13 @@ def pan(
     ] = None,
 ) -> None:
     """Move over a picture from one window to another."""
-    from creps.rendering.video import Pan, window_about
+    from creps.rendering.video import PanMotion, window_about
 
     start = film.window(from_window)
     if (to is None) == (to_window is None):
         raise UsageError("where does the pan end? expected either --to Y,X or --to-window")
     end = film.window(to_window) if to is None else window_about(start, parse_point(to, "to"))
-    film.make(Pan(start, end), easing="smoothstep", seeds=(seed,))
+    film.make(PanMotion(start, end), easing="smoothstep", seeds=(seed,))
 
 
 @takes(FilmOptions)
@@ -267,9 +267,9 @@ def rotate(
     window: View = None,
 ) -> None:
     """Turn a picture about the middle of the window."""
-    from creps.rendering.video import Rotate
+    from creps.rendering.video import RotateMotion
 
-    film.make(Rotate(film.window(window), degrees), easing="linear", seeds=(seed,))
+    film.make(RotateMotion(film.window(window), degrees), easing="linear", seeds=(seed,))
 
 
 @takes(FilmOptions)
@@ -283,10 +283,10 @@ def interpolate(
     window: View = None,
 ) -> None:
     """Change one picture into the next, through several seeds; each leg is eased by itself."""
-    from creps.rendering.video import Interpolate
+    from creps.rendering.video import InterpolateMotion
 
     way = tuple(parse_seeds(seeds))
-    motion = Interpolate(film.window(window), len(way), back=film.loop)
+    motion = InterpolateMotion(film.window(window), len(way), back=film.loop)
     film.make(motion, easing="linear", seeds=way, space=space)
 
 
@@ -299,9 +299,9 @@ def warp(
     window: View = None,
 ) -> None:
     """Bend a picture, from as it is to the whole warp."""
-    from creps.rendering.video import Distort
+    from creps.rendering.video import DistortMotion
 
-    film.make(Distort(film.window(window)), easing="smoothstep", seeds=(seed,), warp=bend)
+    film.make(DistortMotion(film.window(window)), easing="smoothstep", seeds=(seed,), warp=bend)
 
 
 COMMANDS = (zoom, pan, rotate, interpolate, warp)

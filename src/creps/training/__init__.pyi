@@ -9,21 +9,21 @@ from ._config import (
 )
 from ._loop import run_steps, train
 from ._losses import discriminator_loss, generator_loss, gradient_penalty, path_lengths
-from ._presets import RECIPES, Recipe, preset
+from ._presets import PRESETS, Preset, preset
 from ._run import Callback, Run, open_run
 from .augment import AugmentSettings
 from .monitoring._doctor import diagnose_run
 from .monitoring._report import write_report
 
 __all__ = [
-    "RECIPES",
+    "PRESETS",
     "AugmentSettings",
     "Callback",
     "ConsistencySettings",
     "DataSettings",
     "LossSettings",
     "OptimizerSettings",
-    "Recipe",
+    "Preset",
     "Run",
     "TeacherSettings",
     "TrainConfig",

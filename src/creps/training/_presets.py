@@ -39,7 +39,7 @@ _NETWORKS: dict[str, GeneratorConfig] = {
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Preset:
     """A preset and what to know of it.
 
     Attributes:
@@ -74,9 +74,9 @@ def preset(name: str, *changes: str) -> TrainConfig:
         >>> preset("small-32", "images=1000", "loss.r1_gamma=0.2").loss.r1_gamma
         0.2
     """
-    if name not in RECIPES:
-        raise ConfigError(f"unknown preset {name!r}: {nearest(name, RECIPES)}")
-    return change(RECIPES[name].config, changes)
+    if name not in PRESETS:
+        raise ConfigError(f"unknown preset {name!r}: {nearest(name, PRESETS)}")
+    return change(PRESETS[name].config, changes)
 
 
 def with_loss(config: TrainConfig, kind: LossKind) -> TrainConfig:
@@ -105,7 +105,7 @@ def _base(name: str) -> TrainConfig:
     """The settings of a preset, or a run with nothing but a network."""
     kind, _, own = name.rpartition("/")
     if not kind:
-        return RECIPES[name].config
+        return PRESETS[name].config
     network = _NETWORKS[own]
     return TrainConfig(
         family=own.partition("-")[0],
@@ -189,63 +189,63 @@ _SLICES = "slices of 120 degrees: creps data earth --cylinder --degrees 120"
 _ANY_SET = "the paper's settings, any set at"
 _FFHQ = "the model of paper-ffhq-512"
 
-RECIPES: dict[str, Recipe] = {
-    "smoke": Recipe(
+PRESETS: dict[str, Preset] = {
+    "smoke": Preset(
         "small-32",
         "images=4800 generator.channel_max=48 preview_every=100 snapshot_every=100 "
         "discriminator.channel_base=512 discriminator.channel_max=64",
         "a minute on a CPU: does everything work?",
     ),
-    "small-32": Recipe(
+    "small-32": Preset(
         "networks/creps-128",
         f"{_SMALL_CREPS} resolution=32 discriminator.resolution=32",
         "hours on a CPU, 32 px",
     ),
-    "small-32-zoom": Recipe(
+    "small-32-zoom": Preset(
         "small-32",
         "data.detail=8 data.zoom=4",
         "small-32 with windows up to 4 x 32 px of detail",
         start="a run or model of small-32",
     ),
-    "small-64": Recipe(
+    "small-64": Preset(
         "small-32", "resolution=64 discriminator.resolution=64", "a day on a CPU, 64 px"
     ),
-    "gpu-128": Recipe(
+    "gpu-128": Preset(
         "networks/creps-128",
         f"{_GPU} generator.resolution=256 batch=64 ema_half_life=20000 images=5000000 "
         "loss.r1_gamma=0.5 loss.r2_gamma=0.5",
         "one GPU: 128 px patches of pictures up to 1024 px",
     ),
-    "gpu-256": Recipe(
+    "gpu-256": Preset(
         "networks/creps-256",
         f"{_GPU} generator.resolution=512 batch=32 images=10000000 loss.r1_gamma=5 loss.r2_gamma=5",
         "one GPU: 256 px patches of pictures up to 2048 px",
     ),
     # CREPS, Table 2 and supplement, B.1
-    "paper-128": Recipe(
+    "paper-128": Preset(
         "networks/creps-128",
         f"{_CREPS_PAPER} batch=128 ema_half_life=40000 loss.r1_gamma=0.5",
         f"{_ANY_SET} 128 px",
     ),
-    "paper-256": Recipe("networks/creps-256", _CREPS_PAPER, f"{_ANY_SET} 256 px"),
-    "paper-512": Recipe("networks/creps-512", _CREPS_PAPER, f"{_ANY_SET} 512 px"),
-    "paper-1024": Recipe(
+    "paper-256": Preset("networks/creps-256", _CREPS_PAPER, f"{_ANY_SET} 256 px"),
+    "paper-512": Preset("networks/creps-512", _CREPS_PAPER, f"{_ANY_SET} 512 px"),
+    "paper-1024": Preset(
         "networks/creps-1024",
         f"{_CREPS_PAPER} batch=8 ema_half_life=2500 loss.r1_gamma=32",
         f"{_ANY_SET} 1024 px",
     ),
-    "paper-ffhq-512": Recipe("paper-512", "", "FFHQ", "FID 4.43; drawn at 1024 px 4.09 (Table 2)"),
-    "paper-church-256": Recipe("paper-256", "", "LSUN Church", "FID 5.50 (Table 2)"),
-    "paper-scenery-256": Recipe("paper-256", "", "Flickr-Scenery", "FID 7.21 (Table 2)"),
-    "paper-metfaces-1024": Recipe(
+    "paper-ffhq-512": Preset("paper-512", "", "FFHQ", "FID 4.43; drawn at 1024 px 4.09 (Table 2)"),
+    "paper-church-256": Preset("paper-256", "", "LSUN Church", "FID 5.50 (Table 2)"),
+    "paper-scenery-256": Preset("paper-256", "", "Flickr-Scenery", "FID 7.21 (Table 2)"),
+    "paper-metfaces-1024": Preset(
         "networks/creps-512", _CREPS_TRANSFER, "MetFaces", "FID 20.52 (Table 2)", _FFHQ
     ),
-    "paper-afhq-dog-1024": Recipe(
+    "paper-afhq-dog-1024": Preset(
         "networks/creps-512", _CREPS_TRANSFER, "AFHQ-Dog", "FID 9.7 (B.1)", _FFHQ
     ),
     # CREPS, Table 4: stopped after two days on four A100
     **{
-        f"ablation-{name}": Recipe(
+        f"ablation-{name}": Preset(
             "paper-128",
             f"images=10000000 generator.composition={composition} generator.thickness={thickness}",
             f"FFHQ-128: {about}",
@@ -262,7 +262,7 @@ RECIPES: dict[str, Recipe] = {
     },
     # Other families
     **{
-        f"{name}-smoke": Recipe(base, _MINUTE + smaller, f"a minute on a CPU: does {name} train?")
+        f"{name}-smoke": Preset(base, _MINUTE + smaller, f"a minute on a CPU: does {name} train?")
         for name, base, smaller in (
             ("cips", "cips-small-32", "generator.features=32 generator.widths=[48,48]"),
             ("stylegan2", "stylegan2-small-32", _NARROW),
@@ -275,55 +275,55 @@ RECIPES: dict[str, Recipe] = {
             ),
         )
     },
-    "anyres-smoke-patches": Recipe(
+    "anyres-smoke-patches": Preset(
         "anyres-smoke",
         _patches(),
         "a minute on a CPU: does phase 2 train?",
         start="a run of anyres-smoke",
     ),
-    "cips-small-32": Recipe("networks/cips-256", _SMALL_CIPS, f"CIPS, {_LIKE}"),
-    "stylegan2-small-32": Recipe(
+    "cips-small-32": Preset("networks/cips-256", _SMALL_CIPS, f"CIPS, {_LIKE}"),
+    "stylegan2-small-32": Preset(
         "networks/stylegan2-small-32",
         f"{_SMALL} data.detail=1 data.subpixel_shift=false",
         f"StyleGAN2, {_LIKE}; one size only",
     ),
-    "stylegan3-small-32": Recipe(
+    "stylegan3-small-32": Preset(
         "networks/stylegan3-small-32",
         f"{_SMALL} generator.num_layers=6 generator.channel_base=1024 generator.channel_max=152",
         f"StyleGAN3-T, {_LIKE}",
     ),
-    "scaleparty-small-32": Recipe(
+    "scaleparty-small-32": Preset(
         "networks/scaleparty-small-32",
         f"{_SMALL} generator.channel_base=3072 generator.channel_max=112 data.zoom=4 "
         "consistency.weight=1",
         f"ScaleParty-like, {_LIKE}; four scales, consistency loss",
     ),
-    "anyres-small-64": Recipe(
+    "anyres-small-64": Preset(
         "networks/anyres-small-64",
         _SMALL_ANYRES,
         "any-resolution GAN, phase 1: whole pictures at 64 px",
     ),
-    "anyres-small-64-patches": Recipe(
+    "anyres-small-64-patches": Preset(
         "anyres-small-64",
         _patches(),
         "phase 2: patches at up to 8 x 64 px of files as they are, teacher",
         start="a run of anyres-small-64",
     ),
-    "anyres-small-cylinder-64": Recipe(
+    "anyres-small-cylinder-64": Preset(
         "anyres-small-64",
         "generator.turn=3 data.detail=2 cross_frame=true",
         f"any-resolution GAN, a 360 degree panorama of {_SLICES}",
     ),
-    "anyres-small-cylinder-64-patches": Recipe(
+    "anyres-small-cylinder-64-patches": Preset(
         "anyres-small-cylinder-64",
         _patches(),
         "phase 2 of the panorama: detail of slices at their own size",
         start="a run of anyres-small-cylinder-64",
     ),
-    "cips-small-cylinder-32": Recipe(
+    "cips-small-cylinder-32": Preset(
         "cips-small-32", "generator.circumference=3", f"CIPS, a panorama of {_SLICES}"
     ),
-    "cips-paper-256": Recipe(
+    "cips-paper-256": Preset(
         "networks/cips-256",
         f"{_PAPER} batch=16 ema_half_life=5000",
         "CIPS's network and StyleGAN2's losses at 256 px",
@@ -336,12 +336,12 @@ def _two_phases(name: str, network: str, *, gamma: float, zoom: int, score: str)
     """Rows of the any-resolution GAN; the second phase is as long as its variations (4.2)."""
     first = f"anyres-paper-{name}"
     width = 16384 if name.endswith("256") else 32768
-    RECIPES[first] = Recipe(
+    PRESETS[first] = Preset(
         f"networks/anyres-{network}",
         f"{_ANYRES_PAPER} loss.r1_gamma={gamma} discriminator.channel_base={width}",
         "any-resolution GAN's networks and losses, phase 1: its low-resolution set",
     )
-    RECIPES[f"{first}-patches"] = Recipe(
+    PRESETS[f"{first}-patches"] = Preset(
         first,
         f"{_patches(zoom, workers=4)} images=5000000",
         "phase 2: low- and high-resolution sets in one folder",

@@ -61,7 +61,7 @@ class Motion(ABC):
 
 
 @dataclass(frozen=True)
-class Zoom(Motion):
+class ZoomMotion(Motion):
     """Exponential zoom about a point, which stays where it is on the screen.
 
     The window's sides are start * 2 ** (-octaves * way): equal times enlarge by equal factors,
@@ -100,7 +100,7 @@ class Zoom(Motion):
 
 
 @dataclass(frozen=True)
-class Pan(Motion):
+class PanMotion(Motion):
     """From one window to another, at a constant apparent speed.
 
     Windows of one size: a straight line. Of two sizes: the zoom about the one point that both show
@@ -137,7 +137,7 @@ class _Still(Motion):
 
 
 @dataclass(frozen=True)
-class Rotate(_Still):
+class RotateMotion(_Still):
     """The content turned evenly about the window's centre.
 
     Args:
@@ -163,7 +163,7 @@ class Rotate(_Still):
 
 
 @dataclass(frozen=True)
-class Interpolate(_Still):
+class InterpolateMotion(_Still):
     """Through several seeds, each leg from one to the next.
 
     Args:
@@ -196,7 +196,7 @@ class Interpolate(_Still):
 
 
 @dataclass(frozen=True)
-class Distort(_Still):
+class DistortMotion(_Still):
     """From the plane as it is to a whole warp.
 
     Args:
@@ -260,7 +260,8 @@ def frames_of(
     stops one frame before its end, any other goes there and back.
 
     Example:
-        >>> [frame.degrees for frame in frames_of(Rotate((0, 0, 1, 1), 360), count=4, loop=True)]
+        >>> motion = RotateMotion((0, 0, 1, 1), 360)
+        >>> [frame.degrees for frame in frames_of(motion, count=4, loop=True)]
         [0.0, 90.0, 180.0, 270.0]
     """
     if not 1 <= count <= MOST_FRAMES:
