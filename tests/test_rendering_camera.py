@@ -12,7 +12,7 @@ from creps.rendering._painter import Picture
 from creps.rendering._renderer import Renderer, render
 from creps.rendering._styles import latents
 from creps.rendering.video._film import Film, PartialWarp, frame_warp, partly
-from creps.rendering.video._motion import Distort, Frame
+from creps.rendering.video._motion import DistortMotion, Frame
 from creps.rendering.warps import Chain, Identity, parse_warp
 
 WINDOW = (0.0, 0.25, 1.0, 0.75)
@@ -163,7 +163,7 @@ def test_impossible_sizes_are_refused(generator, styles):
 
 def test_a_film_tells_which_map_bends_it(generator, tmp_path):
     def told() -> dict:
-        motion = Distort((0.0, 0.0, 1.0, 1.0))
+        motion = DistortMotion((0.0, 0.0, 1.0, 1.0))
         film = Film(motion=motion, size=(8, 8), warp=f"map:{tmp_path / 'map.npy'}")
         return film.about(generator)
 

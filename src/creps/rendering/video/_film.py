@@ -93,7 +93,10 @@ class Film:
             "class": self.label,
             "truncation": self.truncation,
             "size": list(self.size),
-            "motion": {"kind": type(self.motion).__name__.lower(), **vars(self.motion)},
+            "motion": {
+                "kind": type(self.motion).__name__.removesuffix("Motion").lower(),
+                **vars(self.motion),
+            },
             **warp_about(self._whole_warp),
             "easing": self.easing,
             "loop": self.loop,
