@@ -83,12 +83,13 @@ def test_evaluation_records_show_it(
         assert found.record["model"]["weights_id"] == shown
 
 
-def test_served_addresses_are_pinned_to_it(model: Path, shown: str) -> None:
+def test_served_addresses_are_pinned_to_it(model: Path) -> None:
     other = load(model)
     other.to_rgb.bias += 1
-    registry = ModelRegistry({"tiny": load(model), "other": other}, settings=ServeSettings())
-    assert registry.models["tiny"].weights == shown
-    assert registry.models["tiny"].pin != registry.models["other"].pin
+    generators = {"tiny": load(model), "same": load(model), "other": other}
+    served = ModelRegistry(generators, settings=ServeSettings()).models
+    assert served["tiny"].pin == served["same"].pin
+    assert served["tiny"].pin != served["other"].pin
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
