@@ -31,7 +31,7 @@ from creps.networks._prepared import Prepared
 from creps.networks.base import Axis
 from creps.networks.creps import CREPS_PRESETS, Creps
 from creps.rendering._points import PointColours, TableStore
-from creps.rendering._tiles import Tile, plan
+from creps.rendering._tiles import Tile, TilePlan
 from creps.rendering._workers import map_in_order
 
 MATRIX = 2048  # side of the reference product: 17 GFLOP, operands of 16 MiB
@@ -76,7 +76,7 @@ def all_lines(prepared: Prepared, coords: Tensor, axis: Axis, *, threads: int) -
 
 def draw(colours: Callable[[Tile], Tensor], size: int, *, threads: int) -> None:
     """All tiles of a square picture, side by side, each let go at once."""
-    for _ in map_in_order(colours, plan(size, size, TILE), workers=threads):
+    for _ in map_in_order(colours, TilePlan(size, size, TILE), workers=threads):
         pass
 
 

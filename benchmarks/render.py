@@ -44,7 +44,7 @@ from creps.networks.base import build_generator
 from creps.networks.creps import CREPS_PRESETS, Creps, CrepsConfig
 from creps.rendering._painter import Painter
 from creps.rendering._renderer import Renderer, render
-from creps.rendering._tiles import plan
+from creps.rendering._tiles import TilePlan
 from creps.rendering._view import Device, Precision, checked_device, checked_dtype
 from creps.rendering.output._save import CHUNK
 from creps.rendering.output._store import BAND
@@ -176,7 +176,7 @@ class Bench:
         renderer = Renderer(self.generator, seed=0, dtype=self.dtype, keep=None)
         painter = renderer.painter(size=size)
         pixels = 0
-        chunks = plan(size, size, CHUNK)
+        chunks = TilePlan(size, size, CHUNK)
         for index in chunks.in_bands(BAND):
             if chunks[index].top < 2 * CHUNK:
                 for tile, _ in painter.images(chunks[index]):

@@ -75,12 +75,3 @@ def test_equal_styles_mix_to_themselves(network: Creps) -> None:
     lines = both_lines(network, styles, canvas)
     mixed = network.compose_blended(*lines, styles, weights=some_weights(2, 3, 5))
     torch.testing.assert_close(mixed, network.compose(*lines, styles)[:1])
-
-
-def test_free_points_are_pixels_of_their_row_and_column(network: Creps) -> None:
-    styles, canvas = random_styles(network, 2), Canvas(4, 6)
-    rows, columns = both_lines(network, styles, canvas)
-    down, across = torch.tensor([3, 0, 0, 2, 3]), torch.tensor([5, 1, 5, 2, 5])
-    colours = network.compose_points(rows[..., down, :], columns[..., across, :], styles)
-    expected = network.synthesize(styles, canvas.grid())[:, :, down, across]
-    torch.testing.assert_close(colours, expected)

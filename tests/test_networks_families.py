@@ -247,7 +247,6 @@ def test_lines_meet_to_the_picture_or_there_are_none(family: str) -> None:
         lines = torch.ones(1, 1, 1, 1, 1)
         refused(lambda: made.lines(styles, where.rows(), "rows"))
         refused(lambda: made.compose(lines, lines, styles))
-        refused(lambda: made.compose_points(lines, lines, styles))
         refused(lambda: made.compose_blended(lines, lines, styles, weights=torch.ones(1, 1, 1)))
         refused(lambda: made.prepare(styles))
         return
@@ -255,9 +254,6 @@ def test_lines_meet_to_the_picture_or_there_are_none(family: str) -> None:
     rows = made.lines(styles, where.rows(), "rows")
     columns = made.lines(styles, where.columns(), "columns")
     assert error(made.compose(rows, columns, styles), expected) <= EXACT
-    i, j = torch.tensor([4, 0, 2]), torch.tensor([0, 8, 3])
-    points = made.compose_points(rows[..., i, :], columns[..., j, :], styles)
-    assert error(points, expected[:, :, i, j]) <= EXACT
     prepared = made.prepare(styles)
     halves = prepared.lines(where.rows(), "rows"), prepared.lines(where.columns(), "columns")
     assert error(prepared.compose(*halves), expected[0]) <= EXACT

@@ -20,7 +20,7 @@ from creps.rendering._sampling import (
     box_reduced,
     supersampled,
 )
-from creps.rendering._tiles import Tile, plan
+from creps.rendering._tiles import Tile, TilePlan
 from tiny_creps import random_styles, tiny_creps
 
 WINDOW = (-0.3, 0.1, 1.2, 2.0)
@@ -55,7 +55,7 @@ def test_it_is_the_box_mean_of_the_larger_picture(factor: int, tile: int, fine: 
     expected = box_reduce(whole.permute(1, 2, 0).numpy(), factor)
     draw = antialiased(drawer(network, larger), factor, tile=fine)
     picture = torch.full((3, 5, 7), torch.nan, dtype=torch.float64)
-    for part in reversed(plan(5, 7, tile)):
+    for part in reversed(TilePlan(5, 7, tile)):
         picture[:, part.rows, part.columns] = draw(part)[0]
     torch.testing.assert_close(
         picture.permute(1, 2, 0), torch.from_numpy(expected), rtol=1e-6, atol=1e-6

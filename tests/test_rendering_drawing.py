@@ -16,7 +16,7 @@ from creps.networks.creps import Creps
 from creps.rendering._latents import PreparedLatents
 from creps.rendering._painter import Painter
 from creps.rendering._points import ExactPoints, TablePoints
-from creps.rendering._tiles import Tile, plan
+from creps.rendering._tiles import Tile, TilePlan
 from creps.rendering.warps import Elastic, Rotate, as_warp, warped_grid
 from golden_names import relative_error
 from painters import painter_of
@@ -105,7 +105,7 @@ def test_tiles_and_parts_are_the_whole(network: Creps, warp: str | None, supersa
     assert not picture.isnan().any()
     torch.testing.assert_close(whole(drawer(7)), picture, rtol=0, atol=1e-9)
     shards = drawer(64)
-    for part in reversed(plan(canvas.height, canvas.width, 40)):
+    for part in reversed(TilePlan(canvas.height, canvas.width, 40)):
         expected = picture[..., part.rows, part.columns]
         torch.testing.assert_close(whole(shards, part), expected, rtol=0, atol=1e-9)
         if canvas is CANVAS:  # another process, which draws this part alone

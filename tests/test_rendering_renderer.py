@@ -26,7 +26,7 @@ from creps.rendering._lines import LINE_CHUNK, LineStore
 from creps.rendering._painter import to_uint8
 from creps.rendering._renderer import Renderer, render, render_tiles
 from creps.rendering._styles import latents
-from creps.rendering._tiles import Tile, plan
+from creps.rendering._tiles import Tile, TilePlan
 from creps.rendering._workers import worker_count
 from creps.rendering.warps import Identity, Translate
 from painters import painter_of
@@ -173,7 +173,7 @@ def test_parts_of_a_picture_agree_with_the_whole(composition, warp, samples) -> 
     canvas = Canvas(11, 17, (0.1, -0.3, 0.8, 1.2))
     drawer = painter_of(generator, styles, canvas, warp=warp, supersample=samples, tile=4)
     whole = drawer.pixels()
-    for part in plan(11, 17, 6):
+    for part in TilePlan(11, 17, 6):
         assert differ(drawer.pixels(part), whole[part.rows, part.columns]) <= 1
 
 

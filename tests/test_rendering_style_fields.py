@@ -26,7 +26,7 @@ from creps.rendering._blends import (
 from creps.rendering._latents import Latent
 from creps.rendering._renderer import render
 from creps.rendering._styles import styles_of
-from creps.rendering._tiles import Tile, plan
+from creps.rendering._tiles import Tile, TilePlan
 from creps.rendering._view import View
 from painters import painter_of
 from tiny_creps import random_styles, tiny_creps
@@ -44,7 +44,7 @@ def drawn(network: Creps, field: StyleField, canvas: Canvas, *, tile: int = 99) 
     painter = painter_of(network, field, canvas)
     draw = painter._strategy.draws(Tile(0, 0, canvas.height, canvas.width))
     picture = torch.full((3, canvas.height, canvas.width), torch.nan, dtype=torch.float64)
-    for part in reversed(plan(canvas.height, canvas.width, tile)):
+    for part in reversed(TilePlan(canvas.height, canvas.width, tile)):
         picture[:, part.rows, part.columns] = draw(part)[0]
     return picture
 

@@ -16,7 +16,7 @@ from creps.coordinates import AxisGrid, Canvas, PointGrid
 from creps.errors import GridError, UsageError
 from creps.networks.creps import Creps
 from creps.rendering._painter import _Places
-from creps.rendering._tiles import Tile, plan
+from creps.rendering._tiles import Tile, TilePlan
 from creps.rendering.warps import (
     Barrel,
     Chain,
@@ -74,7 +74,7 @@ def test_a_place_is_warped_by_itself_alone(warp: Warp) -> None:
 @pytest.mark.parametrize("edge", [1, 8])
 def test_tiles_meet_exactly(warp: Warp, edge: int) -> None:
     whole = warped_grid(CANVAS, warp).points
-    for tile in plan(CANVAS.height, CANVAS.width, edge):
+    for tile in TilePlan(CANVAS.height, CANVAS.width, edge):
         points = warped_grid(CANVAS, warp, tile).points
         assert equal(points, whole[tile.rows, tile.columns])
 

@@ -13,7 +13,7 @@ from creps.coordinates import Canvas
 from creps.errors import GridError
 from creps.rendering._painter import to_uint8
 from creps.rendering._renderer import Renderer
-from creps.rendering._tiles import Tile, plan
+from creps.rendering._tiles import Tile, TilePlan
 from creps.serving._views import (
     RenderedSource,
     UpsampledSource,
@@ -123,7 +123,7 @@ def test_tiles_of_a_level_meet_whatever_the_models_own_rule(sampling: str) -> No
     generator = tiny_creps(sampling=sampling)
     drawn = RenderedSource(Renderer(generator, seed=3))
     whole = draw(drawn, ViewSpec(window=(0, 0, 1, 1), height=24, width=24))
-    for tile in plan(24, 24, 7):
+    for tile in TilePlan(24, 24, 7):
         window = (
             tile.top / 24,
             tile.left / 24,

@@ -1,4 +1,8 @@
-"""Networks that turn pictures into features: EfficientNet, Inception (FID's) and DINOv2."""
+"""Networks that turn pictures into features: EfficientNet, Inception (FID's) and DINOv2.
+
+DINOv2's network is our own: timm's needs torchvision, which fits one build of torch alone. Shapes
+there: T tokens, D width.
+"""
 
 from __future__ import annotations
 
@@ -203,9 +207,6 @@ def _checked(images: Picture) -> Tensor:
     return images
 
 
-# ------------------------------------------------------------------ EfficientNet-Lite0
-
-
 BICUBIC = "bicubic, antialiased, to 224x224, clipped to [0, 1]"
 
 
@@ -281,8 +282,6 @@ def _resized(pictures: Tensor, side: int) -> Tensor:
     x = pictures.expand(-1, 3, -1, -1)
     return F.interpolate(x, size=(side, side), mode="bicubic", antialias=True).clamp(0, 1)
 
-
-# ------------------------------------------------------------------ Inception
 
 INCEPTION_NAME = "weights-inception-2015-12-05-6726825d.pth"
 INCEPTION_URL = (
@@ -373,11 +372,6 @@ def _tensors_of(weights: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{weights} holds something else than named tensors")
     return state
 
-
-# ------------------------------------------------------------------ DINOv2
-#
-# Our own network of 70 lines: timm's needs torchvision, which fits one build of torch alone.
-# Shapes: T tokens, D width.
 
 DINOV2_URL = "https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/dinov2_vits14_pretrain.pth"
 HEAD_WIDTH = 64

@@ -220,8 +220,6 @@ def refuse_too_few(count: int, name: str, what: str) -> None:
         )
 
 
-# Whole pictures of each size, and patches, against real ones.
-
 Distances = Callable[[FeatureRows, FeatureRows, int], Iterator[Value]]
 """Of samples (N, D) and real pictures (M, D), with a seed: names without extractor and size."""
 
@@ -372,9 +370,6 @@ def _patches(task: Task) -> Steps:
         for distances in (_frechet, _kernel, _precision_recall):
             for value in _distances(distances, task, found[model], found[real], size):
                 yield value._replace(name=f"patch_{value.name}")
-
-
-# The model by itself, on a few seeds.
 
 
 def _consistency(task: Task) -> Steps:

@@ -111,8 +111,6 @@ def shaded(
     return grays
 
 
-# Curves as SVG.
-
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Of lines in charts: told apart by colour-blind people too (Okabe and Ito)."""
 

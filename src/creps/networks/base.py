@@ -285,17 +285,6 @@ class Generator(nn.Module, ABC):
         """
         raise self._without_lines()
 
-    def compose_points(self, row_lines: Tensor, column_lines: Tensor, styles: Tensor) -> Tensor:
-        """`compose` for free points: each pixel has a row and a column line of its own.
-
-        Args:
-            row_lines, column_lines: (B, L, N, P, D) each.
-            styles: (B, K, D), those of the lines.
-        Returns:
-            (B, C, P) colours.
-        """
-        raise self._without_lines()
-
     def compose_blended(
         self, row_lines: Tensor, column_lines: Tensor, styles: Tensor, *, weights: Tensor
     ) -> Tensor:

@@ -296,9 +296,6 @@ class Creps(Generator):
         size = row_lines.shape[3], column_lines.shape[3]
         return self._colour(self._fuse(_outer(row_lines, column_lines)), styles).unflatten(2, size)
 
-    def compose_points(self, row_lines: Tensor, column_lines: Tensor, styles: Tensor) -> Tensor:
-        return self._colour(self._fuse(_inner(row_lines, column_lines)), styles)
-
     def compose_blended(
         self, row_lines: Tensor, column_lines: Tensor, styles: Tensor, *, weights: Tensor
     ) -> Tensor:

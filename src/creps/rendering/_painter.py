@@ -30,7 +30,7 @@ from creps.rendering._sampling import (
     refined,
     supersampled,
 )
-from creps.rendering._tiles import Tile, plan
+from creps.rendering._tiles import Tile, TilePlan
 from creps.rendering._view import View
 from creps.rendering._workers import map_in_order, worker_count
 from creps.rendering.warps import Chain, CustomWarp, Warp, as_warp, split_nowhere, warped_grid
@@ -151,7 +151,7 @@ class Painter:
             tile = cell.moved(part.top, part.left)
             return tile, draw_pixels(tile)
 
-        cells = plan(part.height, part.width, self.tile)
+        cells = TilePlan(part.height, part.width, self.tile)
         yield from map_in_order(job, cells, workers=worker_count(self._device))
 
     def tiles(self, part: Tile | None = None) -> Iterator[tuple[Tile, Picture]]:

@@ -27,7 +27,7 @@ from creps.coordinates import Canvas
 from creps.errors import GridError
 from creps.networks.base import Generator
 from creps.rendering._tables import cubic_weights
-from creps.rendering._tiles import Tile, plan
+from creps.rendering._tiles import Tile, TilePlan
 from creps.rendering.warps import Warp, warped_grid
 
 MOST_SAMPLES = 16
@@ -134,7 +134,7 @@ def antialiased(
 
     def draw_antialiased(part: Tile) -> Tensor:
         bands: dict[int, list[Tensor]] = {}
-        for cell in plan(part.height, part.width, max(tile // factor, 1)):
+        for cell in TilePlan(part.height, part.width, max(tile // factor, 1)):
             fine = cell.moved(part.top, part.left).times(factor)
             # As a larger picture would be reduced: what is beyond white does not brighten
             # neighbours.

@@ -160,7 +160,6 @@ class LineTable:
         known: LineTable | None = None,
     ) -> None:
         self.lattice, self.stretch = lattice, stretch
-        self._thickness = prepared.thickness
         width = prepared.thickness * prepared.line_channels
         shape = prepared.num_levels, len(stretch) * lattice.block, width
         self._lines = torch.empty(shape, dtype=prepared.dtype, device=prepared.device)
@@ -208,12 +207,6 @@ class LineTable:
         """Interpolated lines (P, D * N) of one level, at `taps`."""
         return _weighted(self._lines[level], index, weights)
 
-    @torch.inference_mode()
-    def lookup(self, coords: Tensor) -> Tensor:
-        """Interpolated lines (L, N, P, D) at coordinates (P,), shaped as exact ones."""
-        taps = self.taps(coords.to(coordinate_device(self._lines.device)))
-        return _interpolated(self._lines, *taps, thickness=self._thickness)
-
     def _part(self, block: int) -> Tensor:
         first = (block - self.stretch.first) * self.lattice.block
         return self._lines[:, first : first + self.lattice.block]
@@ -227,12 +220,6 @@ def rows_of(lines: Tensor) -> Tensor:
 def _weighted(rows: Tensor, index: Tensor, weights: Tensor) -> Tensor:
     """Rows (S, M), which of them (P, 4) and weights (P, 4) to their sums (P, M)."""
     return F.embedding_bag(index, rows, per_sample_weights=weights, mode="sum")
-
-
-def _interpolated(rows: Tensor, index: Tensor, weights: Tensor, *, thickness: int) -> Tensor:
-    """Lines (L, N, P, D) of rows (L, S, D * N)."""
-    levels = torch.stack([_weighted(level, index, weights) for level in rows])
-    return levels.view(*levels.shape[:2], thickness, -1).permute(0, 3, 1, 2)
 
 
 class TableResolution(NamedTuple):
@@ -284,7 +271,8 @@ def _probe(prepared: Prepared) -> Callable[[int], float]:
         needed, index = nodes.unique(return_inverse=True)
         rows = rows_of(prepared_lines(prepared, needed.double() / lattice.resolution, axis))
         index, weights = index.to(rows.device), weights.to(rows.dtype).to(rows.device)
-        return _interpolated(rows, index, weights, thickness=prepared.thickness)
+        levels = torch.stack([_weighted(level, index, weights) for level in rows])
+        return levels.view(*levels.shape[:2], prepared.thickness, -1).permute(0, 3, 1, 2)
 
     def error_at(resolution: int) -> float:
         rows, columns = (looked_up(axis, Lattice(resolution)) for axis in _AXES)

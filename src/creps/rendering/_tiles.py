@@ -49,10 +49,15 @@ class Tile:
 
 
 class TilePlan(Sequence[Tile]):
-    """The tiles of a canvas, row by row; each is worked out when asked for, however many there are.
+    """The tiles of a canvas, `edge` pixels a side, row by row; borders may have smaller ones.
+
+    Each is worked out when asked for, however many there are.
 
     Raises:
         GridError: if a size is below 1.
+    Example:
+        >>> [(t.top, t.left, t.height, t.width) for t in TilePlan(2, 3, 2)]
+        [(0, 0, 2, 2), (0, 2, 2, 1)]
     """
 
     def __init__(self, height: int, width: int, edge: int) -> None:
@@ -88,13 +93,3 @@ class TilePlan(Sequence[Tile]):
             right = min(left + step, self.across)
             for row in range(self.down):
                 yield from range(row * self.across + left, row * self.across + right)
-
-
-def plan(height: int, width: int, tile: int) -> TilePlan:
-    """Cut a canvas into tiles of so many pixels a side, row by row; borders may have smaller ones.
-
-    Example:
-        >>> [(t.top, t.left, t.height, t.width) for t in plan(2, 3, 2)]
-        [(0, 0, 2, 2), (0, 2, 2, 1)]
-    """
-    return TilePlan(height, width, tile)

@@ -22,7 +22,7 @@ from zarr.codecs import BloscCodec
 
 from creps.errors import DataError
 from creps.rendering._painter import Picture
-from creps.rendering._tiles import Tile, plan
+from creps.rendering._tiles import Tile, TilePlan
 from creps.rendering.output._images import (
     DEEP_ZOOM_OVERLAP,
     DEEP_ZOOM_TILE,
@@ -170,7 +170,7 @@ def _write_zarr(store: Store, place: Path) -> None:
             chunk_key_encoding={"name": "default", "separator": "/"},
             dimension_names=("c", "y", "x"),
         )
-        for tile in plan(height, width, edge):
+        for tile in TilePlan(height, width, edge):
             if below is None:
                 pixels = store.read(tile)
             else:

@@ -20,7 +20,7 @@ import numpy as np
 from creps._files import discard, flush, write_atomically
 from creps.errors import CrepsError, GridError, MissingExtraError, UsageError
 from creps.rendering._painter import Picture, Progress, TileSource
-from creps.rendering._tiles import Tile, plan
+from creps.rendering._tiles import Tile, TilePlan
 from creps.rendering._view import refuse_beyond_memory
 from creps.rendering.output._images import (
     FORMATS,
@@ -114,7 +114,7 @@ def save_picture(
         raise UsageError(f"{source.channels} channels: expected 3 (colour) or 1 (gray)")
     since = started if overwrite else 0.0
     if _made_by_others(path, settings, shard=shard, since=since):
-        return Outcome(path, 0, len(plan(height, width, CHUNK)))
+        return Outcome(path, 0, len(TilePlan(height, width, CHUNK)))
     if not overwrite:
         refuse_existing(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -133,7 +133,7 @@ def save_picture(
     if not overwrite:
         refuse_existing(path)  # something may have appeared meanwhile
     write_atomically(path, encode(picture, path, settings))
-    return Outcome(path, 0, len(plan(height, width, CHUNK)))
+    return Outcome(path, 0, len(TilePlan(height, width, CHUNK)))
 
 
 def refuse_target(
@@ -152,7 +152,7 @@ def refuse_target(
     Raises:
         UsageError, GridError, MissingExtraError: as `save_picture`.
     """
-    plan(height, width, CHUNK)
+    TilePlan(height, width, CHUNK)
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{path.name}: unknown picture format, expected {', '.join(SUFFIXES)}")
     refuse_beyond_format(path, height, width)

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from creps._files import discard, replacing, write_atomically
 from creps.errors import UsageError
 from creps.rendering._painter import Picture
-from creps.rendering._tiles import Tile, plan
+from creps.rendering._tiles import Tile, TilePlan
 from creps.rendering.output._images import UNFINISHED, refuse_other_settings
 from creps.rendering.output._shards import Shard
 
@@ -60,7 +60,7 @@ class Store:
         chunk: int,
         overwrite: bool = False,
     ) -> None:
-        self.path, self.settings, self.tiles = path, dict(settings), plan(height, width, chunk)
+        self.path, self.settings, self.tiles = path, dict(settings), TilePlan(height, width, chunk)
         self.height, self.width, self.channels = height, width, channels
         about = {"settings": self.settings, "pixels": [height, width, channels], "chunk": chunk}
         identity = json.loads(json.dumps(about))

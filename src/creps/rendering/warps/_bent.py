@@ -279,9 +279,6 @@ def _nearest_turn(turns: Tensor) -> Tensor:
     return shifted - shifted.floor() - 0.5
 
 
-# A user's own map
-
-
 @register_warp("map")
 @dataclass(frozen=True)
 class PointMap(Warp):

@@ -167,9 +167,6 @@ def _about(y: float, x: float, linear: Rows) -> Rows:
     return (yy, yx, y - (yy * y + yx * x)), (xy, xx, x - (xy * y + xx * x)), LAST_ROW
 
 
-# Matrices and corners
-
-
 @dataclass(frozen=True)
 class _NumberTable(Projective):
     """A projective warp whose parameters are a table of numbers, written row by row."""

@@ -63,10 +63,10 @@ class RunLog:
         for logger in self.loggers:
             logger.picture(step, name, picture)
 
-    def newest(self, names: Iterable[str], *, within: int = 10) -> Line:
-        """The newest of each of some numbers, as far as one of the last lines holds it."""
+    def newest(self, names: Iterable[str]) -> Line:
+        """The newest of each of some numbers, as far as one of the last ten lines holds it."""
         merged: Line = {}
-        for line in self.lines[-within:]:
+        for line in self.lines[-10:]:
             merged |= line
         return {name: merged[name] for name in names if name in merged}
 
