@@ -152,10 +152,8 @@ def _consistency(generator: Generator, *, truncation: float) -> None:
 def zoom_corners(picture: Picture) -> list[Corner]:
     """Where to look: (top, left) of a 256-pixel panel in the picture at each of SIZES.
 
-    Each panel lies inside the one before; the last is where the middle half varies most.
-
-    Args:
-        picture: (256, 256, C), the whole picture.
+    Each panel lies inside the one before; the last is where the middle half of the whole picture,
+    (256, 256, C), varies most.
     """
     import numpy as np
 

@@ -288,9 +288,7 @@ def takes(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make the fields of a dataclass options of a command, in place of its first parameter.
 
-    Args:
-        kind: the dataclass; its defaults are those of the options.
-        flags: the fields that become options, and how; None: all, as their annotations say.
+    `flags` are the fields that become options, and how; None: all, as their annotations say.
     """
     types = get_type_hints(kind, include_extras=True)
     shown = {each.name: types[each.name] for each in fields(kind)}

@@ -132,10 +132,7 @@ class FilmOptions:
     ) -> None:
         """Check everything, load the model, render, write, and say where it is.
 
-        Args:
-            motion: what is seen when.
-            easing: where none is asked for.
-            seeds, space, warp: as for `Film`.
+        `easing` is where none is asked for; seeds, space and warp as for `Film`.
         """
         from creps.rendering.video import Film, write_film
 

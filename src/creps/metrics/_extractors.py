@@ -221,12 +221,9 @@ class EffnetLite0(FeatureExtractor):
     network: Any
 
     def layers(self, images: Tensor, /) -> list[Tensor]:
-        """Feature maps at 112, 56, 28, 14 and 7 places a side, differentiable.
+        """Feature maps (B, C_l, H_l, W_l) of pictures (B, 1 or 3, H, W) in [-1, 1], differentiable.
 
-        Args:
-            images: (B, C, H, W) floating pictures in [-1, 1], C 1 or 3.
-        Returns:
-            five maps (B, C_l, H_l, W_l), each the last one of its size.
+        Five, at 112, 56, 28, 14 and 7 places a side, each the last one of its size.
         """
         x = _normalized((images.to(self.device).float() + 1) / 2)
         network = self.network
@@ -409,10 +406,8 @@ class Block(nn.Module):
 class VisionTransformer(nn.Module):
     """DINOv2's network (without registers), sizes as its weights have them; names are theirs.
 
-    Args:
-        weights: named tensors of a published backbone.
     Raises:
-        KeyError, RuntimeError: if they are of another network.
+        KeyError, RuntimeError: if the weights are of another network.
     """
 
     def __init__(self, weights: dict[str, Tensor]) -> None:

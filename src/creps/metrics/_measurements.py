@@ -112,15 +112,11 @@ def measure(
     workers: int = 0,
     progress: Progress | None = None,
 ) -> dict[Measurement, Columns]:
-    """Results of several measurements; only chunks that are not kept yet are computed.
+    """Columns of all items of several measurements, of so many items each, in order.
 
-    After an interruption, chunks at work are finished and kept.
+    Only chunks that are not kept yet are computed. After an interruption, chunks at work are
+    finished and kept. The rest is as for `evaluate`.
 
-    Args:
-        counts: items of each, >= 1.
-        cache, workers, progress: as for `evaluate`.
-    Returns:
-        for each measurement the columns of all its items, in order.
     Raises:
         CrepsError: what a measurement raised; or if a process died.
     """

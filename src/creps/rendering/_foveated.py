@@ -183,11 +183,8 @@ def sampling_pattern(
 def fill(known: Tensor, mask: Tensor) -> Tensor:
     """A smooth picture through scattered samples (pull-push: Gortler et al., The Lumigraph, 3.5).
 
-    Args:
-        known: (B, C, H, W); only the values under the mask matter.
-        mask: (H, W) boolean, where they are known; at least one.
-    Returns:
-        (B, C, H, W), equal to `known` under the mask.
+    Of `known` (B, C, H, W) only the values under the mask (H, W) matter; they stay as they are.
+
     Raises:
         UsageError: if no pixel is known.
     """

@@ -40,11 +40,7 @@ the middle of the unit square; what is farther has its own lines."""
 
 
 class PointColours(ABC):
-    """Colours anywhere on the plane.
-
-    Args:
-        prepared: a network for one latent (`Generator.prepare`).
-    """
+    """Colours anywhere on the plane."""
 
     def __init__(self, prepared: Prepared) -> None:
         self._prepared = prepared
@@ -191,11 +187,8 @@ class TableStore:
         """Colours at the points of a picture, by the cheapest way.
 
         The same in every call with the same arguments, whatever other pictures the tables serve;
-        exact lines where the picture has too few points for tables.
-
-        Args:
-            samples: (S, 2) places that are spread over the whole picture as its points are.
-            points: how many the picture has.
+        exact lines where the picture has too few `points` for tables. `samples` (S, 2) are spread
+        over the whole picture as its points are.
         """
         if self._worthwhile(samples, points, first_resolution(self._prepared)) is None:
             return ExactPoints(self._prepared)  # for which no resolution need be found

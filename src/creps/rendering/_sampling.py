@@ -161,9 +161,8 @@ def standing_out(image: Tensor) -> Tensor:
 def refined(image: Tensor, sub_samples: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     """A tile (C, H, W) with the mean of 2 x 2 samples where it stands out, clipped to [-1, 1].
 
-    Args:
-        image: (C, H + 2, W + 2), one sample a pixel, with one more on each side.
-        sub_samples: rows (P,) and columns (P,) of the tile at twice its size to colours (C, P).
+    The image (C, H + 2, W + 2) has one sample a pixel, with one more on each side. `sub_samples`
+    turns rows (P,) and columns (P,) of the tile at twice its size into colours (C, P).
     """
     image = image.clamp(-1, 1)
     tile = image[:, 1:-1, 1:-1].contiguous()

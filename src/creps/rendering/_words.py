@@ -41,12 +41,8 @@ def parse_number(word: str, misuse: str, usage: str) -> float:
 
 
 def parse_numbers(text: str, names: str, *, what: str) -> tuple[float, ...]:
-    """Numbers joined by commas.
+    """Numbers joined by commas; errors tell `what` they are and the `names` of all, such as "Y,X".
 
-    Args:
-        text: the numbers.
-        names: of all of them, for errors, such as "Y,X".
-        what: they are, for errors.
     Raises:
         UsageError: for another count, and for words that are not numbers.
     """
@@ -89,11 +85,8 @@ def parse_window(text: str) -> tuple[float, float, float, float]:
 def parse_parameters(text: str, defaults: Defaults, misuse: str, usage: str) -> dict[str, float]:
     """The numbers of a text such as `30,x=0.2`: in order first, then by name.
 
-    Args:
-        text: all behind the colon.
-        defaults: of the kind.
-        misuse: what an error begins with, such as "warp rotate".
-        usage: how to write it, for errors.
+    Errors begin with `misuse`, such as "warp rotate", and end with the `usage`.
+
     Raises:
         UsageError: for missing, unknown or repeated parameters, and words that are not numbers.
     """

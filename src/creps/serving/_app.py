@@ -106,13 +106,9 @@ def server_config(
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """A socket that listens; made first, so that a port in use is one clear error.
+    """A socket that listens; made first, so that a port in use is one clear error, an OSError.
 
-    Args:
-        host: a name or address; 127.0.0.1 is heard on this machine only.
-        port: 0: any that is free.
-    Raises:
-        OSError: if the address cannot be had.
+    127.0.0.1 is heard on this machine only; port 0 is any that is free.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol is said: only then does asyncio send small packets at once.

@@ -27,11 +27,8 @@ def manifest(
 ) -> dict[str, Any]:
     """The manifest of one picture of `height` x `width` declared pixels.
 
-    Args:
-        base: the URI of its image service, without a slash at its end.
-        label: its name.
-        credits: must be shown with it.
-        largest: pixels of the longer side of the still picture in it.
+    `base` is the URI of its image service, without a slash at its end. The still picture in it has
+    `largest` pixels on its longer side.
     """
     side = min(SHOWN, largest, max(height, width))
     service = [{"id": base, "type": "ImageService3", "profile": "level2"}]

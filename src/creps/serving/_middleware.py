@@ -41,11 +41,7 @@ _log = logging.getLogger("creps.serving")
 class AccessMiddleware:
     """Stands before the application: refuses, counts, adds headers.
 
-    Args:
-        app: what it guards.
-        token: clients must present it; None: anybody may ask.
-        telemetry: where requests are counted.
-        body: bytes of a request's body at most.
+    Without a `token` anybody may ask. A request's body has at most `body` bytes.
     """
 
     def __init__(self, app: ASGIApp, *, token: str | None, telemetry: Telemetry, body: int) -> None:

@@ -59,11 +59,8 @@ class Pool:
     """Threads that draw.
 
     Clients take turns. Of one client, the newest task comes first, and every third time the oldest;
-    work in the background comes last.
-
-    Args:
-        workers: threads.
-        waiting: tasks that may wait; one more drops the oldest of the client with most.
+    work in the background comes last. Of more than `waiting` tasks the oldest of the client with
+    most is dropped.
     """
 
     def __init__(self, workers: int, *, waiting: int) -> None:

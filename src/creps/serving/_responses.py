@@ -30,9 +30,7 @@ _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})|\[[0-9a-fA-F:]{2,45}
 def base_url(request: Request, public: str | None) -> str:
     """The server's address as documents hold it, without a slash at its end.
 
-    Args:
-        request: tells what the client asked for.
-        public: instead, as behind a proxy with a path of its own.
+    What the client asked for, or `public`, as behind a proxy with a path of its own.
     """
     if public is not None:
         return public.rstrip("/")
@@ -164,14 +162,10 @@ def encoded(
     kind: str,
     about: Mapping[str, Any],
 ) -> bytes:
-    """The bytes of a picture.
+    """The bytes of a picture (H, W, C) with opacity (H, W), 0 transparent; None: all is opaque.
 
-    Args:
-        picture: (H, W, C) pixels.
-        opacity: (H, W), 0 is transparent; None: all is opaque.
-        quality: colours, levels of gray, or black and white.
-        kind: a suffix of `ENCODINGS`.
-        about: JSON values that say how it was made: stored in the file where its format can.
+    `kind` is a suffix of `ENCODINGS`. `about` holds JSON values that say how the picture was made:
+    stored in the file where its format can.
     """
     encoding = ENCODINGS[kind]
     image = as_image(picture)

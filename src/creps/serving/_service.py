@@ -28,11 +28,9 @@ KEPT = 0.9
 
 
 class AnswerCache:
-    """Bytes by key. Nothing here fails: what cannot be kept is made again.
+    """Bytes by key, of about `limit` bytes in all, a file for each, named by the hash of its key.
 
-    Args:
-        folder: made if missing; a file for each answer, named by the hash of its key.
-        limit: bytes of all files, about.
+    Nothing here fails: what cannot be kept is made again.
     """
 
     def __init__(self, folder: Path, *, limit: int) -> None:

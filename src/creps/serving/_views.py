@@ -118,14 +118,10 @@ class Source(ABC):
     def draw(
         self, spec: ViewSpec, *, samples: int, side_by_side: SideBySide
     ) -> tuple[Picture, Coverage | None]:
-        """The pixels of a view.
+        """(H, W, C) uint8 pixels of a view, and (H, W) uint8 opacity; None where all is opaque.
 
-        Args:
-            spec: what is to be seen.
-            samples: of the plane, at most.
-            side_by_side: runs parts of the work, on several cores where they are free.
-        Returns:
-            (H, W, C) uint8 pixels, and (H, W) uint8 opacity; None where all is opaque.
+        At most so many `samples` of the plane; `side_by_side` runs parts of the work on free cores.
+
         Raises:
             GridError: for what cannot be drawn.
         """
@@ -208,9 +204,7 @@ def _upright_tile(tile: Tile, height: int, width: int, *, mirror: bool, quarters
 class UpsampledSource(Source):
     """Enlarges a native picture of the unit square, as any viewer would: to compare with.
 
-    Args:
-        picture: (H, W, C) uint8.
-        by: a name of `_identifiers.FILTERS`.
+    The picture is (H, W, C) uint8; `by` is a name of `_identifiers.FILTERS`.
     """
 
     def __init__(self, picture: Picture, by: str) -> None:

@@ -70,13 +70,7 @@ class _Layout:
 
 
 def _read_layout(tensors: Tensors) -> _Layout:
-    """Which layers an official generator has.
-
-    Args:
-        tensors: official names to tensors.
-    Raises:
-        CheckpointError: if the modulated layers do not make levels.
-    """
+    """Which layers an official generator has; a CheckpointError if they do not make levels."""
     found = (_MODULATED.fullmatch(name) for name in tensors if not name.startswith(_FOURIER))
     modulated = _ordered({match[1] for match in found if match})
     activated = {name for name in modulated for part in _ACTIVATED if f"{name}.{part}" in tensors}
@@ -126,9 +120,7 @@ def _read_config(tensors: Tensors, layout: _Layout, *, embedding_nodes: Sampling
 def _official_names(layout: _Layout, widths: tuple[int, ...]) -> dict[str, str]:
     """Where an official generator keeps each layer of `Cips`: our prefixes to its.
 
-    Args:
-        layout: from `_read_layout`.
-        widths: of the levels; a residual block has a shortcut where they change.
+    A residual block has a shortcut where the widths of the levels change.
     """
     names = {
         "fourier.frequencies": f"{_FOURIER}weight",

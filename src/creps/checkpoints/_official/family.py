@@ -77,11 +77,8 @@ def measured_settings(
 ) -> dict[str, Any]:
     """What all families with NVIDIA's mapping network show: `_SETTINGS` and `mapping_layers`.
 
-    Args:
-        tensors: official names to tensors.
-        settings: what the source states; must agree.
-        resolution: as the family's layers tell it.
-        colors: the tensor with one row for each color channel.
+    The `settings` that the source states must agree. The tensor `colors` has one row for each color
+    channel.
     """
     (w_dim,) = shape_of(tensors, "mapping.w_avg")[:1]
     embedding = "mapping.embed.weight"
