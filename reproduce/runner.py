@@ -150,7 +150,7 @@ class Runner:
             self.say(f"training {model.name}")
         self._make(model.name, words, there=there)
         if not self._is_made(model):
-            raise CrepsError(f"training {model.name} was stopped: the same command goes on")
+            raise CrepsError(f"training {model.name} was stopped: the same command resumes")
         return str(run / "model")
 
     def ref(self, model: Model) -> ModelRef:

@@ -91,7 +91,7 @@ def test_with_a_window_the_whole_picture_is_looked_for(model, face, tmp_path: Pa
 def test_a_result_is_replaced_only_when_asked(model, face, tmp_path: Path) -> None:
     words = ("project", "--model", model, "--image", face, "--out", tmp_path, *SHORT)
     run(*words)
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="exists already"):
         run(*words)
     run(*words, "--overwrite", "--seed", 1)
     assert json.loads((tmp_path / "record.json").read_text())["seed"] == 1

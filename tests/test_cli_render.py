@@ -96,7 +96,7 @@ def test_the_last_line_says_where_and_how_large(model, tmp_path) -> None:
     out = tmp_path / "a.png"
     result = run("--model", model, "--out", out)
     assert result.stdout.startswith(f"{out}: 16x16 pixels, {out.stat().st_size / 1e3:.1f} kB, ")
-    assert "all pixels are there, writing a.png" in result.stderr
+    assert "all pixels are rendered, writing a.png" in result.stderr
 
 
 def test_the_file_says_how_it_was_made(model, tmp_path) -> None:
@@ -154,7 +154,7 @@ def test_an_interruption_is_one_line_and_the_same_command_goes_on(
             drawn(model, out)
     assert stopped.value.exit_code == 1
     assert str(stopped.value) == (
-        f"interrupted: 33% of the pixels are in {out}.part, the same command goes on"
+        f"interrupted: 33% of the pixels are in {out}.part, the same command resumes"
     )
     with monkeypatch.context() as patch:
         patch.setattr(Painter, "pixels", stopping_after(7))  # enough for what is left

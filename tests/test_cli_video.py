@@ -1,4 +1,4 @@
-"""`creps video`: every motion makes its film, a stop is one line, and the same command goes on."""
+"""`creps video`: every motion makes its film, a stop is one line, and the same command resumes."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_a_full_disk_is_one_line_that_says_what_is_kept(model, tmp_path, monkeyp
     assert isinstance(stopped, CrepsError)
     assert str(stopped) == (
         f"{out}.frames/frame-000002.png: No space left on device: 2 of 4 frames are in "
-        f"{out}.frames, the same command goes on"
+        f"{out}.frames, the same command resumes"
     )
     assert "2 of them were there" in ran(*command)
 
@@ -234,7 +234,7 @@ def test_an_interruption_is_one_line_that_says_what_is_kept(model, tmp_path, mon
     assert isinstance(stopped, CrepsError)
     assert stopped.exit_code == 1
     assert str(stopped) == (
-        f"interrupted: 2 of 4 frames are in {out}.frames, the same command goes on"
+        f"interrupted: 2 of 4 frames are in {out}.frames, the same command resumes"
     )
     assert "2 of them were there" in ran(*command)
     assert {path.name for path in tmp_path.iterdir()} == {"clip.gif"}

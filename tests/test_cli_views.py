@@ -241,7 +241,7 @@ def test_machines_that_are_not_there_leave_nothing(model, tmp_path, command, wor
         ("--size 30cm --dpi 0", UsageError, "dpi '0'"),
         ("--size 0.1mm --dpi 20", GridError, "at least 1 pixel"),
         ("--styles 7/12", UsageError, "2 styles: say how they share the picture"),
-        ("--styles 7/", UsageError, "'' is no walk"),
+        ("--styles 7/", UsageError, "invalid walk ''"),
         ("--blend gradient", UsageError, "blend gradient of one style"),
         ("--styles 7/12 --blend mix", UsageError, "unknown blend 'mix'"),
         ("--styles 7/12 --blend mask:none.png", DataError, "none.png: no such mask"),
@@ -299,7 +299,7 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(model, tmp_path, m
             made(model, out, *words)
     assert str(told.value).startswith(f"{out}.part: No space left on device")
     assert "No space left on device: 85% of the pixels are in " in str(told.value)
-    assert str(told.value).endswith(f"{out}.part, the same command goes on")
+    assert str(told.value).endswith(f"{out}.part, the same command resumes")
     assert np.array_equal(made(model, out, *words), made(model, tmp_path / "b.tif", *words))
 
 

@@ -95,7 +95,7 @@ def test_missing_damaged_and_compressed_shards_are_one_line(shards, tmp_path):
     with pytest.raises(DataError, match=r"1 of 3 shards are missing, the first .*data-002\.tar"):
         open_images(f"{shards}/data-{{000..002}}.tar")
     (tmp_path / "bad.tar").write_bytes(b"\x1f\x8b" + bytes(600))
-    with pytest.raises(DataError, match=r"bad\.tar is no plain tar file.*unpack"):
+    with pytest.raises(DataError, match=r"bad\.tar is not a plain tar file.*unpack"):
         open_images(tmp_path / "bad.tar")
 
 

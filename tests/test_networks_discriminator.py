@@ -234,7 +234,7 @@ def test_impossible_settings_are_refused(settings: dict[str, int], message: str)
 
 @pytest.mark.parametrize("shape", [(2, 3, 16, 12), (2, 1, 16, 16), (3, 16, 16), (2, 3, 32, 32)])
 def test_pictures_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
-    message = f"images of shape {shape}: this discriminator judges (B, 3, 16, 16)"
+    message = f"images of shape {shape}: this discriminator takes (B, 3, 16, 16)"
     with pytest.raises(UsageError, match=re.escape(message)):
         small()(random(*shape))
 
@@ -272,7 +272,7 @@ def test_pictures_need_not_be_square(height: int, width: int, final: tuple[int, 
     assert network.maps(x).shape == (4, 8, *final)
     logits = network(x)
     assert logits.shape == (4, 1)
-    with pytest.raises(UsageError, match=rf"judges \(B, 3, {height}, {width}\)"):
+    with pytest.raises(UsageError, match=rf"takes \(B, 3, {height}, {width}\)"):
         network(random(4, 3, width, height))
 
 

@@ -125,7 +125,7 @@ def test_what_is_not_ours_is_left_alone(tmp_path: Path, kind: str) -> None:
     else:
         path.mkdir()
         (path / kind).write_text("[]")
-    with pytest.raises(UsageError, match="is no unfinished picture"):
+    with pytest.raises(UsageError, match="is not an unfinished picture"):
         opened(tmp_path)
     assert path.exists()
     opened(tmp_path, overwrite=True)

@@ -126,7 +126,7 @@ def test_a_finished_model_needs_nothing_that_it_was_made_from(tmp_path: Path) ->
 
 
 def test_a_stopped_training_is_an_error_and_goes_on_the_next_time(tmp_path: Path) -> None:
-    with pytest.raises(CrepsError, match="training tiny was stopped: the same command goes on"):
+    with pytest.raises(CrepsError, match="training tiny was stopped: the same command resumes"):
         shop(tmp_path, Bench(done=0.5)).model(MODEL)
     assert not is_finished(tmp_path / "small/models/tiny")
 

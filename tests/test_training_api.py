@@ -24,7 +24,7 @@ def test_one_call_trains_stops_and_goes_on(tmp_path: Path, pictures: Path) -> No
     assert (run.stop, run.state.step, run.complete) == ("test", 3, False)
     assert lines == [
         "10 training pictures from " + pictures.name,
-        "test after 12 images; the same command goes on from here",
+        "test after 12 images; the same command resumes from here",
     ]
     run = creps.train(str(pictures), str(out), config, log=lines.append)
     assert lines[-2:] == ["going on at step 3 of 8", "done: 32 images"]

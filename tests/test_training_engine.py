@@ -183,7 +183,7 @@ def test_without_a_compiler_training_goes_on_with_a_line(
     config = tiny("compile=true")
     Engine(initial_state(config), config, log=said.append)
     assert said == [
-        "torch.compile is not usable here (no C++ compiler): training goes on without it"
+        "torch.compile is not usable here (no C++ compiler): training continues without it"
     ]
 
 

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all: written aside, then renamed.
+"""Atomic files and folders: written under a temporary name, then renamed.
 
 What is aside is called `.NAME.XXXX.part`; only a process that was killed leaves it behind. Beside
 them stand the user's cache folder and the cores to work with.
@@ -35,7 +35,7 @@ def cores() -> int:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`: takes its place when all went well, vanishes otherwise.
+    """A temporary name next to `path`: replaces it on success, is removed otherwise.
 
     Raises:
         OSError: with the name of `path`, also where the temporary name was the one that failed.
@@ -66,7 +66,7 @@ def write_directory(path: Path, contents: Mapping[str, bytes]) -> None:
 
 
 def discard(path: Path) -> None:
-    """Remove a file or folder, if it is there; nobody ever finds half of a folder."""
+    """Remove a file or folder, if it exists; nobody ever finds half of a folder."""
     if path.is_dir() and not path.is_symlink():
         trash = _aside(path)
         path.rename(trash)
@@ -85,7 +85,7 @@ def flush(path: Path) -> None:
 
 
 def _aside(path: Path) -> Path:
-    """A name of its own: threads and machines with a common disk may write one file at once."""
+    """A unique name: threads and machines with a common disk may write one file at once."""
     return path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
 
 

@@ -1,7 +1,7 @@
 """The exception tree: every error a user can cause is one clear line.
 
-CrepsError                 something the user can mend; the command prints the message, no traceback
-├── UsageError             a request that makes no sense (command exit code 2)
+CrepsError                 something the user can fix; the command prints the message, no traceback
+├── UsageError             an invalid request (command exit code 2)
 │   ├── ConfigError        an unknown or impossible setting
 │   ├── GridError          sizes, windows or coordinates that cannot be rendered
 │   ├── LabelError         class labels missing, unexpected or of the wrong count
@@ -18,13 +18,13 @@ from collections.abc import Iterable
 
 
 class CrepsError(Exception):
-    """Base of all errors a user can mend; the message is one line."""
+    """Base of all errors a user can fix; the message is one line."""
 
     exit_code = 1
 
 
 class UsageError(CrepsError):
-    """A request that makes no sense as given."""
+    """A request that is invalid as given."""
 
     exit_code = 2
 

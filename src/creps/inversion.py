@@ -2,7 +2,7 @@
 
 As in StyleGAN2 (section 5, appendix D): gradient descent on the styles; the network stays as it is.
 Ours uses that the model paints any size: it begins with small pictures from several places, and
-goes on with larger ones from the best of them. Nothing random is added on the way.
+continues with larger ones from the best of them. Nothing random is added on the way.
 
 Shapes: B starts, K styles, D width of a style, C colours, h and w the pixels compared.
 """
@@ -49,7 +49,7 @@ class _Stage(NamedTuple):
     """A part of the search."""
 
     share: float  # of all steps
-    kept: float  # share of the starts that go on, at least one
+    kept: float  # share of the starts that continue, at least one
     reduction: int  # pixels are compared at 1 / this of the size
     perceptual: bool  # whether features are compared too
 
@@ -64,7 +64,7 @@ STAGES = (
 
 @dataclass(frozen=True, kw_only=True)
 class InversionSettings:
-    """How styles are looked for."""
+    """Settings of the search."""
 
     space: Space = "w"
     """"w": one vector for all layers, whose pictures look like the model's own; "w+": one for each
@@ -78,7 +78,7 @@ class InversionSettings:
     learning_rate: float = 0.05
     """Of Adam, in standard deviations of the model's w."""
     perceptual: float = 0.02
-    """Weight of the perceptual distance beside the squared error of pixels in [-1, 1]."""
+    """Weight of the perceptual distance relative to the squared error of pixels in [-1, 1]."""
     together: float = 0.001
     """"w+": weight of the variance among the vectors of the layers, in the same unit."""
 
@@ -130,7 +130,7 @@ def invert(
     extractor: LayeredExtractor | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Inversion:
-    """Look for the styles whose picture in a window of the plane is closest to a given one.
+    """Search for the styles whose picture in a window of the plane is closest to a given one.
 
     Args:
         generator: the model; it stays as and where it is.
@@ -141,7 +141,7 @@ def invert(
             default `COMPARED`, or the model's own resolution if that is more.
         label: class index, or (1,) of it or (1, label_dim) one-hot row, for class-conditional
             models.
-        extractor: whose features are compared beside pixels; None compares pixels alone.
+        extractor: whose features are compared besides pixels; None compares pixels alone.
         progress: called with the steps done and the steps in all.
     Raises:
         UsageError: for a picture with other channels or too few pixels.
@@ -189,13 +189,13 @@ def invert(
 def save_inversion(
     found: Inversion, folder: Path, generator: Generator, *, record: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Write the styles, their picture, both pictures beside each other, and last the record.
+    """Write the styles, their picture, both pictures side by side, and last the record.
 
     Args:
         found: what `invert` returns.
         folder: where to; made if missing. Files of the same names are replaced.
         generator: the model, whose weights and credits are noted.
-        record: JSON values that say how it was looked for.
+        record: JSON values that describe the search.
     Returns:
         what is noted in every file.
     """

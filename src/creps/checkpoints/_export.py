@@ -238,7 +238,7 @@ def _error(content: bytes, graph: _Graph, inputs: Sequence[Tensor]) -> float:
 
 
 def _metadata(generator: Generator) -> dict[str, str]:
-    """What a file says of itself, in words and as JSON."""
+    """Metadata of a file, as text and as JSON."""
     family, config = describe_generator(generator)
     record = dict(generator.record)
     place = "(i + 0.5) / n" if generator.sampling == "centers" else "i / (n - 1)"

@@ -45,7 +45,7 @@ def from_pretrained(
     Returns:
         As `load`: evaluation mode, CPU, float32.
     Raises:
-        CheckpointError: if there is no such model or it cannot be read.
+        CheckpointError: if the model does not exist or cannot be read.
         MissingExtraError: without the package huggingface_hub.
     """
     if Path(repo_or_dir).is_dir():

@@ -1,7 +1,7 @@
 """Our model format: `model.safetensors` with `config.json`, or one file that carries the same JSON.
 
 The weights file is complete in itself: its metadata holds the document. In a directory
-`config.json` repeats it for people and for the Hub, and the two must agree.
+`config.json` repeats it for readers and for the Hub, and the two must agree.
 """
 
 from __future__ import annotations
@@ -270,7 +270,7 @@ def skeleton(family: str, config: Mapping[str, Any] | Any) -> Generator:
         with torch.device("meta"):
             return build_generator(family, config)
     except (RuntimeError, TypeError, OverflowError):  # torch's ways to refuse sizes that overflow
-        raise CheckpointError(f"its config asks for impossible sizes: {config}") from None
+        raise CheckpointError(f"its config has impossible sizes: {config}") from None
 
 
 def fill(generator: Generator, tensors: Mapping[str, Tensor]) -> None:
@@ -311,7 +311,7 @@ def _weights_file(path_or_name: str | os.PathLike[str]) -> Path:
 
 
 def _document(weights: Path) -> Document:
-    """The document of a weights file, and of the `config.json` beside it: they must agree."""
+    """The document of a weights file, and of the `config.json` next to it: they must agree."""
     with naming(weights), safe_open(weights, framework="pt") as file:
         text = (file.metadata() or {}).get(_METADATA_KEY)
         inside = None if text is None else Document.from_json(text)
@@ -323,11 +323,11 @@ def _document(weights: Path) -> Document:
     document = beside or inside
     if document is None:
         raise CheckpointError(
-            f"{weights}: no creps model: it has no config, nor is {CONFIG} beside it"
+            f"{weights}: not a creps model: it has no config, and there is no {CONFIG} next to it"
         )
     if inside not in (None, document):
         raise CheckpointError(
-            f"{config} does not belong to {WEIGHTS} beside it, from another save or edited: "
+            f"{config} does not belong to {WEIGHTS} next to it, from another save or edited: "
             f"remove {CONFIG} to go by what {WEIGHTS} holds"
         )
     return document
@@ -368,7 +368,7 @@ def check_names(expected: Collection[str], found: Collection[str]) -> None:
 
 
 def check_shape(name: str, found: Sequence[int], *, expected: Sequence[int]) -> None:
-    """Refuse a tensor of another shape than the config asks for."""
+    """Refuse a tensor whose shape is not that of the config."""
     if tuple(found) != tuple(expected):
         raise CheckpointError(
             f"tensor {name} has shape {tuple(found)}: expected {tuple(expected)}, "

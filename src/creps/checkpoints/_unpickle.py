@@ -73,7 +73,7 @@ class OfficialModule:
     def settings(self) -> dict[str, Any]:
         """What it was built with, in one flat dictionary.
 
-        Plain attributes of the modules inside are there too, by dotted names such as
+        Plain attributes of the modules inside are included, by dotted names such as
         "synthesis.b4.conv1.up": numbers, words, None, and short lists of them.
         """
         kwargs = dict(self._table("_init_kwargs"))
@@ -140,8 +140,7 @@ def is_torch_file(head: bytes) -> bool:
 def read_networks(file: IO[bytes]) -> dict[str, OfficialModule]:
     """The modules at the top of an official network pickle: G, D, G_ema and perhaps others.
 
-    Raises:
-        CheckpointError: if the file is truncated, damaged, hostile or something else.
+    A CheckpointError if the file is truncated, damaged, hostile or something else.
     """
     tree = read_tree(file)
     networks = {
@@ -168,8 +167,7 @@ def read_tree(file: IO[bytes]) -> Any:
 def read_torch_file(file: IO[bytes]) -> Any:
     """What torch.save wrote to a file: dictionaries, lists, tuples, numbers, words and tensors.
 
-    Raises:
-        CheckpointError: if it is truncated, damaged, hostile or something else.
+    A CheckpointError if it is truncated, damaged, hostile or something else.
     """
     if torch.__version__ < "2.6":  # compares as versions do
         raise CheckpointError("torch 2.6 or newer is needed: older ones may run what a file holds")
@@ -341,7 +339,7 @@ class _Type:
 def _scalar(kind: Any, data: Any) -> Any:
     """`numpy.core.multiarray.scalar`: a Python number."""
     if not isinstance(kind, _Type) or not re.fullmatch(r"b1|f[248]|[iu][1248]", str(kind.code)):
-        raise CheckpointError("a NumPy value that is no plain number")
+        raise CheckpointError("a NumPy value that is not a plain number")
     (number,) = np.frombuffer(data, np.dtype(kind.code).newbyteorder(kind.order))
     return number.item()
 

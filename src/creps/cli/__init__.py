@@ -99,7 +99,7 @@ app.add_typer(video_app, name="video")
 
 def main() -> None:
     """Run the command; a user's mistake is one line on stderr and exit code 2 or 1."""
-    # Ends like Ctrl-C: processes that were started end too, unfinished files are put away.
+    # Ends like Ctrl-C: processes that were started end too, unfinished files are removed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()

@@ -124,7 +124,7 @@ def check(
 ) -> None:
     """Look at every picture of a set: sizes, classes, broken files, duplicates, what to train with.
 
-    Exit code 1 if files are broken or pictures are there twice.
+    Exit code 1 if files are broken or pictures are duplicates.
     """
     import json
 
@@ -144,7 +144,7 @@ COMMANDS = (portraits, earth, check)
 
 
 def _print(report: Report) -> None:
-    """The report for people."""
+    """The report as text."""
     say = typer.echo
     say(f"{report.path}: {report.images:,} pictures, {_counts(report.formats)}")
     say(f"Colour: {_counts(report.modes)}")
@@ -168,7 +168,7 @@ def _print(report: Report) -> None:
     _print_groups("group{s} of pictures that look alike", report.similar)
     _print_advice(report)
     if report.attribution:
-        say(f"\nThe set asks for this credit: {report.attribution.splitlines()[0]} ...")
+        say(f"\nThe set requires this credit: {report.attribution.splitlines()[0]} ...")
 
 
 def _print_groups(what: str, groups: list[list[str]], most: int = 8) -> None:

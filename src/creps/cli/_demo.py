@@ -34,7 +34,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="The picture to zoom into.")] = 16,
     truncation: Annotated[float, typer.Option(help="As in generate.")] = 1.0,
 ) -> None:
-    """Render a sheet of samples, and one picture at 256, 1024 and 4096 px beside enlargements."""
+    """Render a sheet of samples, and one picture at 256, 1024 and 4096 px next to enlargements."""
     from creps.rendering import Latent, Renderer
 
     latents = [Latent(seed=k, truncation=truncation) for k in range(SHEET_ROWS * SHEET_COLUMNS)]

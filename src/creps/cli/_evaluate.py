@@ -37,7 +37,7 @@ Cache = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class Measuring:
-    """What `evaluate` and `compare` are asked for with."""
+    """Settings of `evaluate` and `compare`."""
 
     data: Annotated[
         str | None,

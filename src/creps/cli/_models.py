@@ -53,7 +53,7 @@ def convert(
     ],
     out: Annotated[Path, typer.Option(help="Directory to write, or a .safetensors file.")],
     which: Annotated[str, typer.Option(help="G_ema (the averaged one) or G.")] = "G_ema",
-    overwrite: Annotated[bool, typer.Option(help="Replace a model that is there.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing model.")] = False,
 ) -> None:
     """Convert an official model of any family known here; nothing in its file is run."""
     if out.exists() and not overwrite:
@@ -78,7 +78,7 @@ def export(
     mapping: Annotated[
         Path | None, typer.Option(help="Also write the way from z to styles, to this file.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace files that are there.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
 ) -> None:
     """Write a CREPS or CIPS model for other programs: ONNX, of any height and width."""
     if format != "onnx":

@@ -49,7 +49,7 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def parse_size(text: str, *, dpi: float | None = None, across: int = 1) -> tuple[int, int]:
-    """(height, width) in pixels of `1024` (of so many squares side by side), `768x1280`, `30x40cm`.
+    """(height, width) in pixels of `1024` (of `count` squares side by side), `768x1280`, `30x40cm`.
 
     Example:
         >>> parse_size("768x1280"), parse_size("10x15cm", dpi=300), parse_size("256", across=3)
@@ -165,7 +165,7 @@ Overwrite = Annotated[
     bool,
     typer.Option(
         "--overwrite",
-        help="Replace a file or unfinished work that is there.",
+        help="Replace an existing file or unfinished work.",
         rich_help_panel=MAKING,
     ),
 ]

@@ -22,7 +22,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 """How systems say that a disk, or one's share of it, is full."""
 
 LOG_EVERY = 60.0
-"""Seconds between two lines where stderr is no terminal: short work says nothing."""
+"""Seconds between two lines where stderr is not a terminal: short work says nothing."""
 
 
 @contextmanager
@@ -42,14 +42,14 @@ def resumable(kept: Callable[[], str | None]) -> Iterator[None]:
                 raise
         if (words := kept()) is None:
             raise
-        raise CrepsError(f"{stop}: {words}, the same command goes on") from None
+        raise CrepsError(f"{stop}: {words}, the same command resumes") from None
 
 
 class Report:
     """Takes what is done and shows it; made by `report`.
 
     Attributes:
-        share: of the work, 0 to 1, as far as it was told.
+        share: of the work, 0 to 1, as last reported.
     """
 
     def __init__(self, bar: Progress, what: str, *, unit: str | None, per_unit: float) -> None:
@@ -62,7 +62,7 @@ class Report:
         self._started = self._told = time.perf_counter()
 
     def __call__(self, done: float, total: float) -> None:
-        """Note that so much of all is there; the first call may tell of earlier work.
+        """Report the progress; the first call may include earlier work.
 
         Where less is done than before, other work has begun.
         """
@@ -82,7 +82,7 @@ class Report:
             self.say(f"{self._what}: {', '.join(facts)}")
 
     def part(self, index: int, count: int) -> Callable[[int, int], None]:
-        """What takes the progress of one of so many equal parts of the work."""
+        """Takes the progress of one of `count` equal parts of the work."""
         return lambda done, total: self(index + done / total, count)
 
     def describe(self, what: str) -> None:
@@ -96,7 +96,7 @@ class Report:
 
 
 def vanishing_bar(*columns: str | ProgressColumn) -> Progress:
-    """A bar on stderr, gone when it is done; nothing where that is no terminal.
+    """A bar on stderr, removed at the end; nothing where stderr is not a terminal.
 
     There, rich would leave an empty line behind.
     """
@@ -110,8 +110,8 @@ def report(what: str, *, unit: str | None = "MP", per_unit: float = 1e6) -> Iter
 
     Args:
         what: is being done.
-        unit, per_unit: of the pace: so many of the things counted make one unit. None shows no
-            pace, where what is counted tells people nothing.
+        unit, per_unit: of the pace: `per_unit` of the things counted make one unit. None shows no
+            pace.
     Yields:
         a function of (done, total).
     """

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from creps.metrics._extractors import EffnetLite0
     from creps.networks.base import Generator
 
-LOOKING = "How it is looked for"
+LOOKING = "How to search"
 
 Out = Annotated[Path, typer.Option(help="Folder for what is found.")]
 
@@ -51,8 +51,8 @@ Compared = Annotated[
 Features = Annotated[
     str,
     typer.Option(
-        help="What is compared beside pixels: effnet (extra metrics), none, or auto: effnet if it "
-        "is there.",
+        help="What is compared besides pixels: effnet (extra metrics), none, or auto: effnet if "
+        "installed.",
         rich_help_panel=LOOKING,
     ),
 ]
@@ -82,7 +82,7 @@ def project(
     creps render --styles found/styles.safetensors --size 4096 --out big.png
     creps render --styles found/styles.safetensors+12:6-10 --out mixed.png
 
-    docs/projection.md tells more.
+    See docs/projection.md.
     """
     started = time.perf_counter()
     _refuse_there(out, "styles.safetensors", overwrite=overwrite)
@@ -131,11 +131,11 @@ def _refuse_there(out: Path, name: str, *, overwrite: bool) -> None:
     if out.is_file():
         raise UsageError(f"--out {out} is a file: expected a folder")
     if (out / name).exists() and not overwrite:
-        raise UsageError(f"{out / name} is there already: choose another --out, or --overwrite")
+        raise UsageError(f"{out / name} exists already: choose another --out, or --overwrite")
 
 
 def _extractor(features: str, device: str | None) -> EffnetLite0 | None:
-    """What `--features` asks for."""
+    """The extractor that `--features` names."""
     if features not in ("auto", "effnet", "none"):
         raise UsageError(f"features {features!r}: expected auto, effnet or none")
     if features == "none":

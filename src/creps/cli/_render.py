@@ -1,4 +1,4 @@
-"""`creps render`: one picture of any size, view and shape, which goes on after a stop."""
+"""`creps render`: one picture of any size, view and shape; resumes after a stop."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def render(
     """Make one picture of any size, in bounded memory.
 
     Large pictures, and all TIFF, Deep Zoom and Zarr ones, wait in OUT.part until they are
-    whole: after a stop or a crash, the same command goes on.
+    whole: after a stop or a crash, the same command resumes.
 
     \b
     creps render --size 1024 --out seven.png
@@ -115,7 +115,7 @@ def render(
     creps render --size 1024 --warp rotate:30 --out turned.webp
     creps render --size 512 --styles 7/12/3 --blend panorama --out wide.jpg
 
-    docs/rendering.md tells more.
+    See docs/rendering.md.
     """
     from creps.rendering import parse_shard, refuse_target, shard_from_environment
 
@@ -201,7 +201,7 @@ def _save(
             if done == total:
                 told.describe("writing")
                 if shard is None and unfinished(out).exists():
-                    told.say(f"all pixels are there, writing {out.name}")
+                    told.say(f"all pixels are rendered, writing {out.name}")
 
         def kept() -> str | None:
             place = unfinished(out)
@@ -221,7 +221,7 @@ def _save(
 
 
 def _result(source: TileSource, out: Path, outcome: Outcome, shard: Shard | None) -> str:
-    """What there is now, in words."""
+    """The outcome as text."""
     size = f"{source.height}x{source.width} pixels"
     if outcome.path is not None:
         count = _bytes_in(out)

@@ -38,7 +38,7 @@ def _option(panel: str, help: str, *flags: str, **more: Any) -> Any:
 
 
 def _in_units(field: str, flag: str, unit: int, help: str) -> Any:
-    """The option of a limit that people count in a larger unit than `Limits` does."""
+    """The option of a limit, in a larger unit than that of `Limits`."""
 
     def parsed(given: str | int) -> int:
         return given if isinstance(given, int) else int(given) * unit  # a number: the default
@@ -108,7 +108,7 @@ def serve(
     creps serve --model portraits --model mine=runs/mine/model --port 8080
     creps serve --host 0.0.0.0 --token a-long-secret
 
-    docs/serving.md tells more. Ctrl-C ends it.
+    See docs/serving.md. Ctrl-C ends it.
     """
     try:
         from creps.serving._app import build_app, listening, run_app
@@ -124,7 +124,7 @@ def serve(
         jobs=place / "jobs",
         limits=limits,
     )
-    with listening(host, port) as listener:  # a port in use is told before models are loaded
+    with listening(host, port) as listener:  # a port in use is reported before models are loaded
         app = build_app(_load_models(model or ["portraits"]), settings=settings)
         _announce(host, listener.getsockname()[1], token=settings.token)
         run_app(app, listener, settings=settings, verbose=verbose)
@@ -144,7 +144,7 @@ def export_site(
 ) -> None:
     """Make a gallery of deep zooms as plain files, which any web host can serve.
 
-    After a stop, the same command goes on; pictures that are there are kept.
+    After a stop, the same command resumes; finished pictures are kept.
 
     \b
     creps export-site --seeds 0-23 --size 16384 --out site

@@ -31,7 +31,7 @@ RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder given
 
 
 def _option(text: str, *names: str, group: str | None = None, default: str | bool = True) -> Any:
-    """An option: its help, and what stands for its default."""
+    """An option: its help, and how its default is shown."""
     return typer.Option(*names, help=text, rich_help_panel=group, show_default=default)
 
 
@@ -42,7 +42,7 @@ Data = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    _option("The run's folder; an unfinished run there goes on. \\[required]", default=False),
+    _option("The run's folder; an unfinished run there resumes. \\[required]", default=False),
 ]
 Preset = Annotated[
     str | None,
@@ -55,7 +55,7 @@ DryRun = Annotated[bool, _option("Say what would be done and how long it takes; 
 Start = Annotated[
     Path | None,
     _option(
-        "Run or model that a new run goes on from: other data, settings or resolution; a larger "
+        "Run or model that a new run starts from: other data, settings or resolution; a larger "
         "generator.resolution adds levels.",
         "--from",
         group=RECIPE,
@@ -129,7 +129,7 @@ Precision = Annotated[
 Accumulate = Annotated[
     int | None,
     _option(
-        "Compute a batch in so many parts, where it does not fit into memory at once.",
+        "Compute a batch in this many parts, if it does not fit into memory at once.",
         group=MACHINE,
         default=PRESETS_OWN,
     ),
@@ -158,12 +158,12 @@ def train(
     precision: Precision = None,
     accumulate: Accumulate = None,
 ) -> None:
-    """Train a generator; the same command goes on after a stop, bit for bit on a CPU.
+    """Train a generator; after a stop the same command resumes, bit for bit on a CPU.
 
     First look: creps train --preset smoke --data PICTURES --out RUN (a minute on a CPU).
 
     Several GPUs or machines: torchrun --nproc-per-node 4 -m creps train ... makes the steps that
-    one would, and any number of processes goes on with the run.
+    one would, and any number of processes can resume the run.
     """
     if context.invoked_subcommand is not None:
         return
@@ -209,7 +209,7 @@ def doctor(
     run: RunFolder,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for tools.")] = False,
 ) -> None:
-    """Say how a run is doing and what to change, from its log; the run may still go on.
+    """Say how a run is doing and what to change, from its log; the run may be active.
 
     Exit code 0: nothing is wrong, perhaps there is something to note. 1: there is a problem.
     """
@@ -242,7 +242,7 @@ def report(
     ] = None,
     show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
-    """Write curves, samples and the doctor's words as one HTML file; the run may still go on."""
+    """Write curves, samples and the doctor's report as one HTML file; the run may be active."""
     from creps.training.monitoring._report import write_report
 
     path = write_report(run, out=out)
@@ -257,11 +257,7 @@ RUN_COMMANDS = (doctor, report)
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of `90`, `90s`, `30m`, `2h` or `1d`.
-
-    Raises:
-        UsageError: for anything else, and for zero.
-    """
+    """Seconds of `90`, `90s`, `30m`, `2h` or `1d`; UsageError for anything else, and for zero."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d|)", text.strip())
     if not match or float(match[1]) <= 0:
         raise UsageError(f"time limit {text!r}: expected a time such as 90s, 30m or 2h")
@@ -345,7 +341,7 @@ class RunProgress:
     RATE_SECONDS = 60.0
     """The pace is that of so long."""
     LINE_SECONDS, FIRST_LINE_SECONDS = 60.0, 15.0
-    """Between two lines where the output is no terminal; the first comes sooner."""
+    """Between two lines where the output is not a terminal; the first comes sooner."""
 
     def __init__(self, console: Console) -> None:
         self.bar = Progress(

@@ -42,7 +42,7 @@ class Space(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class FilmOptions:
-    """What every film is asked for with; `takes` makes these fields options."""
+    """Settings of every film; `takes` makes these fields options."""
 
     out: Annotated[
         Path,
@@ -86,7 +86,7 @@ class FilmOptions:
     ] = None
     overwrite: Annotated[
         bool,
-        typer.Option("--overwrite", help="Replace a film that is there, or frames of another."),
+        typer.Option("--overwrite", help="Replace an existing film, or frames of another."),
     ] = False
     device: ComputeDevice = None
     dtype: Dtype = None
@@ -106,7 +106,7 @@ class FilmOptions:
         return undistorted_window(*self.pixels)
 
     def file(self) -> VideoFile:
-        """The file to write; refuses options that make no sense."""
+        """The file to write; refuses invalid options."""
         from creps.rendering.video import VideoFile
 
         if self.frames is not None and self.seconds is not None:

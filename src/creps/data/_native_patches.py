@@ -136,7 +136,7 @@ class NativePatches(Dataset[tuple[np.ndarray, int, int]]):
         return sample(self.source, index, image, pixels.transpose(2, 0, 1), labels=self.labels)
 
     def patch(self, image: int, window: Window) -> np.ndarray[Any, Any]:
-        """The patch of one image on a window of its own plane: (H, W, C) exact area averages."""
+        """The patch of an image on a window of the image's plane: (H, W, C) exact area averages."""
         native = self.source.size(image)
         top, left, bottom, right = self._plane(*native)
         y0, x0, y1, x1 = window
@@ -198,7 +198,7 @@ def draw_patches(
 
     Places are uniform among those that start on a pixel of the image, so that a patch at the
     native size shows the file's own pixels, not blends of them. A DataError if no image is large
-    enough for the smallest magnification asked for.
+    enough for the smallest magnification requested.
     """
     draws: list[Draw] = []
     for first in range(0, len(indices), scales.group):
@@ -226,9 +226,9 @@ def load_patches(
         patches: the set.
         batch: patches a step, of all processes together.
         seed: of the order and of the windows.
-        first_step: where to go on; step k is the same whatever came before.
+        first_step: where to resume; step k does not depend on earlier ones.
         workers: processes that decode ahead; 0 decodes in this one.
-        on_broken: told the name of each image that cannot be decoded, once.
+        on_broken: called once with the name of each image that cannot be decoded.
         scales: how each patch's own window is drawn; the paper's way by default.
         region: gives the window that all patches of a step share, instead. It may ask for more
             detail than a small image has, which is then enlarged.

@@ -105,7 +105,7 @@ def check_channels(channels: int) -> None:
 
 @dataclass(frozen=True)
 class Header:
-    """What an image file says of itself before its pixels are read.
+    """What the header of an image file says, before its pixels are read.
 
     Attributes:
         size: upright (height, width).
@@ -149,7 +149,7 @@ def decode(
 ) -> NDArray[np.uint8] | NDArray[np.float32]:
     """The pixels of an image file, upright.
 
-    Transparent pictures are laid on white, unless alpha is asked for; then what cannot be seen at
+    Transparent pictures are laid on white, unless alpha is requested; then what cannot be seen at
     all is white. Gray and colour of 16 bits are scaled to 8 and rounded to nearest, or kept where
     precise; floating-point gray is taken as [0, 1]. Colour profiles are not applied. Of an
     animation the first frame counts. A broken file raises whatever Pillow's reader raises.

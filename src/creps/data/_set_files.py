@@ -1,4 +1,4 @@
-"""Drawn sets: ZIP files of pictures that appear whole or not at all, always with the same bytes.
+"""Drawn sets: ZIP files of pictures, written atomically, always with the same bytes.
 
 A set holds its pictures as `00000/img00000000.png`, ... (sorted names are index order), a JSON file
 with the settings it was drawn from, and `ATTRIBUTION.txt`, which must travel with the pictures. Its
@@ -60,11 +60,11 @@ def draw_set(
     overwrite: bool,
     progress: Callable[[int], None] | None,
 ) -> bool:
-    """Draw a set over several processes, unless it is there; False if it is.
+    """Draw a set over several processes, unless it exists; False if it does.
 
     `files` makes named files of what `draw` returns for the chunks; `kind` is the pictures' name
-    for people, "portrait". Other arguments and errors as `write_set` and `in_order`; a DataError
-    names the settings in which a set that is there differs.
+    in messages, "portrait". Other arguments and errors as `write_set` and `in_order`; a DataError
+    names the settings in which an existing set differs.
     """
     if out.exists() and not overwrite:
         _refuse_other(out, settings, settings_name=settings_name, kind=kind)
@@ -118,7 +118,7 @@ def _refuse_other(out: Path, wanted: dict[str, Any], *, settings_name: str, kind
         with zipfile.ZipFile(out) as archive:
             found = dict(json.loads(archive.read(settings_name)))
     except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
-        raise DataError(f"{out} exists and is no {kind} file: choose another name") from None
+        raise DataError(f"{out} exists and is not a {kind} file: choose another name") from None
     differences = ", ".join(
         f"{key} {found.get(key)} instead of {value}"
         for key, value in wanted.items()

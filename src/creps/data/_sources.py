@@ -32,7 +32,7 @@ def read_labels(
     """Class names, and the label of every image by its name: listed, of shards, or by folder.
 
     `listed` are all files of the set, `entries` its images, broken ones included. A LabelError if
-    there are no labels, or they are malformed or of a part only.
+    labels are missing, malformed or incomplete.
     """
     names = [entry.name for entry in entries]
     if isinstance(store, TarStore):
@@ -115,7 +115,7 @@ def open_images(
     Args:
         path: the folder or ZIP file; one tar file, a folder of them, or `data-{0000..0012}.tar`.
         channels: 1 (gray), 3 (RGB) or 4 (RGB and alpha), of the pictures handed out.
-        labels: whether to read class labels: of shards, from the `.cls` or `.json` file beside each
+        labels: whether to read class labels: of shards, from the `.cls` or `.json` file next to an
             image; otherwise from `dataset.json` in the root, as the field writes it
             (`{"labels": [["name.png", 3], ...]}`), or else from sub-folders, one class each in the
             order of their names, where every image lies in one. Folders named by five digits are
@@ -123,7 +123,7 @@ def open_images(
     Raises:
         ConfigError: for another number of channels.
         DataError: if there is nothing at `path`, no image in it, or it cannot be read.
-        LabelError: if labels are asked for and missing or malformed.
+        LabelError: if labels are requested and missing or malformed.
     """
     check_channels(channels)
     store = open_store(path)
@@ -219,14 +219,14 @@ class ImageSource:
             raise DataError(f"cannot decode image {name}: {error}") from None
 
     def companion(self, name: str) -> bytes:
-        """A file that lies in the set beside its images; a KeyError if there is none."""
+        """A file of the set besides its images; a KeyError if there is none."""
         try:
             return self._store.read(name)
         except OSError:
             raise KeyError(name) from None
 
     def header(self, index: int) -> Header:
-        """What the file of one image says of itself; a DataError if it is damaged or gone."""
+        """What the header of one image file says; a DataError if it is damaged or gone."""
         name = self.names[index]
         try:
             with self._store.open(name) as stream:

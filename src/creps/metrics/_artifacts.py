@@ -2,7 +2,7 @@
 
 Waves, mirror symmetry, glowing blobs, the rows and columns that thick lines leave behind, and a
 pattern that repeats with the training grid. Real pictures have waves, symmetry and bright spots
-too: a number says something only beside that of real pictures of the same size.
+too: a number means something only next to that of real pictures of the same size.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SMALLEST = 32
 """Pixels a side that these measures need."""
 
 _FINE = 1 / 12  # cycles a pixel: what is finer is texture rather than shape
-_BLOB = 1 / 20  # of the picture: the radius of blobs that are looked for
+_BLOB = 1 / 20  # of the picture: the radius of blobs to search for
 _HALF_BAND = 1 / 8  # of the grid's frequency: half the width of the bands that are compared
 
 
@@ -43,7 +43,7 @@ def artifact_measures(picture: Array) -> dict[str, float]:
     """
     if picture.ndim not in (2, 3) or min(picture.shape[:2]) < SMALLEST:
         raise UsageError(
-            f"picture of shape {picture.shape}: artifacts are looked for in (H, W[, C]) of "
+            f"picture of shape {picture.shape}: expected (H, W[, C]) of "
             f"{SMALLEST} pixels or more a side"
         )
     gray = picture.astype(np.float64)
@@ -133,7 +133,7 @@ def grid_artifact(picture: Array, period: float) -> float:
         period: of the grid in pixels, >= 4: rendered size / training resolution.
     Returns:
         measured / expected power, >= 0; 1 for a picture without any power there. One picture's
-        own details move it by some tens of percent: take the mean of many, beside real pictures.
+        own details move it by some tens of percent: compare means of many with real ones.
     Raises:
         UsageError: for another layout, a period below 4 or a picture of fewer than 4 periods.
     """

@@ -52,7 +52,7 @@ class Comparison:
 
     @property
     def names(self) -> list[str]:
-        """Names to tell the models apart by."""
+        """Distinct names of the models."""
         return short_names([model.path for model in self.models])
 
     @property
@@ -151,7 +151,7 @@ def compare(
 
 
 def short_names(models: Sequence[str]) -> list[str]:
-    """Names to tell models apart by: the last parts of their paths, as many as that takes.
+    """Distinct names of models: the last parts of their paths, as many as that takes.
 
     Example:
         >>> short_names(["runs/a/model", "runs/b/model"])

@@ -1,5 +1,5 @@
 """What is wrong with a model's pictures, and what to change: waves, symmetry, blobs, stripes, a
-grid, blur and noise, each beside real pictures (CREPS, section 4.8; CIPS, sections 4.5, 4.9)."""
+grid, blur and noise, each next to real pictures (CREPS, section 4.8; CIPS, sections 4.5, 4.9)."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def _cubic(products: NDArray[np.float64], width: int) -> NDArray[np.float64]:
 class PrecisionRecall(NamedTuple):
     """How two sets overlap, each number 0 .. 1 except density.
 
-    Each set stands for the union of balls around its features, a ball reaching to the k-th nearest
+    A set is the union of balls around its features, a ball reaching to the k-th nearest
     neighbour in the same set.
 
     Attributes:
@@ -185,7 +185,7 @@ def precision_recall(
 
 
 class Novelty(NamedTuple):
-    """How far samples are from real pictures, beside how far those are from each other.
+    """How far samples are from real pictures, relative to how far those are from each other.
 
     Attributes:
         ratio: median of (distance of a sample to the nearest real picture) / (distance of that one

@@ -5,7 +5,7 @@ is compared with the plain one, moved afterwards by resampling. In decibels, wit
 [-1, 1] as the peak: 10 log10(4 / mean squared difference), means over samples, moves, pixels and
 colours. Pixels that see beyond the plain picture are left out.
 
-What differs from the paper: its generators have a margin around the picture, ours are asked for
+What differs from the paper: its generators have a margin around the picture, ours paint
 the plane itself; the plain picture is resampled with a Lanczos kernel of 3 lobes. For a pixel-wise
 family the plane moves exactly, so what is measured is how much detail its samples cannot hold:
 the moved plain picture lacks it.

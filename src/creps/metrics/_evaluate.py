@@ -29,7 +29,7 @@ class Evaluation:
 
     Attributes:
         values: the numbers, in the order to show them in.
-        notes: what was left out and why, and what else people should know.
+        notes: what was left out and why, and other remarks.
         record: everything it takes to repeat it, as JSON, the numbers included.
     """
 
@@ -55,7 +55,7 @@ def evaluate(
 ) -> Evaluation:
     """Measure a model, by itself and against real pictures.
 
-    What was computed before is kept: an interrupted call goes on, and another protocol shares
+    What was computed before is kept: an interrupted call resumes, and another protocol shares
     what it can.
 
     Args:
@@ -70,7 +70,7 @@ def evaluate(
             `if __name__ == "__main__":`. 0: this process, as a generator in memory needs it.
         progress: called with the seconds of work done and those in all, roughly.
     Raises:
-        UsageError: for what makes no sense, such as too few pictures.
+        UsageError: for invalid requests, such as too few pictures.
         DataError: for pictures that cannot be read, or a model that paints NaN.
         CheckpointError, MissingExtraError: if the model, weights or packages are missing.
     """
@@ -114,7 +114,7 @@ def write_record(path: str | Path, record: dict[str, Any]) -> None:
     """Write a record as JSON; to a name ending in .jsonl, as one more line.
 
     Raises:
-        OSError: if it cannot be written; a file that is there stays as it was.
+        OSError: if it cannot be written; an existing file stays as it was.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

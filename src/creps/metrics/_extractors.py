@@ -43,7 +43,7 @@ class FeatureExtractor:
         name: the suffix of numbers: "effnet" gives `fd_effnet`.
         width: length of a feature vector.
         side: pixels a side that the network sees: larger pictures lose their finest detail.
-        resize: how pictures are brought to that size, in words for the record.
+        resize: how pictures are resized to that size, a description for the record.
         features: (B, 3, H, W) uint8 pictures on `device` to (B, width) floating features.
         device: where the network lives.
     """
@@ -87,11 +87,7 @@ class ExtractorSpec:
         return hasattr(self.load(), "layers")
 
     def layered(self) -> LayeredExtractor:
-        """The extractor, to compare its layers.
-
-        Raises:
-            UsageError: for one that does not show them.
-        """
+        """The extractor, to compare its layers; UsageError for one that does not show them."""
         if not self.has_layers:
             raise UsageError(f"{self.name} shows no layers to compare: path lengths need effnet")
         return cast("LayeredExtractor", self.load())
@@ -105,7 +101,7 @@ class ExtractorSpec:
 def extractor_spec(
     extractor: ExtractorSpec | str, *, weights: str | Path | None = None
 ) -> ExtractorSpec:
-    """Choose an extractor, and load it to see that all is there.
+    """Choose an extractor, and load it to check that it is complete.
 
     Args:
         extractor: "effnet" (offline, extra `metrics`), "inception" (FID's; extra `fidelity`), or
@@ -215,7 +211,7 @@ class EffnetLite0(FeatureExtractor):
     """Features of EfficientNet-Lite0 trained on ImageNet; `effnet` loads it.
 
     It is an offline stand-in for the field's Inception network: its distances rank models but are
-    not FID. Pictures larger than 224 pixels are judged as their reduction to that size.
+    not FID. Pictures larger than 224 pixels are reduced to that size.
     """
 
     network: Any
@@ -245,7 +241,7 @@ def effnet(*, device: str | torch.device = "cpu") -> EffnetLite0:
     Raises:
         MissingExtraError: if the packages of the `metrics` extra are missing.
     """
-    # The package dates from 2020: what its import may warn about is nothing a user can mend.
+    # The package dates from 2020: users cannot fix what its import may warn about.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -296,7 +292,7 @@ def inception(weights: Path, *, device: str | torch.device = "cpu") -> FeatureEx
         device: where it runs.
     Raises:
         MissingExtraError: if the packages of the `fidelity` extra are missing.
-        CheckpointError: if the file is no such weights.
+        CheckpointError: if the file does not hold these weights.
     """
     network_kind = _require_fidelity()
     # torch-fidelity would run code in the file; what passes here holds tensors alone.
@@ -332,8 +328,7 @@ def _require_fidelity() -> Any:
 def inception_weights(given: Path | None = None) -> Path:
     """The weights file: the one given, the one torch keeps, or else fetched once.
 
-    Raises:
-        CheckpointError: if there is none; the line says where to get it and how to pass it.
+    A CheckpointError if there is none; the line says where to get it and how to pass it.
     """
     if given is not None:
         if not given.is_file():
@@ -364,7 +359,7 @@ def _tensors_of(weights: Path) -> dict[str, Tensor]:
         state = torch.load(weights, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{weights} is no weights file of PyTorch: {reason[:120]}") from None
+        raise CheckpointError(f"{weights} is not a PyTorch weights file: {reason[:120]}") from None
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise CheckpointError(f"{weights} holds something else than named tensors")
     return state
@@ -451,7 +446,7 @@ class VisionTransformer(nn.Module):
 def dinov2(weights: Path | None, *, device: str | torch.device = "cpu") -> FeatureExtractor:
     """Class tokens of DINOv2 (Oquab et al. 2023), from a file of its published backbone weights.
 
-    Frechet distances of its features agree better with people than those of Inception (Stein et al.
+    Frechet distances of its features agree better with humans than those of Inception (Stein et al.
     2023). Any size will do, without registers.
 
     Args:

@@ -1,7 +1,7 @@
 """Measurements: numbers of items 0, 1, 2, ..., computed in chunks and kept on disk.
 
 The results of a chunk are a file in the cache, named by everything they depend on, the code
-included. So the same command goes on after a stop, a second one is quick, and metrics share what
+included. So the same command resumes after a stop, a second one is quick, and metrics share what
 they need: equal measurements are done once.
 """
 

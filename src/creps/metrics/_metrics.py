@@ -50,7 +50,7 @@ Found = Mapping[Measurement, Columns]
 SUBSETS, SUBSET = 20, 1000
 """Random subsets that the spread of the kernel distance comes from, and their size at most."""
 GRID_PERIOD = 8
-"""Pixels of a training pixel where its pattern is looked for, if the picture is not too large."""
+"""Pixels of a training pixel where its pattern is measured, if the picture is not too large."""
 GRID_LARGEST = 1024
 GRID_SMALLEST_PERIOD = 4
 PATCH_SCALES = 4
@@ -127,7 +127,7 @@ class Task:
         data: real pictures, or None.
         protocol: how.
         extractor: of features.
-        notes: what was left out and why, and what else people should know; metrics add to it.
+        notes: what was left out and why, and other remarks; metrics add to it.
     """
 
     model: ModelRef
@@ -180,7 +180,7 @@ class Value(NamedTuple):
         name: what, extractor and size: "fd_effnet@64".
         value: the number; NaN where there is none.
         better: which way is better; empty where real pictures are the measure.
-        about: one line for people.
+        about: one line for reports.
         spread: standard deviation over subsets or probes; None where there is none.
     """
 
@@ -200,7 +200,7 @@ class Metric(NamedTuple):
         run: takes the task, yields the measurements it needs and for how many items, is sent their
             columns, and yields its values. Measurements that are equal are shared by metrics. Where
             the model or the data do not suit, it raises a CrepsError before its first yield: a
-            note, or an error where the metric was asked for by name.
+            note, or an error if the metric was requested by name.
     """
 
     about: str
@@ -290,7 +290,7 @@ RIVALS = {"floor": "other real pictures", "enlarged": "small samples, enlarged"}
 
 
 def _against_real(distances: Distances, *, rivals: bool = True) -> Callable[[Task], Steps]:
-    """The metric of a distance: of the model, and of rivals where references are asked for."""
+    """The metric of a distance: of the model, and of rivals if references are requested."""
 
     def run(task: Task) -> Steps:
         wanted, sets = _whole(task)
@@ -495,15 +495,15 @@ def plan(task: Task) -> tuple[dict[str, Steps], Wanted]:
     """The metrics that suit a task, begun, and what is to be measured for them.
 
     Raises:
-        UsageError: for too few real pictures, or data missing, for what is asked for by name.
-        DataError: if no image is large enough for the patches asked for.
+        UsageError: for too few real pictures, or missing data, if the metric was requested by name.
+        DataError: if no image is large enough for the patches.
     """
     asked, real = task.protocol.metrics, task.data
     twice = 0 if real is None else 2 * task.real_count
     if task.protocol.references and real is not None and real.at_most(twice) < twice:
         raise DataError(
-            f"a floor needs twice as many real pictures: {real.count} are there, expected {twice}; "
-            "ask for a smaller n"
+            f"a floor needs twice as many real pictures: {real.count} given, expected {twice}; "
+            "reduce n"
         )
     begun: dict[str, Steps] = {}
     wanted: Wanted = {}
@@ -535,7 +535,7 @@ def plan(task: Task) -> tuple[dict[str, Steps], Wanted]:
 
 
 def values_of(steps: Steps, found: Found) -> Iterator[Value]:
-    """The numbers of a metric that was begun, once its measurements are there."""
+    """The numbers of a metric that was begun, from its measurements."""
     with suppress(StopIteration):  # it has no more
         value = cast("Value", steps.send(found))
         while True:

@@ -67,7 +67,7 @@ class ModelRef:
 
     @property
     def trained(self) -> Size:
-        """(height, width) of the patches it was trained on, as its record tells; else `size`."""
+        """(height, width) of the patches it was trained on, if recorded; else `size`."""
         training = self.generator().record.get("training", {})
         if "size" in training:
             height, width = training["size"]

@@ -175,8 +175,7 @@ class PatchPlan:
     def place(self, index: int) -> Place:
         """Where patch number `index` lies; depends on nothing but the plan and the index.
 
-        Raises:
-            DataError: if no picture is large enough.
+        A DataError if no picture is large enough.
         """
         number, native = self.real.large_enough(index, self.smallest, self.frame)
         rng = np.random.default_rng((PATCH_SEED_STEP + self.seed, index))

@@ -142,11 +142,7 @@ class Images(RealImages):
         return {"data": self.fingerprint, "channels": self.channels, "seed": self.seed}
 
     def large_enough(self, index: int, smallest: int, frame: Size) -> tuple[int, int | None]:
-        """The index-th image of at least that size, going round.
-
-        Raises:
-            DataError: if there is none.
-        """
+        """The index-th image of at least that size, going round; DataError if there is none."""
         sides = _short_sides(self, frame)
         numbers = np.flatnonzero(sides >= smallest)
         if not len(numbers):

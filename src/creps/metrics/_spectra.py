@@ -85,7 +85,7 @@ def radial_spectrum(power: NDArray[np.float64], width: int) -> RadialSpectrum:
     rings = side // 2 + 1
     _, ring = rings_of(power, width)
     inside = ring < rings
-    # Columns between the first and the Nyquist one stand for their mirror images too.
+    # Columns between the first and the Nyquist one represent their mirror images too.
     twice = np.full(power.shape[1], 2.0)
     twice[0] = 1.0
     if width % 2 == 0:

@@ -1,6 +1,6 @@
 """The generators and the discriminator; they know no files, tiles or training.
 
-Importing the package registers every family of generators. Their presets stand beside their
+Importing the package registers every family of generators. Their presets are next to their
 configs, in a module for each family.
 """
 

@@ -45,7 +45,7 @@ def kaiser_beta(taps: int, width: float) -> float:
 def low_pass_filter(
     taps: int, *, cutoff: float, width: float, rate: float, radial: bool = False
 ) -> Tensor:
-    """A low-pass filter of sum one (StyleGAN3, appendix C.1), (T,) float32; one tap is no filter.
+    """A low-pass filter of sum one (StyleGAN3, appendix C.1), (T,) float32; one tap: no filtering.
 
     Half of what is at the cutoff passes; the transition band about it is `width` wide. A radial
     filter is a windowed jinc in two dimensions, (T, T), instead of a windowed sinc for either axis.
@@ -158,7 +158,7 @@ class Placement:
         return y, x
 
     def part(self, top: int, left: int, *, height: int, width: int) -> Placement:
-        """Some of the pixels, or others beside them on the same lattice."""
+        """Some of the pixels, or neighbouring ones on the same lattice."""
         return replace(self, origin=self.at(top, left), height=height, width=width)
 
     def moved(self, origin: Vector) -> Placement:

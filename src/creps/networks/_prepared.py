@@ -52,7 +52,7 @@ def coordinate_device(device: torch.device) -> torch.device:
 class Prepared:
     """What `Generator.prepare` returns: the two halves of a picture, also for free points.
 
-    Any number of threads may use one: each has buffers of its own. On a CPU, give each thread one
+    Any number of threads may use one: each has its own buffers. On a CPU, give each thread one
     of torch's (`torch.set_num_threads(1)`) and a share of the picture.
 
     Args:

@@ -1,6 +1,6 @@
 """Any-resolution GAN (ECCV 2022): StyleGAN3 that knows the scale it paints at, read top to bottom.
 
-The network paints patches of a plane picture at any density of pixels. Beside the latent, the
+The network paints patches of a plane picture at any density of pixels. Besides the latent, the
 density steers every layer: a second mapping network turns the normalised scale into a vector,
 whose affine image is added to each layer's style (eq. 8 and 9). On a cylinder the plane wraps
 around along x (section 6).
@@ -96,7 +96,7 @@ class ScaleBranch(nn.Module):
         self.layers = nn.ModuleList(
             EqualizedLinear(i, o, activation=True, lr_multiplier=0.01) for i, o in pairwise(dims)
         )
-        # Biases of zero: a network that was trained without it goes on smoothly.
+        # Biases of zero: a network that was trained without it continues smoothly.
         self.affines = nn.ModuleList(EqualizedLinear(config.w_dim, width) for width in widths)
 
     def forward(self, scale: float) -> list[Tensor]:

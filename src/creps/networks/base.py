@@ -123,9 +123,9 @@ class Generator(nn.Module, ABC):
         mapping: the network from latents to intermediate latents w.
         num_styles: K, how many style vectors steer the synthesis.
         margin: pixels of context a tile needs on each side; 0 for pixel-wise families. Tiles are
-            then asked for with so many pixels more on each side, which are cut off.
-        tileable: whether parts of a picture may be asked for; False for families that paint one
-            fixed grid: they are asked for whole pictures.
+            then painted with this many more pixels on each side, which are cut off.
+        tileable: whether parts of a picture can be painted; False for families that paint one
+            fixed grid, and so whole pictures only.
         pixelwise: whether a pixel depends on its place alone: any points can be drawn.
         average_decay: share of the average of w that a training batch leaves as it was; 0.998 in
             the official CREPS.
@@ -254,7 +254,7 @@ class Generator(nn.Module, ABC):
         Args:
             styles: (M, K, D) from `map`.
             grid: as in `synthesize`.
-            weights: of the styles at any points; also asked for points beyond the grid where
+            weights: of the styles at any points; also called for points beyond the grid where
                 convolutions see them.
             origins: M of (y, x): where on the plane each style's own origin lies (panoramas of
                 several pictures); (0, 0) by default.
@@ -343,7 +343,7 @@ class Generator(nn.Module, ABC):
             config: of the other network.
             tensors: its state by name.
         Raises:
-            UnsupportedError: if this network cannot go on from it; then nothing is changed.
+            UnsupportedError: if this network cannot continue from it; then nothing is changed.
         """
         ours = self.state_dict()
         found = {n: t for n, t in tensors.items() if n in ours and t.shape == ours[n].shape}
@@ -354,7 +354,7 @@ class Generator(nn.Module, ABC):
         self.load_state_dict(found, strict=False)
 
     def _differences(self, config: GeneratorConfig) -> str:
-        """What tells a config from the own one."""
+        """How a config differs from this one."""
         families = {kind: name for name, (_, kind) in _FAMILIES.items()}
         if type(config) is not type(self.config):
             return f"family {families[type(config)]} there, {self.family} here"

@@ -2,7 +2,7 @@
 
 Latent -> styles; the place of a pixel -> Fourier features and a learned embedding (section 3.1) ->
 modulated layers, two a level (eq. 2) -> colour, added up over the levels (Fig. 13). No pixel knows
-of another, so any grid will do, and each pixel may even have a style of its own (section 4.8).
+of another, so any grid will do, and each pixel may even have its own style (section 4.8).
 
 Shapes: B batch, C channels, I features of a place, F those of each kind, K styles, D their width, L
 levels, H rows and W columns of a grid, P = H * W pixels, R nodes of the embedding a plane unit.
@@ -69,7 +69,7 @@ class CipsConfig(GeneratorConfig):
     The unit square is still what one training picture covers: 4 makes panoramas of four."""
     embedding_nodes: Sampling = "centers"
     """Where the embedding's nodes lie, see `PlaneEmbedding`. The same as `sampling`, each pixel of
-    the natural size has a node of its own. The official code trains that way with "corners", and
+    the natural size has its own node. The official code trains that way with "corners", and
     draws with "centers" between "corners" samples, so converted models do too."""
 
     def __post_init__(self) -> None:
@@ -199,7 +199,7 @@ class FourierFeatures(nn.Module):
     def _phase(self, places: Tensor, axes: slice) -> Tensor:
         """(..., A) places times the frequencies of these axes, less whole turns: (..., F).
 
-        In float64 beside the coordinates, as deep zooms need the phase to many digits.
+        In float64 like the coordinates, as deep zooms need the phase to many digits.
         """
         frequencies = self.frequencies[:, axes].to(places.device, torch.float64)
         phase = places @ frequencies.T
@@ -210,7 +210,7 @@ class FourierFeatures(nn.Module):
 class PlaneEmbedding(nn.Module):
     """A learned vector for each of R x R places, bilinear between them (section 3.1).
 
-    Beyond the outermost nodes it stays as it is there; on a cylinder the columns go round. Nodes
+    Beyond the outermost nodes it is constant; on a cylinder the columns go round. Nodes
     lie at the "centers" of R areas of the unit square, or from border to border, the first and the
     last on the "corners".
     """
@@ -269,8 +269,8 @@ channels."""
 class StyledLayer(ModulatedLinear):
     """ "ModFC" (Fig. 2): weights modulated and normalised, noise and bias added, activation.
 
-    The official order of operations, which matters beside the epsilon of eq. 2: weights are scaled
-    by 1 / sqrt(I) before they are normalised.
+    The official order of operations, which matters for the epsilon of eq. 2: weights are scaled by
+    1 / sqrt(I) before they are normalised.
     """
 
     def __init__(self, inputs: int, outputs: int, w_dim: int, *, activation: Activation) -> None:
@@ -368,7 +368,7 @@ class Cips(Generator):
     def synthesize(self, styles: Tensor, grid: Grid, *, noise: Tensor | None = None) -> Tensor:
         """The picture of `styles` on `grid`.
 
-        Without gradients the pixels are made a part at a time, so that memory beside the picture
+        Without gradients the pixels are made a part at a time, so that memory besides the picture
         does not grow with it.
 
         Args:
@@ -459,7 +459,7 @@ class Cips(Generator):
         return self._colours(self._places(grid), apply)
 
     def _places(self, grid: Grid) -> Tensor:
-        """(1, I, P): what the network is told of each pixel's place, eq. 4."""
+        """(1, I, P): the network's input for each pixel's place, eq. 4."""
         parts = [part(grid) for part in (self.fourier, self.embedding) if part is not None]
         return (torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]).T[None]
 

@@ -149,7 +149,7 @@ class FourierInput(nn.Module):
         return style * self.weight / math.sqrt(self.channels)
 
     def _frequencies(self, coords: Tensor) -> Tensor:
-        """Frequencies beside the coordinates, in float64: zooms need the phase to many digits."""
+        """Frequencies in float64, as the coordinates: zooms need the phase to many digits."""
         return self.frequencies.to(coords.device, torch.float64)
 
     def _styled(self, w: Tensor, turns: Tensor, columns: slice) -> Tensor:
@@ -463,7 +463,7 @@ class Creps(Generator):
             yield composed, fused
 
     def _fuse(self, maps: Iterable[Tensor]) -> Tensor:
-        """The final map F of eq. 6, (B, N, P); earlier maps are let go on the way."""
+        """The final map F of eq. 6, (B, N, P); earlier maps are freed on the way."""
         last = deque(self._fusion(maps), maxlen=1)
         return self._final(last[0][1])
 

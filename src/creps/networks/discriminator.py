@@ -42,7 +42,7 @@ class DiscriminatorConfig:
     """Everything that defines a discriminator."""
 
     resolution: int
-    """Pixels a side of the pictures it judges: a power of two. It sets the number of blocks."""
+    """Pixels a side of the pictures it takes: a power of two. It sets the number of blocks."""
     height: int = 0
     """Rows of pixels where pictures are not square, a multiple of resolution / 4; 0: resolution."""
     width: int = 0
@@ -148,7 +148,7 @@ class EqualizedConv2d(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions beside a 1x1 shortcut; the size is halved, the variance kept."""
+    """Two 3x3 convolutions with a 1x1 shortcut; the size is halved, the variance kept."""
 
     def __init__(self, inputs: int, outputs: int, *, clamp: float = 0.0) -> None:
         super().__init__()
@@ -184,7 +184,7 @@ def minibatch_deviation(x: Tensor, *, group: int, channels: int = 1) -> Tensor:
 
 
 class LabelProjection(nn.Module):
-    """Judges whether features suit a class: their inner product with the mapped label."""
+    """Scores how features suit a class: their inner product with the mapped label."""
 
     def __init__(self, label_dim: int, width: int, layers: int) -> None:
         super().__init__()
@@ -203,7 +203,7 @@ class LabelProjection(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Judges pictures: high logits for real ones."""
+    """Scores pictures: high logits for real ones."""
 
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
@@ -299,7 +299,7 @@ class Discriminator(nn.Module):
         expected = (self.config.img_channels, *self.config.size)
         if images.ndim != 4 or images.shape[1:] != expected:
             raise UsageError(
-                f"images of shape {tuple(images.shape)}: this discriminator judges "
+                f"images of shape {tuple(images.shape)}: this discriminator takes "
                 f"(B, {', '.join(str(n) for n in expected)})"
             )
 
@@ -315,11 +315,11 @@ SCALE_OFFSET = 0.1
 
 
 class TwoDiscriminators(nn.Module):
-    """One network judges whole pictures, the other one patches.
+    """One network for whole pictures, another for patches.
 
-    Both look at all pictures, so that groups of the minibatch deviation stay whole; each is
-    believed about its own. A group should be of one kind: `data.window_group` a multiple of
-    `discriminator.minibatch_group`.
+    Both look at all pictures, so that groups of the minibatch deviation stay whole; each
+    one's logits count for its own kind. A group should be of one kind: `data.window_group` a
+    multiple of `discriminator.minibatch_group`.
     """
 
     def __init__(self, config: DiscriminatorConfig) -> None:
@@ -330,8 +330,8 @@ class TwoDiscriminators(nn.Module):
     def forward(self, images: Tensor, label: Tensor | None, scales: Tensor) -> Tensor:
         """Logits (B, 1) of pictures at scales (B,), multiples of the density of whole ones."""
         of_wholes = (scales <= WHOLE)[:, None]
-        judged = torch.where(of_wholes, self.whole(images, label), self.patches(images, label))
-        return judged
+        logits = torch.where(of_wholes, self.whole(images, label), self.patches(images, label))
+        return logits
 
     def trainable(self, wanted: bool, *, frozen: int = 0) -> None:
         """As `Discriminator.trainable`, both."""
@@ -339,18 +339,18 @@ class TwoDiscriminators(nn.Module):
             network.trainable(wanted, frozen=frozen)
 
     def grow_from(self, tensors: Mapping[str, Tensor]) -> None:
-        """As `Discriminator.grow_from`; each of the two goes on from an only one."""
+        """As `Discriminator.grow_from`; each of the two continues from a single one."""
         for prefix, network in (("whole.", self.whole), ("patches.", self.patches)):
             own = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
             network.grow_from(own or tensors)
 
 
 class ScaledDiscriminator(Discriminator):
-    """A network that is told the scale, which modulates the weights of its blocks.
+    """A network that also takes the scale, which modulates the weights of its blocks.
 
     "Following a similar method as the generator": a vector of the normalised scale (eq. 8), whose
-    affine images multiply the input channels of each block; 1 to begin with, so that it goes on
-    from one that was not told. The paper gives no more detail, and found it unstable. The scale
+    affine images multiply the input channels of each block; 1 at first, so that it continues
+    from one without the scale. The paper gives no more detail, and found it unstable. The scale
     `largest`, above 1, is normalised to 1.
     """
 
@@ -367,7 +367,7 @@ class ScaledDiscriminator(Discriminator):
         for affine in cast("list[EqualizedLinear]", self.affines):
             nn.init.zeros_(affine.weight)
 
-    def forward(  # type: ignore[override]  # it has to be told
+    def forward(  # type: ignore[override]  # it needs the scale
         self, images: Tensor, label: Tensor | None, scales: Tensor
     ) -> Tensor:
         """Logits (B, 1) of pictures at scales (B,), multiples of the density of whole ones."""
@@ -391,7 +391,7 @@ def build_discriminator(
 
     Args:
         config: of the network, or of each of two.
-        kind: "one" for all scales, "two" for wholes and patches apart, "scaled" is told the scale.
+        kind: "one" for all scales, "two" for wholes and patches apart, "scaled" takes the scale.
         largest: scale in training; only "scaled" uses it, and takes at least 2.
     """
     if kind == "two":

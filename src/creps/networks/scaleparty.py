@@ -6,13 +6,13 @@ and multi-scale training strategy"; the any-resolution GAN (section 2) that MS-P
 encodings and judges whole pictures at one size, and that ScaleParty trains on patches, for
 cross-scale consistency. The rest is our reading, not those systems' code: StyleGAN2's layers with
 colour summed over the blocks and without noise; octaves of sines that fade out where a coarse grid
-cannot hold them, with the scale beside them; layers that see no border, so that a place is known by
+cannot hold them, together with the scale; layers that see no border, so that a place is known by
 its encoding alone. The consistency loss is `training.consistency`. What this network measures is
 the baseline's and must not stand in a table as ScaleParty's own.
 
-The work is always done for so many times the pixels: a finer grid starts from a finer coarse grid,
+The work is always done for a multiple of the pixels: a finer grid starts from a finer coarse grid,
 and the layers' reach shrinks on the plane. Hence details change with the scale (CREPS, Table 3).
-Scales that training never showed come out as noise: train at all that will be asked for.
+Scales that training never showed come out as noise: train at all scales that will be used.
 
 Shapes: B batch, C channels, E encoding channels, w_dim width of a style vector. Pixels of a level
 are counted from the origin of the plane, in integers, so that tiles share them.

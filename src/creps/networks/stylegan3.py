@@ -213,8 +213,8 @@ STYLEGAN3_PRESETS = {
 """The published networks (T and R; half of the channels at 256 px), and small ones for a CPU."""
 
 
-# A frame is what `resolution` pixels span: one plane unit where there are so many pixels per unit.
-# Each signal lies on a lattice of its own rate about the centre of the picture, with a margin of
+# A frame is what `resolution` pixels span: one plane unit at that many pixels per unit.
+# Each signal lies on a lattice with its own rate about the centre of the picture, with a margin of
 # samples around it.
 
 PLANE_CENTRE = 0.5
@@ -304,7 +304,7 @@ class FrameInput(nn.Module):
 
 
 def lattice(band: Band, pixels: int, *, resolution: int) -> tuple[int, float]:
-    """Samples of a signal along an axis of so many pixels, margins included, and their spacing."""
+    """Samples of a signal along an axis of pixels, margins included, and their spacing."""
     return pixels * band.rate // resolution + 2 * band.margin, resolution / band.rate
 
 

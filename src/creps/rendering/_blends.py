@@ -178,10 +178,9 @@ class Mask:
 
 
 def gray_mask(values: Tensor, count: int, *, window: Window = WHOLE_PLANE) -> Mask:
-    """A mask from one picture (h, w): 0 is the first of so many styles, 1 the last.
+    """A mask from one picture (h, w): 0 is the first of `count` styles, 1 the last.
 
-    Raises:
-        UsageError: for another shape or range.
+    A UsageError for another shape or range.
     """
     if values.ndim != 2 or not bool(((values >= 0) & (values <= 1)).all()):
         raise UsageError(f"mask of shape {tuple(values.shape)}: expected (height, width), 0 to 1")
@@ -292,8 +291,7 @@ class StyleBlend:
         """The styles (M, K, D), sharing the plane in this way.
 
         Raises:
-            UsageError: for numbers out of range, or a mask for another number of styles.
-            DataError: for a mask that cannot be read.
+            UsageError, DataError: for numbers out of range, or a mask that is invalid.
         """
         if self.name in SIDE_BY_SIDE:
             overlap = self.numbers["overlap"]
@@ -301,10 +299,10 @@ class StyleBlend:
         return StyleField(styles, self._weights(len(styles)))
 
     def check(self, count: int) -> None:
-        """Raise what `field` would raise for so many styles, before a model is there.
+        """Raise what `field` would raise for `count` styles, without a model.
 
         Raises:
-            UsageError, DataError: as `field`; also where one style has nobody to share with.
+            UsageError, DataError: as `field`; also for a blend of one style.
         """
         if count < 2 and self.name != "ring":
             raise UsageError(
@@ -314,7 +312,7 @@ class StyleBlend:
 
     @property
     def fingerprint(self) -> str | None:
-        """Of the mask's bytes: its name does not tell whether it was painted over."""
+        """Of the mask's bytes: its name does not show whether the file has changed."""
         if self.file is None:
             return None
         return hashlib.sha256(Path(self.file).read_bytes()).hexdigest()[:16]
@@ -338,10 +336,10 @@ class StyleBlend:
 
 
 def parse_blend(text: str) -> StyleBlend:
-    """The blend that a text such as `gradient:90` or `radial:inner=0.1,outer=0.3` stands for.
+    """Parse a blend such as `gradient:90` or `radial:inner=0.1,outer=0.3`.
 
     Raises:
-        UsageError: for unknown names or parameters, and words that are not finite numbers.
+        UsageError: for unknown names or parameters, and values that are not finite numbers.
     Example:
         >>> str(parse_blend("gradient:90,softness=0.5")), parse_blend("ring").across(3)
         ('gradient:angle=90,softness=0.5', 3)

@@ -27,13 +27,13 @@ from creps.rendering._view import View, refuse_beyond_memory
 from creps.rendering._workers import map_in_order, worker_count
 
 BYTES_A_PIXEL = 160
-"""Of memory beside the result: the pattern and the fill are those of all pixels at once."""
+"""Memory needed besides the result: the pattern and the fill cover all pixels at once."""
 
 _FAR, _NEAR = 0.125, 0.375  # the quadratic B-spline, centred between two pixels
 
 
 class FoveatedPainter:
-    """Paints a foveated picture, whole when its first part is asked for: a `TileSource`.
+    """Paints a foveated picture, whole when its first part is requested: a `TileSource`.
 
     The work per pixel shrinks to the share. The lines of a CREPS are needed whole, so that large
     pictures of small networks gain the most.
@@ -44,7 +44,7 @@ class FoveatedPainter:
         share, gaze, sigma, seed: as `sampling_pattern`.
     Attributes:
         height, width, channels, samples, sampling: as `TileSource`.
-        mask: (H, W) boolean: which pixels the model is asked for; the others are filled in.
+        mask: (H, W) boolean: the pixels that the model evaluates; the others are filled in.
     Raises:
         UsageError, GridError: as `sampling_pattern`; for a view that is warped or supersampled, and
             for a picture that does not fit in memory.
@@ -100,7 +100,7 @@ class FoveatedPainter:
         return to_uint8(image if part is None else image[:, part.rows, part.columns])
 
     def about(self) -> dict[str, Any]:
-        """What a file tells of how the pixels were made; as `TileSource.about`."""
+        """What a file records of how the pixels were made; as `TileSource.about`."""
         latents = self._latents
         plain = provenance(latents.generator, latents.latent, self._view, dtype=latents.dtype)
         return {**plain, **self._pattern}
@@ -150,7 +150,7 @@ def sampling_pattern(
             to whole pixels, at least one.
         gaze: (y, x) in plane units, also outside the picture; its centre by default.
         sigma: standard deviation, as a share of the picture's shorter side; CIPS uses 0.4.
-        seed: equal seeds give equal patterns. A larger share adds pixels and takes none away.
+        seed: equal seeds give equal patterns. A larger share only adds pixels.
     Returns:
         (H, W) boolean, on the CPU.
     Raises:

@@ -1,6 +1,6 @@
-"""Whose picture: a latent in words, its styles, and all that is prepared before a pixel is painted.
+"""Whose picture: a latent as text, its styles, and all that is prepared before painting.
 
-A `Latent` is checked where the words come in, and resolved once into styles. `PreparedLatents` then
+A `Latent` is checked on input, and resolved once into styles. `PreparedLatents` then
 holds what pictures of these styles share: where the family has lines, the weights are folded once,
 and lines and line tables are kept. Other families synthesize.
 """
@@ -56,7 +56,7 @@ class Latent:
         truncation: 1 keeps the styles, 0 gives the average picture.
         truncation_cutoff: truncate only this many leading styles; all by default.
     Attributes:
-        recipes: what seed or words say; empty for tensors.
+        recipes: parsed from the seed or the text; empty for tensors.
     Raises:
         UsageError: unless exactly one of seed, z and styles is given; for an impossible seed,
             recipe, blend or truncation.
@@ -174,12 +174,12 @@ class PreparedLatents:
     Args:
         generator: the model; it stays as and where it is.
         styles: (B, K, D) from `generator.map`, a picture each; or several that share one picture.
-        device: where to work; where the generator is by default. Elsewhere, families with lines put
-            only what they need; of others the whole network is copied there.
+        device: where to work; where the generator is by default. Families with lines copy only what
+            they need there, others the whole network.
         dtype: precision, as `checked_dtype`; the generator's own by default. Families without
             lines compute half precision with autocast: sums and colours stay in float32.
         keep: bytes of lines that are kept of each latent. None: for one picture, part by part.
-        latent: what the styles were resolved from, for files to tell.
+        latent: what the styles were resolved from; recorded in files.
 
     Attributes:
         each: one for each style; none where the family has no lines.
@@ -227,7 +227,7 @@ class PreparedLatents:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that are held for these latents, beside the generator."""
+        """Bytes held for these latents, not counting the generator."""
         if self.each:
             return sum(latent.nbytes for latent in set(self.each))
         if self.network is self.generator:

@@ -43,11 +43,10 @@ def prepared_lines(prepared: Prepared, coords: Tensor, axis: Axis) -> Tensor:
 
 
 class LineStore:
-    """Lines of one latent, kept as far as they fit for whoever asks for the same coordinates again.
+    """Cache of the lines of one latent, by their coordinates.
 
-    Any number of threads may ask. Lines are computed once; who asks for the same lines meanwhile
-    waits for them, and for nothing else. Of the bytes to `keep`, lines not used for longest go;
-    those asked for last stay in any case.
+    Thread-safe: lines are computed once, and a thread waits only for lines that it needs. Beyond
+    `keep` bytes the least recently used lines are dropped, but never the last ones requested.
     """
 
     def __init__(self, prepared: Prepared, *, keep: int = LINES_KEPT) -> None:

@@ -50,7 +50,7 @@ channels and thickness 8."""
 MARGINS = 8
 """Tiles are at least this many margins wide: the margins then cost half as much again."""
 SPREAD = 65
-"""Places a side of the picture that tell where a warp leads: at most, borders included."""
+"""Most places a side, borders included, at which a warp is probed for its extent."""
 
 NOWHERE = -1.0
 """The colour of places that a warp does not show: black."""
@@ -59,12 +59,12 @@ NOWHERE = -1.0
 class TileSource(Protocol):
     """The pixels of one picture, of any size: what a writer takes.
 
-    A writer asks for any parts, in any order; parts meet exactly. `Painter` is one.
+    A writer requests any parts, in any order; parts meet exactly. `Painter` is one.
 
     Attributes:
         height, width, channels: of the picture; 3 channels are colour, 1 is gray.
         samples: evaluated a side of a pixel, at most: the work of a pixel grows with its square.
-        sampling: the same as files tell it: a number, or "auto, N" for up to N where they matter.
+        sampling: the same as files record it: a number, or "auto, N" for up to N where they matter.
     """
 
     height: int
@@ -77,17 +77,17 @@ class TileSource(Protocol):
         """(part.height, part.width, channels) uint8 of a part; of the whole picture by default."""
 
     def about(self) -> dict[str, Any]:
-        """What a file tells of how the pixels were made: all that they depend on, as JSON."""
+        """What a file records of how the pixels were made: all that they depend on, as JSON."""
 
 
 class Painter:
     """Paints any parts of one picture, or of a batch of pictures: a `TileSource`.
 
     Where the warp keeps rows and columns aligned, lines serve all tiles of a part, and are kept for
-    the next part as far as they fit. Other warps look lines up in tables (`_tables`), which are
+    the next part while they fit. Other warps look lines up in tables (`_tables`), which are
     built once, when the first part is painted; pictures of few points evaluate their lines.
 
-    Keep it for as long as parts of the same picture are asked for.
+    Keep it while parts of the same picture are requested.
 
     Args:
         latents: what it shows.
@@ -184,7 +184,7 @@ class Painter:
         return picture
 
     def about(self) -> dict[str, Any]:
-        """What a file tells of how the pixels were made; as `TileSource.about`."""
+        """What a file records of how the pixels were made; as `TileSource.about`."""
         return provenance(
             self.generator,
             self._latents.latent,
@@ -210,7 +210,7 @@ def to_uint8(image: Tensor) -> Picture:
         levels = ((image + 1) * 127.5).clamp(0, 255).round().to(torch.uint8)
         picture: Picture = levels.cpu().numpy()
         return picture
-    # In NumPy: torch would wake its threads for this trifle, and they spin beside the tile workers.
+    # In NumPy: torch would wake its threads for little work, and they spin while tile workers run.
     picture = np.rint(((image.numpy() + 1) * 127.5).clip(0, 255)).astype(np.uint8)
     return picture
 
@@ -232,7 +232,7 @@ class _Places:
         self.canvas, self.doubled = canvas, supersampled(canvas, 2)
         self._warp = as_warp(warp)
         parts = self._warp.warps if isinstance(self._warp, Chain) else (self._warp,)
-        # A user's function may hold tensors of its own, which are on the CPU as a rule.
+        # A user's function may hold its own tensors, which are usually on the CPU.
         own = any(isinstance(each, CustomWarp) for each in parts)
         self._device = torch.device("cpu") if own else coordinate_device(device)
         self.aligned = warp is None or self._stays_aligned()
@@ -346,7 +346,7 @@ class _Lines:
 class _MixedLines:
     """Samples of several styles: what their lines compose to, mixed pixel by pixel.
 
-    Each style has lines of its own, computed only within its reach.
+    Each style has its own lines, computed only within its reach.
     """
 
     def __init__(self, latents: PreparedLatents, field: StyleField, places: _Places) -> None:

@@ -47,11 +47,7 @@ class PointColours(ABC):
 
     @torch.inference_mode()
     def colours(self, points: Tensor) -> Tensor:
-        """Colours (C, ...) at points (..., 2) of (y, x), nominal range [-1, 1], not clipped.
-
-        Raises:
-            GridError: for no points, or points that are not finite.
-        """
+        """Colours (C, ...) at finite points (..., 2) of (y, x), nominally [-1, 1], unclipped."""
         if points.ndim < 1 or points.shape[-1] != 2 or not points.numel():
             raise GridError(
                 f"points of shape {tuple(points.shape)}: expected at least one, (..., 2) of (y, x)"
@@ -70,7 +66,7 @@ class PointColours(ABC):
 
 
 class ExactPoints(PointColours):
-    """Colours at free points from lines of their own; each distinct coordinate is evaluated once.
+    """Colours at free points from their own lines; each distinct coordinate is evaluated once.
 
     Slow, as a line costs hundreds of times what a pixel costs: for checks, and for few coordinates.
     """
@@ -89,7 +85,7 @@ class TablePoints(PointColours):
     """Colours at free points from a pair of line tables of one lattice.
 
     Points within the `served` stretches of rows and columns are looked up, by default all that the
-    tables cover; others have lines of their own.
+    tables cover; others have their own lines.
     """
 
     def __init__(
@@ -161,8 +157,7 @@ def _add_sums(fused: Tensor, products: Tensor, thickness: int) -> None:
 class TableStore:
     """The line tables of one latent: as fine as it needs, grown when a picture reaches beyond.
 
-    Any number of threads may ask; one at a time is answered. An axis' table takes at most `limit`
-    bytes.
+    Thread-safe, one thread at a time. An axis' table takes at most `limit` bytes.
     """
 
     def __init__(self, prepared: Prepared, *, limit: int = TABLE_BYTES) -> None:
@@ -251,7 +246,7 @@ def worthwhile_stretch(
 ) -> Stretch | None:
     """The blocks of a lattice that have most points beyond their nodes, taken together.
 
-    It begins and ends at blocks with coordinates (S,), each of which stands for `weight` points of
+    It begins and ends at blocks with coordinates (S,), each of which represents `weight` points of
     the picture; None if no stretch has more points than nodes. Where it would be longer than
     `longest` blocks, only those around the middle of the unit square count.
     """

@@ -1,4 +1,4 @@
-"""What a picture tells of how it was made: enough to make it again, or to go on with it."""
+"""What a picture records of how it was made: enough to make it again, or to continue it."""
 
 from __future__ import annotations
 
@@ -30,11 +30,10 @@ def provenance(
     sampling: int | str = 1,
     dtype: Precision = None,
 ) -> dict[str, Any]:
-    """All that the pixels of a picture depend on, as JSON values; what is usual is left out.
+    """All that the pixels of a picture depend on, as JSON values; defaults are left out.
 
     Args:
-        generator: the model.
-        latent: whose picture it is; of tensors a digest is told.
+        latent:  whose picture it is; tensors are recorded as a digest.
         view: what is seen of it.
         sampling: as `TileSource`.
         dtype: other than the model's own.

@@ -48,7 +48,7 @@ def render(
             supersample, exact, tile. By default the model's own size and the unit square,
             undistorted: the shorter side spans [0, 1], the longer reaches beyond it on both ends.
         device: where to work, such as "cuda"; where the model is by default. What is needed is
-            copied there and let go at the end: for many pictures keep a `Renderer`.
+            copied there and freed at the end: for many pictures keep a `Renderer`.
         dtype: "float32", "float64", "bfloat16" or "float16"; the model's own by default.
         progress: called after each tile with the pixels done and the pixels in all.
     Returns:
@@ -73,7 +73,7 @@ def render_tiles(
 ) -> Iterator[tuple[Tile, Picture]]:
     """The tiles of a picture of any size, one after the other, for any sink.
 
-    The picture is never in memory as a whole: what is done with a tile is up to the caller.
+    The picture is never in memory as a whole: the caller consumes the tiles.
 
     Args:
         generator, latent, view, options: as for `render`.
@@ -107,7 +107,7 @@ class Renderer:
     Args:
         generator: the model; it stays as and where it is.
         latent, device, dtype, options: as for `render`.
-        keep: bytes of lines to keep beside those in use; line tables have bounds of their own
+        keep: bytes of lines to keep besides those in use; line tables have their own bounds
             (`_points.TABLE_BYTES`, for each axis). None: for one picture, as `render` does.
 
     Attributes:
@@ -150,11 +150,11 @@ class Renderer:
         return self._latents.nbytes
 
     def clear(self) -> None:
-        """Let go of lines and tables; the next picture computes its own."""
+        """Release lines and tables; the next picture computes its own."""
         self._latents.clear()
 
     def painter(self, view: View | None = None, **options: Unpack[ViewOptions]) -> Painter:
-        """What paints any parts of one picture: a source of tiles, as writers take it.
+        """A painter of any parts of one picture: a source of tiles, as writers take it.
 
         Args:
             view: what is seen; or in keywords, as `View` takes them.

@@ -6,7 +6,7 @@ reduced again, tile by tile.
 
 Most of a small picture is smooth, and one sample is as good as four. Edges are not, and they are
 where neighbouring samples differ. So, for "auto", each that stands out from a neighbour is
-replaced by the mean of 2 x 2, whose lines are interpolated from those that are there.
+replaced by the mean of 2 x 2, whose lines are interpolated from the existing ones.
 
 With `portraits`, which was trained on parts of 128 px pictures, 64 px pictures against box-filtered
 128 px ones, mean of twelve seeds: 40.5 dB with one sample a pixel, 47.8 dB in half as much time
@@ -48,7 +48,7 @@ def detail_resolution(generator: Generator) -> int:
     """Pixels a plane unit of the finest detail that a model was trained on.
 
     For models trained on patches at several scales, those of the largest picture the patches were
-    parts of, as their record tells; else the config's resolution.
+    parts of, if recorded; else the config's resolution.
     """
     training = generator.record.get("training")
     phases = training.get("phases") if isinstance(training, Mapping) else None
@@ -124,7 +124,7 @@ def antialiased(
 ) -> Callable[[Tile], Tensor]:
     """Draws tiles of a canvas out of tiles (B, C, H, W) of the canvas `supersampled` by a factor.
 
-    At most `tile` sub-pixels a side are drawn at once, as far as they are whole pixels: memory does
+    At most `tile` sub-pixels a side are drawn at once, in whole pixels: memory does
     not grow with the factor (above `tile`, one pixel at a time).
     """
     if factor < 1 or tile < 1:

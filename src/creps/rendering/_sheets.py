@@ -16,7 +16,7 @@ PAPER, INK, FAINT = (255, 255, 255), (32, 32, 32), (120, 120, 120)
 
 
 def sheet_size(count: int, height: int, width: int) -> tuple[int, int]:
-    """(height, width) of a nearly square sheet of so many pictures of one size."""
+    """(height, width) of a nearly square sheet of `count` pictures of one size."""
     across = math.ceil(math.sqrt(count))
     return height * -(-count // across), width * across
 
@@ -47,7 +47,7 @@ def contact_sheet(pictures: Sequence[Picture], *, columns: int | None = None) ->
 
 @dataclass(frozen=True)
 class Panel:
-    """A picture with words under it.
+    """A picture with a caption.
 
     Attributes:
         picture: (H, W, 3) or (H, W, 1) uint8.

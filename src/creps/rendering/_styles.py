@@ -9,10 +9,10 @@ The text form, for the command line and for addresses (a shell and a URL take it
 
 ".." walks along straight lines between the styles w, "~" along great circles between the latents z.
 A position counts seeds: 0 is the first, 1 the second, 1.4 lies 40 % of the way on to the third.
-"+12:4-8" takes the styles of layers 4 to 8 from seed 12; a later "+" has the last word.
+"+12:4-8" takes the styles of layers 4 to 8 from seed 12; a later "+" wins.
 Several recipes for one picture are parted by "/": 7/12..3@0.5/3+7:0-2 (see `_blends`).
 
-On the command line a file of styles, which `creps project` makes, may stand for the first walk of a
+On the command line a file of styles, which `creps project` makes, may replace the first walk of a
 recipe: face.safetensors, found/face.safetensors+12:4-8. A folder named by a seed is ./7/face...
 """
 
@@ -89,13 +89,13 @@ def checked_seed(seed: int) -> int:
 SUFFIX = ".safetensors"
 TENSOR = "styles"
 METADATA_KEY = "creps-styles"
-"""Where the document lies in the metadata, and how such a file is told from a model's."""
+"""The metadata key of the document; it distinguishes such a file from a model's."""
 
 
 def save_styles(
     path: str | os.PathLike[str], styles: Tensor, *, record: Mapping[str, Any] | None = None
 ) -> None:
-    """Write the styles of one picture, whole or not at all.
+    """Write the styles of one picture, atomically.
 
     Args:
         path: ends with ".safetensors"; its folder must exist.
@@ -121,11 +121,7 @@ def save_styles(
 
 @dataclass(frozen=True)
 class StyleFile:
-    """A file of styles, where a recipe has a walk otherwise; `str` gives its path.
-
-    Args:
-        path: as given, ending with ".safetensors".
-    """
+    """A ".safetensors" file of styles, in place of a recipe's walk; `str` gives its path."""
 
     path: str
 
@@ -134,22 +130,14 @@ class StyleFile:
 
     @property
     def fingerprint(self) -> str:
-        """Of the file's bytes: its name does not tell whether it was made anew.
-
-        Raises:
-            DataError: if it is missing.
-        """
+        """Of the file's bytes, as the name does not show changes; DataError if missing."""
         try:
             return hashlib.sha256(Path(self.path).read_bytes()).hexdigest()[:16]
         except (FileNotFoundError, IsADirectoryError):
             raise DataError(f"{self.path}: no such file of styles") from None
 
     def read(self) -> tuple[Tensor, dict[str, Any]]:
-        """(1, K, D) float32 styles on the CPU, and their record.
-
-        Raises:
-            DataError: if the file is missing, damaged, or holds something else.
-        """
+        """(1, K, D) float32 styles on the CPU, and their record; DataError if invalid."""
         if not Path(self.path).is_file():
             raise DataError(f"{self.path}: no such file of styles")
         try:
@@ -175,7 +163,7 @@ class StyleFile:
         truncation: float = 1.0,
         truncation_cutoff: int | None = None,
     ) -> Tensor:
-        """(1, K, D) styles on the model's device; `label` is left aside, they have theirs already.
+        """(1, K, D) styles on the model's device; `label` is ignored, the styles have theirs.
 
         Raises:
             DataError: as `read`.
@@ -205,7 +193,7 @@ def slerp(z0: Tensor, z1: Tensor, t: float) -> Tensor:
 
     Args:
         z0, z1: (B, Z) of one floating-point type.
-        t: place on the circle; below 0 and above 1 it goes on beyond the ends.
+        t: place on the circle; below 0 and above 1 it continues beyond the ends.
     Returns:
         (B, Z) of the same type; computed in float64.
     Raises:
@@ -376,13 +364,13 @@ class Recipe:
 
 
 def parse_styles(text: str) -> Recipe:
-    """The recipe that a text such as `7`, `7..12@0.4` or `7+12:4-8` stands for.
+    """Parse a recipe such as `7`, `7..12@0.4` or `7+12:4-8`.
 
     The head of this module has the grammar; `str(parse_styles(text))` is the text again. Files are
-    not known here: addresses, which strangers write, open none.
+    refused here: addresses come from untrusted clients.
 
     Raises:
-        UsageError: for anything else; says which part is not understood.
+        UsageError: for anything else; names the invalid part.
     Example:
         >>> parse_styles("7..12@0.4").base
         Walk(seeds=(7, 12), position=0.4, space='w')
@@ -396,7 +384,7 @@ def parse_styles(text: str) -> Recipe:
 def parse_recipes(text: str) -> tuple[Recipe, ...]:
     """The recipes of a text such as `7/12/3+7:0-2`, for pictures of several styles.
 
-    Unlike `parse_styles` it knows files of styles; none is opened yet.
+    Unlike `parse_styles` it accepts files of styles; none is opened yet.
 
     Raises:
         UsageError: as `parse_styles`.
@@ -433,7 +421,7 @@ def styles_of(
     truncation: float = 1.0,
     truncation_cutoff: int | None = None,
 ) -> Tensor:
-    """The styles that a text or recipe stands for.
+    """The styles of a recipe or its text.
 
     Args:
         text: see `parse_styles`.
@@ -484,7 +472,7 @@ class SeedPath:
         """The recipe at a share of the way; each leg between two seeds takes the same share.
 
         0 is the first seed, 1 the end: the last seed, or the first again on a closed way, where
-        shares go on round after round, also below 0.
+        shares continue round after round, also below 0.
 
         Raises:
             UsageError: for a share off an open way, or one that is not finite.
@@ -507,7 +495,7 @@ class SeedPath:
         """`count` recipes, evenly spaced.
 
         An open way has both ends; a closed one ends a step before its beginning, so that a film of
-        it can run round and round.
+        it can loop.
 
         Raises:
             UsageError: if count is below 1.
@@ -534,7 +522,7 @@ def _walk(way: str, text: str) -> Walk:
     match = _WALK.fullmatch(way)
     if not match:
         raise UsageError(
-            f"styles {text!r}: {way!r} is no walk, expected a seed, SEED..SEED@0.4 or SEED~SEED@0.4"
+            f"styles {text!r}: invalid walk {way!r}, expected SEED..SEED@0.4 or SEED~SEED@0.4"
         )
     space: Space = "z" if "~" in match[1] else "w"
     seeds = tuple(int(seed) for seed in match[1].split(JOINTS[space]))

@@ -1,6 +1,6 @@
 """Line tables: the lines of one axis on a lattice of nodes, to be looked up in between.
 
-A warped pixel has a row and a column coordinate of its own, and a line costs hundreds of times what
+A warped pixel has its own row and column coordinate, and a line costs hundreds of times what
 a pixel costs. But lines are continuous functions of one coordinate. So they are evaluated once on a
 lattice, and looked up by cubic interpolation: four neighbouring nodes a point.
 
@@ -45,7 +45,7 @@ from creps.rendering._workers import map_in_order, worker_count
 BLOCK, ACCELERATOR_BLOCK = 64, 512
 """Nodes that are evaluated together: on a CPU no slower than more at once."""
 BEFORE, AFTER = 1, 2
-"""Nodes before and after a cell that the cubic in it needs, beside the one it begins with."""
+"""Nodes before and after a cell that the cubic in it needs, besides its first."""
 
 TOLERANCE = 0.5 / 255
 """Largest error at the probes, as a share of the range of colours (they span 2: [-1, 1]): half a
@@ -190,8 +190,7 @@ class LineTable:
     def taps(self, coords: Tensor) -> tuple[Tensor, Tensor]:
         """Which rows a coordinate (P,) is interpolated from, (P, 4), and their weights (P, 4).
 
-        Raises:
-            GridError: for coordinates outside the table, or not finite.
+        A GridError for coordinates outside the table, or not finite.
         """
         if not bool(self.stretch.serves(self.lattice, coords).all()):
             low, high = coords.min(), coords.max()
@@ -243,7 +242,7 @@ def find_resolution(
 
     In half precision, where rounding is coarser than any table, it is the first that is tried. The
     tolerance is the largest error at the probes, as a share of the range of colours; where the
-    finest resolution is reached before it, the error tells.
+    finest resolution is reached first, the error says so.
     """
     if not tolerance > 0:
         raise UsageError(f"tolerance {tolerance}: expected a positive share of the colours' range")
@@ -257,7 +256,7 @@ def find_resolution(
 
 
 def _probe(prepared: Prepared) -> Callable[[int], float]:
-    """What tells the largest error of a resolution, in a picture of probe rows and columns."""
+    """Measures the largest error of a resolution, in a picture of probe rows and columns."""
     affordable = int(PROBE_FLOPS / (2 * prepared.line_flops))
     places = min(max(affordable, FEWEST_PROBES), MOST_PROBES) // PROBES_A_PLACE
     draws = torch.Generator().manual_seed(0)

@@ -24,16 +24,16 @@ class Tile:
     width: int
 
     def moved(self, down: int, across: int) -> Tile:
-        """The same tile so many pixels farther down and to the right."""
+        """The same tile, moved by whole pixels."""
         return Tile(self.top + down, self.left + across, self.height, self.width)
 
     def grown(self, border: int) -> Tile:
-        """A tile with so many pixels more on each side."""
+        """The tile with a margin of pixels on each side."""
         more = 2 * border
         return Tile(self.top - border, self.left - border, self.height + more, self.width + more)
 
     def times(self, factor: int) -> Tile:
-        """The same tile of a canvas so many times as large."""
+        """The same tile of a canvas `factor` times as large."""
         sides = self.top, self.left, self.height, self.width
         return Tile(*(factor * side for side in sides))
 

@@ -1,4 +1,4 @@
-"""What is seen of the plane, at which size and how finely: checked once, where the words come in.
+"""What is shown of the plane, at which size and how finely: checked once, on input.
 
 The road of every picture: a `Latent` (whose picture, see `_styles`) and a `View` are made from what
 a user says, before a model is loaded. `Renderer(generator, latent).painter(view)` is a source of
@@ -59,12 +59,12 @@ class View:
         size: (height, width) in pixels, or one number for a square; None: the model's resolution.
         window: (y0, x0, y1, x1) in plane units, mapped exactly onto the picture; None shows the
             unit square undistorted: the shorter side spans [0, 1], the longer reaches beyond it.
-        zoom, pan: a window in other words: how many times as large the scene is seen, and the
+        zoom, pan: instead of a window: how many times as large the scene is seen, and the
             (y, x) in the middle of the picture; see `view_window`.
         across: the scene is that many unit squares side by side (`Latent.across`).
         warp: changes the picture before the window is cut out: text such as "rotate:30", a warp, or
             a function of points (`rendering.warps`); black where it shows nothing.
-        supersample: pixels are means of so many by so many samples, >= 1: less shimmer where a
+        supersample: pixels are means of N x N samples, N >= 1: less shimmer where a
             picture is smaller than the detail of the model; "auto": as many as it takes, where it
             takes them.
         exact: evaluate the lines of every point of a bent picture instead of looking them up in
@@ -74,7 +74,7 @@ class View:
     Raises:
         GridError: for impossible sizes, windows or tiles, and for pixels so small that float64
             cannot tell them apart.
-        UsageError: for a window beside zoom or pan, an invalid warp or number of samples.
+        UsageError: for a window together with zoom or pan, an invalid warp or number of samples.
     Example:
         >>> View(size=512, zoom=4, pan=(0.25, 0.5)).window
         (0.125, 0.375, 0.375, 0.625)
@@ -160,7 +160,7 @@ def view_window(
     Returns:
         (y0, x0, y1, x1) in plane units.
     Raises:
-        GridError: for a zoom or pan that makes no sense.
+        GridError: for an invalid zoom or pan.
     Example:
         >>> view_window(512, 512, zoom=4, pan=(0.25, 0.5))
         (0.125, 0.375, 0.375, 0.625)
@@ -180,11 +180,7 @@ def view_window(
 
 
 def refuse_beyond_precision(window: Window, height: int, width: int) -> None:
-    """Raise for a window so small that float64 cannot tell its pixels apart.
-
-    Raises:
-        GridError: says so; about 40 octaves at 512 pixels.
-    """
+    """Raise a GridError for pixels too small for float64: about 40 octaves at 512 pixels."""
     y0, x0, y1, x1 = window
     for first, last, pixels in ((y0, y1, height), (x0, x1, width)):
         if last - first < DISTINCT * pixels * math.ulp(max(abs(first), abs(last))):
@@ -195,11 +191,7 @@ def refuse_beyond_precision(window: Window, height: int, width: int) -> None:
 
 
 def refuse_beyond_memory(height: int, width: int, *, channels: int = 3) -> None:
-    """Raise for a picture that cannot be held in memory as 8-bit pixels.
-
-    Raises:
-        GridError: says how many pixels and how much memory it would need.
-    """
+    """Raise a GridError for a picture that cannot be held in memory as 8-bit pixels."""
     needed = height * width * channels
     available = _available_memory()
     limit = PICTURE_LIMIT if available is None else min(PICTURE_LIMIT, available)
@@ -213,11 +205,7 @@ def refuse_beyond_memory(height: int, width: int, *, channels: int = 3) -> None:
 
 
 def checked_device(device: Device, generator: Generator) -> torch.device:
-    """Where to work: the device asked for, the generator's own by default.
-
-    Raises:
-        UsageError: for words that name no device, and for one that is not there.
-    """
+    """The requested device, by default the generator's; a UsageError if it is not available."""
     if device is None:
         return generator.device
     try:
@@ -226,7 +214,7 @@ def checked_device(device: Device, generator: Generator) -> torch.device:
     except (RuntimeError, AssertionError, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0].rstrip(". ")
         raise UsageError(
-            f"device {device}: {reason}; expected one that is there, such as cpu, cuda or mps"
+            f"device {device}: {reason}; expected an available one, such as cpu, cuda or mps"
         ) from None
     if wanted.type == "cuda" and wanted.index is None:  # as tensors call it
         return torch.device("cuda", torch.cuda.current_device())
@@ -234,12 +222,7 @@ def checked_device(device: Device, generator: Generator) -> torch.device:
 
 
 def checked_dtype(dtype: Precision, device: torch.device) -> torch.dtype | None:
-    """The precision asked for; None leaves the generator's own.
-
-    Raises:
-        UsageError: for any but float32, float64, bfloat16 and float16, and for float64 on a device
-            that has none.
-    """
+    """The requested precision, None for the generator's; a UsageError for one not supported."""
     if dtype is None:
         return None
     name = str(dtype).removeprefix("torch.").lower()
@@ -274,7 +257,7 @@ def _whole_samples(samples: object) -> int:
 
 
 def _available_memory() -> int | None:
-    """Bytes the system could hand out now, where it tells (Linux); None elsewhere."""
+    """Bytes of free memory, where the system reports it (Linux); None elsewhere."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:

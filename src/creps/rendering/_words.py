@@ -31,8 +31,7 @@ def numbers_text(values: Iterable[float]) -> str:
 def parse_number(word: str, misuse: str, usage: str) -> float:
     """A number; whole ones stay whole, for seeds do not fit in a float.
 
-    Raises:
-        UsageError: for anything else: what was misused, and how to write it.
+    A UsageError for anything else: what was misused, and how to write it.
     """
     for kind in (int, float):
         with contextlib.suppress(ValueError):

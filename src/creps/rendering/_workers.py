@@ -24,12 +24,12 @@ def worker_count(device: torch.device) -> int:
 def map_in_order(
     job: Callable[[Item], Result], items: Iterable[Item], *, workers: int
 ) -> Iterator[Result]:
-    """`map(job, items)`, on so many threads that each run torch on one core.
+    """`map(job, items)`, on `workers` threads that each run torch on one core.
 
     Whole jobs side by side beat one job split over the cores: no core waits for another within an
     operation, which can take ten times as long where other programs run. And the results do not
-    depend on the number of cores. Items are taken a few ahead of the results that were asked for,
-    so that results do not pile up. One worker runs the jobs in the calling thread.
+    depend on the number of cores. Items are taken a few ahead of the results consumed, so
+    that results do not pile up. One worker runs the jobs in the calling thread.
     """
     if workers == 1:
         yield from map(job, items)
@@ -53,12 +53,12 @@ def map_in_order(
 def _pool(process: int, workers: int) -> ThreadPoolExecutor:
     """The threads of a process, kept for the next jobs: each new one would touch fresh memory.
 
-    All start here: the number of threads that torch uses is set for later threads too, so it is put
-    back afterwards.
+    All start here: the number of threads that torch uses is set for later threads too, so it is
+    restored afterwards.
     """
     threads = torch.get_num_threads()
     pool = ThreadPoolExecutor(workers, initializer=_use_one_core)
-    begun = Barrier(workers)  # none is idle before all are there
+    begun = Barrier(workers)  # no thread is idle before all have started
     wait([pool.submit(begun.wait) for _ in range(workers)])
     torch.set_num_threads(threads)
     return pool

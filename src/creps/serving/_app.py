@@ -32,7 +32,7 @@ from creps.serving._telemetry import Telemetry
 KEEP_ALIVE = 20
 """Seconds that an idle connection stays open."""
 LAST_ANSWERS = 5
-"""Seconds for answers under way, when the server is told to end."""
+"""Seconds for answers under way, when the server shuts down."""
 
 
 def build_app(generators: Mapping[str, Generator], *, settings: ServeSettings) -> Starlette:
@@ -83,7 +83,7 @@ def build_app(generators: Mapping[str, Generator], *, settings: ServeSettings) -
 def run_app(
     app: Starlette, listener: socket.socket, *, settings: ServeSettings, verbose: bool = False
 ) -> None:
-    """Answer until the process is told to end (SIGINT, SIGTERM)."""
+    """Serve until SIGINT or SIGTERM."""
     # The server ends gracefully by itself; what it passes on then should end the process, quietly.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     uvicorn.Server(server_config(app, settings=settings, verbose=verbose)).run(sockets=[listener])
@@ -124,7 +124,7 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 def _about(service: RenderService, telemetry: Telemetry, *, jobs: bool) -> list[Route]:
-    """Routes that tell of the server itself."""
+    """Routes about the server itself."""
     settings, limits = service.settings, service.settings.limits
     document = {
         "version": __version__,
@@ -163,7 +163,7 @@ def _about(service: RenderService, telemetry: Telemetry, *, jobs: bool) -> list[
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
-    """Unknown addresses and methods, in words."""
+    """Unknown addresses and methods, as text."""
     assert isinstance(error, HTTPException)
     words = {404: f"nothing at {request.url.path[:80]}", 405: f"no {request.method[:10]} here"}
     answer = error_response(words.get(error.status_code, str(error.detail)), error.status_code)

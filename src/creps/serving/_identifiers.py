@@ -34,7 +34,7 @@ MOST_PARTS = 32
 """Seeds and mixes of one recipe, together."""
 STRONGEST_TRUNCATION = 4.0
 NARROWEST = 1000
-"""A window is at most so many times as wide as high, or as high as wide."""
+"""Largest aspect ratio of a window, either way."""
 
 FILTERS = ("nearest", "bicubic", "lanczos")
 """What can enlarge a native picture."""
@@ -104,7 +104,7 @@ def parse_identifier(text: str) -> PictureId:
     """The picture that an identifier names.
 
     Raises:
-        UsageError: for anything else; says which part is not understood.
+        UsageError: for anything else; names the invalid part.
     Example:
         >>> str(parse_identifier("portraits:07;by=lanczos;t=0.70"))
         'portraits:7;t=0.7;by=lanczos'
@@ -129,7 +129,7 @@ def parse_identifier(text: str) -> PictureId:
 
 
 def _options(words: list[str]) -> dict[str, Any]:
-    """The fields that options stand for."""
+    """The fields of options."""
     found: dict[str, Any] = {}
     for word in words:
         name, _, value = word.partition("=")

@@ -1,4 +1,4 @@
-"""IIIF as arithmetic: what an image request asks for of a picture of known size, and manifests.
+"""IIIF as arithmetic: image requests of a picture of known size, and manifests.
 
 https://iiif.io/api/image/3.0/ (section numbers below are its own) and, for manifests,
 https://iiif.io/api/presentation/3.0/. No pixels are drawn here.
@@ -83,7 +83,7 @@ SMALLEST = 128
 """Pixels of the longer side of the smallest size that is offered ready-made."""
 
 TURN_COST = 2
-"""A pixel of a picture that is turned by no quarters costs as much as so many others."""
+"""Cost of a pixel of a picture not turned by quarters, in pixels of an upright one."""
 
 CONTEXT = "http://iiif.io/api/image/3/context.json"
 PROFILE = "http://iiif.io/api/image/3/level2.json"
@@ -98,7 +98,7 @@ _TAIL = re.compile(r"([a-z]{1,10})\.([a-z0-9]{1,5})")
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRequest:
-    """What an image request asks for; `canonical` is its address (section 4.7).
+    """A parsed image request; `canonical` is its address (section 4.7).
 
     Attributes:
         region: of the picture.
@@ -288,7 +288,7 @@ def _within(limits: Limits, width: int, height: int, *, at_most: float) -> tuple
 
 
 def refuse_beyond(height: int, width: int, *, turn: float, limits: Limits) -> None:
-    """Raise a GridError for an answer of so many pixels, turned so far, beyond the limits."""
+    """Raise a GridError for an answer whose size and turn exceed the limits."""
     dear = turn % 90 != 0
     most = limits.pixels // TURN_COST if dear else limits.pixels
     if max(height, width) > limits.side or height * width > most:

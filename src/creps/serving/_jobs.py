@@ -1,4 +1,4 @@
-"""Background jobs: views of any size as files, one after the other; stopped ones go on."""
+"""Background jobs: views of any size as files, one after the other; stopped ones resume."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ class Job:
     """A view that becomes a file.
 
     Attributes:
-        number: its name in addresses: nobody can guess it.
+        number: its name in addresses: it cannot be guessed.
         name, path: of the file, for clients and here.
-        done: pixels of the file that are there; `before` of them when it went on.
+        done: pixels of the file so far; `before` of them when it resumed.
         error: what went wrong, in one sentence.
     """
 
@@ -86,7 +86,7 @@ class Job:
         return height * width
 
     def document(self) -> dict[str, Any]:
-        """What a client is told."""
+        """What a client sees."""
         now = self.ended or time.time()
         seconds = now - (self.started or now)
         drawn, left = self.done - self.before, None
@@ -108,10 +108,10 @@ class Job:
 
 
 class JobQueue:
-    """Background jobs, run one at a time while nobody waits for a picture.
+    """Background jobs, run one at a time while no picture is requested.
 
-    Files and unfinished work have names that follow from what they show, so that the same job goes
-    on after a cancel, a crash or a restart. Nothing else may be in `folder`.
+    Files and unfinished work have names that follow from what they show, so that the same job
+    resumes after a cancel, a crash or a restart. Nothing else may be in `folder`.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class JobQueue:
         return sum(job.state == "queued" for job in list(self._jobs.values()))
 
     def submit(self, picture: PictureId, spec: ViewSpec, *, kind: str, name: str) -> Job:
-        """Take a job; the same one again is the one that is there.
+        """Add a job; an equal one that exists is returned instead.
 
         Raises:
             GridError, UsageError: for what cannot be drawn, or not in this format.
@@ -278,7 +278,7 @@ _Number = Annotated[float, msgspec.Meta(gt=-1e9, lt=1e9)]
 
 
 class _JobRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """The body that asks for a job; a view of a picture as a file."""
+    """The body of a request for a job: a view of a picture as a file."""
 
     id: str
     height: int
@@ -335,7 +335,7 @@ class JobRoutes:
         return FileResponse(job.path, media_type=kind, filename=job.name, headers=NOT_KEPT)
 
     def _taken(self, wanted: _JobRequest) -> Job:
-        """The job that a body asks for."""
+        """The job of a request's body."""
         picture = parse_identifier(wanted.id)
         view = checked_view(
             wanted.window or picture.window,

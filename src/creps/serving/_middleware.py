@@ -39,7 +39,7 @@ _log = logging.getLogger("creps.serving")
 
 
 class AccessMiddleware:
-    """Stands before the application: refuses, counts, adds headers.
+    """Wraps the application: refuses, counts, adds headers.
 
     Without a `token` anybody may ask. A request's body has at most `body` bytes.
     """
@@ -47,7 +47,7 @@ class AccessMiddleware:
     def __init__(self, app: ASGIApp, *, token: str | None, telemetry: Telemetry, body: int) -> None:
         self._app, self._token, self._telemetry, self._body = app, token, telemetry, body
         digest = hashlib.sha256((token or "").encode()).hexdigest()
-        self._cookie = f"creps_{digest[:8]}"  # servers on other ports have cookies of their own
+        self._cookie = f"creps_{digest[:8]}"  # servers on other ports have their own cookies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""

@@ -45,7 +45,7 @@ class ServedModel:
     def made_by(self) -> str:
         """A digest of all that makes the bytes of its pictures: weights, precision and code.
 
-        ETags, kept answers and pins are made of it: none outlives a change of the renderer.
+        ETags, kept answers and pins derive from it: none outlives a change of the renderer.
         """
         code = code_id("coordinates", "networks", "rendering", "serving")
         return hashlib.sha256(
@@ -63,7 +63,7 @@ class ServedModel:
         return str(self.generator.record.get("credits", ""))
 
     def about(self, picture: PictureId, spec: ViewSpec) -> dict[str, Any]:
-        """What a view of one of its pictures tells of how it was made, as JSON values."""
+        """What a view of one of its pictures records of how it was made, as JSON values."""
         view = View(size=spec.size, window=spec.frame.window)
         made = provenance(self.generator, picture.latent, view, dtype=self.dtype)
         told = {"model": self.name, "picture": str(picture.content), "view": asdict(spec)}
@@ -71,7 +71,7 @@ class ServedModel:
         return plain
 
     def describe(self, *, size: int) -> dict[str, Any]:
-        """What the page is told of it."""
+        """What the page shows of it."""
         config, record = self.generator.config, self.generator.record
         return {
             "name": self.name,
@@ -90,9 +90,9 @@ class ServedModel:
 
 
 class ModelRegistry:
-    """All pictures of some models; those shown lately stay prepared, up to a limit of bytes.
+    """All pictures of some models; the latest stay prepared, up to a limit of bytes.
 
-    Any number of threads may ask. `nbytes` is what was held at the last call of `settle`.
+    Thread-safe. `nbytes` is what was held at the last call of `settle`.
 
     Args:
         generators: by name; moved to the device.

@@ -90,7 +90,7 @@ def _port_of(generator: Generator) -> int:
 
 
 def _start(generator: Generator) -> int:
-    """Start a server in a thread of its own; its port."""
+    """Start a server in its own thread; returns its port."""
     try:
         import uvicorn
 

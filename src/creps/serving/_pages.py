@@ -23,7 +23,7 @@ MEDIA_TYPES = {
 """Files of other kinds are not sent."""
 
 INDEX, LOGIN = "index.html", "login.html"
-"""The viewer, and what asks for the token before it."""
+"""The viewer, and the page that requests the token first."""
 
 POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
@@ -81,7 +81,7 @@ def page_routes() -> list[Route]:
         return _file(request, request.path_params["name"])
 
     async def robots(request: Request) -> Response:
-        """An endless plane is no place for crawlers."""
+        """Keep crawlers out: the plane is endless."""
         paths = "".join(f"Disallow: /{room}/\n" for room in ("plane", "iiif", "dzi", "view"))
         return PlainTextResponse(f"User-agent: *\n{paths}")
 

@@ -104,7 +104,7 @@ class PictureRoutes:
         return JSONResponse(document, headers=KEPT)
 
     async def _part(self, request: Request) -> Response:
-        """A part of an image, scaled, turned and in the colors asked for."""
+        """A part of an image, scaled, turned and in the requested colors."""
         picture, _ = self._named(request)
         words = request.path_params
         height, width = self._registry.size(picture)
@@ -203,7 +203,7 @@ class PictureRoutes:
         return JSONResponse(document, headers=KEPT)
 
     async def _answer(self, request: Request, asked: RenderRequest, **headers: str) -> Response:
-        """The picture that is asked for, or 304 where the client has it already."""
+        """The requested picture, or 304 where the client has it already."""
         headers["ETag"] = etag = self._service.etag(asked)
         headers["Cache-Control"] = FOR_AN_HOUR if asked.picture.pin is None else FOR_EVER
         if matches(request, etag):
@@ -226,7 +226,7 @@ class PictureRoutes:
 
 
 def _part_of(window: Window, part: Tile, height: int, width: int) -> Window:
-    """The window of a part of so many pixels."""
+    """The window of a part of the given size in pixels."""
     y0, x0, y1, x1 = window
     tops, lefts = (part.top, part.top + part.height), (part.left, part.left + part.width)
     (top, bottom), (left, right) = (y / height for y in tops), (x / width for x in lefts)
@@ -235,11 +235,7 @@ def _part_of(window: Window, part: Tile, height: int, width: int) -> Window:
 
 
 def parse_view(words: QueryParams, picture: PictureId) -> tuple[ViewSpec, str]:
-    """The view and format that a query asks for.
-
-    Raises:
-        UsageError, GridError: for an invalid query.
-    """
+    """The view and format of a query; UsageError or GridError for an invalid query."""
     unknown = set(words) - VIEW_WORDS - {"token"}
     if unknown:
         raise UsageError(f"{sorted(unknown)[0][:40]!r}: expected {', '.join(sorted(VIEW_WORDS))}")
@@ -260,8 +256,7 @@ def parse_view(words: QueryParams, picture: PictureId) -> tuple[ViewSpec, str]:
 def checked_view(window: Window, *, height: int, width: int, turn: float, mirror: bool) -> ViewSpec:
     """A view of a window that the plane fills wholly.
 
-    Raises:
-        GridError: for an impossible window or size.
+    A GridError for an impossible window or size.
     """
     spec = ViewSpec(
         window=window, height=height, width=width, turn=turn % 360, mirror=mirror, grows=False

@@ -1,4 +1,4 @@
-"""What all routes answer with: encoded pictures, errors in words, entity tags, absolute URLs."""
+"""What all routes answer with: encoded pictures, error texts, entity tags, absolute URLs."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def response_to(error: Exception) -> Response:
 
 
 def guarded(route: Handler) -> Handler:
-    """The route, with errors in words."""
+    """The route, with errors as text."""
 
     @wraps(route)
     async def answer(request: Request) -> Response:

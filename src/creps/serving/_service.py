@@ -40,7 +40,7 @@ class AnswerCache:
         self.nbytes = sum(size for _, size, _ in self._files())
 
     def get(self, key: str) -> bytes | None:
-        """The bytes of a key, if they are there and whole."""
+        """The bytes of a key, if they exist and are intact."""
         path = self._path(key)
         try:
             content = path.read_bytes()
@@ -57,7 +57,7 @@ class AnswerCache:
         path = self._path(key)
         with contextlib.suppress(OSError):
             path.parent.mkdir(exist_ok=True)
-            with replacing(path) as temporary:  # not synced: the checksum tells
+            with replacing(path) as temporary:  # not synced: the checksum shows damage
                 temporary.write_bytes(_checksum(body) + body)
         with self._lock:
             self.nbytes += DIGEST + len(body)
@@ -110,7 +110,7 @@ class RenderRequest:
 
 
 class RenderService:
-    """Draws what is asked for: by `pool`, of the models of `registry`, counted by `telemetry`."""
+    """Draws requested views: in `pool`, of the models of `registry`, counted by `telemetry`."""
 
     def __init__(
         self, registry: ModelRegistry, *, settings: ServeSettings, telemetry: Telemetry

@@ -13,7 +13,7 @@ SWITCHES = ("cache", "job_pixels")
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one server gives at most; whole numbers from 1.
+    """Upper bounds of one server; whole numbers from 1.
 
     Attributes:
         pixels: of one answer, corners of turned pictures included; half as many of a picture that
@@ -22,8 +22,8 @@ class Limits:
         samples: evaluated for one answer: small pictures of a large scene take several a pixel.
         waiting: answers that wait for a free core; a newer one replaces the oldest.
         pictures: bytes of prepared pictures (weights, lines, tables) that are kept.
-        cache: bytes of finished answers on disk; 0: none are kept.
-        job_pixels: of one background job; 0: there are no jobs.
+        cache: bytes of finished answers on disk; 0: no cache.
+        job_pixels: of one background job; 0: no jobs.
         job_bytes: of all files of jobs.
         jobs: that wait.
         body: bytes of a request's body.
@@ -61,10 +61,10 @@ class ServeSettings:
         size: declared pixels of a picture's longer side.
         workers: threads that draw; None: one a core, on an accelerator one.
         device, dtype: as for `render`.
-        cache: folder of finished answers; None: none are kept.
-        jobs: folder of background jobs; None: there are none.
-        token: clients must present it; None: anybody may ask.
-        url: public address, such as https://example.org/creps; None: as the client asked.
+        cache: folder of finished answers; None: no cache.
+        jobs: folder of background jobs; None: no jobs.
+        token: clients must present it; None: no token needed.
+        url: public address, such as https://example.org/creps; None: the request's own.
         limits: of every answer.
     Raises:
         ConfigError: for an invalid size, number of workers, token or address.

@@ -54,7 +54,7 @@ def write_site(
     dtype: Precision = None,
     progress: Progress | None = None,
 ) -> int:
-    """Write a gallery; what is there of an earlier call is kept, and begun pictures go on.
+    """Write a gallery; finished pictures of an earlier call are kept, unfinished ones resume.
 
     `OUT/index.html` is the page, `OUT/site.json` says what it shows, `OUT/static` is what it needs,
     and every picture is `seedN.dzi` with its tiles, and `seedN.jpg`.
@@ -66,7 +66,7 @@ def write_site(
         device, dtype: as for `render`.
         progress: called with the pixels done and the pixels in all.
     Returns:
-        pictures that were not there.
+        how many pictures were written.
     Raises:
         GridError, UsageError: as `render`.
         MissingExtraError: without the packages of the `big` extra.
@@ -94,7 +94,7 @@ def _write_picture(
     about: dict[str, Any],
     progress: Progress | None,
 ) -> bool:
-    """One picture, its tiles and its thumbnail, unless this very one is there."""
+    """One picture, its tiles and its thumbnail, unless the same one exists."""
     thumbnail = target.with_suffix(".jpg")
     height, width = about["size"]
     if thumbnail.is_file() and _is_there(target, about):
@@ -153,5 +153,5 @@ def _write_page(out: Path, generator: Generator, settings: SiteSettings) -> None
 
 
 def _of_all(progress: Progress, before: int, total: int, done: int, _: int) -> None:
-    """Tell the progress of one picture as progress of all."""
+    """Report the progress of one picture as progress of all."""
     progress(before + done, total)

@@ -11,12 +11,12 @@ BUCKETS = (0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.12, 0.2, 0.4, 0.8, 1.5, 3, 6, 
 
 
 class Telemetry:
-    """Counters of one server, in a registry of its own.
+    """Counters of one server, in its own registry.
 
     Attributes:
         requests, seconds: answers, by kind (one of a few words, never a client's) and status.
         drawing: seconds of drawing and encoding.
-        lookups: looks into the cache.
+        lookups: of the cache.
     """
 
     def __init__(self) -> None:
@@ -35,11 +35,11 @@ class Telemetry:
             "creps_draw_seconds", "Drawing and encoding an answer.", buckets=BUCKETS, registry=own
         )
         self.lookups = Counter(
-            "creps_cache_lookups", "Answers looked for on disk.", ["found"], registry=own
+            "creps_cache_lookups", "Lookups of answers on disk.", ["found"], registry=own
         )
 
     def watch(self, name: str, meaning: str, value: Callable[[], float]) -> None:
-        """Report a value whenever it is asked for."""
+        """Report a value on request."""
         Gauge(f"creps_{name}", meaning, registry=self._registry).set_function(value)
 
     def text(self) -> bytes:

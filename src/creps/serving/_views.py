@@ -36,14 +36,14 @@ SideBySide = Callable[[Iterable[Callable[[], None]]], None]
 
 @dataclass(frozen=True, kw_only=True)
 class ViewSpec:
-    """What is to be seen in a picture of so many pixels.
+    """What a picture shows, and its size in pixels.
 
     Attributes:
         window: of the plane, (y0, x0, y1, x1), before it is turned.
         height, width: pixels of the window.
         mirror: left and right are swapped, before it is turned.
         turn: degrees clockwise, about the middle of the window.
-        grows: the picture is the box round the turned window, what is beside the window is
+        grows: the picture is the box round the turned window, what is outside the window is
             transparent; else it keeps its height and width and the plane fills it.
     """
 
@@ -76,8 +76,7 @@ class ViewSpec:
     def check(self) -> None:
         """Refuse what cannot be drawn.
 
-        Raises:
-            GridError: for an empty window or size, beyond the plane's end, too small for float64.
+        A GridError for an empty window or size, beyond the plane's end, too small for float64.
         """
         View(size=(self.height, self.width), window=self.window)
         View(size=self.size, window=self.frame.window)
@@ -95,7 +94,7 @@ class ViewSpec:
         return self._about_middle(self.width, self.height)
 
     def _about_middle(self, height: int, width: int) -> ViewSpec:
-        """So many pixels of the same size, about the same middle."""
+        """The given number of pixels, of the same size and about the same middle."""
         if (height, width) == (self.height, self.width):
             return ViewSpec(window=self.window, height=height, width=width)
         y0, x0, y1, x1 = self.window

@@ -3,7 +3,7 @@
     >>> from creps.training import preset
     >>> config = preset("small-32", "images=20000", "data.mirror=true")
 
-`train` makes a run and goes on with it, `preset` has settings that are known to work, `TrainConfig`
+`train` starts or resumes a run, `preset` has settings that are known to work, `TrainConfig`
 holds them; a `Callback` looks on; `diagnose_run` says how a run is doing. For a loop of your own
 there are `open_run`, `run_steps` and the losses.
 """

@@ -26,8 +26,7 @@ TrainingSet = Pictures | NativePatches
 def open_training_set(config: TrainConfig, path: Path) -> TrainingSet:
     """The pictures at `path` as `config` wants them.
 
-    Raises:
-        DataError: if there are no images, or fewer classes than the networks have.
+    A DataError if there are no images, or fewer classes than the networks have.
     """
     data = config.data
     source = open_images(path, channels=config.generator.img_channels, labels=data.labels)
@@ -63,8 +62,8 @@ def load_training_batches(
 ) -> Iterator[Batch]:
     """This process's share of the batch of each step from `first_step` on, on a device.
 
-    Step k is the same whatever came before. `on_broken` is told the name of each picture that
-    cannot be decoded.
+    Step k is the same whatever came before. `on_broken` is called with the name of each
+    picture that cannot be decoded.
     """
     how: dict[str, Any] = {
         "batch": config.batch,

@@ -1,4 +1,4 @@
-"""What goes on beside the steps of a run: its log, its measurements, saving, reasons to stop."""
+"""Callbacks between the steps of a run: its log, measurements, snapshots, reasons to stop."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class Evaluations(Callback):
             workers=0,
         )
         run.log.write(run.state.step, {value.name: value.value for value in measured.values})
-        if kept:  # the real pictures' features are there: nobody asks for these samples' again
+        if kept:  # the real pictures' features are kept: these samples are not needed again
             for path in set(self._cache.glob("*")) - kept:
                 path.unlink(missing_ok=True)
 
@@ -161,7 +161,7 @@ class Snapshots(Callback):
 class Alarms(Callback):
     """Stops a run that has looked collapsed for `watch.patience` images.
 
-    A resumed run is looked at from where it goes on: the same command is a new chance.
+    A resumed run is watched from where it resumes: the same command is a new chance.
 
     Raises:
         CrepsError: from `at_end`: what is wrong and what to change.
@@ -193,7 +193,7 @@ class Alarms(Callback):
 
 
 class TimeLimit(Callback):
-    """Stops a run after so many seconds."""
+    """Stops a run after a number of seconds."""
 
     def __init__(self, seconds: float) -> None:
         self._deadline = time.monotonic() + seconds

@@ -129,7 +129,7 @@ class OptimizerSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class WatchSettings:
-    """What is looked at while a run goes on, and when it is stopped."""
+    """What is watched during a run, and when it is stopped."""
 
     stop: bool = True
     """Stop a run that has collapsed, with a snapshot; False: only `creps train doctor` says so. A
@@ -141,7 +141,7 @@ class WatchSettings:
     do. Runs that learn are above 0.3 from early on."""
     min_gap: float = 0.01
     """Collapsed: the mean logits of real and generated pictures are closer than this. Runs that
-    learn were never below 0.05 over so many images."""
+    learn were never below 0.05 over that many images."""
     evaluate_every: int = 0
     """Steps between two measurements of the Frechet distance to the training set; 0 for none."""
     evaluate_pictures: int = 500
@@ -168,7 +168,7 @@ class TeacherSettings:
     """
 
     weight: float = 0.0
-    """Weight of the loss (lambda of eq. 3): 0 is no teacher; the paper takes 5 and compares 0, 2, 5
+    """Weight of the loss (lambda of eq. 3): 0: no teacher; the paper takes 5 and compares 0, 2, 5
     and 10 (Table 11)."""
     direction: TeacherDirection = "inverse"
     """"inverse" compares patches, reduced, with the teacher's picture (eq. 4); "forward" compares
@@ -185,14 +185,14 @@ class TeacherSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ConsistencySettings:
-    """A loss that asks for the same picture at two sizes (as ScaleParty is said to have one)."""
+    """A loss that requires the same picture at two sizes (as ScaleParty is said to have one)."""
 
     weight: float = 0.0
     """Of the mean absolute difference between a picture and the reduction of its refinement."""
     factor: int = 2
     """Times the pixels on each axis that the refinement has."""
     interval: int = 4
-    """Steps between two looks at it; the loss counts so many times then."""
+    """Steps between two uses; the loss is multiplied by it."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.weight < math.inf or self.factor < 2 or self.interval < 1:
@@ -258,16 +258,16 @@ class TrainConfig:
     preview_every: int = 500
     """Steps between two sample grids; 0 for none."""
     snapshot_every: int = 500
-    """Steps between two snapshots, from which a killed run goes on."""
+    """Steps between two snapshots, from which a killed run resumes."""
     watch: WatchSettings = field(default_factory=WatchSettings)
-    """What is looked at while it goes on, and when it is stopped."""
+    """What is watched during the run, and when it is stopped."""
     teacher: TeacherSettings = field(default_factory=TeacherSettings)
     """A frozen model that patches stay faithful to (any-resolution GAN, section 3.2)."""
     consistency: ConsistencySettings = field(default_factory=ConsistencySettings)
     """A loss for the same picture at two sizes."""
     discriminator_kind: DiscriminatorKind = "one"
     """The discriminator of patches (any-resolution GAN, Table 13): "one" for all scales, "two" for
-    whole pictures and patches apart, "scaled" is told the scale."""
+    whole pictures and patches apart, "scaled" also takes the scale."""
     cross_frame: bool = False
     """Show the discriminator pictures that straddle two painted frames; for cylinders
     (any-resolution GAN, section 6)."""
@@ -327,7 +327,7 @@ class TrainConfig:
         return Canvas(*self.size, self.whole if window is None else window, sampling)
 
     def check_share(self, processes: int) -> None:
-        """Refuse a batch that so many processes cannot share out.
+        """Refuse a batch that cannot be divided among the processes.
 
         Raises:
             ConfigError: unless each part of each process holds whole minibatch groups.
@@ -363,7 +363,7 @@ class TrainConfig:
             )
 
     def _resolve_networks(self) -> None:
-        """Make the generator's config of the family's type, and tell the discriminator the size."""
+        """Make the generator's config of the family's type, and give the discriminator the size."""
         kind = family_config(self.family)
         if isinstance(self.generator, Mapping):
             network: Any = read_config(self.family, self.generator, where="generator.")
@@ -383,8 +383,7 @@ class TrainConfig:
 def stored_settings(run: Path) -> tuple[TrainConfig, dict[str, Any]]:
     """The settings of the run in a folder, and what is recorded of its training set.
 
-    Raises:
-        CheckpointError: if it holds no run, or a damaged one.
+    A CheckpointError if it holds no run, or a damaged one.
     """
     path = run / "config.json"
     if not path.is_file():

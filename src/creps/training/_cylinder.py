@@ -36,7 +36,7 @@ def turned(config: TrainConfig, batch: Batch, step: int) -> Batch:
 
 
 def moved(canvas: Canvas, shift: float) -> Canvas:
-    """A canvas moved along x by so many plane units."""
+    """A canvas moved along x by a distance in plane units."""
     y0, x0, y1, x1 = canvas.window
     return replace(canvas, window=(y0, x0 + shift, y1, x1 + shift))
 

@@ -63,8 +63,7 @@ class ProcessGroup:
     def vote(self, own: Vote) -> Vote:
         """The largest vote of all processes; each must vote once a step.
 
-        Raises:
-            CrepsError: if another process failed.
+        A CrepsError if another process failed.
         """
         if self.count == 1:
             return own

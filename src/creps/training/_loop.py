@@ -1,4 +1,4 @@
-"""Training: `train` sets up a run and what goes on beside it, `run_steps` is the loop."""
+"""Training: `train` sets up a run and its callbacks, `run_steps` is the loop."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def train(
     callbacks: Sequence[Callback] = (),
     log: Callable[[str], None] = print,
 ) -> Run:
-    """Train a generator on pictures, or go on with the run that is in `out`.
+    """Train a generator on pictures, or resume the run in `out`.
 
     Ctrl-C and SIGTERM end it after the step at hand, with a snapshot. Started by `torchrun`, the
     processes make together the steps that one would.
@@ -53,13 +53,13 @@ def train(
         data: the pictures: a folder, a zip, or tar shards.
         out: the run's folder.
         config: a run's settings, of `creps.training.preset` for instance; or a preset's name.
-        start: run or model that a new run goes on from.
+        start: run or model that a new run starts from.
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1" or "mps".
         seconds: after which it stops, with a snapshot; None: when all images are shown.
-        loggers: "tensorboard", "trackio" or "wandb", beside RUN/log.jsonl.
+        loggers: "tensorboard", "trackio" or "wandb", in addition to RUN/log.jsonl.
         report: keep RUN/report.html up to date, and open it in the browser.
         callbacks: of your own.
-        log: called with each line for people.
+        log: called with each line of progress.
     Returns:
         the run: `run.model` is the trained generator, `run.stop` why it ended early.
     Raises:
@@ -99,13 +99,13 @@ def train(
             with stop_on_signals(run):
                 run_steps(run, callbacks=beside, log=say)
         except CrepsError:
-            if report and group.writes:  # it has no last words else
+            if report and group.writes:  # else its end would not be logged
                 write_report(run.folder)
             raise
         finally:
             run.log.close()
     ended = f"{run.stop} after" if run.stop else "done:"
-    say(f"{ended} {run.images} images" + "; the same command goes on from here" * bool(run.stop))
+    say(f"{ended} {run.images} images" + "; the same command resumes from here" * bool(run.stop))
     return run
 
 
@@ -118,7 +118,7 @@ def run_steps(
         run: its state is changed in place.
         callbacks: called in order after every step and once at the end; those that write belong to
             the first process of a group alone.
-        log: called with a line for people.
+        log: called with each line of progress.
     """
     engine = Engine(run.state, run.config, group=run.group, log=log)
     batches = load_training_batches(

@@ -27,7 +27,7 @@ large for the gradients of single pixels. A power of two: dividing it out again 
 
 
 class Passes:
-    """The passes of a run, which goes on without compilation where nothing can be compiled."""
+    """The passes of a run, not compiled where compilation fails."""
 
     def __init__(
         self, state: TrainState, config: TrainConfig, *, log: Callable[[str], None]
@@ -41,7 +41,7 @@ class Passes:
         if config.compile:
             problem = _compile_problem(self.device)
             if problem:
-                log(f"torch.compile is not usable here ({problem}): training goes on without it")
+                log(f"torch.compile is not usable here ({problem}): training continues without it")
             else:
                 self._synthesize = torch.compile(state.generator.synthesize, dynamic=False)
                 self._discriminator = torch.compile(state.discriminator.forward, dynamic=False)
@@ -66,7 +66,7 @@ class Passes:
             return paint(synthesize, styles, batch).float()
 
     def logits(self, images: Tensor, *beside: Tensor | None) -> Tensor:
-        """Logits (B, 1) of pictures in float32; `beside` are labels, and scales where wanted."""
+        """Logits (B, 1) of pictures in float32; `beside` holds labels, and scales if used."""
         with self._mixed():
             return self._discriminator(images, *beside).float()
 
@@ -110,7 +110,7 @@ def choose_device(name: str) -> str:
 
 
 def tune_device(device: str, precision: Precision) -> None:
-    """Global switches that make a GPU faster: the best algorithms, TF32 beside half precision."""
+    """Global switches that make a GPU faster: the best algorithms, TF32 with half precision."""
     if device.startswith("cuda"):
         torch.backends.cudnn.benchmark = True
         if precision != "float32":

@@ -40,14 +40,14 @@ _NETWORKS: dict[str, GeneratorConfig] = {
 
 @dataclass(frozen=True)
 class Preset:
-    """A preset and what to know of it.
+    """A preset and its description.
 
     Attributes:
         base: the preset that it changes; or a network, such as `networks/creps-128`.
-        changes: what is changed, in words such as `loss.r1_gamma=2`.
+        changes: overrides such as `loss.r1_gamma=2`.
         about: what it is for, in a few words.
         expects: the score that its source reports, or what was measured here.
-        start: what to give as `--from`, for recipes that go on from a trained model.
+        start: what to give as `--from`, for recipes that start from a trained model.
     """
 
     base: str
@@ -136,7 +136,7 @@ _SMALL_CREPS = (
     "generator.line_channels=16 generator.bandwidth=4 generator.decoder_widths=[32,64,32] "
     "generator.refinement_widths=[64,32] generator.clamp=0 "
 )
-"""Frequencies well within what 32 px hold, and one level more, so that 64 px can go on from it."""
+"""Frequencies well within what 32 px hold, and one level more, so that 64 px can start from it."""
 _SMALL_CIPS = (
     f"{_SMALL} {_SMALL_LATENTS} generator.resolution=32 resolution=32 discriminator.resolution=32 "
     "generator.features=128 generator.widths=[160,160,160,160] generator.bandwidth=8 "

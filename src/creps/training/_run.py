@@ -1,10 +1,10 @@
-"""A run's folder: its settings are written once, and the same command goes on where it stopped.
+"""A run's folder: its settings are written once, and the same command resumes it.
 
 RUN/config.json       the resolved settings and what data they were started with
 RUN/log.jsonl         one line of scalars every few steps
 RUN/previews/         sample grids and zooms into one, named by images seen
 RUN/teacher/          the model that patches stay faithful to, where there is one
-RUN/report.html       curves, samples and what they mean, where it was asked for
+RUN/report.html       curves, samples and what they mean, if requested
 RUN/snapshots/        the whole state, newest two
 RUN/model/            the averaged generator: what `creps generate --model RUN/model` takes
 """
@@ -52,7 +52,7 @@ class Run:
         data: what is recorded of the training set (name, count, fingerprint).
         group: the processes that share it.
         log: its numbers so far.
-        stop: why it is to end after the step at hand; empty: it goes on.
+        stop: why it ends after the current step; empty: it continues.
     """
 
     folder: Path
@@ -88,14 +88,14 @@ class Run:
             training["size"] = [height, width]
         teacher = self.config.teacher
         if teacher.weight and teacher.perceptual != "none":
-            training["perceptual"] = teacher.perceptual  # whoever measures the model must know
+            training["perceptual"] = teacher.perceptual  # measurements of the model depend on it
         training |= {"steps": self.state.step, "images": self.images}
         attribution = self.pictures.source.attribution
         return {"training": training} | ({"credits": attribution} if attribution else {})
 
 
 class Callback(Protocol):
-    """Something that goes on beside the steps of a run; a subclass overrides what it needs."""
+    """What is called between the steps of a run; a subclass overrides what it needs."""
 
     def after_step(self, run: Run, stats: Stats) -> None:
         """Called after every step; `run.state.step` steps are done."""
@@ -116,7 +116,7 @@ def open_run(
     group: ProcessGroup = SINGLE,
     loggers: Sequence[str] = (),
 ) -> Run:
-    """Start a run in `folder`, or go on with the one that is there.
+    """Start a run in `folder`, or resume the one in it.
 
     Args:
         folder: of the run, made if missing; all processes must see the same one.
@@ -125,7 +125,7 @@ def open_run(
         device: where to train.
         start: run or model whose weights a new run starts from (see `start_from`), and that is its
             teacher where it has one.
-        group: the processes that share the run; any number may go on with what others began.
+        group: the processes that share the run; any number may resume what others began.
         loggers: names of services that get the log too, of `LOGGERS`.
     Raises:
         ConfigError: if the folder holds a run with other settings or other data, or the batch
@@ -168,7 +168,7 @@ def open_run(
 
 
 def _check_grids(generator: Generator, config: TrainConfig) -> None:
-    """Raise if a generator that paints one fixed grid is asked for others."""
+    """Raise if a generator that paints one fixed grid is to paint others."""
     if generator.tileable:
         return
     if config.data.subpixel_shift or config.data.zoom > 1:
@@ -195,10 +195,10 @@ def _refuse_changes(folder: Path, config: TrainConfig, data: Mapping[str, Any]) 
         if name not in _CHANGEABLE and now.get(name) != value:
             raise ConfigError(
                 f"{folder} was started with {name}={value}, now it is {now.get(name)}: "
-                "give the same settings to go on, or another --out"
+                "give the same settings to resume, or another --out"
             )
     if old_data["fingerprint"] != data["fingerprint"]:
         raise ConfigError(
             f"{folder} was started with other pictures ({old_data['count']} in "
-            f"{old_data['name']}): give the same --data to go on, or another --out"
+            f"{old_data['name']}): give the same --data to resume, or another --out"
         )

@@ -38,7 +38,7 @@ class TrainState:
         augment_signs: (2,) sum of the mean signs of real logits since the strength last moved, and
             how many they are.
         step: steps done.
-        teacher: what patches stay faithful to; frozen, so it is no part of `tensors`.
+        teacher: what patches stay faithful to; frozen, so not part of `tensors`.
     """
 
     generator: Generator
@@ -61,7 +61,7 @@ class TrainState:
         ]
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """Every tensor of the state under a name of its own; copying to them changes the state."""
+        """Every tensor of the state by a unique name; copying to them changes the state."""
         yield "step", torch.tensor(self.step)
         yield "path_length_mean", self.path_length_mean
         yield "augment_strength", self.augment_strength
@@ -157,8 +157,7 @@ def _adam(network: nn.Module, settings: OptimizerSettings, interval: int) -> tor
 def save_snapshot(state: TrainState, folder: Path) -> Path:
     """Write the state to `folder`, atomically, and remove all but the newest snapshots.
 
-    Raises:
-        CrepsError: if it cannot be written, as on a full disk; earlier snapshots stay.
+    A CrepsError if it cannot be written, as on a full disk; earlier snapshots stay.
     """
     path = folder / f"step-{state.step:09d}.safetensors"
     tensors = {name: tensor.cpu() for name, tensor in state.tensors()}
@@ -184,8 +183,7 @@ def save_snapshot(state: TrainState, folder: Path) -> Path:
 def restore_snapshot(state: TrainState, path: Path) -> None:
     """Put the snapshot at `path` into `state`, built from the same configuration.
 
-    Raises:
-        CheckpointError: if the file is damaged or belongs to other networks.
+    A CheckpointError if the file is damaged or belongs to other networks.
     """
     tensors = read_snapshot(path)
     state.allocate_moments(tensors)

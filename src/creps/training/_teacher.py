@@ -83,17 +83,16 @@ def _axis(canvas: Canvas, axis: int) -> Axis:
 
 
 _TEACHER_FOLDER = "teacher"
-"""Of a run: the teacher as an ordinary model, so that it goes on without what it started from."""
+"""Of a run: the teacher as an ordinary model, so that it resumes without what it started from."""
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 """Two batches of pictures to how different they are, a scalar."""
 
 
 class Teacher:
-    """A frozen model, on the device of a run, and how the run listens to it.
+    """A frozen model, on the device of a run, and its loss.
 
-    Raises:
-        MissingExtraError: if the perceptual distance needs packages that are missing.
+    A MissingExtraError if the perceptual distance needs packages that are missing.
     """
 
     def __init__(self, network: Generator, config: TrainConfig) -> None:

@@ -20,8 +20,8 @@ def start_from(state: TrainState, path: Path) -> None:
     """Give a fresh state what an earlier run, or a model, has learnt.
 
     A generator with more levels (a larger `generator.resolution`) takes what has the same place in
-    it; its new levels add nothing at first. A larger training resolution alone asks for nothing:
-    the same generator gets more coordinates. An any-resolution generator goes on from one without
+    it; its new levels add nothing at first. A larger training resolution alone needs nothing:
+    the same generator gets more coordinates. An any-resolution generator continues from one without
     its scale branch, or from a StyleGAN3.
 
     Of a run with the same networks it takes all of the state but the counts; with another
@@ -29,7 +29,7 @@ def start_from(state: TrainState, path: Path) -> None:
     fits of the discriminator; of a model generator and average.
 
     Raises:
-        CheckpointError: if the generator there is another network; the message says in what.
+        CheckpointError: if its generator is another network; the message names the difference.
     """
     tensors, config = _learnt(path)
     for name, network in (("generator", state.generator), ("average", state.average)):

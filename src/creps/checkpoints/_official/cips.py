@@ -1,8 +1,8 @@
 """Official CIPS state dictionaries as ours: settings read off the shapes, tensors renamed.
 
 The names of the generator with skips are known for certain. Those inside the residual blocks of the
-other are not, so layers are told by what they hold and taken in their natural order: a layer with
-noise is modulated and activated, one with a bias of its own shows colour, and a plain matrix is the
+other are not, so layers are recognized by what they hold and taken in their natural order: a layer
+with noise is modulated and activated, one with its own bias shows colour, and a plain matrix is the
 shortcut of a block whose width changes.
 
 Differences: official pictures are drawn from samples on the "corners" with an embedding whose nodes
@@ -37,7 +37,7 @@ AVERAGED_LATENTS = 4096
 _MAPPING = re.compile(r"(style\.\d+)\.(?:weight|bias)")
 _MODULATED = re.compile(r"(.+)\.conv\.(?:weight|modulation\.weight|modulation\.bias)")
 _ACTIVATED = ("noise.weight", "activate.bias")
-"""What a modulated layer has besides, if it does not show colour: any of them tells."""
+"""What a modulated layer also has, if it does not show colour: any of them is proof."""
 _MATRIX = 4
 """Axes of a convolution's weight."""
 

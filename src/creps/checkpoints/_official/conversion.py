@@ -38,7 +38,7 @@ _WHOLE_FILE = "file"
 def convert(
     path: str | os.PathLike[str], *, which: str = "G_ema"
 ) -> tuple[Generator, dict[str, Any]]:
-    """Read an official file of any kind, told by its content; nothing in it is run.
+    """Read an official file, its kind detected by content; nothing in it is run.
 
     Args:
         path: a network pickle (`network-snapshot-*.pkl`); or a torch.save file (`.pt`) of state
@@ -138,7 +138,7 @@ def _state_dict_in(tree: Any, which: str) -> tuple[str, dict[str, Tensor]]:
 
 
 def _refuse_strange(tensors: Tensors, file_bytes: int) -> None:
-    """Refuse tensors that are no plain numbers, or more of them than the file can hold.
+    """Refuse tensors that are not plain numbers, or more of them than the file can hold.
 
     Views may show the same bytes any number of times, and each would be copied.
     """

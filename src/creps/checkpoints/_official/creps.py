@@ -38,7 +38,7 @@ _FREQUENCIES = "synthesis.b4.input.freqs"
 def _read_config(tensors: Tensors, settings: Mapping[str, Any]) -> CrepsConfig:
     """The config of an official CREPS generator, from the shapes of its tensors.
 
-    Where the settings lack `channel_base` and `channel_max`, the widths tell them as well.
+    Where the settings lack `channel_base` and `channel_max`, they follow from the widths.
     """
     shape = partial(shape_of, tensors)
     channels = level_widths(tensors, "synthesis.b{}.fc1.weight")

@@ -1,4 +1,4 @@
-"""What a family of official networks must tell to be converted, and what their readers share."""
+"""What describes a family of official networks for conversion, and what their readers share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class OfficialFamily:
     """How official networks of one kind become generators of ours.
 
     Attributes:
-        name: as people call it.
+        name: of the family.
         licence_note: whom to ask; stored with every converted model.
         recognises: whether these are the tensors of such a generator.
         rebuild: (tensors, settings the source states) to the generator; raises CheckpointError or
@@ -47,7 +47,7 @@ _SETTINGS = {
 
 
 def shape_of(tensors: Tensors, name: str, *, axes: int | None = None) -> tuple[int, ...]:
-    """The shape of a tensor that must be there, and have so many axes, or any."""
+    """The shape of a required tensor, checked for its number of axes."""
     if name not in tensors or tensors[name].ndim < 1:
         raise CheckpointError(f"tensor {name} missing")
     shape = tuple(tensors[name].shape)

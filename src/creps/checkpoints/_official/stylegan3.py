@@ -1,7 +1,7 @@
 """Official StyleGAN3 and any-resolution networks as ours.
 
 Widths, sizes and filters are read off the tensors; what leaves no trace in them (frequencies, the
-clamp, the range of scales) off the settings. Every layer's official name tells its size and width,
+clamp, the range of scales) off the settings. Every layer's official name holds its size and width,
 so a wrong guess is noticed. Official columns of frequencies are (x, y), ours (y, x).
 """
 
@@ -35,7 +35,7 @@ _NUMBERS = {
     "output_scale": "output_scale",
     "conv_clamp": "clamp",
 }
-"""Official settings that only settings tell, and their names in `StyleGAN3Config`."""
+"""Official settings that cannot be read off tensors, and their names in `StyleGAN3Config`."""
 
 _COUNTS = {
     "num_critical": "num_critical",
@@ -117,7 +117,7 @@ def _layer_names(tensors: Tensors) -> list[re.Match[str]]:
 
 
 def _stated(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What only settings tell: of the network, or of its layers where it is silent."""
+    """Values found only in settings: of the network, else of its layers."""
     stated: dict[str, Any] = {}
     for official, field in _NUMBERS.items():
         found = _setting(settings, official)

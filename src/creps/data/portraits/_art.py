@@ -173,7 +173,7 @@ def toon_head_style() -> Any:
             for layer in ([element, *_iris(element)] if element["name"] == "circle" else [element])
         ]
     parts["head"]["variants"]["head"]["elements"] += [_cheek(98.0), _cheek(296.95)]
-    for name in ("iris", "blush"):  # the value stands for portraits drawn without these options
+    for name in ("iris", "blush"):  # the value of portraits drawn without these options
         art["colors"][name] = {"notEqualTo": [], "values": ["#4b2422"]}
     return dicebear.Style(art)
 

@@ -1,8 +1,8 @@
-"""From a complete picture on disk to the file that was asked for, by libvips and Zarr.
+"""From a complete picture on disk to the requested file, by libvips and Zarr.
 
 Memory holds some rows of tiles, whatever the height: TIFF and Deep Zoom take about 6 MB for a
 thousand columns, the flat formats less (but WebP's encoder holds the picture whole). Imported only
-where the packages of the `big` extra are there.
+where the packages of the `big` extra are installed.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def export(store: Store, place: Path) -> None:
 
 
 def _image(store: Store) -> pyvips.Image:
-    """The picture for libvips, read from the disk as it is needed, with all it tells of itself."""
+    """The picture for libvips, read from disk on demand, with its metadata."""
     edge, tiles = store.tiles.edge, store.tiles
     rows = [
         pyvips.Image.new_from_memory(row, edge, edge * tiles.across, store.channels, "uchar").grid(
@@ -125,7 +125,7 @@ def _write_tiff(store: Store, place: Path) -> None:
 
 
 def _add_tags(path: Path, tags: Mapping[int, str]) -> None:
-    """Give the first picture of a little-endian BigTIFF texts that libvips has no words for.
+    """Give the first picture of a little-endian BigTIFF texts, for tags that libvips cannot write.
 
     Its directory is copied to the end of the file with the new entries (tag, type, count, place of
     the content: 20 bytes, in the order of tags), and the header points there.

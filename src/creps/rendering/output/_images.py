@@ -70,7 +70,7 @@ def read_settings(path: str | Path) -> dict[str, Any]:
         path: a PNG, JPEG, WebP or TIFF file, a .dzi file with its folder of tiles, or a Zarr
             folder, finished or not.
     Raises:
-        DataError: if the file is no picture, or holds no settings of this package.
+        DataError: if the file is not a picture, or holds no settings of this package.
         OSError: if the file cannot be read.
     """
     path = Path(path)
@@ -90,7 +90,7 @@ DEEP_ZOOM_TILE, DEEP_ZOOM_OVERLAP = 254, 1
 
 
 def tiles_folder(path: Path) -> Path:
-    """Where the tiles of a Deep Zoom image are: NAME_files beside NAME.dzi."""
+    """Where the tiles of a Deep Zoom image are: NAME_files next to NAME.dzi."""
     return path.with_name(f"{path.stem}_files")
 
 
@@ -128,7 +128,7 @@ def notes_of(settings: Mapping[str, Any]) -> dict[str, str]:
 
 
 def exif_of(settings: Mapping[str, Any]) -> Image.Exif:
-    """What the EXIF of a JPEG or WebP says: the settings, and what other programs look for."""
+    """What the EXIF of a JPEG or WebP says: the settings, and fields that other programs read."""
     exif = Image.Exif()
     exif[ExifTags.Base.ImageDescription] = json.dumps(dict(settings))  # ASCII, as EXIF wants it
     exif[ExifTags.Base.Software] = SOFTWARE
@@ -150,7 +150,7 @@ def refuse_other_settings(path: Path, there: Mapping[str, Any], asked: Mapping[s
     if differences:
         raise UsageError(
             f"{path} was begun with {'; '.join(differences)}: "
-            "use the same settings to go on, or overwrite it"
+            "use the same settings to resume, or overwrite it"
         )
 
 
@@ -173,11 +173,7 @@ def _stored_text(path: Path) -> str:
 
 
 def _text_in_file(file: BinaryIO) -> str:
-    """The text in one file.
-
-    The format's own class opens it: `Image.open` would refuse gigapixel pictures as a precaution
-    against decoding them, and nothing is decoded here.
-    """
+    """The text in one file; nothing is decoded, so not `Image.open`, which refuses gigapixels."""
     for opener in _OPENERS:
         file.seek(0)
         try:

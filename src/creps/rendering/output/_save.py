@@ -1,7 +1,7 @@
 """One writer for every picture: small ones at once, large ones chunk by chunk, so that they resume.
 
-Finished chunks go to a folder beside the result, NAME.part. When all are there, the result is made
-of them and the folder removed. So one way of working gives every format, goes on after any crash,
+Finished chunks go to a folder next to the result, NAME.part. When complete, the result is made
+of them and the folder removed. So one method serves every format, resumes after any crash,
 and shares one picture out among machines that have a disk in common.
 """
 
@@ -72,10 +72,10 @@ def save_picture(
     started: float | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Write a picture of any size; it appears whole or not at all.
+    """Write a picture of any size, atomically.
 
     Small PNG, JPEG and WebP are made in memory. All other pictures go through chunks on the disk,
-    in memory that does not grow with their height: after a stop or a crash, the same call goes on.
+    in memory that does not grow with their height: after a stop or a crash, the same call resumes.
 
     Args:
         source: (H, W, 3) or (H, W, 1) uint8 pixels; or what makes them part by part, such as
@@ -83,11 +83,11 @@ def save_picture(
         path: the suffix is the format: .tif (BigTIFF), .dzi (Deep Zoom) and .zarr (OME-Zarr) have
             all smaller levels too, .png, .jpg (quality 95, full colour) and .webp (quality 95) are
             flat. Folders are made.
-        settings: JSON values, beside what the source tells, that say how the picture was made:
+        settings: JSON values, in addition to the source's own, that say how the picture was made:
             stored in the file, see `read_settings`, and compared before unfinished work is
             continued. The entry "credits" is the file's copyright notice too, "dpi" its pixels an
             inch.
-        overwrite: replace a file that is there, and unfinished work with other settings; unfinished
+        overwrite: replace an existing file, and unfinished work with other settings; unfinished
             work with the same settings is continued in any case.
         shard: make this share only; the process that makes the last chunk writes the file.
         started: when the work of all shards began, in seconds since the epoch. A shard that comes
@@ -144,11 +144,11 @@ def refuse_target(
     shard: Shard | None = None,
     overwrite: bool = True,
 ) -> None:
-    """Raise what `save_picture` would raise of a path, as far as no model is needed for it.
+    """Raise the errors of `save_picture` that can be known from the path, without a model.
 
     Args:
         path, shard, overwrite: as for `save_picture`.
-        height, width: of the picture, as far as known.
+        height, width: of the picture, if known.
     Raises:
         UsageError, GridError, MissingExtraError: as `save_picture`.
     """
@@ -186,12 +186,12 @@ def is_streamed(
 
 
 def unfinished(path: Path) -> Path:
-    """Where the chunks of a picture wait until all are there: NAME.part beside it."""
+    """The folder of a picture's chunks until it is complete: NAME.part next to it."""
     return path.with_name(f"{path.name}.part")
 
 
 def refuse_existing(path: Path) -> None:
-    """Raise a UsageError if the result, or a part of it that this work has not made, is there."""
+    """Raise a UsageError if the result, or a part of it from other work, exists."""
     tiles = tiles_folder(path)
     foreign = path.suffix.lower() == ".dzi" and tiles.exists() and not unfinished(path).exists()
     if path.exists() or foreign:
@@ -220,7 +220,7 @@ class Tiles:
         return pixels
 
     def about(self) -> dict[str, Any]:
-        """What a file tells of how the pixels were made."""
+        """What a file records of how the pixels were made."""
         return dict(self.settings)
 
 
@@ -249,7 +249,7 @@ def _save_by_chunks(
     since: float | None,
     progress: Progress | None,
 ) -> Outcome:
-    """`save_picture` of large pictures: through a store beside the file."""
+    """`save_picture` of large pictures: through a store next to the file."""
     _exporter()
     from creps.rendering.output._store import Store
 
@@ -313,7 +313,7 @@ def _fill(
 
 
 def _finish(store: Store, path: Path, *, overwrite: bool) -> bool:
-    """Make the file of a complete store, unless another process does; whether it is there."""
+    """Make the file of a complete store, unless another process does; whether it exists."""
     from creps.rendering.output._store import exclusive
 
     with exclusive(store.path) as ours:

@@ -12,7 +12,7 @@ from creps.errors import UsageError
 
 @dataclass(frozen=True)
 class Shard:
-    """One share of a picture, counted from 1 as people do: 2/8 is the second of eight.
+    """One share of a picture, counted from 1: 2/8 is the second of eight.
 
     Args:
         number: which share, 1 .. count.
@@ -50,12 +50,9 @@ def parse_shard(text: str) -> Shard:
 
 
 def shard_from_environment(environment: Mapping[str, str] = os.environ) -> Shard | None:
-    """The share of this process under `torchrun`, from RANK (counted from 0) and WORLD_SIZE.
-
-    Returns:
-        the shard, or None outside of torchrun and for a world of one.
+    """The share of this process under `torchrun`, from RANK (from 0) and WORLD_SIZE; else None.
     Raises:
-        UsageError: if the two variables make no sense.
+        UsageError: if the two variables are invalid.
     """
     rank, world = environment.get("RANK"), environment.get("WORLD_SIZE")
     if rank is None or world is None:

@@ -1,6 +1,6 @@
 """An unfinished picture on disk: its pixels in chunks, and which of them are done.
 
-The folder NAME.part beside the picture NAME holds `picture.json`, which says what picture it is;
+The folder NAME.part next to the picture NAME holds `picture.json`, which says what picture it is;
 `pixels`, all chunks one after the other; and `RUN.done` of each process that works on it: the
 numbers and checksums of the chunks whose pixels it has brought to the disk. No two processes write
 the same bytes, so machines may share the work through any file system they have in common.
@@ -43,7 +43,7 @@ PATIENCE = 60.0
 
 
 class Store:
-    """A picture on disk, begun or gone on with; another one there is refused, or overwritten.
+    """A picture on disk, new or resumed; a different one is refused, or overwritten.
 
     `pixels` are (down, across, chunk, chunk, channels), mapped from the disk: zeros where nothing
     is done, and beyond the borders. `tiles` are the chunks, row by row.
@@ -75,7 +75,7 @@ class Store:
             _create(path, identity, count=math.prod(shape))
         found = _identity(path)
         if found is None:
-            raise UsageError(f"{path} is no unfinished picture: remove it, or overwrite it")
+            raise UsageError(f"{path} is not an unfinished picture: remove it, or overwrite it")
         refuse_other_settings(
             path, *({**each.pop("settings"), **each} for each in (found, identity))
         )
@@ -130,7 +130,7 @@ class Store:
         return self.pixels[divmod(index, self.tiles.across)]
 
     def _checksums(self) -> NDArray[np.int64]:
-        """Of every chunk, as far as some process has written it; else -1, which is none."""
+        """The value of every chunk that a process has written; -1 for the others."""
         result = np.full(len(self.tiles), -1, np.int64)
         for log in self.path.glob(f"*{DONE}"):
             content = log.read_bytes()
@@ -141,7 +141,7 @@ class Store:
 
 @contextmanager
 def exclusive(path: Path, *, wait: float = 0) -> Iterator[bool]:
-    """Hold the lock of a path, a file beside it, unless others do; yields whether it is ours."""
+    """Try to take the lock file next to a path; yields whether this process holds it."""
     name = path.with_name(f".{path.name}.lock")
     lock = FileLock(name)
     try:
@@ -167,7 +167,7 @@ def _identity(path: Path) -> dict[str, Any] | None:
 
 
 def _create(path: Path, identity: dict[str, Any], *, count: int) -> None:
-    """Make an empty store of so many bytes; another process may do so at the same moment."""
+    """Create an empty store of `count` bytes; safe against another process doing the same."""
     free = shutil.disk_usage(path.parent).free
     if count > free:
         raise OSError(

@@ -1,7 +1,7 @@
 """Films to files: MP4 (H.264), WebM (VP9), GIF, or a folder of PNG frames.
 
-Frames are first rendered into a folder beside the film, `clip.mp4.frames`, which is kept until the
-film is whole: a render that was stopped goes on from there. Encoding takes little of the time.
+Frames are first rendered into a folder next to the film, `clip.mp4.frames`, which is kept until the
+film is whole: a render that was stopped resumes from there. Encoding takes little of the time.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ LEFTOVERS = ".*.part"
 class FrameFolder:
     """Frames `frame-000000.png` onwards in a folder that fills up.
 
-    Each appears whole or not at all, and `settings.json` says what they show. So a film that was
-    stopped goes on where it was, and frames of different films never mix.
+    Each is written atomically, and `settings.json` says what they show. So a stopped film resumes,
+    and frames of different films never mix.
     """
 
     path: Path  # need not exist yet
@@ -58,7 +58,7 @@ class FrameFolder:
             return image.convert("RGB")
 
     def open(self, *, start_over: bool = False) -> None:
-        """Make the folder, or go on with it; frames of another film are refused or thrown away."""
+        """Create the folder or resume it; frames of another film are refused or deleted."""
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"{self.path} is a file: expected a folder for frames")
         self.path.mkdir(parents=True, exist_ok=True)
@@ -136,7 +136,7 @@ LONGEST_SIDE: dict[Kind, int] = {"mp4": 8192, "webm": 8192, "gif": 65_535}
 """Pixels of a side; the limits of H.264 and VP9 are higher, those of players are not."""
 
 FASTEST: dict[Kind, int] = {"mp4": 240, "webm": 240, "gif": 50}
-"""Frames a second. GIF counts hundredths of a second; viewers slow down what asks for just one."""
+"""Frames a second. GIF counts hundredths of a second; viewers slow down frames of just one."""
 
 BT709 = 1
 """The code of BT.709, the colours of HD video, for matrix, primaries and transfer (ITU-T H.273)."""
@@ -169,7 +169,7 @@ class VideoFile:
         fps: frames a second; a folder of frames has none.
         crf: quality of MP4 (0 to 51, by default 18) and WebM (0 to 63, by default 24); the lower
             the better.
-        overwrite: replace a film that is there, and frames of another one.
+        overwrite: replace an existing film, and frames of another one.
     Raises:
         UsageError: for an unknown suffix, or numbers that the kind does not take.
         MissingExtraError: if the encoder is not installed.
@@ -207,13 +207,13 @@ class VideoFile:
 
     @property
     def frames_path(self) -> Path:
-        """The folder of its frames: beside the film until that is whole, or the film itself."""
+        """The folder of its frames: next to the film until that is complete, or the film itself."""
         if self.kind == "frames":
             return self.path
         return self.path.with_name(f"{self.path.name}.frames")
 
     def refuse(self, height: int, width: int) -> None:
-        """Raise if this kind of film cannot hold frames of that size, or a file is in the way."""
+        """Raise if this kind of film cannot hold frames of that size, or a file exists there."""
         size, kind = f"size {height}x{width}", self.kind
         longest = LONGEST_SIDE.get(kind)
         if min(height, width) < 1:
@@ -242,11 +242,11 @@ def write_video(
     settings: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> int:
-    """Render the frames of a film and write it; a film that was stopped goes on.
+    """Render the frames of a film and write it, or resume one that was stopped.
 
-    Frames that are there are not rendered again, if `settings` are those they were rendered with.
+    Existing frames are not rendered again, if they were rendered with the same `settings`.
     So whatever changes the pixels belongs in there; fps and crf do not. Neither a stop nor a
-    failure loses frames, and the film appears whole or not at all.
+    failure loses frames, and the film is written atomically.
 
     Args:
         file: where to, and how.
@@ -257,7 +257,7 @@ def write_video(
     Returns:
         how many frames were rendered; 0 if all were there.
     Raises:
-        UsageError: if a file is in the way, or there are frames of another film.
+        UsageError: if the file exists, or frames of another film do.
         GridError: if the film cannot hold frames of this size.
         CrepsError: if encoding fails; the frames are kept.
         OSError: if a file cannot be written, with its name; the frames are kept.
@@ -265,7 +265,7 @@ def write_video(
     file.refuse(*size)
     folder = FrameFolder(file.frames_path, file.count, size, settings or {})
     whole = file.kind == "frames" and file.overwrite and not folder.missing()
-    if whole:  # a finished film is what overwriting replaces; an unfinished one goes on
+    if whole:  # a finished film is what overwriting replaces; an unfinished one resumes
         folder.discard()
     folder.open(start_over=file.overwrite)
     rendered = folder.fill(frame, progress=progress)
@@ -313,7 +313,7 @@ def _encode_video(file: VideoFile, folder: FrameFolder, temporary: Path) -> None
     except av.FFmpegError as error:
         raise CrepsError(
             f"{file.path.name} could not be encoded ({error.strerror}): its frames are kept in "
-            f"{folder.path}, the same command goes on"
+            f"{folder.path}, the same command resumes"
         ) from None
 
 

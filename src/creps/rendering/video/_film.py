@@ -32,7 +32,7 @@ class Film:
         seeds: one, or those that the motion leads through.
         space: how it leads there: "w", straight between styles, or "z", on great circles between
             latents.
-        warp: what the motion grows from nothing, in words.
+        warp: the text of the warp that the motion grows from nothing.
         easing: of each leg of the way, one of `EASINGS`.
         loop: the last frame leads to the first, see `frames_of`.
         label, truncation: as for `Latent`.
@@ -59,7 +59,7 @@ class Film:
             self.latent(frame)
 
     def frames(self, count: int) -> list[Frame]:
-        """What each of so many frames shows."""
+        """What each of `count` frames shows."""
         easing = parse_easing(self.easing)
         return frames_of(self.motion, count=count, easing=easing, loop=self.loop)
 
@@ -78,14 +78,14 @@ class Film:
         return self._latent(self._path.at(frame.position))
 
     def refuse(self, file: VideoFile) -> None:
-        """Raise what `write_film` would, as far as no model is needed for it."""
+        """Raise the errors of `write_film` that need no model."""
         file.refuse(*self.size)
         refuse_beyond_memory(*self.size)
         for frame in self.frames(file.count):
             self.view(frame)
 
     def about(self, generator: Generator, *, dtype: Precision = None) -> dict[str, Any]:
-        """What changes the pixels of its frames; a stopped film goes on only with the same."""
+        """What changes the pixels of its frames; a stopped film resumes only with the same."""
         settings = {
             **made_by(generator),
             "seeds": list(self.seeds),
@@ -128,14 +128,14 @@ def write_film(
     settings: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> int:
-    """Render a film and write it; a film that was stopped goes on.
+    """Render a film and write it, or resume one that was stopped.
 
     Args:
         generator: the model.
         film: what to show.
         file: where to, and how.
         device, dtype: as for `render`.
-        settings: what the file is to tell beside what the film does, such as the model's name.
+        settings: what the file records in addition to the film's own, such as the model's name.
         progress: as for `write_video`.
     Returns:
         how many frames were rendered; 0 if all were there.

@@ -1,6 +1,6 @@
 """Geometric warps: the same picture rotated, bent or wrapped, by bending the grid it is sampled on.
 
-The public door; importing it registers every kind. docs/warps.md shows each.
+The public interface; importing it registers every kind. docs/warps.md shows each.
 """
 
 from creps.rendering.warps._base import Warp, warp_kinds

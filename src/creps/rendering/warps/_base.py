@@ -62,7 +62,7 @@ class Warp(ABC):
         return None
 
     def over(self, window: Window) -> Warp:
-        """This warp for a picture of a window; only maps without a window of their own differ."""
+        """This warp for a picture of a window; only maps without their own window differ."""
         return self
 
     def _require(self, holds: bool, given: str, *, expected: str) -> None:

@@ -235,7 +235,7 @@ class Cylinder(Warp):
 
     def __call__(self, points: Tensor) -> Tensor:
         y, x = points.unbind(-1)
-        longitude = ((x - self.x) / self.radius).asin()  # NaN beside the can
+        longitude = ((x - self.x) / self.radius).asin()  # NaN outside the can
         turns = longitude / (2 * math.pi) - self.turn / 360
         return torch.stack([y, 0.5 + _nearest_turn(turns) * (360 / self.arc)], dim=-1)
 
@@ -337,7 +337,7 @@ class PointMap(Warp):
             path: the file; arrays of Python objects (pickles) are refused, nothing in it is run.
             window: as for the class.
         Raises:
-            GridError: if the file is missing, no array of numbers, or no map.
+            GridError: if the file is missing, or its array is not numeric or not a map.
         """
         array = _read_array(Path(path))
         return cls(torch.from_numpy(array), window, str(path))

@@ -1,4 +1,4 @@
-"""Warps in words, chains of them, and the grids they make of a canvas."""
+"""Warps as text, chains of warps, and the grids they make of a canvas."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ def jitter_colour(
 
 
 def shift_pixels(images: Tensor, offset: Tensor) -> Tensor:
-    """Pictures (B, C, H, W) moved by whole pixels (B, 2), down and right; zeros come in."""
+    """Pictures (B, C, H, W) moved by whole pixels (B, 2), down and right; padded with zeros."""
     height, width = images.shape[2:]
     offset = offset.to(images.device)
     rows = torch.arange(height, device=images.device) - offset[:, :1]  # (B, H)

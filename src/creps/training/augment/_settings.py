@@ -112,7 +112,7 @@ class Draws:
     ) -> Draws:
         """Draw numbers of these names, in this order, for `count` images.
 
-        An image's numbers are a row of their own: they depend neither on how many images follow,
+        An image's numbers are one row: they depend neither on how many images follow,
         nor on which transforms are switched on. `first` images come before these in the batch.
         """
         # Uniform numbers only: torch fills those in order, but normal ones in blocks.
@@ -134,7 +134,7 @@ class Draws:
 
     def normal(self, name: str) -> Tensor:
         """(B,) float64, standard normal."""
-        # Half of the smallest step of the uniform numbers stands for 0, which would be infinite.
+        # Half of the smallest step of the uniform numbers replaces 0, which would be infinite.
         numbers: Tensor = torch.special.ndtri(self.numbers[name].clamp(min=2.0**-54))
         return numbers
 

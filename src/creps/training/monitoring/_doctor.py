@@ -1,8 +1,8 @@
-"""The doctor: reads a run's folder and says how it is doing, in words.
+"""The doctor: reads a run's folder and reports its state.
 
 A problem is what stops a run too: numbers that are not finite, generated pictures that are all
 alike, a discriminator that is guessing, gradients that are not finite. The bounds are settings of
-the run (`watch`). Everything else is told as it is.
+the run (`watch`). Everything else is reported as it is.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Level = Literal["fine", "note", "problem"]
 Series = NDArray[np.float64]
 
 _SETTLED_IMAGES = 4_000
-"""Before so many images the doctor calls nothing a problem but numbers that are not finite: fresh
+"""Before this many images only numbers that are not finite count as problems: fresh
 networks paint alike and guess."""
 _FEWEST_LINES = 5
 """Of the log that must agree on a problem."""
@@ -35,7 +35,7 @@ _MANY_BROKEN = 0.05
 _RECENT_SHARE, _RECENT_LINES = 0.1, 10
 """Recent is the last tenth of the lines that hold a number, and no fewer than these."""
 _SILENT_LINES, _SILENT_SECONDS = 20, 300.0
-"""A run that has not written for the time of so many lines, and so long, is taken to be stopped."""
+"""A run that has not logged for the time of this many lines, and this long, counts as stopped."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class History:
 
 
 def diagnose_run(run: Path) -> RunDiagnosis:
-    """Examine the folder of a run, whether it still goes on or not.
+    """Examine the folder of a run, running or not.
 
     Raises:
         CheckpointError: if it holds no run, or a damaged one.
@@ -252,7 +252,7 @@ def _pace(history: History, config: TrainConfig) -> RunFinding:
     _, values = history.series("images_per_second")
     paces = values[np.isfinite(values[:, 0]), 0]
     if not len(paces):
-        return RunFinding("note", "pace", "the log does not tell the pace")
+        return RunFinding("note", "pace", "the log does not hold the pace")
     recent = float(np.median(paces[-5:]))
     text = f"{recent:.3g} images/s"
     left = config.steps * config.batch - history.images
@@ -270,7 +270,7 @@ def _activity(log: Path, history: History, config: TrainConfig) -> RunFinding:
     usual = config.log_every * config.batch / pace if pace > 0 else math.inf
     text = f"the last line was written {duration(silent)} ago"
     if silent > max(_SILENT_LINES * usual, _SILENT_SECONDS):
-        return RunFinding("note", "activity", f"stopped: {text}", "the same command to go on")
+        return RunFinding("note", "activity", f"stopped: {text}", "run the same command to resume")
     return RunFinding("fine", "activity", text)
 
 

@@ -36,7 +36,7 @@ class Logger(Protocol):
 
 
 class RunLog:
-    """Lines of numbers, each of a step, oldest first; in a file, in memory, and told to loggers."""
+    """Lines of numbers, each of a step, oldest first; in a file, in memory, and sent to loggers."""
 
     def __init__(self, path: Path, *, batch: int) -> None:
         self.path, self.batch = path, batch
@@ -44,7 +44,7 @@ class RunLog:
         self.loggers: list[Logger] = []
 
     def go_on_after(self, step: int) -> None:
-        """Take up the lines of a run that goes on after a step; those beyond it are dropped."""
+        """Load the lines of a run that resumes after a step; those beyond it are dropped."""
         if self.path.exists():
             self.lines = [line for line in read_lines(self.path) if line["step"] <= step]
             write_atomically(self.path, "".join(map(_as_text, self.lines)).encode())
@@ -101,7 +101,7 @@ def _rounded(value: float) -> Any:
 
 
 def open_logger(name: str, folder: Path, *, config: Mapping[str, Any]) -> Logger:
-    """A logger of `LOGGERS` for the run in a folder; one that knew the run goes on with it.
+    """A logger of `LOGGERS` for the run in a folder; one that knows the run continues it.
 
     Raises:
         UsageError: for an unknown name.
@@ -137,7 +137,7 @@ class _TensorBoard:
 class _Service:
     """trackio or Weights & Biases, two modules with the same functions.
 
-    The environment variables of Weights & Biases say where to, WANDB_MODE=offline too.
+    Weights & Biases is configured by its environment variables, such as WANDB_MODE=offline.
     """
 
     def __init__(self, name: str, folder: Path, config: Mapping[str, Any]) -> None:
@@ -147,7 +147,7 @@ class _Service:
             raise MissingExtraError(f"logging to {name}", name) from None
         folder = folder.resolve()
         settings = {"project": _PROJECT, "name": folder.name, "resume": "allow"}
-        if name == "trackio":  # goes on with the curves of the same name
+        if name == "trackio":  # continues the curves of the same name
             self._module.init(**settings, config=dict(config))
             return
         identity = folder / "wandb-id.txt"

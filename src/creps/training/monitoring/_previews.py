@@ -26,14 +26,14 @@ _ZOOM_SEEDS = (0, 1, 2)
 MAGNIFICATIONS = (1, 2, 4, 8)
 """Of the windows of a zoom strip, from left to right."""
 _PIXELS_AT_ONCE = 2**20
-"""Pictures are drawn together up to so many pixels: previews must not need more memory than
+"""Pictures are drawn together up to this many pixels: previews must not need more memory than
 training."""
 
 
 class Previews(Callback):
     """Pictures of the averaged generator, always of the same latents.
 
-    RUN/previews/IMAGES.png is a sample grid, IMAGES-zoom.png a zoom strip. The log is told how
+    RUN/previews/IMAGES.png is a sample grid, IMAGES-zoom.png a zoom strip. The log gets how
     different the samples are from each other, and from those before.
     """
 
@@ -75,7 +75,7 @@ class Previews(Callback):
 def samples(generator: Generator, config: TrainConfig) -> Tensor:
     """(N, C, H, W) pictures of fixed latents at the training size, on the CPU, row by row.
 
-    With classes, each row shows the same latents in a class of its own.
+    With classes, each row shows the same latents in its own class.
     """
     classes = config.generator.label_dim
     rows = min(classes, 2 * _ROWS) or _ROWS

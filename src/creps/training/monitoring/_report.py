@@ -67,7 +67,7 @@ class Reports(Callback):
 
 
 def write_report(run: Path, *, out: Path | None = None, refresh: int | None = None) -> Path:
-    """Write the report of a run, whether it still goes on or not.
+    """Write the report of a run, running or not.
 
     Args:
         run: its folder.
