@@ -55,9 +55,9 @@ def reproduce(
         ),
     ] = min(os.cpu_count() or 1, 8),
 ) -> None:
-    """Make the papers' tables and figures here, and print them beside the published ones.
+    """Make the papers' tables and figures here, and print them next to the published ones.
 
-    What was trained is kept: experiments share models, and an interrupted command goes on.
+    What was trained is kept: experiments share models, and an interrupted command resumes.
     """
     console, chosen = Console(), budget_named(budget)
     if name == LIST:

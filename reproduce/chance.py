@@ -81,6 +81,6 @@ def repeats(runner: Runner) -> Result:
 
 
 def _from_others(runner: Runner, pictures: PictureSet, count: int) -> float:
-    """The distance of so many pictures to as many later ones."""
+    """The distance of `count` pictures to as many later ones."""
     both = {REAL: pictures, "others": Later(pictures, count)}
     return far(runner.features(both, count=count), "others")

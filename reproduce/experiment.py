@@ -24,7 +24,7 @@ class Table:
 
     Attributes:
         columns: their names, with units: "time (s)".
-        rows: by label, one cell a column; None: not measured, a word: why there is no number.
+        rows: by label, one cell a column; None: not measured, a text: why not.
         caption: one line; may be empty where there is one table.
     """
 
@@ -73,7 +73,7 @@ class Result:
 
     Attributes:
         tables: the first one in the shape of the paper's.
-        figures: in the order to look at them.
+        figures: in reading order.
         remarks: what the tables do not show; whether the paper's order holds is added to them.
     """
 
@@ -189,7 +189,7 @@ class Experiment:
         return words.replace("-", " ").capitalize()
 
     def comparisons(self, tables: Sequence[Table]) -> list[Comparison]:
-        """The paper's numbers beside those of the first table."""
+        """The paper's numbers next to those of the first table."""
         if self.compare is None or self.published is None or not tables:
             return []
         return self.compare(self.published, tables[0])

@@ -1,4 +1,4 @@
-"""The data sets and models that several experiments look at."""
+"""The data sets and models that several experiments share."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ CREPS = Model(
     paper=Training(preset="paper-ffhq-512"),
 )
 SHIPPED = replace(CREPS, small="portraits")
-"""CREPS as trained longest: the packaged model, for pictures to look at."""
+"""CREPS as trained longest: the packaged model, for shown pictures."""
 CIPS = Model(
     name="cips",
     data=PORTRAITS,

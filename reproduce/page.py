@@ -1,4 +1,4 @@
-"""docs/reproducing.md: what was found, beside the papers' numbers.
+"""docs/reproducing.md: the results, next to the papers' numbers.
 
 python -m reproduce.page [NEW_RESULTS]     takes a `results` folder over first
 """
@@ -21,7 +21,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 RESULTS, PAGE = DOCS / "reproduced", DOCS / "reproducing.md"
 MARK = "<!-- results -->\n"
 MOST_COLUMNS = 10
-"""Of a table with the paper's numbers beside those found."""
+"""Of a table with the paper's numbers next to those found."""
 SHARE_APART = 0.03
 """Shares of 1,000 pictures: twice their standard error is 0.03 at most."""
 

@@ -44,7 +44,7 @@ def painted(model: ModelRef, styles: Tensor, *, least: int) -> Picture:
 
 
 def shown_side(model: ModelRef, *, least: int) -> int:
-    """Pixels a side to draw a model's pictures at: a multiple of its own size."""
+    """Pixels a side to draw a model's pictures at: a multiple of its native size."""
     own = min(model.size)
     return own * -(-least // own)
 

@@ -1,4 +1,4 @@
-"""What experiments found, as files: NAME.json with its pictures beside it."""
+"""Results of experiments as files: NAME.json with its pictures next to it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from reproduce.experiment import Experiment, Figure, Result, Table
 from reproduce.runner import Runner
 
 _FORMAT = "creps experiment"
-_QUALITY = 90  # of WebP pictures: they are looked at, not measured
+_QUALITY = 90  # of WebP pictures: they are shown, not measured
 
 
 def write_result(

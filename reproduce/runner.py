@@ -1,7 +1,7 @@
 """Makes data sets, models and measurements in one folder, each once.
 
 FOLDER/data/NAME.zip     pictures that were made
-FOLDER/models/NAME/      runs of `creps train`; interrupted ones go on
+FOLDER/models/NAME/      runs of `creps train`; interrupted ones resume
 FOLDER/features/         what was computed from pictures
 FOLDER/results/          what was found: NAME.json with its pictures
 """
@@ -26,7 +26,7 @@ from reproduce.specs import Budget, Dataset, Model, Training
 
 
 def run_command(arguments: Sequence[str]) -> int:
-    """Run `creps ARGUMENTS` in a process of its own, its progress on this terminal.
+    """Run `creps ARGUMENTS` in its own process, its progress on this terminal.
 
     An interruption is passed on once and waited for: a training saves its state before it ends.
     """
@@ -44,16 +44,16 @@ class Runner:
     """Makes what experiments ask for.
 
     Args:
-        folder: made if it is not there; budgets get subfolders of their own.
+        folder: made if missing; each budget gets its own subfolder.
         budget: how much is spent.
         data: own pictures in place of those that would be made, by name.
         weights: of the extractor, where it needs a file.
         workers, progress: for what measures, as `evaluate` takes them.
-        say: takes lines that tell what is done now.
+        say: called with each line of progress.
         run: runs a `creps` command and returns its exit code.
     Attributes:
-        commands: what makes the data and the models that were asked for, as one would type it.
-        reused: names of those that were there already.
+        commands: those that make the requested data and models, as one would type them.
+        reused: names of those that existed already.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Runner:
 
     @property
     def paper(self) -> bool:
-        """Whether the paper's networks and data are asked for."""
+        """Whether the paper's networks and data are requested."""
         return self.budget.name == "paper"
 
     @property
@@ -128,7 +128,7 @@ class Runner:
         """A trained model as `creps.load` takes it: a folder or packaged name; trained if need be.
 
         Raises:
-            CrepsError: if its training fails or is stopped; it goes on the next time.
+            CrepsError: if its training fails or is stopped; it resumes the next time.
         """
         training = model.training(self.budget)
         if isinstance(training, str):
@@ -203,7 +203,7 @@ class Runner:
         return self.collect(works, count or self.budget.pictures)
 
     def collect(self, works: Mapping[str, Measurement], count: int) -> dict[str, Columns]:
-        """What works find in so many pictures each, kept beside the features; see `measure`."""
+        """Results of several measurements, kept next to the features; see `measure`."""
         self.say(f"measuring {', '.join(works)}")
         found = measure(
             dict.fromkeys(works.values(), count),
@@ -214,7 +214,7 @@ class Runner:
         return {name: found[work] for name, work in works.items()}
 
     def _make(self, name: str, words: Sequence[str], *, there: bool) -> None:
-        """Run a `creps` command unless what it makes is there already, and note it.
+        """Run a `creps` command unless its result exists, and note it.
 
         Raises:
             CrepsError: if it fails; its own message was shown.
@@ -223,7 +223,7 @@ class Runner:
         if there:
             self._reuse(name)
         elif code := self._run(words):
-            raise CrepsError(f"`{shown}` ended with exit code {code}: mend that and go on")
+            raise CrepsError(f"`{shown}` ended with exit code {code}: fix the problem, then resume")
         if shown not in self.commands:
             self.commands.append(shown)
 
@@ -244,7 +244,7 @@ class Runner:
         return None if training.images is None else self.budget.capped(training.images)
 
     def _is_made(self, model: Model) -> bool:
-        """Whether it is trained, for as long as it is now; a run that was shorter goes on."""
+        """Whether it is trained, for as long as it is now; a shorter run resumes."""
         training = model.training(self.budget)
         if isinstance(training, str):
             return True
@@ -252,11 +252,11 @@ class Runner:
 
 
 def is_finished(folder: Path, *, images: int | None = None) -> bool:
-    """Whether a run is there and has done all its steps.
+    """Whether a run exists and has done all its steps.
 
     Args:
         folder: of the run.
-        images: pictures that it should have been told to show; None: any number.
+        images: the length it should have been set to; None: any number.
     """
     kept = snapshots(folder / "snapshots")
     if not kept or not (folder / "config.json").exists():

@@ -68,7 +68,7 @@ class Dataset:
 
     Attributes:
         name: of its file.
-        paper: what the paper has, for people: the paper's budget asks for it by `--data NAME=PATH`.
+        paper: the paper's data, as text: with the paper's budget, pass it by `--data NAME=PATH`.
         command: of `creps data` that makes the small one, without --count and --out:
             ("portraits", "--size", "128"); or `derive` does.
         count: of its pictures.
@@ -107,7 +107,7 @@ class Model:
         data: trained on.
         small, paper: the training at the small and at the paper's budget; at the small one also
             the name of a packaged model, which is taken as it is.
-        start: the model that it goes on from; None: from nothing.
+        start: the model that it starts from; None: from scratch.
     """
 
     name: str

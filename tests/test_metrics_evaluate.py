@@ -219,7 +219,7 @@ def test_a_metric_of_ones_own_is_measured_and_may_have_nothing_to_say(
         yield {Consistency(model=task.model, size=8): 3}
 
     monkeypatch.setitem(METRICS, "other", Metric("as loud, of more", 0, other))
-    with pytest.raises(UsageError, match="other measures what another metric does"):
+    with pytest.raises(UsageError, match="other measures as another metric"):
         run(Protocol(metrics=("loud", "other"), probes=2), None, extractor, cache=cache)
 
 

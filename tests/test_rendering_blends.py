@@ -66,7 +66,7 @@ def test_a_mask_is_known_by_what_is_painted(tmp_path: Path) -> None:
     [
         ("gradiant", "did you mean gradient"),
         ("gradient:up", "'up' is not a number; write gradient:angle=0,softness=1,start=0,stop=1"),
-        ("gradient:1,2,3,4,5", "blend gradient: '5' is too many"),
+        ("gradient:1,2,3,4,5", "blend gradient: extra value '5'"),
         ("gradient:1,angle=2", "angle is given twice"),
         ("gradient:inf", "angle inf: expected a finite number"),
         ("radial:radius=1", "no parameter 'radius'"),

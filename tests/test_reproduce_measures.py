@@ -135,7 +135,7 @@ def test_maps_are_those_of_each_level(tmp_path: Path, monkeypatch) -> None:
     (table,) = inside.figure_7.run(one(tmp_path, network)).tables
     assert list(table.rows) == [f"level {k}" for k in range(1, network.num_levels + 1)]
     assert table.rows["level 1"][0] == table.rows["level 1"][1]  # eq. 4
-    with pytest.raises(UsageError, match="is no CREPS"):
+    with pytest.raises(UsageError, match="is not a CREPS"):
         inside.figure_7.run(one(tmp_path, SmoothModel()))
 
 

@@ -162,7 +162,7 @@ def test_an_alarm_is_one_line_and_exit_code_1(
     )
     assert "over the last 24 images" in told.err
     assert told.err.count("\n") == 1
-    assert "--set watch.stop=false goes on nevertheless" in told.err
+    assert "--set watch.stop=false continues anyway" in told.err
     assert command(monkeypatch, *words, "--set", "watch.stop=false") == 0
     assert "going on at step 6 of 16" in capsys.readouterr().out
 

@@ -200,7 +200,7 @@ def test_a_full_disk_stops_the_run_with_a_line_and_nothing_is_lost(tmp_path, pic
             raise SafetensorError("I/O error: No space left on device (os error 28)")
 
         full.setattr("creps.training._state.save_file", write)
-        with pytest.raises(CrepsError, match=r"step-000000004.* cannot be .* make room and give"):
+        with pytest.raises(CrepsError, match=r"step-000000004.* cannot be .* free disk space"):
             run_to(tmp_path / "run", config, pictures)
     kept = (tmp_path / "run/snapshots").iterdir()
     assert {path.name: path.read_bytes() for path in kept} == before

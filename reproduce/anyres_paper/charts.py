@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from creps.metrics._pages import COLOURS, Plot
 
 Bar = tuple[int, int, int]
-"""From this many pixels, up to but without that many, so many pictures."""
+"""From this many pixels, below that many: how many pictures."""
 
 
 def size_bars(short_sides: Sequence[int], most: int = 16, *, step: float = 0.5) -> list[Bar]:

@@ -50,7 +50,7 @@ EARTH = Dataset(
     count=1000,
 )
 LOW_SHARE = 0.25
-"""Of equally small pictures: a set with so many is one of two resolutions."""
+"""Of equally small pictures: a set with this many is one of two resolutions."""
 SIDES = ("# low", "# high", "low (px)", "high, min", "high, median", "high, max")
 
 
@@ -130,7 +130,7 @@ def fine_share(picture: NDArray[Any]) -> float:
 
 
 TURNS = 1.5
-"""Of a panorama, so that it is seen to go on."""
+"""Of a panorama, to show that it continues."""
 DENSITY = 2
 """Pixels drawn, over those of training, along each axis."""
 LINES, UNITS = 4, 8
@@ -198,7 +198,7 @@ def belt(ref: ModelRef, seed: int) -> Picture:
 
 
 def landscape(ref: ModelRef, count: int) -> Picture:
-    """So many plane units, each with a style of its own, (H, W, 3) uint8."""
+    """A panorama of plane units, each with its own style, (H, W, 3) uint8."""
     generator, side = ref.generator(), DENSITY * ref.size[0]
     with torch.inference_mode():
         field = panorama(generator.map(latents(list(range(count)), generator)), overlap=1.0)

@@ -40,7 +40,7 @@ REAL = "real"
 
 @dataclass(frozen=True, kw_only=True)
 class ResampledPatches:
-    """Patches of samples that are brought to the sizes of a plan; patch i is of sample i.
+    """Patches of samples, resized as in a plan; patch i is of sample i.
 
     Attributes:
         drawn: the samples.
@@ -71,7 +71,7 @@ class Rival:
 
     Attributes:
         model: the model.
-        how: enlarges or reduces samples of its own size; None: it paints each size.
+        how: resizes samples of its native size; None: it paints each size.
     """
 
     model: ModelRef

@@ -1,4 +1,4 @@
-"""CIPS, Figures 3 to 6 and 14: what the network is told of places, as spectra and components.
+"""CIPS, Figures 3 to 6 and 14: how the network encodes places, as spectra and components.
 
 Maps are (H, W, F): F features for each place of a grid (CIPS, 4.4).
 """
@@ -77,7 +77,7 @@ def mean_frequency(power: NDArray[np.float64], width: int) -> float:
         width: W.
     """
     radius = np.hypot(np.fft.fftfreq(len(power))[:, None], np.fft.rfftfreq(width))
-    twice = np.full(power.shape[1], 2.0)  # all but the outermost columns stand for two
+    twice = np.full(power.shape[1], 2.0)  # all but the outermost columns count twice
     twice[0] = 1.0
     if width % 2 == 0:
         twice[-1] = 1.0

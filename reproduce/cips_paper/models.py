@@ -81,7 +81,7 @@ def cips_on(data: Dataset) -> Model:
 
 
 def shown(runner: Runner) -> tuple[tuple[str, Model], ...]:
-    """What pictures to look at are made with: CIPS, and the packaged model where there is one."""
+    """The models of shown pictures: CIPS, and the packaged model where there is one."""
     return (("CIPS", CIPS),) if runner.paper else (("CIPS", CIPS), ("CREPS, packaged", SHIPPED))
 
 
@@ -118,5 +118,5 @@ def patched(data: Dataset, factor: int) -> Model:
 
 
 def _sized(patch: int, detail: int) -> tuple[str, ...]:
-    """Settings of patches of so many pixels, from pictures so many times as large."""
+    """Settings of patches, their size in pixels and the pictures' relative size."""
     return (f"resolution={patch}", f"discriminator.resolution={patch}", f"data.detail={detail}")

@@ -1,4 +1,4 @@
-"""CIPS, Figures 9, 10, 12, 15, 16, 18 and 19: samples, enlarged, mixed and beside real ones."""
+"""CIPS, Figures 9, 10, 12, 15, 16, 18 and 19: samples, enlarged, mixed and next to real ones."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ EYES = (0.42, 0.22, 0.72, 0.52)
 
 @experiment("cips-fig-9")
 def figure_9(runner: Runner) -> Result:
-    """Draw and enlarge a sample of each model, and look at an eye."""
+    """Draw and enlarge a sample of each model, and show an eye."""
     figures, rows = [], {}
     for number, (label, model) in enumerate(shown(runner), 1):
         ref = runner.ref(model)
@@ -104,14 +104,14 @@ def figure_10(runner: Runner) -> Result:
 
 
 MOST = 100
-"""Pictures of each set that artifacts are looked for in."""
+"""Pictures of each set that are searched for artifacts."""
 KINDS = {"waves": "wavy texture, repeated lines", "blobs": "glowing blobs"}
 """The paper's kinds."""
 
 
 @experiment("cips-fig-12")
 def figure_12(runner: Runner) -> Result:
-    """Look for artifacts, and show the samples with the strongest."""
+    """Search for artifacts, and show the samples with the strongest."""
     ref = runner.ref(CIPS)
     found = diagnose(
         ref,
@@ -237,7 +237,7 @@ def neighbour_rows(
     Args:
         samples, real: pictures to show.
         x, y: their features, (N, D) and (M, D): N rows are shown.
-        count: pictures beside each sample.
+        count: pictures next to each sample.
     """
     numbers, distances = nearest(x.astype(np.float64), y.astype(np.float64), count=count)
     return [

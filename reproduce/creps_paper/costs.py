@@ -28,7 +28,7 @@ from reproduce.runner import Runner
 SIZES, BATCHES = (256, 512), (1, 4)
 NETWORKS = ("StyleGAN2", "CIPS", "CREPS")
 TRIAL_SHRINK = 8
-"""A trial draws pictures so many times smaller."""
+"""Factor by which pictures of a trial are smaller."""
 OUT_OF_MEMORY = "OOM"
 TOO_LARGE = f"{OUT_OF_MEMORY}: more than {MOST_OF_MEMORY:.0%} of the memory that was free."
 

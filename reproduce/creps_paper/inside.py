@@ -98,7 +98,7 @@ def looked_up(picture: Picture, places: NDArray[np.float64]) -> Picture:
 
 
 def with_border(picture: Picture, inside: NDArray[np.bool_]) -> Picture:
-    """A picture with a red line between a mask (H, W) and what lies beside it."""
+    """A picture with a red line around a mask (H, W)."""
     mask = torch.from_numpy(inside).float()[None, None]
     grown, left = (torch.nn.functional.max_pool2d(s * mask, 3, 1, 1) for s in (1, -1))
     line = (grown + left)[0, 0].numpy() > 0  # where a pixel inside and one outside are neighbours
@@ -146,11 +146,11 @@ def maps_of(ref: ModelRef, seed: int) -> FeatureMaps:
     """The maps of a seed over the unit square, of MAPPED x MAPPED places.
 
     Raises:
-        UsageError: if the model is no CREPS.
+        UsageError: if the model is not a CREPS.
     """
     generator = ref.generator()
     if not isinstance(generator, Creps):
-        raise UsageError(f"{ref.path} is no CREPS: Figure 7 looks at the maps inside one")
+        raise UsageError(f"{ref.path} is not a CREPS: Figure 7 needs the maps inside one")
     styles = Renderer(generator, seed=seed, label=ref.label(seed)).styles
     canvas = Canvas(MAPPED, MAPPED, sampling=generator.sampling)
     return generator.feature_maps(styles, canvas.grid())
@@ -192,14 +192,14 @@ def _map_panels(maps: FeatureMaps, picture: Picture) -> list[list[Panel]]:
 
 SAMPLES = 200
 LEAST_SIDE = 256
-"""Pixels that are looked at, or the model's own where it has more."""
+"""Pixels that are shown, or the model's own where it has more."""
 WORST = 224
 """Pixels of a panel of Figure 8."""
 
 
 @experiment("creps-fig-8")
 def figure_8(runner: Runner) -> Result:
-    """Diagnose samples beside real pictures, and show those with the most of each artifact."""
+    """Diagnose samples against real pictures, and show those with the most of each artifact."""
     ref = runner.ref(SHIPPED)
     side = max(ref.size[0], LEAST_SIDE)
     found = diagnose(

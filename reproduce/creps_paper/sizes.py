@@ -35,7 +35,7 @@ SCALES = (1, 2, 4)
 
 @experiment("creps-fig-1")
 def figure_1(runner: Runner) -> Result:
-    """Draw one seed of either model at each size; look at the middle of each picture."""
+    """Draw one seed of either model at each size; show the middle of each picture."""
     models = {"CREPS": runner.ref(CREPS), "any-resolution GAN": runner.ref(ANYRES)}
     base = min(ref.trained[0] for ref in models.values())
     quarter = SIDE // 4
@@ -105,14 +105,14 @@ def residual_map(small: Picture, reduced: NDArray[np.float64]) -> Picture:
 DRAWN, LARGE = 512, 4096
 """Pixels of the picture that is enlarged, and of the one that is drawn."""
 PART = 48
-"""Pixels of DRAWN that are looked at; they are LARGE / DRAWN times as many of LARGE."""
+"""Pixels of DRAWN that are shown; they are LARGE / DRAWN times as many of LARGE."""
 PLACES = {20: (272, 180), 14: (272, 180)}
 """Upper left corner of the part, (top, left) in pixels of DRAWN, by seed."""
 
 
 @experiment("creps-fig-9")
 def figure_9(runner: Runner) -> Result:
-    """Draw each seed at both sizes, the larger one only where it is looked at."""
+    """Draw each seed at both sizes, the larger one only where it is shown."""
     ref = runner.ref(SHIPPED)
     side = PART * LARGE // DRAWN
     panels, rows = [], {}

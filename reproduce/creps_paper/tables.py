@@ -65,7 +65,7 @@ class Column(NamedTuple):
 
 
 def quality_columns(runner: Runner) -> list[Column]:
-    """The paper's columns as far as there is something in place of them."""
+    """The paper's columns that have a counterpart here."""
     ours: dict[str, Model | str] = {"StyleGAN2": STYLEGAN2, "CIPS": CIPS, "CREPS": CREPS}
     churches = CHURCHES if runner.paper else EARTH
     title = "paintings" if runner.paper else "another style"
@@ -98,7 +98,7 @@ def _on(data: Dataset, title: str, preset: str, runner: Runner) -> Column:
 
 
 def _moved(start: Model) -> Model:
-    """A model of faces that goes on with paintings (A.2)."""
+    """A model of faces, trained further on paintings (A.2)."""
     paper = Training(preset="paper-metfaces-1024")
     if start is not CREPS:
         more = ("data.mirror=true", "discriminator_warmup=100", "augment.kind=ada")

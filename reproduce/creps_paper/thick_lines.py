@@ -1,4 +1,4 @@
-"""CREPS, Figure 3: how much of a photograph rows and columns alone can say.
+"""CREPS, Figure 3: how much of a photograph rows and columns alone can express.
 
 A colour of a picture (H, W) is written as the products of H row and W column vectors of length D,
 the thickness (section 3.3, eq. 3). That is a matrix of rank D, so the best fit is known: the first
@@ -74,7 +74,7 @@ def fit_picture(picture: NDArray[Any], thickness: int, *, steps: int, seed: int 
     target = _colours(picture)
     channels, height, width = target.shape
     draw = torch.Generator().manual_seed(seed)
-    # Products of such values are small beside colours: the picture begins nearly black.
+    # Products of such values are small compared with colours: the picture begins nearly black.
     scale = 0.1 / math.sqrt(thickness)
     rows, columns = (
         (scale * torch.randn(channels, side, thickness, generator=draw)).requires_grad_()
@@ -142,7 +142,7 @@ PHOTO = Dataset(name="photo", paper="a photograph of a face, 512 px or more", de
 
 @experiment("creps-fig-3")
 def figure_3(runner: Runner) -> Result:
-    """Fit lines of each thickness to the photograph, each colour by itself."""
+    """Fit lines of each thickness to the photograph, each colour separately."""
     photo = photograph(runner.data(PHOTO))
     steps = runner.budget.capped(STEPS)
     fits = {d: fit_picture(photo, d, steps=steps) for d in THICKNESSES}

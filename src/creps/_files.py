@@ -66,7 +66,7 @@ def write_directory(path: Path, contents: Mapping[str, bytes]) -> None:
 
 
 def discard(path: Path) -> None:
-    """Remove a file or folder, if it exists; nobody ever finds half of a folder."""
+    """Remove a file or folder, if it exists; a folder vanishes at once, never in part."""
     if path.is_dir() and not path.is_symlink():
         trash = _aside(path)
         path.rename(trash)

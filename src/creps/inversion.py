@@ -1,6 +1,6 @@
 """Inversion: the styles of a model whose picture comes closest to a given one.
 
-As in StyleGAN2 (section 5, appendix D): gradient descent on the styles; the network stays as it is.
+As in StyleGAN2 (section 5, appendix D): gradient descent on the styles; the network is not changed.
 Ours uses that the model paints any size: it begins with small pictures from several places, and
 continues with larger ones from the best of them. Nothing random is added on the way.
 
@@ -40,7 +40,7 @@ SMALLEST = 8
 """Pixels of the shorter side below which nothing is compared."""
 CANDIDATES, FEW_CANDIDATES, LOOKED_AT = 256, 32, 16
 """Latents that starts are chosen from, fewer where a picture costs much, and the pixels a side that
-are looked at for it."""
+are compared for it."""
 WARM_UP, COOL_DOWN = 0.05, 0.25
 """Shares of a stage in which the step size rises, and of all in which it falls (appendix D)."""
 
@@ -305,7 +305,7 @@ class _Search:
 
 
 class _Remembering:
-    """An extractor that looks at the target of a stage once, not at every step."""
+    """An extractor that evaluates the target of a stage once, not at every step."""
 
     def __init__(self, extractor: LayeredExtractor) -> None:
         self.name = extractor.name

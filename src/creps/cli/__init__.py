@@ -86,7 +86,7 @@ for web_command in (serve, export_site):
     app.command()(_interruptible(web_command))
 for data_command in DATA_COMMANDS:
     data_app.command()(_interruptible(data_command))
-# `creps train --preset ...` trains; what looks at runs is a subcommand: `creps train COMMAND RUN`.
+# `creps train --preset ...` trains; what inspects runs is a subcommand: `creps train COMMAND RUN`.
 train_app.callback()(_interruptible(train))
 for look in RUN_COMMANDS:
     train_app.command()(_interruptible(look))

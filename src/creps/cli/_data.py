@@ -1,4 +1,4 @@
-"""`creps data ...`: sets that the package can make itself, and a look at anybody's."""
+"""`creps data ...`: sets that the package can make itself, and checks of any set."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def check(
     ] = False,
     workers: _WORKERS = None,
 ) -> None:
-    """Look at every picture of a set: sizes, classes, broken files, duplicates, what to train with.
+    """Check every picture of a set: sizes, classes, broken files, duplicates, what to train with.
 
     Exit code 1 if files are broken or pictures are duplicates.
     """

@@ -262,7 +262,7 @@ class PictureOptions:
         from creps.rendering import View
 
         if self.window is not None and (self.zoom is not None or self.pan is not None):
-            raise UsageError("--window says all that is seen: leave --zoom and --pan out")
+            raise UsageError("--window given with --zoom or --pan: expected one of them")
         size = self.size
         return View(
             size=None if size is None else parse_size(size, dpi=self.density, across=across),

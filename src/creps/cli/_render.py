@@ -72,7 +72,7 @@ FoveatedShare = Annotated[
 Gaze = Annotated[
     str | None,
     typer.Option(
-        help="Y,X that one looks at.",
+        help="Y,X where details matter.",
         show_default="the middle of the picture",
         rich_help_panel=CHANGE,
     ),

@@ -339,7 +339,7 @@ class RunProgress:
     """
 
     RATE_SECONDS = 60.0
-    """The pace is that of so long."""
+    """Seconds over which the pace is measured."""
     LINE_SECONDS, FIRST_LINE_SECONDS = 60.0, 15.0
     """Between two lines where the output is not a terminal; the first comes sooner."""
 

@@ -248,7 +248,7 @@ def pan(
 
     start = film.window(from_window)
     if (to is None) == (to_window is None):
-        raise UsageError("where does the pan end? expected either --to Y,X or --to-window")
+        raise UsageError("no end of the pan given: expected --to Y,X or --to-window")
     end = film.window(to_window) if to is None else window_about(start, parse_point(to, "to"))
     film.make(PanMotion(start, end), easing="smoothstep", seeds=(seed,))
 
@@ -279,7 +279,7 @@ def interpolate(
     ] = Space.w,
     window: View = None,
 ) -> None:
-    """Change one picture into the next, through several seeds; each leg is eased by itself."""
+    """Change one picture into the next, through several seeds; each leg is eased on its own."""
     from creps.rendering.video import InterpolateMotion
 
     way = tuple(parse_seeds(seeds))

@@ -37,7 +37,7 @@ class Batch:
             of size and sampling alone where `windows` are given.
         label: (B,) class indices, or None.
         windows: (B, 4) float64 windows (y0, x0, y1, x1), one for each patch, where they differ: on
-            the processor, whatever holds the patches; None where `region` is everybody's.
+            the CPU, whatever holds the patches; None where all share `region`.
     """
 
     image: Tensor

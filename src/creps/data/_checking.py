@@ -76,7 +76,7 @@ def similar_pictures(looks: Sequence[Look]) -> list[list[int]]:
     """Groups of pictures that look alike without being the same, by index.
 
     Of pictures with the same pixels the first represents all. Pictures with hardly any structure
-    (a clear sky, the open sea) are passed over: they all look alike.
+    (a clear sky, the open sea) are skipped: they all look alike.
     """
     first = {look.exact: index for index, look in reversed(list(enumerate(looks)))}
     indices = [index for index in sorted(first.values()) if _ones(looks[index].signs) > MOST_BITS]
@@ -111,7 +111,7 @@ def _ones(signs: NDArray[np.uint16]) -> int:
 def _candidates(signs: NDArray[np.uint16]) -> set[tuple[int, int]]:
     """Pairs that share one of the pieces of their hashes: all pairs of at most 15 differences.
 
-    Pieces that very many pictures share (a plain corner) are passed over.
+    Pieces that very many pictures share (a plain corner) are skipped.
     """
     pairs: set[tuple[int, int]] = set()
     for piece in range(_PIECES):
@@ -197,12 +197,12 @@ class Report:
         classes: pictures of each class; empty without labels.
         labels_problem: why labels cannot be read, if they were tried.
         formats, modes: how many files of each format, and of each colour mode with its bits.
-        turned, profiled: files that ask to be turned; that carry a colour profile.
+        turned, profiled: files with an EXIF orientation; with a colour profile.
         broken: names of files that cannot be read.
         same: groups of names of pictures with the same pixels.
         similar: groups of names of pictures that look alike.
         decode_rate: pictures that one core reads in a second.
-        attribution: whom the set asks to credit.
+        attribution: the credit that the set requires.
         fingerprint: of the set, as runs record it.
         advice: settings to start from.
     """

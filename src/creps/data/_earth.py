@@ -217,7 +217,7 @@ def write_earth(
         overwrite: replace a file that holds something else.
         progress: called with the number of pictures done so far.
     Returns:
-        True if the file was drawn, False if it was there already.
+        True if the file was drawn, False if it existed.
     Raises:
         ConfigError, GridError: for a map or sizes that do not exist.
         DataError: if `out` holds something else, or cannot be written.

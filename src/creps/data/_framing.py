@@ -166,7 +166,7 @@ def _average(
     image: NDArray[np.uint8] | NDArray[np.float32], box: Box, size: tuple[int, int], wrap: bool
 ) -> NDArray[np.float32]:
     top, left, bottom, right = box
-    if not wrap:  # leave aside the columns that nobody looks at
+    if not wrap:  # skip columns outside the box
         first = min(max(math.floor(left), 0), image.shape[1] - 1)
         last = max(min(math.ceil(right), image.shape[1]), first + 1)
         image, left, right = image[:, first:last], left - first, right - first
@@ -217,7 +217,7 @@ def _lanczos(image: Pixels, size: tuple[int, int]) -> Pixels:
 def read_picture(
     path: str | os.PathLike[str], *, channels: int = 3, shortest: int = 0, precise: bool = False
 ) -> Pixels:
-    """The pixels of a picture file, upright; transparency laid on white.
+    """The pixels of a picture file, upright; transparency composited on white.
 
     Args:
         path: a file of any format that Pillow reads, of up to some 170 million pixels.
@@ -228,7 +228,7 @@ def read_picture(
     Returns:
         (H, W, channels).
     Raises:
-        DataError: if the file is missing, no picture, damaged, or has too many pixels.
+        DataError: if the file is missing, damaged, not a picture, or has too many pixels.
         ConfigError: for another number of channels.
     """
     place = Path(path)

@@ -149,8 +149,8 @@ def decode(
 ) -> NDArray[np.uint8] | NDArray[np.float32]:
     """The pixels of an image file, upright.
 
-    Transparent pictures are laid on white, unless alpha is requested; then what cannot be seen at
-    all is white. Gray and colour of 16 bits are scaled to 8 and rounded to nearest, or kept where
+    Transparent pictures are composited on white, unless alpha is requested; then invisible
+    pixels are white. Gray and colour of 16 bits are scaled to 8 and rounded to nearest, or kept where
     precise; floating-point gray is taken as [0, 1]. Colour profiles are not applied. Of an
     animation the first frame counts. A broken file raises whatever Pillow's reader raises.
 
@@ -175,7 +175,7 @@ def decode(
             pixels: NDArray[Any] = _shallow(image, channels)
         else:
             pixels = _to_channels(deep, channels)
-        if image.format == "TIFF":  # the only format that Pillow turns upright by itself
+        if image.format == "TIFF":  # the only format that Pillow itself turns upright
             turn = None
     pixels = pixels if turn is None else np.ascontiguousarray(turn(pixels))
     if precise:

@@ -108,13 +108,13 @@ def open_images(
 ) -> ImageSource:
     """Open a folder (with the folders in it), a ZIP file or WebDataset tar shards of images.
 
-    Every file whose name ends like a format that Pillow reads is looked at; hidden and other files
-    are passed over. Files with a broken header are left out and named in `broken`. What a large
+    Every file with the suffix of a format that Pillow reads is opened; hidden and other files are
+    skipped. Files with a broken header are left out and named in `broken`. What a large
     archive holds is remembered in the user's cache folder, so that it opens at once the next time.
 
     Args:
         path: the folder or ZIP file; one tar file, a folder of them, or `data-{0000..0012}.tar`.
-        channels: 1 (gray), 3 (RGB) or 4 (RGB and alpha), of the pictures handed out.
+        channels: 1 (gray), 3 (RGB) or 4 (RGB and alpha), of the pictures returned.
         labels: whether to read class labels: of shards, from the `.cls` or `.json` file next to an
             image; otherwise from `dataset.json` in the root, as the field writes it
             (`{"labels": [["name.png", 3], ...]}`), or else from sub-folders, one class each in the
@@ -199,7 +199,7 @@ class ImageSource:
     def image(
         self, index: int, *, precise: bool = False, shortest: int = 0
     ) -> NDArray[np.uint8] | NDArray[np.float32]:
-        """(H, W, channels) pixels of one image, upright; transparency laid on white.
+        """(H, W, channels) pixels of one image, upright; transparency composited on white.
 
         Args:
             index: which image.

@@ -70,7 +70,7 @@ def scale_consistency(
 
     The measure of CREPS, Table 3. A pair counts for at most `EIGHT_BIT_CEILING`, so that one flat
     picture does not make the mean infinite. A pattern between the training samples is consistent
-    too and goes unseen here: look at `grid_artifact` as well.
+    too and not detected here: see `grid_artifact`.
 
     Args:
         generator: the model.

@@ -53,7 +53,7 @@ def evaluate(
     workers: int = 0,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Measure a model, by itself and against real pictures.
+    """Measure a model, alone and against real pictures.
 
     What was computed before is kept: an interrupted call resumes, and another protocol shares
     what it can.

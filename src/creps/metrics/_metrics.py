@@ -518,7 +518,7 @@ def plan(task: Task) -> tuple[dict[str, Steps], Wanted]:
             steps = metric.run(task)
             asks = cast("Wanted", next(steps))
             if any(wanted.get(each, count) != count for each, count in asks.items()):
-                raise UsageError(f"{name} measures what another metric does, of another number")
+                raise UsageError(f"{name} measures as another metric, but for another count")
             wanted |= asks
         except CrepsError as error:
             if asked is not None:

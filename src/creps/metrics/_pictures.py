@@ -74,7 +74,7 @@ class ModelPictures:
 
 @dataclass(frozen=True, kw_only=True)
 class RealPictures:
-    """Real pictures, whole, brought to one size.
+    """Real pictures, whole, resized to one size.
 
     Attributes:
         real: where they come from.
@@ -98,11 +98,11 @@ class RealPictures:
 
 @dataclass(frozen=True, kw_only=True)
 class ResampledPictures:
-    """Samples of one size brought to another by a filter: what there is without an any-scale model.
+    """Samples of one size resized by a filter: the alternative to an any-scale model.
 
     Attributes:
         drawn: the samples.
-        size: (height, width), what they are brought to.
+        size: (height, width) of the result.
         how: Lanczos of 3 lobes, or bicubic.
     """
 

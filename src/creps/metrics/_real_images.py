@@ -171,7 +171,7 @@ def real_images(data: RealImages | str | Path, *, channels: int = 3, seed: int =
         seed: of the order of images.
     Raises:
         DataError: if there is nothing to be read.
-        UsageError: for gray portraits, which there are not.
+        UsageError: for gray portraits, which do not exist.
         MissingExtraError: if the packages that draw portraits are missing.
     """
     if isinstance(data, RealImages):

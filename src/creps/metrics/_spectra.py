@@ -37,7 +37,7 @@ def power_spectrum(picture: Array, *, window: bool = True) -> NDArray[np.float64
 
     Args:
         picture: (H, W) or (H, W, C), sides >= 8, any numeric type; colours are averaged and their
-            mean is taken away.
+            mean is subtracted.
         window: weigh with a Hann window first: without it the jump between opposite borders lays a
             cross over everything faint. CIPS' Fig. 7 is without.
     Returns:

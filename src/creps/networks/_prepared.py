@@ -322,7 +322,7 @@ class _Buffers:
         self._memory = [like.new_empty(0), like.new_empty(0)]
 
     def other(self, channels: int, positions: int) -> Tensor:
-        """(channels, positions) of the stretch that was not handed out last; contents undefined."""
+        """(channels, positions) of the half not returned last time; contents undefined."""
         self._memory.reverse()
         size = channels * positions
         if self._memory[0].numel() < size:

@@ -334,7 +334,7 @@ class CipsLevel(nn.Module):
 
 @register_family("cips", CipsConfig)
 class Cips(Generator):
-    """The CIPS generator; every pixel by itself, on any grid.
+    """The CIPS generator; every pixel independently, on any grid.
 
     Style 0 steers the first layer, styles 2j + 1 and 2j + 2 those of level j, and its projection to
     colour takes the next. The official code has the same w in all of them.

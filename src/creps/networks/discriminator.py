@@ -5,7 +5,7 @@ one convolution and two fully connected layers at 4x4 -> logit. A picture that i
 another small size, 4x8 for 32x64 pixels; everything else stays. Under autocast the residual blocks
 run in half precision, everything after them in the weights' own.
 
-At the end two that look at the scale of patches in other ways (any-resolution GAN, Table 13). None
+At the end two that use the scale of patches in other ways (any-resolution GAN, Table 13). None
 of them did better in the paper; they are here to compare.
 
 Shapes: B batch, C channels, H and W pixels, I and O channels in and out.
@@ -317,7 +317,7 @@ SCALE_OFFSET = 0.1
 class TwoDiscriminators(nn.Module):
     """One network for whole pictures, another for patches.
 
-    Both look at all pictures, so that groups of the minibatch deviation stay whole; each
+    Both run on all pictures, so that groups of the minibatch deviation stay whole; each
     one's logits count for its own kind. A group should be of one kind: `data.window_group` a
     multiple of `discriminator.minibatch_group`.
     """

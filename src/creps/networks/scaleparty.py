@@ -1,6 +1,6 @@
 """A convolutional generator of many scales: the baseline in the manner of ScaleParty and MS-PE.
 
-What is taken from where: the papers at hand only mention these systems. CREPS (section 2) says that
+Sources: the papers available only mention these systems. CREPS (section 2) says that
 ScaleParty extends StyleGAN2 "by replacing learned input constant with suitable positional encoding
 and multi-scale training strategy"; the any-resolution GAN (section 2) that MS-PE adds positional
 encodings and judges whole pictures at one size, and that ScaleParty trains on patches, for
@@ -214,7 +214,7 @@ class ScaleBlock(nn.Module):
 
 @register_family("scaleparty", ScalePartyConfig)
 class ScaleParty(Generator):
-    """The generator; `synthesize` takes the context that its convolutions need by itself."""
+    """The generator; `synthesize` adds the context that its convolutions need."""
 
     config: ScalePartyConfig
     margin = 1

@@ -292,7 +292,7 @@ class FrameInput(nn.Module):
         return steps, self.phases.to(moved) - steps[0] * dy - steps[1] * dx
 
     def _strength(self, frequency: Tensor) -> Tensor:
-        """Fades out what is above the band, where the picture is looked at from afar."""
+        """Fades out what is above the band, where the picture is reduced."""
         band = self.band
         above = (frequency - band.cutoff) / (band.rate / 2 - band.cutoff)
         return (1 - above).clamp(0, 1)

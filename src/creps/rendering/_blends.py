@@ -352,7 +352,7 @@ def parse_blend(text: str) -> StyleBlend:
         file, _, words = (part.strip() for part in words.partition(","))
         usage = usage.replace(":", ":FILE,")
         if not file:
-            raise UsageError("blend mask: which? write mask:FILE, a gray picture or a .npy array")
+            raise UsageError("blend mask without a file: write mask:FILE, a picture or .npy array")
     numbers = parse_parameters(words, defaults, f"blend {name}", usage)
     for key, value in numbers.items():
         if not math.isfinite(value):

@@ -63,9 +63,7 @@ class FoveatedPainter:
     ) -> None:
         generator = latents.generator
         if view.bend is not None or view.supersample != 1 or latents.field is not None:
-            raise UsageError(
-                "a foveated picture is made plain: leave warp, supersample and blend out"
-            )
+            raise UsageError("foveated pictures take no warp, supersample or blend: leave them out")
         if not (latents.each or generator.pixelwise):
             raise generator.unsupported("draw single pixels", "creps or cips")
         self._latents, self._view, self._canvas = latents, view, view.canvas(generator)

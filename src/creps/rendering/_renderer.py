@@ -98,7 +98,7 @@ def _parted(view: View | None, options: RenderOptions) -> tuple[View, Any]:
 class Renderer:
     """Many pictures of one latent: what they share is prepared once and kept.
 
-    Folded weights, the lines of axes used lately and line tables stay between pictures, so further
+    Folded weights, lines of recently used axes and line tables stay between pictures, so further
     views and warps cost their pixels only. The pictures are those of `render`, bit for bit.
 
     Any number of threads may call the same renderer; on a CPU, give each one core
@@ -172,12 +172,12 @@ class Renderer:
         seed: int = 0,
         **options: Unpack[ViewOptions],
     ) -> FoveatedPainter:
-        """As `painter`, but evaluates a share of the pixels, most where one looks (CIPS, 4.7).
+        """As `painter`, but evaluates a share of the pixels, most near the gaze (CIPS, 4.7).
 
         Args:
             view: what is seen; or in keywords, as `View` takes them: size and window alone.
             share: of the pixels, above 0 and up to 1; the others are filled in.
-            gaze: (y, x) of the plane that is looked at; the middle of the picture by default.
+            gaze: (y, x) of the plane; the middle of the picture by default.
             seed: of the random pattern of pixels.
         """
         return FoveatedPainter(

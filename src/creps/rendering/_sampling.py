@@ -79,7 +79,7 @@ def _warped_pixel(canvas: Canvas, warp: Warp, steps: tuple[float, float]) -> flo
     """Plane units from a pixel to the next, the larger way, in most parts of a warped picture."""
     y0, x0, y1, x1 = canvas.window
     height, width = min(canvas.height, SPREAD), min(canvas.width, SPREAD)
-    bound = warp.over(canvas.window)  # to the window of the picture, whatever places are looked at
+    bound = warp.over(canvas.window)  # to the window of the picture, whatever places are probed
 
     def places(down: float, across: float) -> Tensor:
         moved = (y0 + down, x0 + across, y1 + down, x1 + across)

@@ -292,7 +292,7 @@ class Walk:
 
     def __post_init__(self) -> None:
         if not self.seeds:
-            raise UsageError("a way through no seeds: expected at least one")
+            raise UsageError("no seeds given: expected at least one")
         for seed in self.seeds:
             checked_seed(seed)
         if not 0 <= self.position <= len(self.seeds) - 1:  # also refuses NaN

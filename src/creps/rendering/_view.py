@@ -97,7 +97,7 @@ class View:
         undistorted_window(height, width)  # refuses sizes below 1
         if self.window is not None:
             if zoom is not None or pan is not None:
-                raise UsageError("window says all that is seen: leave zoom and pan out")
+                raise UsageError("window given with zoom or pan: expected one of them")
             Canvas(height, width, self.window)
         elif zoom is not None or pan is not None or self.across > 1:
             window = view_window(

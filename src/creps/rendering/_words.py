@@ -43,7 +43,7 @@ def parse_numbers(text: str, names: str, *, what: str) -> tuple[float, ...]:
     """Numbers joined by commas; errors tell `what` they are and the `names` of all, such as "Y,X".
 
     Raises:
-        UsageError: for another count, and for words that are not numbers.
+        UsageError: for another count, and for values that are not numbers.
     """
     try:
         values = tuple(map(float, text.split(",")))
@@ -87,7 +87,7 @@ def parse_parameters(text: str, defaults: Defaults, misuse: str, usage: str) -> 
     Errors begin with `misuse`, such as "warp rotate", and end with the `usage`.
 
     Raises:
-        UsageError: for missing, unknown or repeated parameters, and words that are not numbers.
+        UsageError: for missing, unknown or repeated parameters, and values that are not numbers.
     """
 
     def refusal(problem: str) -> UsageError:
@@ -98,7 +98,7 @@ def parse_parameters(text: str, defaults: Defaults, misuse: str, usage: str) -> 
         key, named, value = (part.strip() for part in word.rpartition("="))
         naming = naming or bool(named)
         if not named and (naming or place >= len(known)):
-            raise refusal(f"{value!r} has no name" if naming else f"{value!r} is too many")
+            raise refusal(f"{value!r} has no name" if naming else f"extra value {value!r}")
         key = key if named else known[place]
         if key not in known:
             raise refusal(f"no parameter {key!r}: {nearest(key, known)}")

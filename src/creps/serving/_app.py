@@ -84,7 +84,7 @@ def run_app(
     app: Starlette, listener: socket.socket, *, settings: ServeSettings, verbose: bool = False
 ) -> None:
     """Serve until SIGINT or SIGTERM."""
-    # The server ends gracefully by itself; what it passes on then should end the process, quietly.
+    # The server shuts down gracefully; the signal it re-raises then should end the process quietly.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     uvicorn.Server(server_config(app, settings=settings, verbose=verbose)).run(sockets=[listener])
 

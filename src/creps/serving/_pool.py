@@ -39,7 +39,7 @@ class OverloadedError(CrepsError):
 
 @dataclass(eq=False)
 class _Task:
-    """Work that somebody waits for."""
+    """Work that a request waits for."""
 
     key: str
     work: Work
@@ -95,7 +95,7 @@ class Pool:
     async def result(self, key: str, work: Callable[[], Result], *, client: str = "") -> Result:
         """What `work` returns or raises; done once for all that ask for the same key meanwhile.
 
-        Work that nobody waits for any more, as all were cancelled, is not begun.
+        Work whose requests were all cancelled is not started.
 
         Raises:
             OverloadedError: when newer tasks took its place, or the pool is closed.
@@ -112,7 +112,7 @@ class Pool:
         """Run all parts of a task's work; threads that have nothing to do help.
 
         Raises:
-            the first error of a part; the others are then done or not.
+            the first error of a part; the others may be done or not.
         """
         todo = deque(parts)
         errors: list[BaseException] = []
@@ -136,7 +136,7 @@ class Pool:
             self._help.extend([help_out] * helpers)
             self._condition.notify(helpers)
         run_some()
-        with self._condition:  # calls for help that nobody heard are taken back
+        with self._condition:  # unanswered calls for help are withdrawn
             while help_out in self._help:
                 self._help.remove(help_out)
                 helpers -= 1

@@ -183,7 +183,7 @@ class Alarms(Callback):
             run.stop = f"stopped by an alarm ({found.topic})"
             self._error = (
                 f"{run.stop}: {found.text}: try {found.advice}; "
-                "all is saved, --set watch.stop=false goes on nevertheless"
+                "all is saved, --set watch.stop=false continues anyway"
             )
 
     def at_end(self, run: Run) -> None:

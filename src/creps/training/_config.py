@@ -227,7 +227,7 @@ class TrainConfig:
     """Parts in which each process computes its pictures one after the other: less memory, the same
     step. Each part holds whole groups of the minibatch standard deviation."""
     images: int
-    """Real pictures shown until the run ends by itself."""
+    """Real pictures shown until the run ends."""
     seed: int = 0
     """Of the initial weights, the order of the data and every draw of the run."""
     data: DataSettings = field(default_factory=DataSettings)

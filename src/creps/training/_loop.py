@@ -46,7 +46,7 @@ def train(
 ) -> Run:
     """Train a generator on pictures, or resume the run in `out`.
 
-    Ctrl-C and SIGTERM end it after the step at hand, with a snapshot. Started by `torchrun`, the
+    Ctrl-C and SIGTERM end it after the current step, with a snapshot. Started by `torchrun`, the
     processes make together the steps that one would.
 
     Args:

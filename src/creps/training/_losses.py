@@ -30,7 +30,7 @@ def generator_loss(kind: LossKind, fake: Tensor, real: Tensor | None = None) -> 
     Args:
         kind: "nonsaturating" (GAN, section 3) or "relativistic" pairing (R3GAN, eq. 2).
         fake: (B, 1) logits of generated pictures.
-        real: (B, 1) logits of real pictures; only the relativistic loss looks at them.
+        real: (B, 1) logits of real pictures; only the relativistic loss uses them.
     """
     if kind == "nonsaturating":
         return F.softplus(-fake).mean()
@@ -85,7 +85,7 @@ def path_length_penalty(lengths: Tensor, mean: Tensor) -> Tensor:
 def cross_scale_loss(coarse: Tensor, fine: Tensor) -> Tensor:
     """How far a picture is from the means of its refinement: the same picture, only sharper.
 
-    ScaleParty trains for it (any-resolution GAN, section 2); the papers at hand do not say how, so
+    ScaleParty trains for it (any-resolution GAN, section 2); the papers we have do not say how, so
     this is the plain form of the measure of CREPS, section 4.4: reduce the larger picture, compare.
 
     Args:

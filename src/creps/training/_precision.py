@@ -71,7 +71,7 @@ class Passes:
             return self._discriminator(images, *beside).float()
 
     def _measuring(self, magnitudes: list[Tensor] | None) -> Synthesize:
-        """The generator, telling the sizes of its features where somebody wants to know."""
+        """The generator; reports the sizes of its features if requested."""
         if magnitudes is None or not self._generator.tracks_magnitudes:
             return self._synthesize
         measured = self._generator.synthesize_measured

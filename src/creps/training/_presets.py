@@ -175,7 +175,7 @@ _CREPS_TRANSFER = (
 is what ADA's own experiments do with sets this small; the paper does not say."""
 _ANYRES_PAPER = f"{_PAPER} loss.path_length_weight=0 generator.scale_mapping=none "
 """The text leaves batch, gamma and rates to StyleGAN3's recommendations; gamma is StyleGAN2-ADA's
-rule of thumb, 0.0002 * pixels^2 / batch, where those are not at hand."""
+rule of thumb, 0.0002 * pixels^2 / batch, where those are not available."""
 
 
 def _patches(zoom: int = 8, workers: int = 1) -> str:

@@ -173,7 +173,7 @@ def save_snapshot(state: TrainState, folder: Path) -> Path:
         stays = f"{kept[-1].name} stays" if kept else "nothing was saved yet"
         raise CrepsError(
             f"{path.name} ({megabytes:.0f} MB) cannot be written to {folder} ({error}); {stays}: "
-            "make room and give the same command"
+            "free disk space and run the same command"
         ) from None
     for old in snapshots(folder)[:-_SNAPSHOTS_KEPT]:
         old.unlink(missing_ok=True)

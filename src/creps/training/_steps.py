@@ -30,7 +30,7 @@ from creps.training._state import TrainState, step_random
 from creps.training.augment import adapt_strength
 
 _DIVERSITY_INTERVAL = 4
-"""Steps between two looks at how different pictures are: enough for the means of the log."""
+"""Steps between two measurements of how different pictures are: enough for the log's means."""
 
 
 def train_step(engine: Engine, batch: Batch) -> Stats:
@@ -41,7 +41,7 @@ def train_step(engine: Engine, batch: Batch) -> Stats:
     real: Tensor | None = None
     if state.step >= config.discriminator_warmup:
         if config.loss.kind == "relativistic" and len(parts) == 1:
-            # The discriminator does not move in between: one look at the real pictures serves both
+            # The discriminator does not change in between: one pass over real pictures serves both
             # updates. Of several parts the graphs would have to be kept.
             _let_discriminator_learn(engine, True)
             real = engine.logits(batch.image, parts[0], "real")

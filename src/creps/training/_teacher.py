@@ -40,7 +40,7 @@ class Axis(NamedTuple):
 def lanczos_weights(source: Axis, target: Axis) -> tuple[Tensor, Tensor]:
     """How much of each source pixel the target pixels of an axis are made of, a row for each.
 
-    Rows sum to 1, or are 0 where the kernel meets nothing. The second result says of each target
+    Rows sum to 1, or are 0 where the kernel covers no pixel. The second result says of each target
     pixel whether its whole area lies within the source.
 
     Example:

@@ -222,7 +222,7 @@ CIPS = OfficialFamily(
     licence_note=(
         "Converted from a CIPS checkpoint, which states no licence of its own. The official CIPS "
         "code is under the MIT licence (its CUDA operations under NVIDIA's non-commercial one): "
-        "check the terms of whoever trained these weights."
+        "check the terms of those who trained these weights."
     ),
     recognises=lambda tensors: _EMBEDDING in tensors or f"{_FOURIER}weight" in tensors,
     rebuild=_rebuild,

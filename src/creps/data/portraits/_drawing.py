@@ -136,7 +136,7 @@ def write_portraits(
         overwrite: replace a file that holds something else.
         progress: called with the number of portraits done so far, in order.
     Returns:
-        True if the file was drawn, False if it was there already.
+        True if the file was drawn, False if it existed.
     Raises:
         GridError: for settings that cannot be drawn.
         ConfigError: for an unknown style.

@@ -348,7 +348,7 @@ def _move(made: Path, path: Path) -> None:
 
 
 def _remove(store: Store) -> None:
-    """Remove a store that nobody needs, unless another process just does."""
+    """Remove a finished store, unless another process just does."""
     from creps.rendering.output._store import exclusive
 
     with exclusive(store.path) as ours, contextlib.suppress(FileNotFoundError):

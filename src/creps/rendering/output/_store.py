@@ -2,7 +2,7 @@
 
 The folder NAME.part next to the picture NAME holds `picture.json`, which says what picture it is;
 `pixels`, all chunks one after the other; and `RUN.done` of each process that works on it: the
-numbers and checksums of the chunks whose pixels it has brought to the disk. No two processes write
+numbers and checksums of the chunks whose pixels it has written to disk. No two processes write
 the same bytes, so machines may share the work through any file system they have in common.
 """
 

@@ -104,7 +104,7 @@ class FrameFolder:
         for pattern in (FRAMES, LEFTOVERS, SETTINGS_NAME):
             for path in self.path.glob(pattern):
                 path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # somebody keeps something there
+        with contextlib.suppress(OSError):  # it holds other files
             self.path.rmdir()
 
     def _stored(self) -> dict[str, Any] | None:
@@ -255,7 +255,7 @@ def write_video(
         settings: JSON values that say what the frames show; stored in the film and in each frame.
         progress: called at once and after each frame, with the frames there and those in all.
     Returns:
-        how many frames were rendered; 0 if all were there.
+        how many frames were rendered; 0 if all existed.
     Raises:
         UsageError: if the file exists, or frames of another film do.
         GridError: if the film cannot hold frames of this size.

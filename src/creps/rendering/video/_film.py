@@ -138,7 +138,7 @@ def write_film(
         settings: what the file records in addition to the film's own, such as the model's name.
         progress: as for `write_video`.
     Returns:
-        how many frames were rendered; 0 if all were there.
+        how many frames were rendered; 0 if all existed.
     Raises:
         GridError, UsageError, LabelError: for what cannot be rendered or written.
         CrepsError, OSError: as `write_video`.
