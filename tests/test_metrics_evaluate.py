@@ -145,7 +145,7 @@ def test_references_are_measured_like_the_model(data, extractor, cache) -> None:
     assert "enlarged_fd_means@32" not in found
     assert found["floor_fd_means@64"] < found["fd_means@64"]
     for asked in (("fd",), None):
-        with pytest.raises(DataError, match=r"24 are there, expected 40"):
+        with pytest.raises(DataError, match=r"24 given, expected 40"):
             run(Protocol(n=20, metrics=asked, references=True), data, extractor, cache=cache)
 
 

@@ -65,7 +65,7 @@ def test_any_text_is_a_picture_or_refused(text: str) -> None:
     ("text", "words"),
     [
         ("portraits", "portraits:7"),
-        ("portraits:", "no walk"),
+        ("portraits:", "invalid walk"),
         ("../etc:7", "expected MODEL:RECIPE"),
         ("portraits:7;t=nan", "expected a finite number"),
         ("portraits:7;t=9", "-4 to 4"),
