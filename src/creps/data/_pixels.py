@@ -149,8 +149,8 @@ def decode(
 ) -> NDArray[np.uint8] | NDArray[np.float32]:
     """The pixels of an image file, upright.
 
-    Transparent pictures are composited on white, unless alpha is requested; then
-    invisible pixels are white. Gray and colour of 16 bits are scaled to 8 and rounded to nearest, or kept where
+    Transparent pictures are composited on white, unless alpha is requested; then invisible pixels
+    are white. Gray and colour of 16 bits are scaled to 8 and rounded to nearest, or kept where
     precise; floating-point gray is taken as [0, 1]. Colour profiles are not applied. Of an
     animation the first frame counts. A broken file raises whatever Pillow's reader raises.
 
