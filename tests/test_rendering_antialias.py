@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from creps.coordinates import AxisGrid, Canvas
-from creps.errors import GridError
 from creps.metrics._similarity import box_reduce
 from creps.networks.creps import Creps
 from creps.rendering._sampling import (
@@ -137,10 +136,3 @@ def test_samples_follow_the_detail_of_the_model(
 ) -> None:
     assert network.config.resolution == 16
     assert automatic_supersample(network, canvas) == samples
-
-
-def test_impossible_samples_are_refused(network: Creps) -> None:
-    with pytest.raises(GridError, match="0 samples a side of a pixel"):
-        supersampled(Canvas(2, 2), 0)
-    with pytest.raises(GridError, match="both must be at least 1"):
-        antialiased(drawer(network, Canvas(2, 2)), 2, tile=0)

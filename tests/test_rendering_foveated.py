@@ -137,5 +137,3 @@ def test_impossible_gazes_are_refused() -> None:
         sampling_pattern(CANVAS, share=0.1, sigma=0)
     with pytest.raises(GridError, match="two finite numbers"):
         sampling_pattern(CANVAS, share=0.1, gaze=(math.nan, 0.5))
-    with pytest.raises(UsageError, match="at least one known pixel"):
-        fill(torch.zeros(1, 1, 2, 2), torch.zeros(2, 2, dtype=torch.bool))

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from creps.coordinates import Canvas
-from creps.errors import UsageError
 from creps.training._losses import cross_scale_loss, refined
 
 
@@ -31,18 +30,8 @@ def test_gradients_reach_both_scales() -> None:
     assert torch.equal(fine.grad, torch.full((1, 1, 4, 4), 1 / 16))
 
 
-@pytest.mark.parametrize("shape", [(1, 3, 6, 4), (1, 3, 2, 2), (2, 3, 4, 6), (1, 3, 5, 7)])
-def test_pictures_that_do_not_belong_together_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(UsageError, match="k times the rows and columns"):
-        cross_scale_loss(torch.zeros(1, 3, 2, 3), torch.zeros(shape))
-
-
 def test_a_refined_canvas_has_the_same_pixels_in_blocks() -> None:
     canvas = Canvas(3, 5, (0.1, -0.2, 0.7, 1.3))
     finer = refined(canvas, 4)
     assert torch.allclose(finer.rows().unflatten(0, (3, 4)).mean(1), canvas.rows())
     assert torch.allclose(finer.columns().unflatten(0, (5, 4)).mean(1), canvas.columns())
-    with pytest.raises(UsageError, match="factor 0"):
-        refined(canvas, 0)
-    with pytest.raises(UsageError, match="corners"):
-        refined(Canvas(3, 5, sampling="corners"), 2)

@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 from creps.coordinates import Canvas
 from creps.data._framing import centred_box, enough, fit, square
 from creps.data._sources import ImageSource
-from creps.errors import DataError, GridError
+from creps.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,6 @@ def area_weights(source: int, start: float, stop: float, count: int) -> Tensor:
         >>> area_weights(4, 0.0, 1.0, 2).tolist()
         [[0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5]]
     """
-    if stop <= start or count < 1 or source < 1:
-        raise GridError(
-            f"window {start}..{stop} to {count} pixels: expected start < stop and pixels >= 1"
-        )
     edges = (start + (stop - start) * torch.arange(count + 1, dtype=torch.float64) / count) * source
     left, right = edges[:-1, None], edges[1:, None]
     pixel = torch.arange(source, dtype=torch.float64)

@@ -231,15 +231,15 @@ def write_earth(
     settings = _settings(map_name, count, sizes, seed)
     if degrees is None:
         settings["view"] = view
-        draw = partial(_draw_terrain, name=map_name, seed=seed, sizes=sizes, view=view)
+        draw = partial(terrain, name=map_name, seed=seed, sizes=sizes, view=view)
     else:
         settings |= {"degrees": degrees, "band": list(band)}
         draw = partial(
-            _draw_slices, name=map_name, seed=seed, size=sizes[0], degrees=degrees, band=band
+            slice_of_cylinder, name=map_name, seed=seed, size=sizes[0], degrees=degrees, band=band
         )
     return draw_set(
         out,
-        draw,
+        partial(_drawn, draw),
         ranges(count, _CHUNK),
         files=_files,
         settings=settings,
@@ -281,16 +281,12 @@ but for coastlines and borders, which are not used here.
 """
 
 
-def _draw_terrain(chunk: tuple[int, int], **settings: Any) -> list[tuple[bytes, EarthPicture]]:
-    return [_png(terrain(index=index, **settings)) for index in range(*chunk)]
-
-
-def _draw_slices(chunk: tuple[int, int], **settings: Any) -> list[tuple[bytes, EarthPicture]]:
-    return [_png(slice_of_cylinder(index=index, **settings)) for index in range(*chunk)]
-
-
-def _png(picture: EarthPicture) -> tuple[bytes, EarthPicture]:
-    return png(picture.pixels), EarthPicture(picture.pixels[:0], picture.window)
+def _drawn(
+    draw: Callable[..., EarthPicture], chunk: tuple[int, int]
+) -> list[tuple[bytes, EarthPicture]]:
+    """The PNG files of some pictures, and where they lie."""
+    pictures = (draw(index=index) for index in range(*chunk))
+    return [(png(each.pixels), EarthPicture(each.pixels[:0], each.window)) for each in pictures]
 
 
 def _files(drawn: Iterator[tuple[bytes, EarthPicture]]) -> Iterator[tuple[str, bytes]]:

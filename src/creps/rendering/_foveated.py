@@ -181,13 +181,9 @@ def sampling_pattern(
 def fill(known: Tensor, mask: Tensor) -> Tensor:
     """A smooth picture through scattered samples (pull-push: Gortler et al., The Lumigraph, 3.5).
 
-    Of `known` (B, C, H, W) only the values under the mask (H, W) matter; they stay as they are.
-
-    Raises:
-        UsageError: if no pixel is known.
+    Of `known` (B, C, H, W) only the values under the mask (H, W) matter, one at least; they stay as
+    they are.
     """
-    if not bool(mask.any()):
-        raise UsageError("nothing to fill from: expected at least one known pixel")
     weight = mask.to(known)[None, None]
     return _pull_push(known * weight, weight)
 

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from creps.errors import GridError
 from creps.networks.base import Axis, Prepared, coordinate_device
 from creps.rendering._tables import (
     ACCELERATOR_BLOCK,
@@ -48,12 +47,6 @@ class PointColours(ABC):
     @torch.inference_mode()
     def colours(self, points: Tensor) -> Tensor:
         """Colours (C, ...) at finite points (..., 2) of (y, x), nominally [-1, 1], unclipped."""
-        if points.ndim < 1 or points.shape[-1] != 2 or not points.numel():
-            raise GridError(
-                f"points of shape {tuple(points.shape)}: expected at least one, (..., 2) of (y, x)"
-            )
-        if not points.isfinite().all():
-            raise GridError("points that are not finite: expected plane coordinates (y, x)")
         device = self._prepared.device
         flat = points.reshape(-1, 2).to(coordinate_device(device), torch.float64)
         size = POINTS if device.type == "cpu" else ACCELERATOR_POINTS

@@ -24,7 +24,6 @@ import torch
 from torch import Tensor
 
 from creps.coordinates import Canvas
-from creps.errors import GridError
 from creps.networks.base import Generator
 from creps.rendering._tables import cubic_weights
 from creps.rendering._tiles import Tile, TilePlan
@@ -98,16 +97,12 @@ def supersampled(canvas: Canvas, factor: int) -> Canvas:
     Where samples lie on "corners", a pixel is the area around its sample, up to half-way to the
     next; the window grows by half a pixel on each side.
 
-    Raises:
-        GridError: for a factor below 1.
     Example:
         >>> supersampled(Canvas(1, 2), 2).columns().tolist()
         [0.125, 0.375, 0.625, 0.875]
         >>> supersampled(Canvas(1, 2, sampling="corners"), 2).columns().tolist()
         [-0.25, 0.25, 0.75, 1.25]
     """
-    if factor < 1:
-        raise GridError(f"{factor} samples a side of a pixel: expected at least 1")
     if factor == 1:
         return canvas
     y0, x0, y1, x1 = canvas.window
@@ -127,8 +122,6 @@ def antialiased(
     At most `tile` sub-pixels a side are drawn at once, in whole pixels: memory does
     not grow with the factor (above `tile`, one pixel at a time).
     """
-    if factor < 1 or tile < 1:
-        raise GridError(f"{factor} samples a side in tiles of {tile}: both must be at least 1")
     if factor == 1:
         return draw
 

@@ -37,7 +37,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from creps.errors import GridError, UsageError
+from creps.errors import GridError
 from creps.networks.base import Axis, Prepared, coordinate_device
 from creps.rendering._lines import prepared_lines
 from creps.rendering._workers import map_in_order, worker_count
@@ -244,8 +244,6 @@ def find_resolution(
     tolerance is the largest error at the probes, as a share of the range of colours; where the
     finest resolution is reached first, the error says so.
     """
-    if not tolerance > 0:
-        raise UsageError(f"tolerance {tolerance}: expected a positive share of the colours' range")
     error_at = _probe(prepared)
     nodes = min(first_resolution(prepared), finest)
     halved = prepared.dtype.itemsize < torch.float32.itemsize

@@ -15,7 +15,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from creps.coordinates import Canvas
-from creps.errors import UsageError
 
 LossKind = Literal["nonsaturating", "relativistic"]
 
@@ -94,29 +93,18 @@ def cross_scale_loss(coarse: Tensor, fine: Tensor) -> Tensor:
     Returns:
         scalar mean absolute difference; gradients flow into both pictures.
     """
-    factor = fine.shape[-1] // coarse.shape[-1]
-    height, width = coarse.shape[-2] * factor, coarse.shape[-1] * factor
-    if factor < 1 or fine.shape != (*coarse.shape[:-2], height, width):
-        raise UsageError(
-            f"pictures of {tuple(coarse.shape)} and {tuple(fine.shape)}: expected the second to "
-            "have k times the rows and columns of the first"
-        )
-    return (coarse - F.avg_pool2d(fine, factor)).abs().mean()
+    return (coarse - F.avg_pool2d(fine, fine.shape[-1] // coarse.shape[-1])).abs().mean()
 
 
 def refined(canvas: Canvas, factor: int) -> Canvas:
-    """The same window with `factor` times the pixels on each axis.
+    """The same window with `factor` times the pixels on each axis; of centre sampling.
 
-    With centre sampling the mean place of each factor x factor block is the pixel it refines.
+    The mean place of each factor x factor block is the pixel it refines.
 
     Example:
         >>> refined(Canvas(2, 3), 2)
         Canvas(height=4, width=6, window=(0.0, 0.0, 1.0, 1.0), sampling='centers')
     """
-    if factor < 1:
-        raise UsageError(f"factor {factor}: expected at least 1")
-    if canvas.sampling != "centers":
-        raise UsageError("a canvas sampled at corners has no exact refinement: sample its centres")
     return replace(canvas, height=canvas.height * factor, width=canvas.width * factor)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import zlib
 from collections.abc import Container, Iterator, Mapping, Set
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from creps._files import replacing
+from creps._files import flush, replacing
 from creps.errors import CheckpointError, CrepsError
 from creps.networks.base import Generator, build_generator
 from creps.networks.discriminator import AnyDiscriminator, build_discriminator
@@ -165,8 +164,7 @@ def save_snapshot(state: TrainState, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
             save_file(tensors, temporary)
-            with temporary.open("r+b") as file:
-                os.fsync(file.fileno())
+            flush(temporary)
     except (OSError, SafetensorError) as error:
         megabytes = sum(t.numel() * t.element_size() for t in tensors.values()) / 1e6
         kept = snapshots(folder)
