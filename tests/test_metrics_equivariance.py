@@ -115,8 +115,6 @@ def test_ways_begin_and_end_at_the_latents(space: str) -> None:
     found = styles_between(model, (3, 4), (0.0, 1.0), space=space)
     ends = [styles_between(model, (seed, seed + 9), (0.0, 0.0), space="w")[:1] for seed in (3, 4)]
     torch.testing.assert_close(found, torch.cat(ends), rtol=1e-4, atol=1e-5)
-    with pytest.raises(UsageError, match="space"):
-        styles_between(model, (3, 4), (0.0, 1.0), space="y")
 
 
 def test_outliers_do_not_count() -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from creps.cli._progress import report
 
 if TYPE_CHECKING:
     from creps.data._checking import Report
@@ -41,7 +41,7 @@ def portraits(
     from creps.data.portraits._styles import portrait_style
 
     credit = portrait_style(style).credit
-    with _bar("Drawing portraits", count) as progress:
+    with report("drawing portraits", unit="pictures", per_unit=1) as told:
         drawn = write_portraits(
             out,
             count=count,
@@ -50,7 +50,7 @@ def portraits(
             style=style,
             workers=workers,
             overwrite=overwrite,
-            progress=progress,
+            progress=lambda done: told(done, count),
         )
     typer.echo(f"{_written(out, f'{count} portraits of {size} px', drawn)} {credit}")
 
@@ -95,7 +95,7 @@ def earth(
     if not (first.isdecimal() and (last or first).isdecimal()):
         raise UsageError(f"size {size!r}: expected pixels such as 256, or a range such as 128-512")
     sizes = (int(first), int(last or first))
-    with _bar("Cutting out pictures", count) as progress:
+    with report("cutting out pictures", unit="pictures", per_unit=1) as told:
         drawn = write_earth(
             out,
             map_name=map_name,
@@ -106,7 +106,7 @@ def earth(
             degrees=degrees if cylinder else None,
             workers=workers,
             overwrite=overwrite,
-            progress=progress,
+            progress=lambda done: told(done, count),
         )
     kind = f"slices of {degrees:g} degrees" if cylinder else "pictures of the Earth"
     typer.echo(f"{_written(out, f'{count} {kind}, {size} px', drawn)} {MAPS[map_name].credit}.")
@@ -130,13 +130,13 @@ def check(
 
     from creps.data._checking import check as check_set
 
-    with _bar("Reading pictures", None) as progress:
-        report = check_set(path, workers=workers, progress=progress)
+    with report("reading pictures", unit="pictures", per_unit=1) as told:
+        found = check_set(path, workers=workers, progress=told)
     if as_json:
-        typer.echo(json.dumps(report.document() | {"presets": _presets(report)}))
+        typer.echo(json.dumps(found.document() | {"presets": _presets(found)}))
     else:
-        _print(report)
-    if not report.clean:
+        _print(found)
+    if not found.clean:
         raise typer.Exit(1)
 
 
@@ -230,20 +230,3 @@ def _counts(counted: dict[str, int], most: int = 12) -> str:
 def _written(out: Path, what: str, drawn: bool) -> str:
     state = "drawn" if drawn else "already there, nothing to do"
     return f"{out}: {what}, {out.stat().st_size / 1e6:.1f} MB, {state}."
-
-
-@contextmanager
-def _bar(what: str, total: int | None) -> Iterator[Callable[..., None]]:
-    """A progress bar on stderr that vanishes at the end; yields what takes done and total."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
-
-    from creps.cli._progress import vanishing_bar
-
-    columns = (what, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with vanishing_bar(*columns) as bar:
-        task = bar.add_task("", total=total)
-
-        def show(done: int, total: int | None = total) -> None:
-            bar.update(task, completed=done, total=total)
-
-        yield show

@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
-    ProgressColumn,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -95,15 +94,6 @@ class Report:
         self._bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def vanishing_bar(*columns: str | ProgressColumn) -> Progress:
-    """A bar on stderr, removed at the end; nothing where stderr is not a terminal.
-
-    There, rich would leave an empty line behind.
-    """
-    console = Console(stderr=True)
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-
-
 @contextmanager
 def report(what: str, *, unit: str | None = "MP", per_unit: float = 1e6) -> Iterator[Report]:
     """Show on stderr how far the work of the block is; nothing of it stays.
@@ -115,10 +105,14 @@ def report(what: str, *, unit: str | None = "MP", per_unit: float = 1e6) -> Iter
     Yields:
         a function of (done, total).
     """
-    with vanishing_bar(
+    console = Console(stderr=True)
+    with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.percentage:3.0f} %  {task.fields[rate]}"),
         TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,  # there, rich would leave an empty line behind
     ) as bar:
         yield Report(bar, what, unit=unit, per_unit=per_unit)

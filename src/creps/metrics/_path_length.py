@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from creps.coordinates import Canvas
-from creps.errors import UsageError
 from creps.metrics._extractors import ExtractorSpec
 from creps.metrics._measurements import Measurement
 from creps.metrics._models import ModelRef, Size
@@ -77,10 +76,8 @@ def styles_between(
 ) -> Tensor:
     """(2, K, D) styles at two places of the way between two latents: 0 is the first, 1 the second.
 
-    The way is as for `PathSteps`; a UsageError for another space than z and w.
+    The way is as for `PathSteps`, in the space z or w.
     """
-    if space not in ("z", "w"):
-        raise UsageError(f"space {space!r}: expected z or w")
     generator = model.generator()
     z = latents(seeds, generator).double()
     classes = model.label(seeds[0])

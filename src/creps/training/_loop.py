@@ -81,7 +81,7 @@ def train(
             group=group,
             loggers=loggers,
         )
-        say = log if group.writes else _silent
+        say = log if group.writes else lambda line: None
         broken = len(run.pictures.source.broken)
         skipped = f" ({broken} broken files skipped)" if broken else ""
         say(f"{len(run.pictures)} training pictures from {run.data['name']}{skipped}")
@@ -204,7 +204,3 @@ def stop_on_signals(run: Run) -> Iterator[None]:
     finally:
         for number, handler in previous:
             signal.signal(number, handler)
-
-
-def _silent(line: str) -> None:
-    """What processes that write nothing do with lines."""
