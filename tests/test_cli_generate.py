@@ -165,6 +165,16 @@ def test_demo_makes_its_pictures_and_says_where(model, tmp_path, monkeypatch) ->
         assert settings.keys() & {"seed", "seeds"}
 
 
+@pytest.mark.parametrize(
+    ("called", "again"),
+    [("/a/creps/__main__.py", "python -m creps"), ("/a/.venv/bin/creps", "/a/.venv/bin/creps")],
+)
+def test_demo_says_how_it_is_called_again(called: str, again: str, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "argv", [called])
+    monkeypatch.setattr(demo.shutil, "which", lambda name: None)
+    assert demo._command() == again
+
+
 def test_demo_shows_the_same_zoom_when_it_leaves_a_large_picture_out(
     model, tmp_path, monkeypatch
 ) -> None:

@@ -55,8 +55,14 @@ def demo(
     _zoom(renderer, portraits, out / "zoom.png", settings, seed=seed)
     _consistency(generator, truncation=truncation)
     typer.echo(f"done in {time.perf_counter() - started:.0f} s; look at {out / 'zoom.png'} first")
-    command = "creps" if shutil.which("creps") else sys.argv[0]  # `make` calls .venv/bin/creps
-    typer.echo(f"to walk into pictures: {command} serve, then open http://127.0.0.1:8000/")
+    typer.echo(f"to walk into pictures: {_command()} serve, then open http://127.0.0.1:8000/")
+
+
+def _command() -> str:
+    """How this command is called again: by its name, as a module, or by its path."""
+    if Path(sys.argv[0]).name == "__main__.py":
+        return "python -m creps"
+    return "creps" if shutil.which("creps") else sys.argv[0]  # `make` calls .venv/bin/creps
 
 
 def _sheet(renderers: list[Renderer], path: Path, settings: dict[str, Any]) -> None:
