@@ -158,7 +158,7 @@ def test_without_data_only_the_model_is_measured(extractor, cache) -> None:
 
 
 def test_too_few_pictures_name_the_minimum(data, extractor, cache) -> None:
-    with pytest.raises(UsageError, match=r"3 pictures asked for are too few for pr.*at least 4"):
+    with pytest.raises(UsageError, match=r"3 pictures requested are too few for pr.*at least 4"):
         Protocol(n=3, metrics=("pr",))
     few = Path(data)
     for path in sorted(few.iterdir())[3:]:

@@ -14,5 +14,5 @@ import lazy_loader
 
 __version__ = "0.1.0"
 
-# What is public stands in __init__.pyi; a name's module is imported when it is first used.
+# Public names are listed in __init__.pyi; their modules are imported on first use.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,7 +1,7 @@
 """Atomic files and folders: written under a temporary name, then renamed.
 
-What is aside is called `.NAME.XXXX.part`; only a process that was killed leaves it behind. Beside
-them stand the user's cache folder and the cores to work with.
+Temporary names are `.NAME.XXXX.part`; only a killed process leaves them behind. Also here: the
+user's cache folder and the number of cores to use.
 """
 
 from __future__ import annotations

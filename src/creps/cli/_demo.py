@@ -140,7 +140,7 @@ def _zoom(
     heading = f"creps, model {model}, seed {seed}: one generator, every size"
     about = {**renderer.painter(size=PANEL).about(), **settings}
     save_picture(captioned_sheet([ours, enlarged], heading=heading), path, settings=about)
-    _say(path, "each size beside a Lanczos enlargement", started)
+    _say(path, "each size next to a Lanczos enlargement", started)
 
 
 def _consistency(generator: Generator, *, truncation: float) -> None:

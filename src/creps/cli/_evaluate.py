@@ -215,7 +215,7 @@ def diagnose(
     workers: Workers = _CORES,
     cache: Cache = None,
 ) -> None:
-    """Look for waves, mirror symmetry, blobs, stripes, a grid, blur; say what to change."""
+    """Search for waves, mirror symmetry, blobs, stripes, a grid, blur; say what to change."""
     from creps import metrics
 
     pixels = None if size is None else parse_size(size)

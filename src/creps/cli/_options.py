@@ -1,4 +1,4 @@
-"""What several commands share: options, and the words they take."""
+"""What several commands share: options, and how their values are parsed."""
 
 from __future__ import annotations
 

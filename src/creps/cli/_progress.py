@@ -1,4 +1,4 @@
-"""How far long work is: a bar on a terminal, a line now and then in a log file."""
+"""Progress of long work: a bar on a terminal, a line now and then in a log file."""
 
 from __future__ import annotations
 

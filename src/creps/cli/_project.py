@@ -61,7 +61,7 @@ Seed = Annotated[int, typer.Option(help="Of what it begins with.", rich_help_pan
 
 
 def project(
-    image: Annotated[Path, typer.Option(help="The picture to look for.")],
+    image: Annotated[Path, typer.Option(help="The picture to find.")],
     out: Out = Path("out/projection"),
     model: Model = "portraits",
     window: Window = None,
@@ -127,7 +127,7 @@ def project(
 
 
 def _refuse_there(out: Path, name: str, *, overwrite: bool) -> None:
-    """Raise where a result would be replaced unasked."""
+    """Raise if a result would be replaced without --overwrite."""
     if out.is_file():
         raise UsageError(f"--out {out} is a file: expected a folder")
     if (out / name).exists() and not overwrite:

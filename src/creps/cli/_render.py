@@ -159,13 +159,13 @@ def render(
 
 
 def _refuse_together(name: str, others: dict[str, object], reason: str) -> None:
-    """Raise where an option and others that do not go with it are given."""
+    """Raise if an option is given together with others that it excludes."""
     if given := [other for other, value in others.items() if value]:
         raise UsageError(f"{name} and {' and '.join(given)} given: {reason}")
 
 
 def _files_of(latent: Latent) -> dict[str, object]:
-    """The files of styles, and with which weights they were found; refuses what is none."""
+    """The files of styles, and the weights they were found with; refuses other files."""
     files = [recipe.file for recipe in latent.recipes if recipe.file is not None]
     return {str(file): file.read()[1].get("weights") for file in files}
 

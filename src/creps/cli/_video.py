@@ -132,7 +132,7 @@ class FilmOptions:
     ) -> None:
         """Check everything, load the model, render, write, and say where it is.
 
-        `easing` is where none is asked for; seeds, space and warp as for `Film`.
+        `easing` is the default; seeds, space and warp as for `Film`.
         """
         from creps.rendering.video import Film, write_film
 

@@ -89,7 +89,7 @@ def _shard_labels(
     if missing:
         raise LabelError(
             f"no class label for {len(missing)} of {len(names)} images, as {missing[0]}: expected "
-            'a .cls file beside each, or .json with "label"'
+            'a .cls file next to each, or .json with "label"'
         )
     found = {name: label for name in names if (label := labels[name]) is not None}
     numbers = {name: label for name, label in found.items() if isinstance(label, int)}

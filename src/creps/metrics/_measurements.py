@@ -112,7 +112,7 @@ def measure(
     workers: int = 0,
     progress: Progress | None = None,
 ) -> dict[Measurement, Columns]:
-    """Columns of all items of several measurements, of so many items each, in order.
+    """Columns of all items of several measurements, in order; `counts` has the items of each.
 
     Only chunks that are not kept yet are computed. After an interruption, chunks at work are
     finished and kept. The rest is as for `evaluate`.

@@ -95,7 +95,7 @@ class Protocol:
         for name in self.metrics or ():
             if name not in METRICS:
                 raise UsageError(f"unknown metric {name!r}: {nearest(name, METRICS)}")
-            refuse_too_few(self.n, name, "pictures asked for")
+            refuse_too_few(self.n, name, "pictures requested")
         if self.metrics is not None and not self.metrics:
             raise UsageError(f"no metrics given: expected some of {', '.join(METRICS)}")
         if self.n < 2 or self.probes < 2:

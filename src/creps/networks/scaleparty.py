@@ -3,7 +3,7 @@
 Sources: the papers available only mention these systems. CREPS (section 2) says that
 ScaleParty extends StyleGAN2 "by replacing learned input constant with suitable positional encoding
 and multi-scale training strategy"; the any-resolution GAN (section 2) that MS-PE adds positional
-encodings and judges whole pictures at one size, and that ScaleParty trains on patches, for
+encodings and discriminates whole pictures at one size, and that ScaleParty trains on patches, for
 cross-scale consistency. The rest is our reading, not those systems' code: StyleGAN2's layers with
 colour summed over the blocks and without noise; octaves of sines that fade out where a coarse grid
 cannot hold them, together with the scale; layers that see no border, so that a place is known by

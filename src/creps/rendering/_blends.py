@@ -250,7 +250,7 @@ def _check(count: int, softness: float) -> None:
         raise UsageError(f"softness {softness}: expected 0 (hard borders) to 1")
 
 
-# In words: the text form is that of warps, a name, a colon, and numbers in order or by name. A mask
+# As text, the form is that of warps, a name, a colon, and numbers in order or by name. A mask
 # has a file first, a gray picture or .npy array: mask:FILE,x1=2; black is the first style.
 
 _KINDS: dict[str, Any] = {"gradient": Gradient, "radial": Radial, "stripes": Stripes}

@@ -1,4 +1,4 @@
-"""Foveated pictures: many pixels where the eye looks, few elsewhere, the rest filled in.
+"""Foveated pictures: many pixels near the gaze, few elsewhere, the rest filled in.
 
 CIPS (section 4.7) evaluates its model on an irregular pattern of pixels only and fills the others
 by bicubic interpolation over triangles of samples. Here a pyramid of averages fills them, which

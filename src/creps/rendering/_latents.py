@@ -104,7 +104,7 @@ class Latent:
 
     @property
     def recipes(self) -> tuple[Recipe, ...]:
-        """What seed or words say; empty for tensors."""
+        """Parsed from the seed or the text; empty for tensors."""
         if self.seed is not None:
             return (Recipe(Walk((self.seed,))),)
         if isinstance(self.styles, tuple):

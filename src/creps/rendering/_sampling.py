@@ -69,7 +69,7 @@ def automatic_supersample(generator: Generator, canvas: Canvas, warp: Warp | Non
     y0, x0, y1, x1 = canvas.window
     steps = (y1 - y0) / canvas.height, (x1 - x0) / canvas.width
     pixel = max(steps) if warp is None else _warped_pixel(canvas, warp, steps)
-    # A hair less: the rounding of a window must not make 2 samples of 1.
+    # Slightly less: the rounding of a window must not make 2 samples of 1.
     samples = math.ceil(detail_resolution(generator) * pixel * (1 - 1e-9))
     return min(max(samples, 1), MOST_SAMPLES)
 

@@ -51,7 +51,7 @@ class Tile:
 class TilePlan(Sequence[Tile]):
     """The tiles of a canvas, `edge` pixels a side, row by row; borders may have smaller ones.
 
-    Each is worked out when asked for, however many there are.
+    Each is computed on access, so any number costs no memory.
 
     Raises:
         GridError: if a size is below 1.

@@ -40,7 +40,7 @@ def parse_number(word: str, misuse: str, usage: str) -> float:
 
 
 def parse_numbers(text: str, names: str, *, what: str) -> tuple[float, ...]:
-    """Numbers joined by commas; errors tell `what` they are and the `names` of all, such as "Y,X".
+    """Numbers joined by commas; errors name `what` they are and the `names` of all, such as "Y,X".
 
     Raises:
         UsageError: for another count, and for values that are not numbers.

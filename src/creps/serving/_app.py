@@ -111,7 +111,7 @@ def listening(host: str, port: int) -> socket.socket:
     127.0.0.1 is heard on this machine only; port 0 is any that is free.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is said: only then does asyncio send small packets at once.
+    # With the protocol given, asyncio sends small packets at once.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -127,7 +127,7 @@ def turned_size(height: int, width: int, degrees: float) -> tuple[int, int]:
         ((200, 100), (142, 142))
     """
     cosine, sine = map(abs, cosine_sine(degrees))
-    # A hair less: rounding must not add a row of pixels.
+    # Slightly less: rounding must not add a row of pixels.
     box = height * cosine + width * sine, width * cosine + height * sine
     return max(math.ceil(box[0] - 1e-6), 1), max(math.ceil(box[1] - 1e-6), 1)
 
@@ -216,7 +216,7 @@ def _region(text: str, width: int, height: int) -> Tile:
         x, y, w, h = (float(word) / 100 for word in match.groups())
         left, top = round(min(x, 2) * width), round(min(y, 2) * height)
         right, bottom = round(min(x + w, 2) * width), round(min(y + h, 2) * height)
-        # What is not empty keeps a pixel.
+        # A part that is not empty keeps a pixel.
         right, bottom = max(right, left + (w > 0)), max(bottom, top + (h > 0))
     else:
         raise UsageError(f"region {text[:60]!r}: expected full, square, x,y,w,h or pct:x,y,w,h")
@@ -244,7 +244,7 @@ def _size(text: str, region: Tile, limits: Limits) -> tuple[int, int]:
     elif confined:
         box = _within(limits, w, h, at_most=math.inf if enlarge else 1.0)
         share = min(int(match[4]) / w, int(match[5]) / h, box[0] / w, box[1] / h)
-        # Rounded down: one unit of rounding must not break out of the box.
+        # Rounded down: a unit of rounding must not leave the box.
         wide = min(round(w * share), int(match[4]), box[0])
         high = min(round(h * share), int(match[5]), box[1])
         wide, high = max(wide, min(int(match[4]), 1)), max(high, min(int(match[5]), 1))

@@ -187,7 +187,7 @@ class ModelRegistry:
         """Drop the pictures used least recently until the rest fits the limit."""
         with self._lock:
             sources = list(self._sources.items())  # the least recently used first
-        sizes = [(key, source.nbytes) for key, source in sources]  # may wait for those that draw
+        sizes = [(key, source.nbytes) for key, source in sources]  # may wait for drawing threads
         total = sum(size for _, size in sizes)
         for key, size in sizes[:-1]:
             if total <= self._settings.limits.pictures:
@@ -204,5 +204,5 @@ class ModelRegistry:
         )
         if picture.by is None:
             return RenderedSource(renderer)
-        native = renderer.picture(supersample="auto")  # the best that it can be
+        native = renderer.picture(supersample="auto")  # its best quality
         return UpsampledSource(native, picture.by)

@@ -30,7 +30,7 @@ _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})|\[[0-9a-fA-F:]{2,45}
 def base_url(request: Request, public: str | None) -> str:
     """The server's address as documents hold it, without a slash at its end.
 
-    What the client asked for, or `public`, as behind a proxy with a path of its own.
+    The request's own, or `public`, as behind a proxy with its own path.
     """
     if public is not None:
         return public.rstrip("/")

@@ -155,7 +155,7 @@ class RenderService:
             if kept is not None:
                 return kept
         body = await self.pool.result(key, lambda: self._draw(wanted, key), client=client)
-        if self._settling is None or self._settling.done():  # may wait for those who draw
+        if self._settling is None or self._settling.done():  # may wait for drawing threads
             self._settling = asyncio.ensure_future(asyncio.to_thread(self.registry.settle))
         return body
 

@@ -119,7 +119,7 @@ class Source(ABC):
     ) -> tuple[Picture, Coverage | None]:
         """(H, W, C) uint8 pixels of a view, and (H, W) uint8 opacity; None where all is opaque.
 
-        At most so many `samples` of the plane; `side_by_side` runs parts of the work on free cores.
+        At most `samples` samples of the plane; `side_by_side` runs parts of the work on free cores.
 
         Raises:
             GridError: for what cannot be drawn.
@@ -299,7 +299,7 @@ def area_window(spec: ViewSpec, *, sampling: str) -> Window:
     """The window to ask for, so that pixels are areas whatever a model's own rule is.
 
     Tiles of converted models must meet as others do: their rule puts samples on the borders of the
-    window, so they are asked for a window half a pixel smaller on each side.
+    window, so the requested window is half a pixel smaller on each side.
     """
     y0, x0, y1, x1 = spec.window
     if sampling == "centers":

@@ -10,5 +10,5 @@ there are `open_run`, `run_steps` and the losses.
 
 import lazy_loader
 
-# What is public stands in __init__.pyi; a name's module is imported when it is first used.
+# Public names are listed in __init__.pyi; their modules are imported on first use.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

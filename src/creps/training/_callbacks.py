@@ -53,7 +53,7 @@ class LogLines(Callback):
     def _write(self, run: Run) -> None:
         values = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
         self._sums, self._counts = {}, {}
-        now = time.monotonic()  # once the device has worked off what the values waited for
+        now = time.monotonic()  # once the device has computed the values
         then, step = self._last
         self._last = now, run.state.step
         seen = (run.state.step - step) * run.config.batch
@@ -147,7 +147,7 @@ class Snapshots(Callback):
     def _save(self, run: Run) -> None:
         for name, network in run.state.networks():
             for key, tensor in network.state_dict().items():
-                if not bool(torch.isfinite(tensor).all()):  # it would push out those that work
+                if not bool(torch.isfinite(tensor).all()):  # it would remove the good ones
                     raise CrepsError(
                         f"{name}.{key} is not finite at step {run.state.step}: the run has "
                         "diverged; the last snapshot is kept, start a new run with "

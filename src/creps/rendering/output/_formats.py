@@ -140,7 +140,7 @@ def _add_tags(path: Path, tags: Mapping[int, str]) -> None:
         following = file.read(8)
         file.seek(0, os.SEEK_END)
         for tag, text in tags.items():
-            content = text.encode().ljust(8, b"\0") + b"\0"  # 8 bytes would stand in the entry
+            content = text.encode().ljust(8, b"\0") + b"\0"  # 8 bytes would fit in the entry
             entries.append(struct.pack("<HHQQ", tag, 2, len(content), file.tell()))
             file.write(content)
         entries.sort(key=lambda entry: struct.unpack("<H", entry[:2]))

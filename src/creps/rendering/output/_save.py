@@ -262,7 +262,7 @@ def _save_by_chunks(
         chunk=CHUNK,
         overwrite=overwrite,
     )
-    if _made_by_others(path, settings, shard=shard, since=since):  # while we made our way here
+    if _made_by_others(path, settings, shard=shard, since=since):  # in the meantime
         _remove(store)
         return Outcome(path, 0, len(store.tiles))
     _fill(store, source, shard=shard, progress=progress)

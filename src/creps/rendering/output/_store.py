@@ -69,7 +69,9 @@ class Store:
             with exclusive(path, wait=PATIENCE) as ours:
                 if not ours:
                     raise UsageError(f"{path} is in use by another process: wait or stop it")
-                if path.exists() and _identity(path) != identity:  # unless another was faster
+                if (
+                    path.exists() and _identity(path) != identity
+                ):  # unless another process was faster
                     discard(path)
         if not path.exists():
             _create(path, identity, count=math.prod(shape))
@@ -179,7 +181,7 @@ def _create(path: Path, identity: dict[str, Any], *, count: int) -> None:
         with replacing(path) as temporary:
             temporary.mkdir()
             with (temporary / PIXELS).open("wb") as file:
-                file.truncate(count)  # takes room on the disk only as it is filled
+                file.truncate(count)  # sparse: takes disk space only as it is filled
             write_atomically(temporary / UNFINISHED, json.dumps(identity).encode())
     except OSError:
         if _identity(path) is None:

@@ -104,7 +104,7 @@ def adapt_strength(
     """
     if settings.kind != "ada" or not settings.adapt:
         return strength
-    # Logits that are not numbers say nothing about overfitting.
+    # NaN logits say nothing about overfitting.
     excess = torch.nan_to_num(sign_mean.to(strength) - settings.target)
     step = images / (settings.speed_kimg * 1000)
     return (strength + excess.sign() * step).clamp(0, 1)

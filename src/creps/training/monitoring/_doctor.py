@@ -208,7 +208,7 @@ def _diverged(history: History, config: TrainConfig) -> Iterator[RunFinding]:
 
 
 def _state(history: History) -> Iterator[RunFinding]:
-    """How the networks are doing of late, without a judgment."""
+    """How the networks are doing, without a verdict."""
     real, fake = history.recent("logits/real"), history.recent("logits/fake")
     if real is not None and fake is not None:
         text = f"logits of real and generated pictures are {real - fake:.3g} apart"
@@ -275,7 +275,7 @@ def _activity(log: Path, history: History, config: TrainConfig) -> RunFinding:
 
 
 def _saved(run: Path, history: History) -> RunFinding:
-    """How much a kill would lose, and whether the disk holds the next snapshot."""
+    """How much a kill would lose, and whether the next snapshot fits on the disk."""
     found = snapshots(run / "snapshots")
     if not found:
         text = "no snapshot yet: a kill would lose all"

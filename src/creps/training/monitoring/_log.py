@@ -64,7 +64,7 @@ class RunLog:
             logger.picture(step, name, picture)
 
     def newest(self, names: Iterable[str]) -> Line:
-        """The newest of each of some numbers, as far as one of the last ten lines holds it."""
+        """The newest of each of some numbers, if one of the last ten lines holds it."""
         merged: Line = {}
         for line in self.lines[-10:]:
             merged |= line

@@ -62,7 +62,7 @@ class Reports(Callback):
             write_report(run.folder, refresh=_REFRESH_SECONDS)
 
     def at_end(self, run: Run) -> None:
-        """Write a last time, for good."""
+        """Write a last time."""
         write_report(run.folder)
 
 
