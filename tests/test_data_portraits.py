@@ -143,7 +143,7 @@ def test_same_settings_are_kept_and_others_refused(tmp_path):
 def test_foreign_file_is_not_replaced(tmp_path, content):
     out = tmp_path / "notes.txt"
     out.write_bytes(content)
-    with pytest.raises(DataError, match="no portrait file"):
+    with pytest.raises(DataError, match="not a portrait file"):
         write_portraits(out, count=1, size=8)
     assert out.read_bytes() == content
 

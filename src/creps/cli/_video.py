@@ -248,7 +248,7 @@ def pan(
 
     start = film.window(from_window)
     if (to is None) == (to_window is None):
-        raise UsageError("no end of the pan given: expected --to Y,X or --to-window")
+        raise UsageError("end of the pan: expected either --to Y,X or --to-window")
     end = film.window(to_window) if to is None else window_about(start, parse_point(to, "to"))
     film.make(PanMotion(start, end), easing="smoothstep", seeds=(seed,))
 
