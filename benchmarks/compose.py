@@ -30,7 +30,7 @@ from creps.coordinates import Canvas
 from creps.networks._prepared import Prepared
 from creps.networks.base import Axis
 from creps.networks.creps import CREPS_PRESETS, Creps
-from creps.rendering._points import PointColours, TableStore
+from creps.rendering._points import PointColors, TableStore
 from creps.rendering._tiles import Tile, TilePlan
 from creps.rendering._workers import map_in_order
 
@@ -74,9 +74,9 @@ def all_lines(prepared: Prepared, coords: Tensor, axis: Axis, *, threads: int) -
     return torch.cat(list(map_in_order(job, coords.split(CHUNK), workers=threads)), dim=2)
 
 
-def draw(colours: Callable[[Tile], Tensor], size: int, *, threads: int) -> None:
+def draw(colors: Callable[[Tile], Tensor], size: int, *, threads: int) -> None:
     """All tiles of a square picture, side by side, each let go at once."""
-    for _ in map_in_order(colours, TilePlan(size, size, TILE), workers=threads):
+    for _ in map_in_order(colors, TilePlan(size, size, TILE), workers=threads):
         pass
 
 
@@ -94,7 +94,7 @@ def measure(prepared: Prepared, size: int, threads: int) -> Iterator[dict[str, A
     canvas = Canvas(size, size)
     parts: dict[str, Tensor] = {}
     store = TableStore(prepared)
-    sources: list[PointColours] = []
+    sources: list[PointColors] = []
 
     def lines() -> None:
         parts["rows"] = all_lines(prepared, canvas.rows(), "rows", threads=threads)
@@ -113,7 +113,7 @@ def measure(prepared: Prepared, size: int, threads: int) -> Iterator[dict[str, A
         sources.append(store.source(coarse.flatten(0, 1), points=size * size))
 
     def warp() -> None:
-        draw(lambda tile: sources[0].colours(rotated(canvas, tile)), size, threads=threads)
+        draw(lambda tile: sources[0].colors(rotated(canvas, tile)), size, threads=threads)
 
     line_work, pixel_work = 2 * size * prepared.line_flops, size * size * prepared.pixel_flops
     best = matrix_seconds(threads)

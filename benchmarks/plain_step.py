@@ -27,7 +27,7 @@ def active(x: Tensor, bias: Tensor) -> Tensor:
 
 
 def linear(p: Weights, name: str, x: Tensor, *, rate: float = 1.0) -> Tensor:
-    """A fully connected layer with equalised learning rate."""
+    """A fully connected layer with equalized learning rate."""
     weight = p[name + ".weight"]
     return x @ (weight * rate / math.sqrt(weight.shape[1])).T + p[name + ".bias"] * rate
 
@@ -76,12 +76,12 @@ def generate(p: Weights, config: TrainConfig, z: Tensor, ys: Tensor, xs: Tensor)
             weight = p[name + ".weight"]
             decoded = active((weight / math.sqrt(weight.shape[1])) @ decoded, p[name + ".bias"])
         fused = decoded + maps[level + 1] if level + 1 < len(maps) else decoded
-    colour = linear(p, "to_rgb", fused.transpose(1, 2)).transpose(1, 2)
+    color = linear(p, "to_rgb", fused.transpose(1, 2)).transpose(1, 2)
     for k in range(len(settings.refinement_widths)):
         for layer in range(2):
             fused = modulated(p, f"refinement.{k}.layers.{layer}", fused, w)
-        colour = colour + modulated(p, f"refinement.{k}.to_rgb", fused, w, emits=True)
-    return colour.unflatten(2, (len(ys), len(xs)))
+        color = color + modulated(p, f"refinement.{k}.to_rgb", fused, w, emits=True)
+    return color.unflatten(2, (len(ys), len(xs)))
 
 
 def blur(x: Tensor, padding: int, stride: int) -> Tensor:
@@ -108,7 +108,7 @@ def judge(p: Weights, config: TrainConfig, x: Tensor) -> Tensor:
         x = active(conv(f"{name}.conv1", blur(x, 2, 1), stride=2), p[f"{name}.conv1.bias"])
         x = x * math.sqrt(0.5) + skip
     group = min(config.discriminator.minibatch_group, len(x))
-    # neighbours form a group, as in our step
+    # neighbors form a group, as in our step
     y = x.unflatten(0, (-1, group))
     y = (y.var(1, correction=0) + 1e-8).sqrt().mean((1, 2, 3))
     y = y.repeat_interleave(group)[:, None, None, None].expand(-1, 1, *x.shape[2:])

@@ -68,7 +68,7 @@ def line_flops(config: CrepsConfig) -> int:
 
 
 def pixel_flops(config: CrepsConfig) -> int:
-    """Operations for one pixel: compositions, decoders, colour and refinement."""
+    """Operations for one pixel: compositions, decoders, color and refinement."""
     levels = len(config.levels) - 1
     channels = config.line_channels
     decoder = _chain(channels, *config.decoder_widths, channels)
@@ -208,7 +208,7 @@ class Bench:
 
 
 def whole_picture(painter: Painter) -> np.ndarray:
-    """(C, H, W) colours, not rounded."""
+    """(C, H, W) colors, not rounded."""
     size = painter.height, painter.width
     picture = np.empty((painter.channels, *size), np.float32)
     for tile, image in painter.images():

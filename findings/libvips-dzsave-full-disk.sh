@@ -8,7 +8,7 @@
 # for the end marker of the smallest tiles itself (src/creps/rendering/output/_formats.py).
 #
 # The full disk is a limit on the size of files (EFBIG). Installs pinned packages in a temporary folder; exits
-# with 1 if the behaviour has changed.
+# with 1 if the behavior has changed.
 set -euo pipefail
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
@@ -49,5 +49,5 @@ sizes = {path.stat().st_size for path in Path("tiles_files").rglob("*.jpg")}
 print(found, "bytes of the tiles:", sizes)
 expected = {"jpegsave": "an error", "pngsave": "an error", "dzsave": "no error"}
 if found != expected or sizes != {64}:
-    sys.exit("the behaviour has changed: the check in creps may not be needed any more")
+    sys.exit("the behavior has changed: the check in creps may not be needed any more")
 PY

@@ -27,7 +27,7 @@ def scene(channels: int = 3, *, rough: bool = True) -> Callable[[Tile], Picture]
 
     Args:
         channels: 1 or 3.
-        rough: neighbouring pixels differ wildly, so that no misplaced pixel goes unnoticed; else
+        rough: neighboring pixels differ wildly, so that no misplaced pixel goes unnoticed; else
             smooth, for formats that lose a little.
     """
 

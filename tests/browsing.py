@@ -57,8 +57,8 @@ def browser(folder: Path) -> Iterator[Any]:
     driver.set_page_load_timeout(PATIENCE)
     driver.set_script_timeout(PATIENCE)
     try:
-        behaviour = {"behavior": "allow", "downloadPath": str(downloads)}
-        driver.execute_cdp_cmd("Browser.setDownloadBehavior", behaviour)
+        behavior = {"behavior": "allow", "downloadPath": str(downloads)}
+        driver.execute_cdp_cmd("Browser.setDownloadBehavior", behavior)
         yield driver
     finally:
         driver.quit()

@@ -11,7 +11,7 @@ from creps.metrics._extractors import ExtractorSpec
 
 
 class Means:
-    """Features are means of the quarters of a picture, by colour."""
+    """Features are means of the quarters of a picture, by color."""
 
     name, width, side, resize = "means", 12, 16, "none"
 

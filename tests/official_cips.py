@@ -103,7 +103,7 @@ def picture(state: Tensors, w: Tensor, coords: Tensor) -> Tensor:
 
 
 def _scaled(state: Tensors, name: str, w: Tensor) -> Tensor:
-    """(B, O, I) weights, modulated and not yet normalised."""
+    """(B, O, I) weights, modulated and not yet normalized."""
     affine = state[f"{name}.conv.modulation.weight"]
     style = F.linear(w, affine / math.sqrt(w.shape[1]), state[f"{name}.conv.modulation.bias"])
     weight = state[f"{name}.conv.weight"][0, :, :, 0, 0]

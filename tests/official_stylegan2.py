@@ -70,13 +70,13 @@ def official_tensors(
 def official_w(tensors: Mapping[str, Tensor], z: Tensor, c: Tensor | None) -> Tensor:
     """Latents (B, Z) and one-hot labels (B, classes) to w (B, w_dim)."""
 
-    def normalised(x: Tensor) -> Tensor:
+    def normalized(x: Tensor) -> Tensor:
         return x / (x.square().mean(1, keepdim=True) + 1e-8).sqrt()
 
-    x = normalised(z)
+    x = normalized(z)
     if c is not None:
         weight = tensors["mapping.embed.weight"] / math.sqrt(c.shape[1])
-        x = torch.cat([x, normalised(c @ weight.T + tensors["mapping.embed.bias"])], dim=1)
+        x = torch.cat([x, normalized(c @ weight.T + tensors["mapping.embed.bias"])], dim=1)
     for name in ("mapping.fc0", "mapping.fc1"):
         weight = tensors[f"{name}.weight"] * 0.01 / math.sqrt(x.shape[1])
         x = F.leaky_relu(x @ weight.T + tensors[f"{name}.bias"] * 0.01, 0.2) * math.sqrt(2)
@@ -101,7 +101,7 @@ def official_picture(
         y = y + tensors[f"{name}.bias"][:, None, None]
         return (F.leaky_relu(y, 0.2) * math.sqrt(2) * gain).clamp(-clamp * gain, clamp * gain)
 
-    def colour(name: str, x: Tensor, w: Tensor) -> Tensor:
+    def color(name: str, x: Tensor, w: Tensor) -> Tensor:
         s = style(name, w) / math.sqrt(x.shape[1])
         weight = tensors[f"{name}.weight"] * s[None, :, None, None]
         return F.conv2d(x, weight, tensors[f"{name}.bias"]).clamp(-clamp, clamp)
@@ -123,7 +123,7 @@ def official_picture(
         index += 1
         x = x if shortcut is None else x + shortcut
         if f"{block}.torgb.weight" in tensors:
-            rgb = colour(f"{block}.torgb", x, ws[index])
+            rgb = color(f"{block}.torgb", x, ws[index])
             picture = rgb if picture is None else upsample2d(picture, TAPS) + rgb
         size *= 2
     assert picture is not None

@@ -1,4 +1,4 @@
-"""The viewer for everybody: fingers, keys alone, all colours, links, and servers in trouble."""
+"""The viewer for everybody: fingers, keys alone, all colors, links, and servers in trouble."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def middle(page: Any) -> Finger:
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
-def centre(page: Any) -> tuple[float, float, float]:
+def center(page: Any) -> tuple[float, float, float]:
     """y, x and the span of what is seen."""
     link = address(page)
     y, x = map(float, link.get("at", "0.5,0.5").split(","))
@@ -86,13 +86,13 @@ def test_two_fingers_zoom(phone: Any, server: str) -> None:
     visit(phone, server, "#tiny:7&at=0.4,0.5&span=0.5")
     x, y = middle(phone)
     gesture(phone, [(x - 30, y), (x + 30, y)], [(x - 120, y), (x + 120, y)])
-    at_y, at_x, span = centre(phone)
+    at_y, at_x, span = center(phone)
     assert span == pytest.approx(0.5 / 4, rel=0.2)  # a little is spent until it is a gesture
     assert (at_y, at_x) == pytest.approx((0.4, 0.5), abs=0.03)
     shown = seen(phone)
     assert_alike(shown, drawn(server, "tiny:7", shown.shape, y=at_y, x=at_x, span=span))
     gesture(phone, [(x, y - 120), (x, y + 120)], [(x, y - 60), (x, y + 60)])
-    assert centre(phone)[2] == pytest.approx(2 * span, rel=0.2)
+    assert center(phone)[2] == pytest.approx(2 * span, rel=0.2)
 
 
 @pytest.mark.parametrize(("fingers", "mirror"), [(1, 0), (2, 0), (1, 1), (2, 1)])
@@ -103,7 +103,7 @@ def test_fingers_drag_the_picture_with_them(
     x, y = middle(phone)
     places = [(x - 40, y), (x + 40, y)][:fingers]
     gesture(phone, places, [(px - 60, py + 90) for px, py in places])
-    at_y, at_x, span = centre(phone)
+    at_y, at_x, span = center(phone)
     unit = 0.5 / PHONE["width"]
     right = -60 if mirror else 60
     assert span == pytest.approx(0.5, rel=0.05)
@@ -123,7 +123,7 @@ def test_two_fingers_turn_as_far_as_they_go(phone: Any, server: str, mirror: int
         touch(phone, "touchMove", each)
     touch(phone, "touchEnd", [])
     assert float(address(phone)["turn"]) == pytest.approx(42, abs=2)  # clockwise
-    assert centre(phone) == pytest.approx((0.5, 0.5, 1), abs=0.02)
+    assert center(phone) == pytest.approx((0.5, 0.5, 1), abs=0.02)
 
 
 def test_a_finger_moves_the_curtain_and_presses_buttons(phone: Any, server: str) -> None:
@@ -176,7 +176,7 @@ def test_full_screen_shows_the_picture_alone(page: Any, server: str) -> None:
     assert page.execute_script("return document.fullscreenElement !== null")
     assert pressed() == "true"
     wait_until(lambda: seen(page).shape[1] > small[1], "a larger picture")
-    assert centre(page) == pytest.approx((0.4, 0.4, 0.5), rel=1e-3)
+    assert center(page) == pytest.approx((0.4, 0.4, 0.5), rel=1e-3)
     click(page, "#full")
     wait_until(lambda: not alone(), "the panel again")
     assert pressed() == "false"
@@ -278,16 +278,16 @@ def test_all_is_done_with_keys_alone(page: Any, server: str) -> None:
 
 
 CONTRASTS = """
-    const channels = (colour) => {
+    const channels = (color) => {
         const spot = document.createElement('canvas').getContext('2d');
-        spot.fillStyle = colour;
+        spot.fillStyle = color;
         spot.fillRect(0, 0, 1, 1);
         const [r, g, b, a] = spot.getImageData(0, 0, 1, 1).data;
         return [r, g, b, a / 255];
     };
     const over = (top, below) => [0, 1, 2].map((k) => top[k] * top[3] + below[k] * (1 - top[3]));
-    const light = (colour) => {
-        const [r, g, b] = colour.map((c) => c / 255)
+    const light = (color) => {
+        const [r, g, b] = color.map((c) => c / 255)
             .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
         return 0.2126 * r + 0.7152 * g + 0.0722 * b;
     };
@@ -319,7 +319,7 @@ CONTRASTS = """
     }
     return found;
 """
-GREYS = [[0, 0, 0], [128, 128, 128], [255, 255, 255]]
+GRAYS = [[0, 0, 0], [128, 128, 128], [255, 255, 255]]
 """Pictures that may lie below what is written on them."""
 
 
@@ -331,7 +331,7 @@ def test_text_stands_out(page: Any, server: str, dark: bool) -> None:
     for step in ("nothing", "#tab-blend", "#tab-mix", "#download"):
         if step != "nothing":
             click(page, step)
-        found = page.execute_script(CONTRASTS, GREYS)
+        found = page.execute_script(CONTRASTS, GRAYS)
         assert len(found) > 30
         assert [each for each in found if each[1] < 4.5] == []
 

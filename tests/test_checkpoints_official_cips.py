@@ -161,7 +161,7 @@ def test_a_converted_model_is_saved_and_painted_from(tmp_path: Path) -> None:
     assert loaded.record["source"]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_the_centre_of_truncation_is_measured() -> None:
+def test_the_center_of_truncation_is_measured() -> None:
     state = official_cips.state_dict()
     first, again = from_state_dict(state), from_state_dict(state)
     assert torch.equal(first.mapping.average, again.mapping.average)

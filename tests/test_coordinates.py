@@ -14,7 +14,7 @@ from creps.coordinates import (
     Canvas,
     PointGrid,
     Window,
-    pixel_centres,
+    pixel_centers,
     pixel_corners,
     undistorted_window,
 )
@@ -41,19 +41,19 @@ def test_shared_pixels_have_bit_equal_coordinates(data, width, window, sampling)
 
 @given(sizes)
 def test_twice_the_size_is_an_exact_refinement(size) -> None:
-    fine = pixel_centres(0, 2 * size, 2 * size).unflatten(0, (size, 2))
-    torch.testing.assert_close(fine.mean(1), pixel_centres(0, size, size), rtol=1e-15, atol=1e-16)
+    fine = pixel_centers(0, 2 * size, 2 * size).unflatten(0, (size, 2))
+    torch.testing.assert_close(fine.mean(1), pixel_centers(0, size, size), rtol=1e-15, atol=1e-16)
 
 
 @given(st.integers(-100, 5000), st.integers(2, 50), sizes)
 def test_coordinates_increase_by_one_pixel(first, count, size) -> None:
-    steps = pixel_centres(first, count, size).diff()
+    steps = pixel_centers(first, count, size).diff()
     spacing = torch.full_like(steps, 1 / size)
     torch.testing.assert_close(steps, spacing, rtol=1e-9, atol=1e-11)
 
 
-def test_centres_by_hand() -> None:
-    assert pixel_centres(-1, 4, 2).tolist() == [-0.25, 0.25, 0.75, 1.25]
+def test_centers_by_hand() -> None:
+    assert pixel_centers(-1, 4, 2).tolist() == [-0.25, 0.25, 0.75, 1.25]
 
 
 @given(st.integers(2, 5000), windows())
@@ -122,7 +122,7 @@ def test_sizes_below_one_are_refused() -> None:
     with pytest.raises(GridError, match="at least 1"):
         undistorted_window(3, -1)
     with pytest.raises(GridError, match="at least 1"):
-        pixel_centres(0, 0, 4)
+        pixel_centers(0, 0, 4)
 
 
 @pytest.mark.parametrize(

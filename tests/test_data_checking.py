@@ -98,9 +98,9 @@ def test_similar_are_reductions_brightenings_and_recompressions_but_not_other_pi
     brighter = np.clip(photo.astype(int) + 2, 0, 255).astype(np.uint8)
     smaller = np.array(Image.fromarray(photo).resize((61, 61), Image.Resampling.LANCZOS))
     packed = np.array(Image.open(io.BytesIO(_jpeg(photo, quality=40))))
-    recoloured = photo[:, :, ::-1].copy()
+    recolored = photo[:, :, ::-1].copy()
     others = [_photo(seed) for seed in range(2, 60)]
-    looks = [look_of(p) for p in (photo, brighter, smaller, packed, recoloured, photo, *others)]
+    looks = [look_of(p) for p in (photo, brighter, smaller, packed, recolored, photo, *others)]
     assert same_pictures(looks) == [[0, 5]]
     assert similar_pictures(looks) == [[0, 1, 2, 3]]
 

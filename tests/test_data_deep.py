@@ -24,7 +24,7 @@ def _decode(content, channels=3, **options):
     [png_16(DEEP[:, :, :3]), tiff_16(DEEP[:, :, :3], "<"), tiff_16(DEEP[:, :, :3], ">")],
     ids=["png", "tiff little", "tiff big"],
 )
-def test_sixteen_bit_colour_keeps_its_bits_or_is_rounded(content):
+def test_sixteen_bit_color_keeps_its_bits_or_is_rounded(content):
     exact = DEEP[:, :, :3] / 257
     precise = _decode(content, precise=True)
     assert precise.dtype == np.float32
@@ -53,7 +53,7 @@ def test_deep_alpha_is_laid_on_white_or_kept():
     np.testing.assert_allclose(_decode(content, precise=True), laid, atol=1e-3)
 
 
-def test_deep_colour_becomes_luma():
+def test_deep_color_becomes_luma():
     luma = DEEP[:, :, :3] / 257 @ np.array((0.299, 0.587, 0.114))
     gray = _decode(png_16(DEEP[:, :, :3]), 1, precise=True)
     np.testing.assert_allclose(gray[:, :, 0], luma, atol=1e-3)

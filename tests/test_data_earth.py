@@ -53,7 +53,7 @@ def test_windows_run_across_the_seam_any_number_of_turns(small_map):
     np.testing.assert_array_equal(there, again)
 
 
-def test_first_and_last_column_of_a_turn_are_neighbours(small_map):
+def test_first_and_last_column_of_a_turn_are_neighbors(small_map):
     whole = cylinder_window(small_map, (90, 180), (0.0, 0.3, 1.0, 1.3))
     seam = cylinder_window(small_map, (90, 2), (0.0, 1.3 - 1 / 180, 1.0, 1.3 + 1 / 180))
     np.testing.assert_array_equal(seam, np.stack([whole[:, -1], whole[:, 0]], 1))

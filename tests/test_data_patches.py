@@ -31,8 +31,8 @@ def test_a_flat_picture_stays_flat_and_a_ramp_keeps_its_mean_position(source, wi
         return
     ramp = (torch.arange(source, dtype=torch.float64) + 0.5) / source
     patch = area_weights(source, start, stop, count) @ ramp
-    centres = Canvas(count, 1, (start, 0, stop, 1)).rows()
-    assert (patch - centres).abs().max() <= 0.5 / source + 1e-12
+    centers = Canvas(count, 1, (start, 0, stop, 1)).rows()
+    assert (patch - centers).abs().max() <= 0.5 / source + 1e-12
 
 
 def test_hand_worked_fractional_coverage():

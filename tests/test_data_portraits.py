@@ -57,7 +57,7 @@ def test_unequal_sides_stretch_the_plane_exactly():
     assert np.abs(tall.reshape(64, 2, 64, 3).mean(axis=1) - square).mean() < 1.5
 
 
-def test_renderer_honours_alpha_masks():
+def test_renderer_honors_alpha_masks():
     # Mouths use them. Taken for luminance, this black mask would hide the red square.
     svg = (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 768 768">'
@@ -65,7 +65,7 @@ def test_renderer_honours_alpha_masks():
         '<path d="M0 0h768v768H0z" fill="blue"/>'
         '<g mask="url(#m)"><path d="M0 0h768v768H0z" fill="red"/></g></svg>'
     )
-    image = portraits._rasterise(svg, 4, 8, (0.0, 0.0, 1.0, 1.0))
+    image = portraits._rasterize(svg, 4, 8, (0.0, 0.0, 1.0, 1.0))
     assert (image[:, :4] == (255, 0, 0)).all()
     assert (image[:, 4:] == (0, 0, 255)).all()
 

@@ -122,8 +122,8 @@ def test_transparency_is_laid_on_white(tmp_path):
     palette.putpalette([1, 2, 3, 200, 100, 50])
     palette.putpixel((0, 0), 0)
     _save(tmp_path / "c.png", palette, transparency=1)
-    colour, gray, indexed = (open_images(tmp_path).image(index) for index in range(3))
-    assert colour[0].tolist() == [[10, 20, 30], [204] * 3, [255] * 3]
+    color, gray, indexed = (open_images(tmp_path).image(index) for index in range(3))
+    assert color[0].tolist() == [[10, 20, 30], [204] * 3, [255] * 3]
     assert gray[0].tolist() == [[10] * 3, [204] * 3, [255] * 3]
     assert indexed[0].tolist() == [[1, 2, 3], [255] * 3, [255] * 3]
 
@@ -334,14 +334,14 @@ def test_threads_and_forks_read_one_zip_at_once(tmp_path):
     size=st.integers(1, 20),
     channels=st.sampled_from([1, 3]),
 )
-def test_square_keeps_flat_colour_whatever_the_size(height, width, size, channels):
+def test_square_keeps_flat_color_whatever_the_size(height, width, size, channels):
     image = np.full((height, width, channels), 77, np.uint8)
     result = square(image, size)
     assert result.shape == (size, size, channels)
     assert (result == 77).all()
 
 
-def test_square_of_its_own_size_is_the_exact_centre():
+def test_square_of_its_own_size_is_the_exact_center():
     image = _pixels(4, 9)
     np.testing.assert_array_equal(square(image, 4), image[:, 2:6])
 
@@ -359,7 +359,7 @@ def test_square_refuses_no_pixels():
 
 
 def test_first_frame_of_an_animation_counts(tmp_path):
-    frames = [Image.new("RGB", (4, 3), colour) for colour in ("red", "blue")]
+    frames = [Image.new("RGB", (4, 3), color) for color in ("red", "blue")]
     buffer = io.BytesIO()
     frames[0].save(buffer, "gif", save_all=True, append_images=frames[1:])
     (tmp_path / "a.gif").write_bytes(buffer.getvalue())

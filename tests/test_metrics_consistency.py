@@ -35,7 +35,7 @@ def agreement(generator: Generator, seed: int, **settings: Any) -> dict[str, flo
 
 
 class Ramp(Generator):
-    """Colour is linear in the coordinates, so block means are exact up to 8-bit rounding."""
+    """Color is linear in the coordinates, so block means are exact up to 8-bit rounding."""
 
     def __init__(self, like: Generator) -> None:
         super().__init__(like.config, num_styles=like.num_styles)
@@ -92,10 +92,10 @@ def test_agreement_of_tiny_pictures_has_no_ssim(tiny: Generator) -> None:
 
 
 def test_the_perceptual_distance_sees_both_pictures(tiny: Generator) -> None:
-    class Colours:
+    class Colors:
         has_layers = True
 
-        def layered(self) -> Colours:
+        def layered(self) -> Colors:
             return self
 
         def layers(self, images: Tensor, /) -> list[Tensor]:
@@ -103,7 +103,7 @@ def test_the_perceptual_distance_sees_both_pictures(tiny: Generator) -> None:
             assert float(images.abs().max()) <= 1
             return [images]
 
-    assert agreement(tiny, 3, size=6, extractor=Colours())["perceptual"] > 0
+    assert agreement(tiny, 3, size=6, extractor=Colors())["perceptual"] > 0
 
 
 def test_more_samples_agree_better_and_cost_more(tiny: Generator) -> None:

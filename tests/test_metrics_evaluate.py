@@ -128,7 +128,7 @@ def test_a_model_is_as_good_as_its_own_pictures(extractor, tmp_path, cache) -> N
     model = SmoothModel()
     for seed in range(20):
         Image.fromarray(render(model, seed=seed)).save(folder / f"{seed:02}.png")
-    protocol = Protocol(n=20, probes=2, metrics=("fd", "pr", "neighbours", "spectrum"))
+    protocol = Protocol(n=20, probes=2, metrics=("fd", "pr", "neighbors", "spectrum"))
     found = values(run(protocol, str(folder), extractor, cache=cache))
     assert found["fd_means@32"] == pytest.approx(0, abs=1e-6)
     assert found["precision_means@32"] == found["recall_means@32"] == 1

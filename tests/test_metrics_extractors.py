@@ -23,7 +23,7 @@ from creps.metrics._extractors import (
 
 
 class StandIn(nn.Module):
-    """Takes what torch-fidelity's network takes, and gives mean colours."""
+    """Takes what torch-fidelity's network takes, and gives mean colors."""
 
     def __init__(self, name: str, features: list[str], feature_extractor_weights_path=None) -> None:
         super().__init__()

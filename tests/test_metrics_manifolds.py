@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from creps.errors import UsageError
 from creps.metrics import _distances as manifolds
-from creps.metrics._distances import nearest, neighbour_radii, precision_recall, squared_distances
+from creps.metrics._distances import nearest, neighbor_radii, precision_recall, squared_distances
 
 seeds = st.integers(0, 2**31)
 
@@ -45,7 +45,7 @@ def by_loops(generated: np.ndarray, real: np.ndarray, k: int) -> tuple[float, ..
 def test_scores_equal_their_loops(seed: int, n: int, m: int, width: int, k: int) -> None:
     rng = np.random.default_rng(seed)
     generated, real = rng.normal(size=(n, width)) + 0.3, rng.normal(size=(m, width))
-    found = precision_recall(generated, real, neighbours=k)
+    found = precision_recall(generated, real, neighbors=k)
     np.testing.assert_allclose(found, by_loops(generated, real, k), rtol=1e-6)
 
 
@@ -53,7 +53,7 @@ def test_scores_by_hand() -> None:
     # Balls of radius 1 around 0, 1, 2: 0.5 lies in two of them, 9 in none; both reach 8.5 far.
     real = np.array([[0.0], [1.0], [2.0]])
     generated = np.array([[0.5], [9.0]])
-    found = precision_recall(generated, real, neighbours=1)
+    found = precision_recall(generated, real, neighbors=1)
     assert found.precision == 0.5
     assert found.recall == 1.0
     assert found.density == pytest.approx(1.0)
@@ -96,11 +96,11 @@ def test_scores_do_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch) -> 
 def test_copies_are_at_no_distance_and_do_not_hide_each_other() -> None:
     x = np.repeat(np.random.default_rng(3).normal(size=(4, 5)) + 100, 3, axis=0)
     assert (squared_distances(x, x)[:3, :3] == 0).all()
-    assert (neighbour_radii(x, 2) == 0).all()
-    assert (neighbour_radii(x, 3) > 0).all()
+    assert (neighbor_radii(x, 2) == 0).all()
+    assert (neighbor_radii(x, 3) > 0).all()
 
 
-def test_neighbours_come_nearest_first() -> None:
+def test_neighbors_come_nearest_first() -> None:
     indices, distances = nearest(np.array([[0.2]]), np.array([[1.0], [0.0], [5.0]]), count=3)
     assert indices.tolist() == [[1, 0, 2]]
     np.testing.assert_allclose(distances, [[0.2, 0.8, 4.8]])
@@ -110,7 +110,7 @@ def test_too_few_samples_name_the_minimum() -> None:
     a = np.zeros((3, 2))
     with pytest.raises(UsageError, match=r"3 samples are too few.*at least 4"):
         precision_recall(a, np.zeros((9, 2)))
-    with pytest.raises(UsageError, match="0 neighbours"):
-        precision_recall(a, a, neighbours=0)
-    with pytest.raises(UsageError, match="4 neighbours among 3"):
+    with pytest.raises(UsageError, match="0 neighbors"):
+        precision_recall(a, a, neighbors=0)
+    with pytest.raises(UsageError, match="4 neighbors among 3"):
         nearest(a, a, count=4)

@@ -31,7 +31,7 @@ from smooth_model import SmoothModel
 
 
 def folder(path: Path, sizes: list[tuple[int, int]]) -> Path:
-    """Images whose colours are the coordinates of their plane: red down, green across."""
+    """Images whose colors are the coordinates of their plane: red down, green across."""
     path.mkdir(exist_ok=True)
     for k, (height, width) in enumerate(sizes):
         y, x = (np.arange(side) + 0.5 for side in (height, width))
@@ -70,7 +70,7 @@ def test_a_part_is_cut_out_of_the_whole() -> None:
     torch.testing.assert_close(part, whole[:, 3:9, 5:12])
 
 
-def test_nan_colours_are_refused() -> None:
+def test_nan_colors_are_refused() -> None:
     with pytest.raises(DataError, match=r"paints NaN.*seed 0, 8x8 px"):
         draw(model_ref(SmoothModel(broken=True)), 0, size=(8, 8))
 
@@ -90,7 +90,7 @@ def test_real_and_generated_patches_lie_at_one_place(
         assert height / width == pytest.approx(frame[0] / frame[1], rel=0.05)
         patch = RealPatches(plan=where).picture(index)
         assert patch.shape == (16, 16, 3)
-        # Colours are coordinates: what the patch shows tells where it was cut from its crop.
+        # Colors are coordinates: what the patch shows tells where it was cut from its crop.
         y = np.diff(patch[..., 0].astype(float).mean(1)).mean()
         x = np.diff(patch[..., 1].astype(float).mean(0)).mean()
         assert y > 0

@@ -83,10 +83,10 @@ def test_ssim_says_how_large_pictures_must_be() -> None:
         ssim(np.zeros((10, 30)), np.zeros((10, 30)))
 
 
-class Colours:
-    """An extractor whose layers are the picture itself and its mean colours."""
+class Colors:
+    """An extractor whose layers are the picture itself and its mean colors."""
 
-    name = "colours"
+    name = "colors"
 
     def layers(self, images: Tensor, /) -> list[Tensor]:
         return [images, images.mean((2, 3), keepdim=True)]
@@ -96,8 +96,8 @@ def test_perceptual_distance_by_hand() -> None:
     # Directions (1, 0) and (0, 1) are 2 apart, squared; in both layers, at every place.
     a = torch.tensor([1.0, 0.0])[None, :, None, None].expand(1, 2, 3, 4)
     b = torch.tensor([0.0, 0.5])[None, :, None, None].expand(1, 2, 3, 4)
-    assert float(perceptual_distance(a, b, extractor=Colours())) == pytest.approx(4, rel=1e-5)
-    assert float(perceptual_distance(a, 3 * a, extractor=Colours())) == pytest.approx(0, abs=1e-6)
+    assert float(perceptual_distance(a, b, extractor=Colors())) == pytest.approx(4, rel=1e-5)
+    assert float(perceptual_distance(a, 3 * a, extractor=Colors())) == pytest.approx(0, abs=1e-6)
 
 
 def test_perceptual_distance_of_the_network_grows_with_noise_and_has_gradients() -> None:
@@ -117,7 +117,7 @@ def test_perceptual_distance_of_the_network_grows_with_noise_and_has_gradients()
 
 def test_perceptual_distance_refuses_pictures_of_two_sizes() -> None:
     with pytest.raises(UsageError, match="expected one"):
-        perceptual_distance(torch.zeros(1, 3, 4, 5), torch.zeros(1, 3, 5, 4), extractor=Colours())
+        perceptual_distance(torch.zeros(1, 3, 4, 5), torch.zeros(1, 3, 5, 4), extractor=Colors())
 
 
 @given(st.integers(1, 5), st.integers(1, 5), st.integers(1, 4), st.sampled_from([(), (1,), (3,)]))

@@ -73,7 +73,7 @@ def test_the_window_keeps_borders_from_hiding_the_faint() -> None:
     assert windowed < 1e-3 * plain
 
 
-def test_colours_are_averaged() -> None:
+def test_colors_are_averaged() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (9, 12, 3), dtype=np.uint8)
     np.testing.assert_allclose(power_spectrum(picture), power_spectrum(picture.mean(2)))
 

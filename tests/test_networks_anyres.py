@@ -20,7 +20,7 @@ from creps.networks.anyres import (
     ANYRES_PRESETS,
     AnyRes,
     AnyResConfig,
-    normalised_scale,
+    normalized_scale,
 )
 from creps.networks.stylegan3 import StyleGAN3, StyleGAN3Config
 from creps.rendering._blends import Gradient, StyleField
@@ -121,7 +121,7 @@ def test_golden_patches_stitched(official: AnyRes, expected: dict[str, Tensor]) 
 
 def test_golden_scale(official: AnyRes, expected: dict[str, Tensor]) -> None:
     (scale,) = expected["scale_normalised"].flatten().tolist()
-    assert normalised_scale(3.0, official.config) == pytest.approx(scale, rel=1e-6)
+    assert normalized_scale(3.0, official.config) == pytest.approx(scale, rel=1e-6)
     assert official.scale is not None
     mapped = official.scale.mapped(3.0).expand(1, 8, -1)
     assert relative_error(mapped, expected["mapped_scale"]) <= TOLERANCE
@@ -144,7 +144,7 @@ def test_patches_lie_where_the_official_tables_say(
 
 def official_transform(place: Placement) -> list[float]:
     """The matrix of (x, y, 1) that official tools place a patch of 32 pixels with."""
-    (y, x), (dy, dx), (ay, ax) = place.centre, place.down, place.across
+    (y, x), (dy, dx), (ay, ax) = place.center, place.down, place.across
     return [32 * ax, 32 * dx, x - 0.5, 32 * ay, 32 * dy, y - 0.5, 0, 0, 1]
 
 
@@ -152,16 +152,16 @@ def official_transform(place: Placement) -> list[float]:
 
 
 @pytest.mark.parametrize("scale_range", ["positive", "zerocentered"])
-def test_scales_are_normalised_as_the_paper_says(scale_range: Any) -> None:
+def test_scales_are_normalized_as_the_paper_says(scale_range: Any) -> None:
     config = AnyResConfig(resolution=32, scale_min=1, scale_max=5, scale_range=scale_range)
     zero, one = (0.1, 1.1) if scale_range == "positive" else (-1, 1)
-    assert normalised_scale(1, config) == pytest.approx(zero)
-    assert normalised_scale(5, config) == pytest.approx(one)
-    assert normalised_scale(9, config) == pytest.approx(2 * one - zero)  # not clipped
+    assert normalized_scale(1, config) == pytest.approx(zero)
+    assert normalized_scale(5, config) == pytest.approx(one)
+    assert normalized_scale(9, config) == pytest.approx(2 * one - zero)  # not clipped
 
 
 def test_every_scale_is_painted_in_its_own_way() -> None:
-    """And by the official code none is: its normalisation leaves the sign alone."""
+    """And by the official code none is: its normalization leaves the sign alone."""
     for mapping, changes in (("paper", True), ("official", False)):
         network = small(scale_mapping=mapping)
         assert network.scale is not None

@@ -175,11 +175,11 @@ def test_projection_by_hand() -> None:
         projection.embed.weight.copy_(torch.tensor([[3.0, 1], [-3, 1], [3, 1], [3, -1]]))
     features = torch.tensor([[1.0, 2, 3, 4], [1, 2, 3, 4]])
     logits = projection(features, torch.eye(2))
-    # Normalised embeddings are (1, -1, 1, 1) and (1, 1, 1, -1); divided by sqrt(4).
+    # Normalized embeddings are (1, -1, 1, 1) and (1, 1, 1, -1); divided by sqrt(4).
     assert torch.allclose(logits, torch.tensor([[3.0], [1.0]]))
 
 
-def test_a_label_mapping_of_many_layers_stays_normalised() -> None:
+def test_a_label_mapping_of_many_layers_stays_normalized() -> None:
     torch.manual_seed(0)
     projection = LabelProjection(label_dim=5, width=256, layers=8)
     logits = projection(random(5, 256, dtype=torch.float32), torch.eye(5))

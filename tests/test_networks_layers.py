@@ -14,7 +14,7 @@ from creps.networks._layers import (
     MappingNetwork,
     ModulatedLinear,
     one_hot_labels,
-    second_moment_normalised,
+    second_moment_normalized,
 )
 
 
@@ -27,15 +27,15 @@ def leaky(x: Tensor) -> Tensor:
     return torch.where(x > 0, x, 0.2 * x)
 
 
-def test_normalised_rows_have_unit_power() -> None:
+def test_normalized_rows_have_unit_power() -> None:
     x = torch.tensor([[3.0, -4.0], [0.0, 0.002]])
     expected = (
         torch.tensor([[3.0, -4.0], [0.0, 0.002]]) / torch.tensor([[12.5], [2e-6 + 1e-8]]).sqrt()
     )
-    assert torch.allclose(second_moment_normalised(x), expected)
+    assert torch.allclose(second_moment_normalized(x), expected)
 
 
-def test_an_equalised_layer_by_hand() -> None:
+def test_an_equalized_layer_by_hand() -> None:
     layer = EqualizedLinear(4, 1, activation=True, lr_multiplier=0.5, bias_init=2.0)
     with torch.no_grad():
         layer.weight.copy_(torch.tensor([[2.0, 0, 0, -8]]))
@@ -107,11 +107,11 @@ def test_mapping_takes_latents_of_any_precision() -> None:
     assert torch.equal(mapping(z, None), mapping(z.float(), None))
 
 
-def test_mapping_appends_the_normalised_embedding() -> None:
+def test_mapping_appends_the_normalized_embedding() -> None:
     mapping = MappingNetwork(z_dim=6, label_dim=3, w_dim=5, layers=1).double()
     assert mapping.embed is not None
     z, label = torch.randn(2, 6).double(), torch.eye(3)[[2, 0]].double()
-    parts = second_moment_normalised(z), second_moment_normalised(mapping.embed(label))
+    parts = second_moment_normalized(z), second_moment_normalized(mapping.embed(label))
     assert torch.allclose(mapping(z, label), mapping.layers[0](torch.cat(parts, dim=1)))
 
 

@@ -173,7 +173,7 @@ def test_threads_do_not_disturb_each_other(monkeypatch: pytest.MonkeyPatch) -> N
         assert torch.equal(drawn, picture(prepared, where))
 
 
-def test_half_precision_is_chosen_and_colours_stay_float32() -> None:
+def test_half_precision_is_chosen_and_colors_stay_float32() -> None:
     network = small(torch.float32)
     styles = mixed_styles(network)
     prepared = network.prepare(styles, dtype=torch.bfloat16)
@@ -236,7 +236,7 @@ def test_operations_are_counted() -> None:
     prepared = network.prepare(mixed_styles(network))
     line = 12 * 12 + (12 * 12 + 12 * 12 + 12 * 6)  # blocks 4 and 8, the latter emits
     assert prepared.line_flops == 2 * 3 * line
-    pixel = 6 * 3 + (6 * 8 + 8 * 7 + 7 * 6) + 6 * 3  # composition, one decoder, colour
+    pixel = 6 * 3 + (6 * 8 + 8 * 7 + 7 * 6) + 6 * 3  # composition, one decoder, color
     pixel += (6 * 9 + 9 * 9 + 9 * 3) + (9 * 5 + 5 * 5 + 5 * 3)
     assert prepared.pixel_flops == 2 * pixel
 

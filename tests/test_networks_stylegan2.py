@@ -122,7 +122,7 @@ def test_every_style_is_used_where_the_paper_says() -> None:
         styles = base.clone()
         styles[:, index] += 1
         changed = [bool((a != b).any()) for a, (b, _) in zip(before, network.stages(styles))]  # noqa: B905
-        # Block 0 has one layer; block j has layers 2 j - 1 and 2 j. The last style only colours.
+        # Block 0 has one layer; block j has layers 2 j - 1 and 2 j. The last style only colors.
         first = (index + 1) // 2
         assert changed == [block >= first for block in range(3)], index
         grid = own_grid(network)
@@ -187,14 +187,14 @@ def test_gradients_reach_every_weight_twice() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_centres_and_corners_name_the_same_pixels(dtype: torch.dtype) -> None:
+def test_centers_and_corners_name_the_same_pixels(dtype: torch.dtype) -> None:
     network = small()
     styles = random_styles(network, 1)
-    centres = own_grid(network)
-    expected = network.synthesize(styles, centres)
+    centers = own_grid(network)
+    expected = network.synthesize(styles, centers)
     corners = pixel_corners(0, 16, 16).to(dtype)
     assert torch.equal(network.synthesize(styles, AxisGrid(corners, corners)), expected)
-    rounded = AxisGrid(centres.ys.to(dtype), centres.xs.to(dtype))
+    rounded = AxisGrid(centers.ys.to(dtype), centers.xs.to(dtype))
     assert torch.equal(network.synthesize(styles, rounded), expected)
 
 

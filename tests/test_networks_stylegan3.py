@@ -67,7 +67,7 @@ def grid(height: int = 10, width: int = 21) -> AxisGrid:
 
 
 def turned_points(inverse: Tensor, size: int) -> PointGrid:
-    """The pixels of a centred picture through a matrix of (x, y, 1), as official tools place it."""
+    """The pixels of a centerd picture through a matrix of (x, y, 1), as official tools place it."""
     places = (torch.arange(size, dtype=torch.float64) + 0.5) / size - 0.5
     ys, xs = torch.meshgrid(places, places, indexing="ij")
     moved = torch.stack([xs, ys, torch.ones_like(xs)], dim=2) @ inverse.double().T
@@ -176,7 +176,7 @@ def test_a_radial_filter_treats_directions_alike() -> None:
 
 
 @pytest.mark.parametrize(("up", "down"), [(2, 2), (4, 2), (2, 4)])
-def test_resampling_keeps_the_centre_and_the_mean(up: int, down: int) -> None:
+def test_resampling_keeps_the_center_and_the_mean(up: int, down: int) -> None:
     """A ramp that stays positive is not bent: it keeps its value in the middle."""
     rate = 64.0
     filters = tuple(

@@ -101,7 +101,7 @@ def test_zooming_out_does_not_shimmer() -> None:
     network = tiny_creps(bandwidth=10.0)
 
     def change(factor: int) -> float:
-        """Of the colours, when the picture moves by a quarter of a pixel."""
+        """Of the colors, when the picture moves by a quarter of a pixel."""
         pictures = []
         for shift in (0.0, 0.25 / 6):
             canvas = Canvas(6, 6, (0.0, shift, 1.0, 1.0 + shift))

@@ -27,7 +27,7 @@ WARPS = [None, "translate:0.1,0.2", "rotate:30", "elastic:amount=0.05,seed=3", "
 
 
 class Blurred(Generator):
-    """A family with context: noise of the plane, blurred over neighbouring pixels."""
+    """A family with context: noise of the plane, blurred over neighboring pixels."""
 
     margin = 3
 
@@ -127,7 +127,7 @@ def test_warps_that_change_nothing_leave_every_bit(network: Creps, warp) -> None
     assert torch.equal(whole(painter_of(network, styles, CANVAS, warp=warp)), plain)
 
 
-def colours_of(drawer: Painter) -> object:
+def colors_of(drawer: Painter) -> object:
     next(drawer.images(Tile(0, 0, 1, 1)))
     return drawer._strategy._points[0]
 
@@ -137,9 +137,9 @@ def test_small_pictures_take_exact_lines_and_large_ones_tables(network: Creps) -
     styles = random_styles(network, 1)
     for size, kind in ((20, ExactPoints), (2000, TablePoints)):
         drawer = painter_of(network, styles, Canvas(size, size), warp="rotate:30")
-        assert isinstance(colours_of(drawer), kind)
+        assert isinstance(colors_of(drawer), kind)
     exact = painter_of(network, styles, Canvas(2000, 2000), warp="rotate:30", exact=True)
-    assert isinstance(colours_of(exact), ExactPoints)
+    assert isinstance(colors_of(exact), ExactPoints)
 
 
 @pytest.mark.slow

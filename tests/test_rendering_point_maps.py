@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from creps.coordinates import Canvas, pixel_centres
+from creps.coordinates import Canvas, pixel_centers
 from creps.errors import GridError
 from creps.rendering._tiles import Tile
 from creps.rendering.warps import (
@@ -30,7 +30,7 @@ from warp_samples import BENT, distance, places, point
 
 
 def sampled(warp: Warp, height: int, width: int) -> Tensor:
-    """(height, width, 2): what the warp does, at the centres of a canvas of the unit square."""
+    """(height, width, 2): what the warp does, at the centers of a canvas of the unit square."""
     return warped_grid(Canvas(height, width), warp).points
 
 
@@ -58,7 +58,7 @@ def test_a_map_of_the_pictures_size_gives_each_pixel_its_entry() -> None:
 def test_between_entries_the_map_is_bilinear() -> None:
     """A quarter of the way down from the first row of entries, halfway to the right."""
     warp = PointMap(BENT)
-    place = point(float(pixel_centres(0, 1, 3)) + 0.25 / 3, 0.5)
+    place = point(float(pixel_centers(0, 1, 3)) + 0.25 / 3, 0.5)
     expected = 0.75 * BENT[0].mean(0) + 0.25 * BENT[1].mean(0)
     assert distance(warp(place), expected.double()) < 1e-7
 

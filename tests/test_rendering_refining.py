@@ -25,7 +25,7 @@ from tiny_creps import random_styles, tiny_creps
 
 
 def step(at: int, *, by: float) -> Tensor:
-    """(3, 6, 9): columns from `at` on are lighter by so much, in one colour."""
+    """(3, 6, 9): columns from `at` on are lighter by so much, in one color."""
     image = torch.zeros(3, 6, 9)
     image[1, :, at:] = by
     return image

@@ -50,7 +50,7 @@ def tiny(**changes: object) -> Generator:
     torch.manual_seed(5)
     generator = build_generator("creps", TINY | changes)
     generator.mapping.average.normal_()
-    generator.to_rgb.weight.mul_(8)  # spreads the colours over 8 bits, so that errors show
+    generator.to_rgb.weight.mul_(8)  # spreads the colors over 8 bits, so that errors show
     return generator
 
 

@@ -79,7 +79,7 @@ def test_unknown_formats_are_refused_with_the_known_ones(tmp_path: Path, name: s
     ("other", "error", "words"),
     [
         ({"size": (0, 3, 3)}, GridError, "at least 1 pixel"),
-        ({"size": (3, 3, 4)}, UsageError, r"expected 3 \(colour\) or 1 \(gray\)"),
+        ({"size": (3, 3, 4)}, UsageError, r"expected 3 \(color\) or 1 \(gray\)"),
         ({"size": (3, 65_501, 3)}, GridError, "JPEG holds at most 65500 pixels a side"),
     ],
 )

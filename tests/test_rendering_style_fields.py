@@ -100,7 +100,7 @@ def test_any_function_of_points_serves_as_weights(network: Creps) -> None:
     torch.testing.assert_close(picture, torch.where(odd, second, first), rtol=1e-9, atol=1e-9)
 
 
-def test_colours_change_without_a_jump(network: Creps) -> None:
+def test_colors_change_without_a_jump(network: Creps) -> None:
     styles, canvas = random_styles(network, 2), Canvas(2, 4000)
     for field in (StyleField(styles, Gradient(2)), panorama(styles, overlap=0.5)):
         picture = drawn(network, field, canvas)

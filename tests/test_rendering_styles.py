@@ -274,7 +274,7 @@ def test_a_latent_is_the_same_in_other_words() -> None:
         ({"styles": "seven"}, "invalid walk"),
         ({"seed": 1, "truncation": math.nan}, "truncation nan"),
         ({"seed": 1, "truncation_cutoff": -1}, "expected 0 or more styles"),
-        ({"styles": torch.zeros(1, 2, 3), "truncation": 0.5}, "already labelled and truncated"),
+        ({"styles": torch.zeros(1, 2, 3), "truncation": 0.5}, "already labeled and truncated"),
     ],
 )
 def test_impossible_latents_are_refused_before_there_is_a_model(options, words: str) -> None:

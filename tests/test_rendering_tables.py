@@ -88,15 +88,15 @@ def pair(prepared: Prepared, resolution: int) -> TablePoints:
 
 
 def rotated(height: int, width: int, degrees: float) -> Tensor:
-    """(height, width, 2) points of the unit square, turned about its centre."""
+    """(height, width, 2) points of the unit square, turned about its center."""
     grid = Canvas(height, width).grid()
     y, x = torch.meshgrid(grid.ys - 0.5, grid.xs - 0.5, indexing="ij")
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     return torch.stack([0.5 + cos * y + sin * x, 0.5 - sin * y + cos * x], dim=2)
 
 
-def grey_levels(a: Tensor, b: Tensor) -> float:
-    """The largest difference, in grey levels of an 8-bit picture."""
+def gray_levels(a: Tensor, b: Tensor) -> float:
+    """The largest difference, in gray levels of an 8-bit picture."""
     return float((a - b).abs().max()) * 255 / 2
 
 
@@ -164,9 +164,9 @@ def test_a_coarse_table_is_refined_until_the_tolerance_holds(
     coarse, fine = (find_resolution(prepared, tolerance=tolerance) for tolerance in (0.1, 1e-3))
     assert fine.nodes > coarse.nodes
     assert fine.error <= 1e-3 < coarse.error <= 0.1
-    exact = ExactPoints(prepared).colours(points := rotated(30, 40, 50))
+    exact = ExactPoints(prepared).colors(points := rotated(30, 40, 50))
     errors = [
-        (pair(prepared, each.nodes).colours(points) - exact).square().mean().sqrt()
+        (pair(prepared, each.nodes).colors(points) - exact).square().mean().sqrt()
         for each in (coarse, fine)
     ]
     assert errors[1] < errors[0] / 2
@@ -182,22 +182,22 @@ def test_the_resolution_is_bounded_and_the_error_told(prepared: Prepared) -> Non
 
 
 @pytest.mark.parametrize("degrees", [0, 30, 50])
-def test_a_rotated_picture_is_the_exact_one_within_a_grey_level(
+def test_a_rotated_picture_is_the_exact_one_within_a_gray_level(
     prepared: Prepared, degrees: float
 ) -> None:
     found, points = find_resolution(prepared), rotated(45, 70, degrees)
     assert 0 < found.error <= TOLERANCE
-    exact = ExactPoints(prepared).colours(points)
-    assert grey_levels(pair(prepared, found.nodes).colours(points), exact) <= 1
-    assert grey_levels(pair(prepared, 256).colours(points), exact) > 0
+    exact = ExactPoints(prepared).colors(points)
+    assert gray_levels(pair(prepared, found.nodes).colors(points), exact) <= 1
+    assert gray_levels(pair(prepared, 256).colors(points), exact) > 0
 
 
-def test_exact_colours_are_those_of_the_generator() -> None:
+def test_exact_colors_are_those_of_the_generator() -> None:
     generator = network()
     styles = styles_of(generator)
     points = rotated(9, 13, 20)
     plain = generator.synthesize(styles, PointGrid(points))[0]
-    exact = ExactPoints(generator.prepare(styles)).colours(points)
+    exact = ExactPoints(generator.prepare(styles)).colors(points)
     assert relative_error(exact, plain) <= 1e-12
 
 
@@ -205,21 +205,21 @@ def test_points_beyond_the_tables_have_lines_of_their_own(prepared: Prepared) ->
     points = rotated(30, 40, 30)
     rows = table(prepared, "rows", resolution=2048, reach=(0.2, 0.7))
     columns = table(prepared, "columns", resolution=2048, reach=(0.3, 0.5))
-    exact = ExactPoints(prepared).colours(points)
-    inside = TablePoints(prepared, rows, columns).colours(points)
-    assert 0 < grey_levels(inside, exact) <= 1
+    exact = ExactPoints(prepared).colors(points)
+    inside = TablePoints(prepared, rows, columns).colors(points)
+    assert 0 < gray_levels(inside, exact) <= 1
     far = points + 20
     assert torch.equal(
-        TablePoints(prepared, rows, columns).colours(far), ExactPoints(prepared).colours(far)
+        TablePoints(prepared, rows, columns).colors(far), ExactPoints(prepared).colors(far)
     )
 
 
 def test_points_come_in_any_shape_and_number(prepared: Prepared) -> None:
     painter, points = pair(prepared, 512), rotated(35, 33, 10)  # more than one part
-    image = painter.colours(points)
+    image = painter.colors(points)
     assert image.shape == (3, 35, 33)
-    assert relative_error(painter.colours(points.flatten(0, 1)), image.flatten(1)) <= 1e-12
-    assert relative_error(painter.colours(points[20, 30]), image[:, 20, 30]) <= 1e-12
+    assert relative_error(painter.colors(points.flatten(0, 1)), image.flatten(1)) <= 1e-12
+    assert relative_error(painter.colors(points[20, 30]), image[:, 20, 30]) <= 1e-12
 
 
 # Where tables pay
@@ -258,15 +258,15 @@ def test_few_points_need_no_tables(prepared: Prepared) -> None:
 def test_tables_grow_as_far_as_their_bytes_allow(prepared: Prepared) -> None:
     near = rotated(40, 40, 30).flatten(0, 1)
     store = TableStore(prepared, limit=2_500_000)  # 4 plane units
-    colours = store.source(near, points=10**6).colours(near)
+    colors = store.source(near, points=10**6).colors(near)
     first = store.nbytes
     store.source(near + 0.5, points=10**6)
     assert first < store.nbytes <= 2 * 2_500_000
-    assert torch.equal(store.source(near, points=10**6).colours(near), colours)
+    assert torch.equal(store.source(near, points=10**6).colors(near), colors)
     store.source(near - 1.0, points=10**6)
     store.source(near + 1.0, points=10**6)
     assert store.nbytes <= 2 * 2_500_000
-    assert torch.equal(store.source(near, points=10**6).colours(near), colours)
+    assert torch.equal(store.source(near, points=10**6).colors(near), colors)
 
 
 def test_half_precision_is_looked_up_too() -> None:
@@ -275,7 +275,7 @@ def test_half_precision_is_looked_up_too() -> None:
     halved = generator.prepare(styles, dtype=torch.bfloat16)
     assert find_resolution(halved).nodes == first_resolution(halved)
     points = rotated(6, 9, 30)
-    colours = pair(halved, 1024).colours(points)
-    assert colours.dtype == torch.float32
-    exact = ExactPoints(generator.prepare(styles)).colours(points)
-    assert relative_error(colours, exact) <= 0.2
+    colors = pair(halved, 1024).colors(points)
+    assert colors.dtype == torch.float32
+    exact = ExactPoints(generator.prepare(styles)).colors(points)
+    assert relative_error(colors, exact) <= 0.2

@@ -22,16 +22,16 @@ from creps.rendering.video._files import FrameFolder, VideoFile, write_video
 
 SIZE = (32, 48)
 COUNT = 7
-COLOURS = np.array([[220, 40, 40], [40, 180, 60], [50, 70, 210]], dtype=float)
+COLORS = np.array([[220, 40, 40], [40, 180, 60], [50, 70, 210]], dtype=float)
 
 
 def frame(index: int) -> Picture:
-    """Smooth waves of strong colours that move on with the index."""
+    """Smooth waves of strong colors that move on with the index."""
     y, x = np.mgrid[: SIZE[0], : SIZE[1]] / 24
     phases = index / 3 + np.stack([y + x, y - x, 2 * y])
     weights = 0.5 + 0.5 * np.sin(phases)
     weights /= weights.sum(0)
-    return np.rint(np.moveaxis(weights, 0, -1) @ COLOURS).astype(np.uint8)
+    return np.rint(np.moveaxis(weights, 0, -1) @ COLORS).astype(np.uint8)
 
 
 def write(path: Path, *, settings=None, make=frame, count=COUNT, **options) -> int:
@@ -82,8 +82,8 @@ def test_a_film_shows_its_frames_in_order(tmp_path, suffix, error):
         assert distances[index] < error
 
 
-def test_colours_of_a_film_do_not_shift(tmp_path):
-    """Matrix and range are what the file says they are: plain colours come back as they were."""
+def test_colors_of_a_film_do_not_shift(tmp_path):
+    """Matrix and range are what the file says they are: plain colors come back as they were."""
     pytest.importorskip("av")
     plain = np.broadcast_to(np.uint8([200, 30, 60]), (*SIZE, 3))
     write(tmp_path / "clip.mp4", make=lambda _: plain, count=2)
@@ -91,7 +91,7 @@ def test_colours_of_a_film_do_not_shift(tmp_path):
         assert np.abs(picture.mean((0, 1)) - [200, 30, 60]).max() < 3
 
 
-def test_a_film_says_its_pace_its_colours_and_how_it_was_made(tmp_path):
+def test_a_film_says_its_pace_its_colors_and_how_it_was_made(tmp_path):
     av = pytest.importorskip("av")
     settings = {"seed": 7, "credits": "Art by A"}
     write(tmp_path / "clip.mp4", fps=29.97, settings=settings)

@@ -36,7 +36,7 @@ from warp_samples import distance, number, numbers, places, point, warps
 
 UNIT_SQUARE = ((0.0, 0.0), (0.0, 1.0), (1.0, 1.0), (1.0, 0.0))
 SEEN = ((0.2, 0.3), (0.1, 0.8), (0.95, 1.0), (0.8, 0.0))
-centre = numbers(-1, 2)
+center = numbers(-1, 2)
 
 
 def undoes(first: Warp, second: Warp, *, within: float = 1e-9) -> bool:
@@ -60,7 +60,7 @@ def test_turning_back_undoes_a_turn(degrees: float, y: float, x: float) -> None:
     assert undoes(Rotate(degrees, y, x), Rotate(-degrees, y, x), within=1e-12 * scale)
 
 
-@given(numbers(0.01, 100), centre, centre)
+@given(numbers(0.01, 100), center, center)
 def test_zooming_out_undoes_zooming_in(factor: float, y: float, x: float) -> None:
     assert undoes(Zoom(factor, y, x), Zoom(1 / factor, y, x))
     assert undoes(Zoom(factor, y, x), Scale(1 / factor, 1 / factor, y, x))
@@ -71,7 +71,7 @@ def test_moving_back_undoes_a_move(down: float, right: float) -> None:
     assert undoes(Translate(down, right), Translate(-down, -right))
 
 
-@given(centre, centre, number, st.sampled_from([Rotate, Zoom, Barrel, Swirl]))
+@given(center, center, number, st.sampled_from([Rotate, Zoom, Barrel, Swirl]))
 def test_the_fixed_point_stays(y: float, x: float, value: float, kind: type[Warp]) -> None:
     warp = kind(abs(value) + 1, y=y, x=x)  # type: ignore[call-arg]
     assert distance(warp(point(y, x)), point(y, x)) < 1e-12
@@ -216,7 +216,7 @@ def test_elastic_does_not_fold_within_its_bound() -> None:
 
 
 def test_elastic_of_a_shifted_lattice_by_hand() -> None:
-    """On a lattice node the spline is 1/6, 2/3, 1/6 of it and its neighbours along each axis."""
+    """On a lattice node the spline is 1/6, 2/3, 1/6 of it and its neighbors along each axis."""
     weights = (1 / 6, 4 / 6, 1 / 6)
     seed = _mix(torch.tensor(9))
     down = right = 0.0
@@ -285,7 +285,7 @@ def test_polar_wraps_the_picture_round_a_point() -> None:
     assert float(right[1]) == pytest.approx(1.0, abs=1e-9)
 
 
-@given(numbers(0, 0.3), numbers(0.4, 2), centre, centre)
+@given(numbers(0, 0.3), numbers(0.4, 2), center, center)
 def test_unpolar_undoes_polar(inner: float, outer: float, y: float, x: float) -> None:
     inside = places(low=0.01, high=0.99)
     undone = chain(Polar(inner, outer, y, x), Unpolar(inner, outer, y, x))

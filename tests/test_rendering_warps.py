@@ -180,7 +180,7 @@ def test_wrong_text_is_refused_in_one_line(text: str, message: str) -> None:
         ("affine:1,0,0,0,1,0,0,1,1", "warp affine, its last row"),
         ("affine:1,0,0,0,1,inf", "warp affine, its numbers: expected finite numbers"),
         ("homography:1,0,0,0,1,0,1,1,0", "warp homography: its matrix is singular"),
-        ("homography:1,0,0,0,1,0,2,2,-2", "warp homography, the picture's centre on the horizon"),
+        ("homography:1,0,0,0,1,0,2,2,-2", "warp homography, the picture's center on the horizon"),
         ("perspective:0,0,0,1,0.2,0.2,1,0", "expected a convex quadrilateral"),
         ("perspective:0,0,0,1,0,2,1,0", "expected a convex quadrilateral"),
     ],
@@ -202,7 +202,7 @@ def test_numbers_of_other_types_are_checked_too() -> None:
 
 
 def test_a_chain_changes_the_picture_from_left_to_right() -> None:
-    """Moved right, then a quarter turn about the centre: what was in the centre is above it."""
+    """Moved right, then a quarter turn about the center: what was in the center is above it."""
     moved = parse_warp("translate:0,0.2+rotate:90")
     assert distance(moved(point(0.3, 0.5)), point(0.5, 0.5)) < 1e-15
     turned = parse_warp("rotate:90+translate:0,0.2")

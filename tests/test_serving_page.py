@@ -68,7 +68,7 @@ def test_nothing_is_loaded_from_elsewhere() -> None:
         assert loads == [], name
 
 
-def test_colours_are_readable() -> None:
+def test_colors_are_readable() -> None:
     """WCAG's contrast of text, 4.5, on every ground it stands on, dark and light."""
     palette = {
         name: pair
@@ -85,13 +85,13 @@ def test_colours_are_readable() -> None:
 
 
 def contrast(one: str, other: str) -> float:
-    """The contrast ratio of two colours (WCAG 2.2)."""
+    """The contrast ratio of two colors (WCAG 2.2)."""
     lighter, darker = sorted(map(luminance, (one, other)), reverse=True)
     return (lighter + 0.05) / (darker + 0.05)
 
 
-def luminance(colour: str) -> float:
+def luminance(color: str) -> float:
     """The relative luminance of #rrggbb."""
-    channels = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    channels = [int(color[k : k + 2], 16) / 255 for k in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

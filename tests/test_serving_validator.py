@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from colour_squares import ColourSquares, SquaresConfig
+from color_squares import ColorSquares, SquaresConfig
 from creps.networks import base as base
 from creps.serving._app import build_app
 from creps.serving._settings import ServeSettings
@@ -46,7 +46,7 @@ NOT_OURS = {
 """Tests of version 1.0.5 that no server of the Image API 3.0 can pass here, and why."""
 
 
-def known_colours() -> torch.Tensor:
+def known_colors() -> torch.Tensor:
     """(10, 10, 3) levels of the validator's reference picture; skips where it is not installed."""
     code = (
         "import json; from iiif_validator.validator import ValidationInfo; "
@@ -61,8 +61,8 @@ def known_colours() -> torch.Tensor:
 
 @pytest.mark.slow
 def test_the_official_validator_passes_with_every_feature(monkeypatch: pytest.MonkeyPatch) -> None:
-    generator = ColourSquares(SquaresConfig(), known_colours())
-    monkeypatch.setitem(base._FAMILIES, "colour-squares", (ColourSquares, SquaresConfig))
+    generator = ColorSquares(SquaresConfig(), known_colors())
+    monkeypatch.setitem(base._FAMILIES, "color-squares", (ColorSquares, SquaresConfig))
     settings = ServeSettings(size=REFERENCE_SIDE, workers=2)
     app = build_app({"squares": generator}, settings=settings)
     with on_loopback(app, settings) as port:

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colour_squares import ColourSquares, SquaresConfig, squares
+from color_squares import ColorSquares, SquaresConfig, squares
 from creps.coordinates import Canvas
 from creps.errors import GridError
 from creps.rendering._painter import to_uint8
@@ -24,7 +24,7 @@ from creps.serving._views import (
 )
 from tiny_creps import tiny_creps
 
-GREY_LEVEL = 1
+GRAY_LEVEL = 1
 MANY = 2**20
 
 
@@ -44,7 +44,7 @@ def drawn() -> RenderedSource:
 
 @pytest.fixture(scope="module")
 def painted() -> RenderedSource:
-    return RenderedSource(Renderer(ColourSquares(SquaresConfig()), seed=0))
+    return RenderedSource(Renderer(ColorSquares(SquaresConfig()), seed=0))
 
 
 def exact(spec: ViewSpec) -> np.ndarray:
@@ -73,7 +73,7 @@ def exact(spec: ViewSpec) -> np.ndarray:
     st.integers(20, 40),
 )
 def test_turns_and_mirrors_show_what_they_should(turn, mirror, grows, height, width) -> None:
-    drawn = RenderedSource(Renderer(ColourSquares(SquaresConfig(resolution=1)), seed=0))
+    drawn = RenderedSource(Renderer(ColorSquares(SquaresConfig(resolution=1)), seed=0))
     # Pixels that are not square, and whose middles lie on no border.
     window = (0.1003, 0.2007, 0.1003 + height * 0.0103, 0.2007 + width * 0.0127)
     spec = ViewSpec(
@@ -97,7 +97,7 @@ def test_a_turned_grid_meets_the_upright_one(drawn: RenderedSource) -> None:
     window = (0.1, 0.2, 0.35, 0.55)
     straight = draw(drawn, ViewSpec(window=window, height=20, width=28, grows=False))
     bent = draw(drawn, ViewSpec(window=window, height=20, width=28, turn=0.001, grows=False))
-    assert np.abs(straight.astype(int) - bent).max() <= GREY_LEVEL + 1
+    assert np.abs(straight.astype(int) - bent).max() <= GRAY_LEVEL + 1
 
 
 @given(st.floats(0.5, 359.5), st.integers(8, 60), st.integers(8, 60))
@@ -132,7 +132,7 @@ def test_tiles_of_a_level_meet_whatever_the_models_own_rule(sampling: str) -> No
         )
         part = draw(drawn, ViewSpec(window=window, height=tile.height, width=tile.width))
         difference = np.abs(part.astype(int) - whole[tile.rows, tile.columns])
-        assert difference.max() <= GREY_LEVEL
+        assert difference.max() <= GRAY_LEVEL
 
 
 def test_a_tile_is_the_picture_there(drawn: RenderedSource) -> None:
@@ -142,7 +142,7 @@ def test_a_tile_is_the_picture_there(drawn: RenderedSource) -> None:
     generator = drawn._renderer.generator
     with torch.inference_mode():
         image = generator.synthesize(drawn._renderer.styles, Canvas(10, 20, window).grid())
-    assert np.abs(picture.astype(int) - to_uint8(image[0])).max() <= GREY_LEVEL
+    assert np.abs(picture.astype(int) - to_uint8(image[0])).max() <= GRAY_LEVEL
 
 
 @given(
@@ -152,7 +152,7 @@ def test_a_tile_is_the_picture_there(drawn: RenderedSource) -> None:
     st.integers(0, 9),
 )
 def test_a_picture_can_be_made_part_by_part(turn, mirror, top, left) -> None:
-    drawn = RenderedSource(Renderer(ColourSquares(SquaresConfig(resolution=1)), seed=0))
+    drawn = RenderedSource(Renderer(ColorSquares(SquaresConfig(resolution=1)), seed=0))
     spec = ViewSpec(
         window=(0, 0, 1.0, 1.5), height=20, width=30, turn=turn, mirror=mirror, grows=False
     )
@@ -190,7 +190,7 @@ def test_tiles_of_an_enlargement_meet(by: str) -> None:
         samples=1,
         side_by_side=at_once,
     )
-    assert np.abs(part.astype(int) - whole[16:32, 32:48]).max() <= GREY_LEVEL
+    assert np.abs(part.astype(int) - whole[16:32, 32:48]).max() <= GRAY_LEVEL
 
 
 def test_there_is_nothing_beside_an_enlarged_picture() -> None:

@@ -23,10 +23,10 @@ from creps.training.augment._augment import (
     augment,
     cut_out,
     diffaugment,
-    jitter_colour,
+    jitter_color,
     shift_pixels,
 )
-from creps.training.augment._color import COLOUR_DRAWS, colour_matrix, draw_colour, recolour
+from creps.training.augment._color import COLOR_DRAWS, color_matrix, draw_color, recolor
 from creps.training.augment._settings import MULTIPLIERS, Draws
 
 OFF = dict.fromkeys(MULTIPLIERS, 0.0)
@@ -174,10 +174,8 @@ def test_penalties_reach_the_pictures_as_they_came() -> None:
 def test_contrast_scales_the_gradient_penalty_by_its_square() -> None:
     images = noise(1, 3, 5, 6).requires_grad_()
     zero, one = column(0.0), column(1.0)
-    matrix = colour_matrix(
-        brightness=zero, contrast=column(3.0), luma=one, hue=zero, saturation=one
-    )
-    louder = recolour(images, matrix)
+    matrix = color_matrix(brightness=zero, contrast=column(3.0), luma=one, hue=zero, saturation=one)
+    louder = recolor(images, matrix)
     through = gradient_penalty(judge(louder), images)
     inside = gradient_penalty(judge(louder), louder)
     assert through.item() == pytest.approx(9 * inside.item(), rel=1e-12)
@@ -283,12 +281,12 @@ def test_matrices_are_the_filters(operator: Callable[[Tensor], Tensor]) -> None:
 
 
 def waves(y: Tensor, x: Tensor) -> Tensor:
-    """A smooth picture that is known everywhere, in pixels from its centre."""
+    """A smooth picture that is known everywhere, in pixels from its center."""
     return torch.sin(0.20 * y + 0.11 * x + 0.4) * torch.cos(0.17 * x - 0.08 * y)
 
 
 def places(size: tuple[int, int]) -> Tensor:
-    """(H, W, 3) places (y, x, 1) of pixels from the centre."""
+    """(H, W, 3) places (y, x, 1) of pixels from the center."""
     y, x = (torch.arange(side, dtype=torch.float64) - (side - 1) / 2 for side in size)
     grid = torch.meshgrid(y, x, indexing="ij")
     return torch.stack([*grid, torch.ones_like(grid[0])], dim=2)
@@ -366,7 +364,7 @@ def test_the_order_is_blits_scale_rotation_aspect_rotation_shift() -> None:
 
 
 # ---------------------------------------------------------------------------------------------
-# Colour
+# Color
 
 
 def by_hand(b: float, c: float, luma: float, angle: float, s: float) -> Tensor:
@@ -396,27 +394,27 @@ def by_hand(b: float, c: float, luma: float, angle: float, s: float) -> Tensor:
         st.floats(0, 4),
     )
 )
-def test_colour_is_the_product_of_the_papers_matrices(numbers: tuple[float, ...]) -> None:
+def test_color_is_the_product_of_the_papers_matrices(numbers: tuple[float, ...]) -> None:
     names = ("brightness", "contrast", "luma", "hue", "saturation")
     values = dict(zip(names, map(column, numbers), strict=True))
-    (matrix,) = colour_matrix(**values)
+    (matrix,) = color_matrix(**values)
     b, c, luma, angle, s = numbers
     assert torch.allclose(matrix, by_hand(b, c, luma, angle, s)[:3], rtol=0, atol=1e-12)
     picture = noise(1, 3, 2, 3)
     expected = torch.einsum("ij,bjhw->bihw", matrix[:, :3], picture) + matrix[:, 3, None, None]
-    assert torch.allclose(recolour(picture, matrix[None]), expected, rtol=0, atol=1e-12)
+    assert torch.allclose(recolor(picture, matrix[None]), expected, rtol=0, atol=1e-12)
 
 
 def neutral(**values: float) -> Tensor:
     names = {"brightness": 0.0, "contrast": 1.0, "luma": 1.0, "hue": 0.0, "saturation": 1.0}
-    return colour_matrix(**{name: column(value) for name, value in (names | values).items()})
+    return color_matrix(**{name: column(value) for name, value in (names | values).items()})
 
 
-def test_colour_transforms_one_by_one() -> None:
+def test_color_transforms_one_by_one() -> None:
     red = column(1.0, -0.5, 0.25).reshape(1, 3, 1, 1)
 
     def seen(**values: float) -> list[float]:
-        return recolour(red, neutral(**values)).flatten().tolist()
+        return recolor(red, neutral(**values)).flatten().tolist()
 
     assert seen() == [1.0, -0.5, 0.25]
     assert seen(brightness=0.5) == pytest.approx([1.5, 0.0, 0.75])
@@ -426,15 +424,15 @@ def test_colour_transforms_one_by_one() -> None:
     assert seen(saturation=0.0) == pytest.approx([0.25, 0.25, 0.25])
 
 
-def test_gray_pictures_are_gray_colours_and_alpha_stays() -> None:
+def test_gray_pictures_are_gray_colors_and_alpha_stays() -> None:
     gray = noise(64, 1, 4, 5)
-    matrices = draw_colour(Draws.take(COLOUR_DRAWS, 64, generator=seeded()), 1.0, ADA)
-    as_colour = recolour(gray.expand(-1, 3, -1, -1), matrices)
-    assert torch.allclose(recolour(gray, matrices), as_colour[:, :1], rtol=0, atol=1e-12)
+    matrices = draw_color(Draws.take(COLOR_DRAWS, 64, generator=seeded()), 1.0, ADA)
+    as_color = recolor(gray.expand(-1, 3, -1, -1), matrices)
+    assert torch.allclose(recolor(gray, matrices), as_color[:, :1], rtol=0, atol=1e-12)
     with_alpha = noise(64, 4, 4, 5)
-    result = recolour(with_alpha, matrices)
+    result = recolor(with_alpha, matrices)
     assert torch.equal(result[:, 3], with_alpha[:, 3])
-    assert torch.equal(result[:, :3], recolour(with_alpha[:, :3], matrices))
+    assert torch.equal(result[:, :3], recolor(with_alpha[:, :3], matrices))
 
 
 # ---------------------------------------------------------------------------------------------
@@ -462,14 +460,14 @@ def test_each_transform_happens_as_often_as_it_should(strength: float) -> None:
         else:
             within_chance(happened, strength * effect.get(name, 1.0))
     for name in MULTIPLIERS[7:]:
-        matrices = draw_colour(many(COLOUR_DRAWS), strength, only(name))
+        matrices = draw_color(many(COLOR_DRAWS), strength, only(name))
         happened = (matrices != neutral()).flatten(1).any(1)
         within_chance(happened, strength * effect.get(name, 1.0))
 
 
 def test_multipliers_scale_the_probability() -> None:
     settings = AugmentSettings(kind="ada", **OFF | {"hue": 0.25})
-    matrices = draw_colour(many(COLOUR_DRAWS), 0.8, settings)
+    matrices = draw_color(many(COLOR_DRAWS), 0.8, settings)
     within_chance((matrices != neutral()).flatten(1).any(1), 0.2)
 
 
@@ -478,7 +476,7 @@ def test_amounts_are_spread_as_in_the_paper() -> None:
         return geometry.draw_geometry(many(geometry.GEOMETRY_DRAWS), 1.0, only(name), size=(40, 80))
 
     def matrices(name: str) -> Tensor:
-        return draw_colour(many(COLOUR_DRAWS), 1.0, only(name))
+        return draw_color(many(COLOR_DRAWS), 1.0, only(name))
 
     chroma = matrices("saturation")[:, 0, 0] - matrices("saturation")[:, 0, 1]
     spreads = {
@@ -560,14 +558,14 @@ def test_diffaugment_cuts_half_of_each_side_where_it_is_inside() -> None:
     assert torch.equal(corner, expected)
 
 
-def test_diffaugment_colour_by_hand() -> None:
+def test_diffaugment_color_by_hand() -> None:
     picture = noise(1, 4, 5, 6)
     changes = {"brightness": column(0.2), "saturation": column(1.6), "contrast": column(0.7)}
-    result = jitter_colour(picture, **changes)
-    colour = picture[:, :3] + 0.2
-    colour = torch.lerp(colour.mean(1, keepdim=True).expand_as(colour), colour, 1.6)
-    colour = colour.mean() + 0.7 * (colour - colour.mean())
-    assert torch.allclose(result[:, :3], colour, rtol=0, atol=1e-12)
+    result = jitter_color(picture, **changes)
+    color = picture[:, :3] + 0.2
+    color = torch.lerp(color.mean(1, keepdim=True).expand_as(color), color, 1.6)
+    color = color.mean() + 0.7 * (color - color.mean())
+    assert torch.allclose(result[:, :3], color, rtol=0, atol=1e-12)
     assert torch.equal(result[:, 3], picture[:, 3])
 
 
@@ -587,8 +585,8 @@ def test_diffaugment_does_what_its_policy_names() -> None:
     draws = Draws.take((*names, "cutout y", "cutout x"), 8, generator=seeded())
     cut = diffaugment(images, draws, AugmentSettings(kind="diffaugment", policy="cutout"))
     assert ((cut == images) | (cut == 0)).all()
-    colour = diffaugment(images, draws, AugmentSettings(kind="diffaugment", policy="color"))
-    assert (colour != images).all()
+    color = diffaugment(images, draws, AugmentSettings(kind="diffaugment", policy="color"))
+    assert (color != images).all()
 
 
 # ---------------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ def test_every_recipe_says_what_it_is_for() -> None:
         assert data.zoom * size >= 1024
 
 
-def test_a_loss_brings_its_regularisers() -> None:
+def test_a_loss_brings_its_regularizers() -> None:
     paper = preset("paper-512")
     paired = with_loss(paper, "relativistic").loss
     assert (paired.kind, paired.r1_gamma, paired.r2_gamma) == ("relativistic", 10, 10)

@@ -51,7 +51,7 @@ def assert_says(page: Any, part: str, value: str) -> None:
 
 
 def drawn(server: str, picture: str, shape: tuple[int, ...], **view: float) -> np.ndarray:
-    """What the server draws of a view: the centre y, x and the span of the shorter side."""
+    """What the server draws of a view: the center y, x and the span of the shorter side."""
     height, width = shape[:2]
     unit = view.get("span", 1.0) / min(height, width)
     y, x = view.get("y", 0.5), view.get("x", 0.5)

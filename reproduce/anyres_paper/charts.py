@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from creps.metrics._pages import COLOURS, Plot
+from creps.metrics._pages import COLORS, Plot
 
 Bar = tuple[int, int, int]
 """From this many pixels, below that many: how many pictures."""
@@ -78,7 +78,7 @@ def scatter_chart(
     space = 0.05 * (right - left), 0.05 * (high - low)
     plot = Plot((left - space[0], right + space[0]), (low - space[1], high + space[1]), size=size)
     dots = [
-        f'<circle cx="{plot.across(x):.1f}" cy="{plot.down(y):.1f}" r="5" fill="{COLOURS[0]}" '
+        f'<circle cx="{plot.across(x):.1f}" cy="{plot.down(y):.1f}" r="5" fill="{COLORS[0]}" '
         'fill-opacity="0.7"/>'
         for x, y in points
     ]

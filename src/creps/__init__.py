@@ -1,6 +1,6 @@
 """creps: any-scale image synthesis.
 
-One trained generator maps a latent and continuous coordinates to colour, so the same picture can be
+One trained generator maps a latent and continuous coordinates to color, so the same picture can be
 rendered at 256 px or 16,384 px, zoomed or windowed, with the same details.
 
     >>> import creps

@@ -85,11 +85,11 @@ class PointGrid:
         return self.points.shape[0], self.points.shape[1]
 
 
-def pixel_centres(first: int, count: int, canvas: int) -> Tensor:
+def pixel_centers(first: int, count: int, canvas: int) -> Tensor:
     """Plane coordinates of pixels `first` .. `first + count - 1` along one axis.
 
-    The canvas spans [0, 1) by area, so pixel i of n is centred at (i + 0.5) / n. A picture of twice
-    the size is an exact refinement: the mean of its 2x2 block sits on the small one's pixel centre.
+    The canvas spans [0, 1) by area, so pixel i of n is centerd at (i + 0.5) / n. A picture of twice
+    the size is an exact refinement: the mean of its 2x2 block sits on the small one's pixel center.
 
     Args:
         first: index of the first pixel; may be negative or past the end (extrapolation).
@@ -100,7 +100,7 @@ def pixel_centres(first: int, count: int, canvas: int) -> Tensor:
     Raises:
         GridError: if count or canvas is below 1.
     Example:
-        >>> pixel_centres(0, 4, 4).tolist()
+        >>> pixel_centers(0, 4, 4).tolist()
         [0.125, 0.375, 0.625, 0.875]
     """
     return (_indices(first, count, canvas) + 0.5) / canvas
@@ -110,7 +110,7 @@ def pixel_corners(first: int, count: int, canvas: int) -> Tensor:
     """Plane coordinates with the first and last pixel on the borders of [0, 1].
 
     The rule of the official CREPS, kept for its converted models: pixel i of n lies at i / (n - 1),
-    and the only pixel of a canvas of one at 0. Arguments, result and errors as `pixel_centres`.
+    and the only pixel of a canvas of one at 0. Arguments, result and errors as `pixel_centers`.
 
     Example:
         >>> pixel_corners(0, 3, 3).tolist()
@@ -166,13 +166,13 @@ class Canvas:
         return AxisGrid(self.rows(), self.columns())
 
     def _axis(self, start: float, stop: float, first: int, count: int | None, size: int) -> Tensor:
-        place = pixel_centres if self.sampling == "centers" else pixel_corners
+        place = pixel_centers if self.sampling == "centers" else pixel_corners
         unit = place(first, size - first if count is None else count, size)
         return start + (stop - start) * unit
 
 
 def undistorted_window(height: int, width: int) -> Window:
-    """The window that shows the whole unit square, centred, with square pixels.
+    """The window that shows the whole unit square, centerd, with square pixels.
 
     The shorter side of the picture spans [0, 1]; the longer side reaches beyond it on both ends.
 

@@ -4,7 +4,7 @@ As in StyleGAN2 (section 5, appendix D): gradient descent on the styles; the net
 Ours uses that the model paints any size: it begins with small pictures from several places, and
 continues with larger ones from the best of them. Nothing random is added on the way.
 
-Shapes: B starts, K styles, D width of a style, C colours, h and w the pixels compared.
+Shapes: B starts, K styles, D width of a style, C colors, h and w the pixels compared.
 """
 
 from __future__ import annotations
@@ -230,7 +230,7 @@ class _Search:
         }
         used = extractor if settings.perceptual else None
         self._remembering = None if used is None else _Remembering(used)
-        self._centre = self._spread = target.new_zeros(1)
+        self._center = self._spread = target.new_zeros(1)
 
     @torch.no_grad()
     def start(self, label: Tensor | None) -> Tensor:
@@ -239,16 +239,16 @@ class _Search:
         cheap = generator.tileable and not generator.margin
         count = CANDIDATES if cheap else FEW_CANDIDATES
         draw = torch.Generator().manual_seed(self.settings.seed)
-        z = torch.randn(count, generator.config.z_dim, generator=draw).to(self._centre)
+        z = torch.randn(count, generator.config.z_dim, generator=draw).to(self._center)
         labels = None if label is None else label.expand(count, *label.shape[1:])
         w = generator.map(z, labels)[:, :1]  # (count, 1, D)
-        self._centre, self._spread = w.mean(0), w.std(0)
+        self._center, self._spread = w.mean(0), w.std(0)
         # Directions that the model does not use get a step too, a small one.
         self._spread = self._spread.clamp(min=1e-3 * float(self._spread.mean()) + 1e-12)
         small = max(min(canvas.height, canvas.width) // LOOKED_AT, 1)
         looked = _Stage(0, 1, small, False)
         self._targets[looked] = _reduced(self._targets[STAGES[-1]], _stage_size(canvas, small))
-        offsets = (w - self._centre) / self._spread
+        offsets = (w - self._center) / self._spread
         offsets = torch.cat([torch.zeros_like(offsets[:1]), offsets])  # the average picture too
         errors = torch.cat([self.errors(part, looked) for part in torch.split(offsets, 16)])
         return offsets[errors.argsort()[: self.settings.starts]]
@@ -270,7 +270,7 @@ class _Search:
 
     def styles(self, offsets: Tensor) -> Tensor:
         """(B, K, D) styles of offsets (B, 1, D) or (B, K, D), which count standard deviations."""
-        return (self._centre + self._spread * offsets).expand(-1, self.generator.num_styles, -1)
+        return (self._center + self._spread * offsets).expand(-1, self.generator.num_styles, -1)
 
     def images(self, styles: Tensor, stage: _Stage) -> Tensor:
         """(B, C, h, w) pictures at the size that a stage compares."""
@@ -363,7 +363,7 @@ def _compared_canvas(
 
 
 def _pixels_of(picture: Pixels, size: tuple[int, int], generator: Generator) -> Tensor:
-    """(1, C, h, w) in [-1, 1]: the mean colours of a picture over the areas of fewer pixels."""
+    """(1, C, h, w) in [-1, 1]: the mean colors of a picture over the areas of fewer pixels."""
     box = (0.0, 0.0, float(picture.shape[0]), float(picture.shape[1]))
     mean = torch.from_numpy(area_average(picture, box, size)) / 127.5 - 1
     weight: Any = next(generator.parameters())

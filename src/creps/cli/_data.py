@@ -147,10 +147,10 @@ def _print(report: Report) -> None:
     """The report as text."""
     say = typer.echo
     say(f"{report.path}: {report.images:,} pictures, {_counts(report.formats)}")
-    say(f"Colour: {_counts(report.modes)}")
+    say(f"Color: {_counts(report.modes)}")
     if report.turned or report.profiled:
         say(
-            f"{report.turned:,} files are turned upright by their EXIF data; the colour profiles "
+            f"{report.turned:,} files are turned upright by their EXIF data; the color profiles "
             f"of {report.profiled:,} are not applied"
         )
     if report.classes:

@@ -172,10 +172,10 @@ def zoom_corners(picture: Picture) -> list[Corner]:
     middle = slice(across // 4, across - across // 4)
     inner = detail[middle, middle]
     row, column = np.unravel_index(int(inner.argmax()), inner.shape)
-    centre = [(int(place) + across // 4 + 0.5) / across for place in (row, column)]
+    center = [(int(place) + across // 4 + 0.5) / across for place in (row, column)]
     corners = []
     for size in SIZES:
-        top, left = (min(max(round(c * size - PANEL / 2), 0), size - PANEL) for c in centre)
+        top, left = (min(max(round(c * size - PANEL / 2), 0), size - PANEL) for c in center)
         corners.append((top, left))
     return corners
 

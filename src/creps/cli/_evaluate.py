@@ -46,7 +46,7 @@ class Measuring:
     metrics: Annotated[
         str,
         _measured(
-            help="all, or some of fd,kid,pr,neighbours,spectrum,patches,consistency,grid,"
+            help="all, or some of fd,kid,pr,neighbors,spectrum,patches,consistency,grid,"
             "equivariance,path."
         ),
     ] = "all"

@@ -106,7 +106,7 @@ def _facts(summary: ModelSummary, weights: str) -> list[tuple[str, str]]:
     # A stored config may leave out what is the family's default.
     shown = {
         "natural size": ("resolution", "{0} x {0} pixels"),
-        "colours": ("img_channels", "{} channels"),
+        "colors": ("img_channels", "{} channels"),
         "latent": ("z_dim", "{} numbers"),
         "classes": ("label_dim", "{}"),
         "sampling": ("sampling", "{}"),

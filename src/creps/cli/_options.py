@@ -154,7 +154,7 @@ Exact = Annotated[
     bool,
     typer.Option(
         "--exact",
-        help="Warped pictures without tables of lines: much slower, closer by less than a grey "
+        help="Warped pictures without tables of lines: much slower, closer by less than a gray "
         "level.",
         rich_help_panel=MAKING,
     ),

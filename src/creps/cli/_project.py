@@ -27,7 +27,7 @@ Window = Annotated[
     str | None,
     typer.Option(
         help="Y0,X0,Y1,X1: the part of the plane that the whole picture shows.",
-        show_default="0,0,1,1, and the picture's largest centred square",
+        show_default="0,0,1,1, and the picture's largest centerd square",
     ),
 ]
 StyleSpace = Annotated[
@@ -151,7 +151,7 @@ def _extractor(features: str, device: str | None) -> EffnetLite0 | None:
 
 
 def _opened(model: str, path: Path, *, device: str | None, whole: bool) -> tuple[Generator, Pixels]:
-    """The model where it is to work, and the picture or its largest centred square."""
+    """The model where it is to work, and the picture or its largest centerd square."""
     from creps.checkpoints import load
     from creps.data._framing import read_picture, square
     from creps.rendering._view import checked_device

@@ -2,7 +2,7 @@
 
 Pictures of one size come in an order that resumes exactly, decoded ahead in processes. A training
 picture spans the plane [0, 1] on each axis. A window of it, at any fractional position, becomes a
-patch whose pixels are the mean colour of the area they cover: the generator, sampled on the same
+patch whose pixels are the mean color of the area they cover: the generator, sampled on the same
 window's grid, paints exactly those pixels.
 """
 
@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from creps.coordinates import Canvas
-from creps.data._framing import centred_box, enough, fit, square
+from creps.data._framing import centerd_box, enough, fit, square
 from creps.data._sources import ImageSource
 from creps.errors import DataError
 
@@ -46,7 +46,7 @@ class Batch:
     windows: Tensor | None = None
 
     def parts(self) -> Iterator[tuple[slice, Canvas]]:
-        """Neighbours that share a window, with the canvas of that window, in order.
+        """Neighbors that share a window, with the canvas of that window, in order.
 
         A generator paints one grid at a time: it is called once for each part. Patches drawn in
         groups (`NativePatches.group`) make few parts.
@@ -95,7 +95,7 @@ class Pictures(Dataset[tuple[np.ndarray, int, int]]):
 
     Args:
         source: the images.
-        size: pixels a side: each image is cropped to its centred square and resampled to it
+        size: pixels a side: each image is cropped to its centerd square and resampled to it
             (Lanczos); or (height, width): cropped to that shape and reduced by area averages.
         mirror: every picture also as its mirror image, as a second half of the set.
         labels: give the source's class of each picture, -1 otherwise.
@@ -139,7 +139,7 @@ class Pictures(Dataset[tuple[np.ndarray, int, int]]):
         if not isinstance(self.size, tuple):
             return square(self.source.image(image, precise=self.precise), self.size)
         native = self.source.size(image)
-        shortest = 0 if self.precise else enough(native, centred_box(native, self.size), self.size)
+        shortest = 0 if self.precise else enough(native, centerd_box(native, self.size), self.size)
         pixels = self.source.image(image, precise=self.precise, shortest=shortest)
         return fit(pixels, self.size, native=native)
 

@@ -1,9 +1,9 @@
 """The state of a set: what is in it, what is broken, what is duplicated, how to train with it.
 
 Every picture is decoded once, over all cores, at the size it has. The look of a picture is its
-difference hash, 16 x 16 signs of the change from each gray cell to its right neighbour, and its
-colours on an 8 x 8 grid. Both must agree for two pictures to be near-duplicates: flat art of one
-style shares its outlines, but not its colours.
+difference hash, 16 x 16 signs of the change from each gray cell to its right neighbor, and its
+colors on an 8 x 8 grid. Both must agree for two pictures to be near-duplicates: flat art of one
+style shares its outlines, but not its colors.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from creps.errors import CrepsError, DataError, LabelError
 MOST_BITS = 15
 """Signs of 256 in which near-duplicates may differ."""
 
-MOST_COLOUR = 4.0
-"""Mean difference of colours, of 255, that near-duplicates may have."""
+MOST_COLOR = 4.0
+"""Mean difference of colors, of 255, that near-duplicates may have."""
 
-_GRID, _COLOURS = 16, 8
+_GRID, _COLORS = 16, 8
 _STEP = 2  # of 255, that counts as a change: in flat parts noise alone would set the signs
 _PIECES = 16  # of 16 bits of a hash: with less than 16 differences one piece at least is the same
 _CROWD = 200  # pictures that share a piece, from which on it says nothing
@@ -47,7 +47,7 @@ class Look:
 
     exact: bytes  # digest of size and pixels, whatever file they lie in
     signs: NDArray[np.uint16]  # (16,), the difference hash
-    colours: NDArray[np.uint8]  # (192,), an 8 x 8 reduction
+    colors: NDArray[np.uint8]  # (192,), an 8 x 8 reduction
 
 
 def look_of(pixels: NDArray[Any]) -> Look:
@@ -60,8 +60,8 @@ def look_of(pixels: NDArray[Any]) -> Look:
     box = Image.Resampling.BOX
     gray = np.asarray(image.convert("L").resize((_GRID + 1, _GRID), box), np.int16)
     signs = np.packbits(gray[:, 1:] > gray[:, :-1] + _STEP)
-    colours = np.asarray(image.resize((_COLOURS, _COLOURS), box)).reshape(-1)
-    return Look(exact.digest(), signs.view(np.uint16), colours)
+    colors = np.asarray(image.resize((_COLORS, _COLORS), box)).reshape(-1)
+    return Look(exact.digest(), signs.view(np.uint16), colors)
 
 
 def same_pictures(looks: Sequence[Look]) -> list[list[int]]:
@@ -83,7 +83,7 @@ def similar_pictures(looks: Sequence[Look]) -> list[list[int]]:
     if not indices:
         return []
     signs = np.stack([looks[index].signs for index in indices])
-    colours = np.stack([looks[index].colours for index in indices]).astype(np.int16)
+    colors = np.stack([looks[index].colors for index in indices]).astype(np.int16)
     leader = list(range(len(indices)))
 
     def find(k: int) -> int:
@@ -95,7 +95,7 @@ def similar_pictures(looks: Sequence[Look]) -> list[list[int]]:
     for a, b in _candidates(signs):
         if (
             _ones(signs[a] ^ signs[b]) <= MOST_BITS
-            and np.abs(colours[a] - colours[b]).mean() <= MOST_COLOUR
+            and np.abs(colors[a] - colors[b]).mean() <= MOST_COLOR
         ):
             leader[find(b)] = find(a)
     groups: dict[int, list[int]] = defaultdict(list)
@@ -196,8 +196,8 @@ class Report:
         sizes: (height, width) of each of them.
         classes: pictures of each class; empty without labels.
         labels_problem: why labels cannot be read, if they were tried.
-        formats, modes: how many files of each format, and of each colour mode with its bits.
-        turned, profiled: files with an EXIF orientation; with a colour profile.
+        formats, modes: how many files of each format, and of each color mode with its bits.
+        turned, profiled: files with an EXIF orientation; with a color profile.
         broken: names of files that cannot be read.
         same: groups of names of pictures with the same pixels.
         similar: groups of names of pictures that look alike.
@@ -251,7 +251,7 @@ def check(
         DataError: if the set does not exist, or has no readable picture.
     """
     source = open_images(path)
-    labelled, problem = _labelled(path)
+    labeled, problem = _labeled(path)
     seen: list[_Seen | None] = []
     pool = ThreadPoolExecutor(workers or cores())  # decoders let other threads run
     try:
@@ -268,8 +268,8 @@ def check(
     looks = [found.look for _, found in good]
     headers = [found.header for _, found in good]
     classes = (
-        Counter(labelled.class_names[labelled.label(index) or 0] for index, _ in good)
-        if labelled
+        Counter(labeled.class_names[labeled.label(index) or 0] for index, _ in good)
+        if labeled
         else {}
     )
     return Report(
@@ -301,7 +301,7 @@ class _Seen:
     seconds: float
 
 
-def _labelled(path: str | os.PathLike[str]) -> tuple[ImageSource | None, str]:
+def _labeled(path: str | os.PathLike[str]) -> tuple[ImageSource | None, str]:
     """The set with its labels, or why it has none."""
     try:
         return open_images(path, labels=True), ""

@@ -75,7 +75,7 @@ MAPS = {
         "(doi:10.7289/V5C8276M), public domain",
     ),
 }
-"""Maps by name: satellite imagery, a painted relief, and a coloured height model."""
+"""Maps by name: satellite imagery, a painted relief, and a colored height model."""
 
 
 @lru_cache(maxsize=1)

@@ -1,6 +1,6 @@
 """One picture file to pixels, and pictures of any size to pictures of one size.
 
-By centred crops and exact area averages. Arrays are (H, W, C) with C = 1, 3 or 4, uint8, or float32
+By centerd crops and exact area averages. Arrays are (H, W, C) with C = 1, 3 or 4, uint8, or float32
 on the same scale. No torch here.
 """
 
@@ -29,7 +29,7 @@ Box = tuple[float, float, float, float]
 
 
 def square(image: Pixels, size: int) -> Pixels:
-    """The largest centred square of a picture, resized with Pillow's antialiasing Lanczos filter.
+    """The largest centerd square of a picture, resized with Pillow's antialiasing Lanczos filter.
 
     Args:
         image: (H, W, C) uint8 or float32, C = 1, 3 or 4.
@@ -48,21 +48,21 @@ def square(image: Pixels, size: int) -> Pixels:
     check_channels(channels)
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    centre = image[top : top + side, left : left + side]
-    return np.ascontiguousarray(centre) if side == size else _lanczos(centre, (size, size))
+    center = image[top : top + side, left : left + side]
+    return np.ascontiguousarray(center) if side == size else _lanczos(center, (size, size))
 
 
 def fit(image: Pixels, size: tuple[int, int], *, native: tuple[int, int] | None = None) -> Pixels:
-    """The largest centred part of a picture that has the shape of a frame, as large as the frame.
+    """The largest centerd part of a picture that has the shape of a frame, as large as the frame.
 
-    It is reduced by exact area averages: each pixel is the mean colour of the area it covers,
+    It is reduced by exact area averages: each pixel is the mean color of the area it covers,
     fractions of pixels included. A smaller picture is enlarged with a Lanczos filter.
 
     Args:
         image: (H, W, C) uint8 or float32, C = 1, 3 or 4.
         size: (height, width) of the frame, each >= 1.
         native: (height, width) of the file, where `image` is a smaller reading of it: the part is
-            centred in the file's pixels.
+            centerd in the file's pixels.
     Returns:
         (height, width, C) of the same type.
     Raises:
@@ -74,7 +74,7 @@ def fit(image: Pixels, size: tuple[int, int], *, native: tuple[int, int] | None 
     """
     check_frame(size)
     check_channels(image.shape[2])
-    box = centred_box(native or (image.shape[0], image.shape[1]), size)
+    box = centerd_box(native or (image.shape[0], image.shape[1]), size)
     if native is not None:
         box = scaled(box, native, image)
     top, left, bottom, right = box
@@ -103,13 +103,13 @@ def scaled(box: Box, native: tuple[int, int], image: Pixels) -> Box:
     return (y * box[0], x * box[1], y * box[2], x * box[3])
 
 
-def centred_box(picture: tuple[int, int], frame: tuple[int, int]) -> Box:
-    """The largest centred part of a picture (height, width) with the proportions of a frame.
+def centerd_box(picture: tuple[int, int], frame: tuple[int, int]) -> Box:
+    """The largest centerd part of a picture (height, width) with the proportions of a frame.
 
     It starts on a whole pixel, so that a frame as large as the part shows the picture's own pixels.
 
     Example:
-        >>> centred_box((5, 9), (4, 4))
+        >>> centerd_box((5, 9), (4, 4))
         (0.0, 2.0, 5.0, 7.0)
     """
     scale = min(picture[0] / frame[0], picture[1] / frame[1])
@@ -125,9 +125,9 @@ def area_average(
     *,
     wrap: bool = False,
 ) -> NDArray[np.float32]:
-    """The mean colour of a picture over each cell of a box that is divided into equal cells.
+    """The mean color of a picture over each cell of a box that is divided into equal cells.
 
-    Colours count by their alpha where there is one, and are white where nothing can be seen. Beyond
+    Colors count by their alpha where there is one, and are white where nothing can be seen. Beyond
     the picture its border pixels are repeated; with `wrap` the right border continues at the left
     one, as of a panorama of 360 degrees. (H, W, C) to (height, width, C) float32.
     """
@@ -140,8 +140,8 @@ def area_average(
         seen = np.concatenate([image[:, :, :3] * alpha, image[:, :, 3:]], 2, dtype=np.float32)
         mean = _average(seen, box, size, wrap)
         part = mean[:, :, 3:] / 255
-        colour = np.where(part > 1e-6, mean[:, :, :3] / np.maximum(part, 1e-6), 255)
-        return np.concatenate([colour, mean[:, :, 3:]], 2, dtype=np.float32)
+        color = np.where(part > 1e-6, mean[:, :, :3] / np.maximum(part, 1e-6), 255)
+        return np.concatenate([color, mean[:, :, 3:]], 2, dtype=np.float32)
     return _average(image, box, size, wrap)
 
 

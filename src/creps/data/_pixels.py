@@ -1,4 +1,4 @@
-"""From image files to arrays of pixels: orientation, colour modes, bit depth."""
+"""From image files to arrays of pixels: orientation, color modes, bit depth."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 
 from creps.errors import ConfigError
 
-# Pillow has no mode for 16-bit colour: it reads the high byte of each value and drops the other.
+# Pillow has no mode for 16-bit color: it reads the high byte of each value and drops the other.
 # Its unpackers exist for both byte orders though, so reading the file once more in the wrong order
 # gives the low bytes, and the two together all 16 bits.
 _NATIVE_SWAPPED = "16B" if sys.byteorder == "little" else "16L"
@@ -22,7 +22,7 @@ _SWAPPED = {
     for mode in ("RGB", "RGBA", "RGBX")
     for order, other in (("16B", "16L"), ("16L", "16B"), ("16N", _NATIVE_SWAPPED))
 }
-"""Pillow's names for 16-bit colour, and the same in the other byte order."""
+"""Pillow's names for 16-bit color, and the same in the other byte order."""
 
 
 def bits_per_channel(image: Image.Image) -> int:
@@ -109,11 +109,11 @@ class Header:
 
     Attributes:
         size: upright (height, width).
-        mode: Pillow's word for the colour mode: "L", "RGB", "CMYK", "P", "I;16", ...
+        mode: Pillow's word for the color mode: "L", "RGB", "CMYK", "P", "I;16", ...
         bits: per channel: 8, 16 or 32.
         format: "PNG", "JPEG", ...
         turned: whether the file asks to be turned or mirrored (EXIF orientation).
-        profile: whether it carries a colour profile, which is not applied.
+        profile: whether it carries a color profile, which is not applied.
     """
 
     size: tuple[int, int]
@@ -150,8 +150,8 @@ def decode(
     """The pixels of an image file, upright.
 
     Transparent pictures are composited on white, unless alpha is requested; then invisible pixels
-    are white. Gray and colour of 16 bits are scaled to 8 and rounded to nearest, or kept where
-    precise; floating-point gray is taken as [0, 1]. Colour profiles are not applied. Of an
+    are white. Gray and color of 16 bits are scaled to 8 and rounded to nearest, or kept where
+    precise; floating-point gray is taken as [0, 1]. Color profiles are not applied. Of an
     animation the first frame counts. A broken file raises whatever Pillow's reader raises.
 
     Args:
@@ -216,9 +216,9 @@ def _to_channels(pixels: NDArray[np.float32], channels: int) -> NDArray[np.float
     """Gray, RGB or RGB and alpha in 0 .. 255 to the channels that are wanted."""
     height, width, have = pixels.shape
     if channels == 4:
-        colour = np.broadcast_to(pixels[:, :, :3], (height, width, 3))
+        color = np.broadcast_to(pixels[:, :, :3], (height, width, 3))
         alpha = pixels[:, :, 3:] if have == 4 else np.full((height, width, 1), 255, np.float32)
-        return np.concatenate([np.where(alpha > 0, colour, 255), alpha], 2, dtype=np.float32)
+        return np.concatenate([np.where(alpha > 0, color, 255), alpha], 2, dtype=np.float32)
     if have == 4:
         alpha = pixels[:, :, 3:] / np.float32(255)
         pixels = np.asarray(pixels[:, :, :3] * alpha + 255 * (1 - alpha), np.float32)

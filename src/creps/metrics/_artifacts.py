@@ -129,7 +129,7 @@ def grid_artifact(picture: Array, period: float) -> float:
     power law (log power against log frequency). Both axes count together, all lines of each.
 
     Args:
-        picture: (H, W) or (H, W, C), whose colours are averaged; at least 4 periods on each axis.
+        picture: (H, W) or (H, W, C), whose colors are averaged; at least 4 periods on each axis.
         period: of the grid in pixels, >= 4: rendered size / training resolution.
     Returns:
         measured / expected power, >= 0; 1 for a picture without any power there. One picture's
@@ -153,7 +153,7 @@ def grid_artifact(picture: Array, period: float) -> float:
         spectrum = _line_spectrum(lines)
         fundamental = lines.shape[1] / period  # the grid's frequency, in bins of the spectrum
         harmonic = 1
-        while harmonic + 0.5 + _HALF_BAND <= period / 2:  # the upper neighbour is below Nyquist
+        while harmonic + 0.5 + _HALF_BAND <= period / 2:  # the upper neighbor is below Nyquist
             measured += _band_power(spectrum, harmonic, fundamental)
             expected += _expected_power(spectrum, harmonic, fundamental)
             harmonic += 1
@@ -175,7 +175,7 @@ def _band_power(spectrum: NDArray[np.float64], multiple: float, fundamental: flo
 
 
 def _expected_power(spectrum: NDArray[np.float64], harmonic: int, fundamental: float) -> float:
-    """Power at a harmonic, from its neighbours half-way, if the spectrum is a power law there."""
+    """Power at a harmonic, from its neighbors half-way, if the spectrum is a power law there."""
     below, above = harmonic - 0.5, harmonic + 0.5
     share = math.log(harmonic / below) / math.log(above / below)
     low, high = (_band_power(spectrum, place, fundamental) for place in (below, above))

@@ -52,7 +52,7 @@ ADVICE = {
     "grid and picture, or at random scales, and with a bandwidth that the training size can hold.",
     "blur": "Fine detail is missing: raise bandwidth, train on patches of larger pictures "
     "(a zoom preset), or longer.",
-    "noise": "Too much fine detail, noise or aliasing: lower bandwidth, more regularisation, "
+    "noise": "Too much fine detail, noise or aliasing: lower bandwidth, more regularization, "
     "shifts and random scales in training; draw with --supersample auto.",
 }
 """What to change, for each artifact."""

@@ -14,7 +14,7 @@ from creps.errors import UsageError
 
 FeatureRows = NDArray[np.floating[Any]]
 
-NEIGHBOURS = 3
+NEIGHBORS = 3
 """The k of the field for precision and recall (Kynkaanniemi et al. 2019, section 3.1)."""
 
 _BLOCK = 1024  # rows of a kernel or distance matrix held at a time
@@ -126,7 +126,7 @@ class PrecisionRecall(NamedTuple):
     """How two sets overlap, each number 0 .. 1 except density.
 
     A set is the union of balls around its features, a ball reaching to the k-th nearest
-    neighbour in the same set.
+    neighbor in the same set.
 
     Attributes:
         precision: share of the generated within a ball of a real one: are they plausible?
@@ -144,7 +144,7 @@ class PrecisionRecall(NamedTuple):
 
 
 def precision_recall(
-    generated: FeatureRows, real: FeatureRows, *, neighbours: int = NEIGHBOURS
+    generated: FeatureRows, real: FeatureRows, *, neighbors: int = NEIGHBORS
 ) -> PrecisionRecall:
     """Improved precision and recall, density and coverage.
 
@@ -152,20 +152,20 @@ def precision_recall(
     2020, eq. 4 and 5. All depend on N and M: compare only values of equal counts and k.
 
     Args:
-        generated, real: (N, D) and (M, D) features, N and M > neighbours.
-        neighbours: k, >= 1; 3 is the field's for precision and recall, 5 for the other two.
+        generated, real: (N, D) and (M, D) features, N and M > neighbors.
+        neighbors: k, >= 1; 3 is the field's for precision and recall, 5 for the other two.
     Raises:
         UsageError: for too few samples, differing widths or features that are not finite.
     Example:
         >>> line = np.arange(8.0)[:, None]
-        >>> precision_recall(line, line + 100, neighbours=1).precision
+        >>> precision_recall(line, line + 100, neighbors=1).precision
         0.0
     """
-    if neighbours < 1:
-        raise UsageError(f"{neighbours} neighbours: expected at least 1")
-    generated, real = checked_pair(generated, real, minimum=neighbours + 1)
-    radii_real = neighbour_radii(real, neighbours)
-    radii_generated = neighbour_radii(generated, neighbours)
+    if neighbors < 1:
+        raise UsageError(f"{neighbors} neighbors: expected at least 1")
+    generated, real = checked_pair(generated, real, minimum=neighbors + 1)
+    radii_real = neighbor_radii(real, neighbors)
+    radii_generated = neighbor_radii(generated, neighbors)
     inside_real = np.zeros(len(generated), np.int64)  # balls of real ones around each generated
     reached = np.zeros(len(real), bool)  # real ones within a ball of a generated one
     covered = np.zeros(len(real), bool)  # real ones with a generated one in their ball
@@ -179,7 +179,7 @@ def precision_recall(
     return PrecisionRecall(
         precision=float((inside_real > 0).mean()),
         recall=float(reached.mean()),
-        density=float(inside_real.mean() / neighbours),
+        density=float(inside_real.mean() / neighbors),
         coverage=float(covered.mean()),
     )
 
@@ -210,7 +210,7 @@ def novelty(generated: FeatureRows, real: FeatureRows) -> Novelty:
     """
     generated, real = checked_pair(generated, real, minimum=2)
     indices, distances = nearest(generated, real)
-    own = np.sqrt(neighbour_radii(real, 1))[indices[:, 0]]
+    own = np.sqrt(neighbor_radii(real, 1))[indices[:, 0]]
     # Where the real set repeats itself no distance is left to compare with.
     ratios = distances[:, 0] / np.maximum(own, 1e-6 * np.abs(real).max() + 1e-12)
     return Novelty(float(np.median(ratios)), float((ratios < 0.5).mean()))
@@ -236,14 +236,14 @@ def checked_pair(
     return a.astype(np.float64), b.astype(np.float64)
 
 
-def neighbour_radii(x: NDArray[np.float64], neighbours: int) -> NDArray[np.float64]:
+def neighbor_radii(x: NDArray[np.float64], neighbors: int) -> NDArray[np.float64]:
     """(N,) squared distance from each row of x (N, D) to its k-th nearest other row; k < N."""
     radii = np.empty(len(x))
     for first in range(0, len(x), _BLOCK):
         distances = squared_distances(x[first : first + _BLOCK], x)
         rows = np.arange(len(distances))
         distances[rows, first + rows] = -1.0  # itself comes first, duplicates of it do not
-        radii[first : first + _BLOCK] = np.partition(distances, neighbours, axis=1)[:, neighbours]
+        radii[first : first + _BLOCK] = np.partition(distances, neighbors, axis=1)[:, neighbors]
     return radii
 
 
@@ -258,7 +258,7 @@ def nearest(
         UsageError: if there are fewer than `count` others.
     """
     if not 1 <= count <= len(others):
-        raise UsageError(f"{count} neighbours among {len(others)} samples: expected 1 to that many")
+        raise UsageError(f"{count} neighbors among {len(others)} samples: expected 1 to that many")
     indices = np.empty((len(x), count), np.int64)
     distances = np.empty((len(x), count))
     for first in range(0, len(x), _BLOCK):
@@ -272,9 +272,9 @@ def nearest(
 
 def squared_distances(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, M) squared Euclidean distances of the rows of two sets, >= 0, exactly 0 for copies."""
-    # Around a common centre: the difference of large squares would lose what matters.
-    centre = b.mean(0)
-    a, b = a - centre, b - centre
+    # Around a common center: the difference of large squares would lose what matters.
+    center = b.mean(0)
+    a, b = a - center, b - center
     sizes = np.square(a).sum(1)[:, None] + np.square(b).sum(1)
     squares: NDArray[np.float64] = sizes - 2 * a @ b.T
     squares[squares < 1e-12 * sizes] = 0.0  # rounding

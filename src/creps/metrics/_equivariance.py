@@ -3,7 +3,7 @@
 StyleGAN3 (Karras et al. 2021), section E.3: the generator draws on a moved plane, and its picture
 is compared with the plain one, moved afterwards by resampling. In decibels, with the range 2 of
 [-1, 1] as the peak: 10 log10(4 / mean squared difference), means over samples, moves, pixels and
-colours. Pixels that see beyond the plain picture are left out.
+colors. Pixels that see beyond the plain picture are left out.
 
 What differs from the paper: its generators have a margin around the picture, ours paint
 the plane itself; the plain picture is resampled with a Lanczos kernel of 3 lobes. For a pixel-wise
@@ -100,7 +100,7 @@ def equivariance_decibels(errors: NDArray[np.float64]) -> float:
 def lanczos_at(
     picture: NDArray[np.float64], rows: NDArray[np.float64], columns: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """A picture (C, H, W) at places (P,) in pixels, 0 the centre of the first: (C, P).
+    """A picture (C, H, W) at places (P,) in pixels, 0 the center of the first: (C, P).
 
     A Lanczos kernel of 3 lobes; places must be at least 3 pixels from the borders.
     """

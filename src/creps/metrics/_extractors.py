@@ -369,7 +369,7 @@ DINOV2_URL = "https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/dinov2_vits14_
 HEAD_WIDTH = 64
 """Numbers of an attention head, in all published sizes."""
 MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""The normalisation of the weights, that of ImageNet."""
+"""The normalization of the weights, that of ImageNet."""
 
 
 class Block(nn.Module):
@@ -422,7 +422,7 @@ class VisionTransformer(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, H, W) normalised pictures to the class token (B, D); H, W multiples of a patch."""
+        """(B, 3, H, W) normalized pictures to the class token (B, D); H, W multiples of a patch."""
         grid = self.patch_embed["proj"](x)  # (B, D, H / patch, W / patch)
         tokens = grid.flatten(2).transpose(1, 2) + self._places(grid.shape[2], grid.shape[3])
         first = (self.cls_token + self.pos_embed[:, :1]).expand(len(x), -1, -1)

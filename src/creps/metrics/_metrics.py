@@ -472,11 +472,11 @@ METRICS = {
     "fd": Metric("Frechet distance of features to real pictures", 2, _against_real(_frechet)),
     "kid": Metric("kernel distance of features to real pictures", 2, _against_real(_kernel)),
     "pr": Metric(
-        "precision, recall, density, coverage by 3 nearest neighbours",
+        "precision, recall, density, coverage by 3 nearest neighbors",
         4,
         _against_real(_precision_recall),
     ),
-    "neighbours": Metric(
+    "neighbors": Metric(
         "distance to the nearest real picture, beside that among real ones",
         2,
         _against_real(_novelty, rivals=False),

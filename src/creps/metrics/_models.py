@@ -129,7 +129,7 @@ def draw(
         image[:, top : top + tile.height, left : left + tile.width] = pixels[0]
     if not bool(image.isfinite().all()):
         raise DataError(
-            f"{model.path} paints NaN or infinite colours (seed {seed}, {size[0]}x{size[1]} px): "
+            f"{model.path} paints NaN or infinite colors (seed {seed}, {size[0]}x{size[1]} px): "
             "its training broke down, take an earlier snapshot"
         )
     return image

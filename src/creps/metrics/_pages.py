@@ -111,8 +111,8 @@ def shaded(
     return grays
 
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Of lines in charts: told apart by colour-blind people too (Okabe and Ito)."""
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Of lines in charts: told apart by color-blind people too (Okabe and Ito)."""
 
 LEFT, BOTTOM, TOP, RIGHT = 52, 40, 28, 16
 """Pixels around the plot."""
@@ -137,10 +137,10 @@ def line_chart(
     for k, (name, line) in enumerate(lines.items()):
         places = zip(plot.across(x), plot.down(line), strict=True)
         points = " ".join(f"{a:.1f},{b:.1f}" for a, b in places)
-        colour = COLOURS[k % len(COLOURS)]
+        color = COLORS[k % len(COLORS)]
         parts.append(
-            f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
-            f'<text x="{start}" y="14" style="fill: {colour}">{escape(name)}</text>'
+            f'<polyline points="{points}" fill="none" stroke="{color}" stroke-width="1.5"/>'
+            f'<text x="{start}" y="14" style="fill: {color}">{escape(name)}</text>'
         )
         start += 8 * len(name) + 16
     return "".join([*parts, plot.ending(x_name, y_name)])

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from creps.data._framing import area_average, centred_box, fit, like
+from creps.data._framing import area_average, centerd_box, fit, like
 from creps.data._sources import ImageSource, open_images
 from creps.data.portraits._art import ART_VERSION
 from creps.data.portraits._drawing import portrait
@@ -118,7 +118,7 @@ class Images(RealImages):
         return len(_opened(self.path, self.channels))
 
     def picture(self, number: int, size: Size) -> Picture:
-        """The largest centred part of image `number` of these proportions, by exact area means.
+        """The largest centerd part of image `number` of these proportions, by exact area means.
 
         Smaller images are enlarged with a Lanczos filter.
         """
@@ -127,7 +127,7 @@ class Images(RealImages):
 
     def patch(self, number: int, shape: Size, tile: Tile) -> Picture:
         image = self._image(number)
-        top, left, bottom, right = centred_box((image.shape[0], image.shape[1]), shape)
+        top, left, bottom, right = centerd_box((image.shape[0], image.shape[1]), shape)
         y, x = (bottom - top) / shape[0], (right - left) / shape[1]
         box = (
             top + y * tile.top,
@@ -179,7 +179,7 @@ def real_images(data: RealImages | str | Path, *, channels: int = 3, seed: int =
     word, _, style = str(data).partition(":")
     if word == PORTRAITS:
         if channels != 3:
-            raise UsageError("portraits are in colour, the model paints gray: give other --data")
+            raise UsageError("portraits are in color, the model paints gray: give other --data")
         real = Portraits(style=style) if style else Portraits()
         real.picture(0, (8, 8))  # refuses an unknown style or a missing package before any work
         return real

@@ -66,7 +66,7 @@ def ssim(a: Array, b: Array, *, peak: float = 255.0) -> float:
     """Structural similarity of two pictures, -1 .. 1, 1 for equal ones.
 
     Wang et al. 2004, eq. 13, with its settings: a Gaussian window of sigma 1.5 and 11 x 11 pixels,
-    K1 = 0.01, K2 = 0.03. Colours are compared one by one and averaged. The mean is over places
+    K1 = 0.01, K2 = 0.03. Colors are compared one by one and averaged. The mean is over places
     whose window lies within the picture.
 
     Args:

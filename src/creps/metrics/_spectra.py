@@ -36,7 +36,7 @@ def power_spectrum(picture: Array, *, window: bool = True) -> NDArray[np.float64
     """Power at each frequency of a picture in gray.
 
     Args:
-        picture: (H, W) or (H, W, C), sides >= 8, any numeric type; colours are averaged and their
+        picture: (H, W) or (H, W, C), sides >= 8, any numeric type; colors are averaged and their
             mean is subtracted.
         window: weigh with a Hann window first: without it the jump between opposite borders lays a
             cross over everything faint. CIPS' Fig. 7 is without.
@@ -126,7 +126,7 @@ def spectrum_difference(
             f"spectra of shapes {generated.shape} and {real.shape}: expected one, of 4 rings or "
             "more: measure pictures of one size"
         )
-    # Nothing is blacker than a thousandth of the rounding of 8-bit pictures, 1/12 grey level^2.
+    # Nothing is blacker than a thousandth of the rounding of 8-bit pictures, 1/12 gray level^2.
     floor = 1e-3 / 12
     decibels = 10 * np.log10(np.maximum(generated, floor) / np.maximum(real, floor))[2:]
     upper = decibels[len(decibels) // 2 :]

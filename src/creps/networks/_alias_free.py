@@ -63,7 +63,7 @@ def low_pass_filter(
 
 def _jinc(radius: NDArray[np.float64], cutoff: float) -> NDArray[np.float64]:
     """The ideal low-pass in two dimensions, J1(2 pi cutoff r) / r, up to a factor."""
-    near = np.maximum(radius, 1e-9)  # odd filters have a tap in the centre
+    near = np.maximum(radius, 1e-9)  # odd filters have a tap in the center
     phase = torch.as_tensor(2 * math.pi * cutoff * near, device="cpu")
     bessel: NDArray[np.float64] = torch.special.bessel_j1(phase).numpy()
     return bessel / near
@@ -79,7 +79,7 @@ class Resampling:
     def paddings(self, size: int, wanted: int, *, taps: tuple[int, int]) -> tuple[int, int]:
         """Zeros (first, last) about the upsampled samples of an axis; negative crops.
 
-        `size` samples before become `wanted` about the same centre: the frame does not move.
+        `size` samples before become `wanted` about the same center: the frame does not move.
         `taps` are those of the filters before and after the activation.
         """
         total = (wanted - 1) * self.down + 1 - size * self.up + sum(taps) - 2
@@ -99,7 +99,7 @@ def filtered_leaky_relu(
 
     StyleGAN3, section 3.1. Plain operations, differentiable any number of times. Features
     (B, C, H, W), scaled by the gain of leaky ReLU already, to (B, C, H', W') of `size` about the
-    same centre. `filters` are those before and after the activation.
+    same center. `filters` are those before and after the activation.
     """
     before, after = filters
     up, down = resampling.up, resampling.down
@@ -128,7 +128,7 @@ class Placement:
     """Pixels on the plane: pixel (i, j) lies at origin + i * down + j * across.
 
     Attributes:
-        origin: place of the centre of pixel (0, 0).
+        origin: place of the center of pixel (0, 0).
         down, across: steps from row to row and from column to column.
         height, width: pixels.
     """
@@ -145,7 +145,7 @@ class Placement:
         return 1 / math.sqrt(abs(self._determinant))
 
     @property
-    def centre(self) -> Vector:
+    def center(self) -> Vector:
         """The place of the middle of the pixels."""
         i, j = (self.height - 1) / 2, (self.width - 1) / 2
         return self.at(i, j)
@@ -158,7 +158,7 @@ class Placement:
         return y, x
 
     def part(self, top: int, left: int, *, height: int, width: int) -> Placement:
-        """Some of the pixels, or neighbouring ones on the same lattice."""
+        """Some of the pixels, or neighboring ones on the same lattice."""
         return replace(self, origin=self.at(top, left), height=height, width=width)
 
     def moved(self, origin: Vector) -> Placement:
@@ -167,11 +167,11 @@ class Placement:
         return replace(self, origin=(y - origin[0], x - origin[1]))
 
     def points(self, height: int, width: int, *, spacing: float) -> Tensor:
-        """(height * width, 2) places of a lattice about the same centre, `spacing` pixels apart."""
+        """(height * width, 2) places of a lattice about the same center, `spacing` pixels apart."""
         i, j = (
             (torch.arange(n, dtype=torch.float64) - (n - 1) / 2) * spacing for n in (height, width)
         )
-        axes = zip(self.centre, self.down, self.across, strict=True)
+        axes = zip(self.center, self.down, self.across, strict=True)
         places = [c + i[:, None] * d + j * a for c, d, a in axes]
         return torch.stack(places, dim=2).flatten(0, 1)
 

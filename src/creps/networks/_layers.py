@@ -1,4 +1,4 @@
-"""Layers shared by the families: equalised learning rate, mapping network, modulated 1x1 layers.
+"""Layers shared by the families: equalized learning rate, mapping network, modulated 1x1 layers.
 
 Shapes: B batch, I input and O output channels, P positions (pixels, or line positions times
 thickness). Features are (B, channels, P); all layers act on each position alone.
@@ -24,8 +24,8 @@ GAIN = math.sqrt(2)
 EPSILON = 1e-8
 
 
-def second_moment_normalised(x: Tensor) -> Tensor:
-    """`x` divided by the root mean square of its last axis (StyleGAN2's latent normalisation)."""
+def second_moment_normalized(x: Tensor) -> Tensor:
+    """`x` divided by the root mean square of its last axis (StyleGAN2's latent normalization)."""
     return x * (x.square().mean(-1, keepdim=True) + EPSILON).rsqrt()
 
 
@@ -58,7 +58,7 @@ def one_hot_labels(
 
 
 class EqualizedLinear(nn.Module):
-    """A fully connected layer with equalised learning rate (Progressive GAN, section 4.1).
+    """A fully connected layer with equalized learning rate (Progressive GAN, section 4.1).
 
     The stored weight has unit variance and is scaled by lr_multiplier / sqrt(I) at run time; with
     `activation` comes a leaky ReLU of gain sqrt(2). `bias_init` is the bias in effect at the start.
@@ -96,7 +96,7 @@ class EqualizedLinear(nn.Module):
 class ModulatedLinear(nn.Module):
     """StyleGAN2's modulated convolution with a 1x1 kernel and no noise (CREPS, section 3.2).
 
-    With `demodulate` a synthesis layer: weights normalised, bias, leaky ReLU, gain sqrt(2); without
+    With `demodulate` a synthesis layer: weights normalized, bias, leaky ReLU, gain sqrt(2); without
     an emitting one ("ToRGB"): style scaled by 1 / sqrt(I), linear output. Output is clipped to
     [-clamp, clamp], 0 does not clip: it matters in half precision (StyleGAN2-ADA, appendix D).
     """
@@ -167,14 +167,14 @@ class MappingNetwork(nn.Module):
 
     def forward(self, z: Tensor, label: Tensor | None) -> Tensor:
         """Latents (B, Z) and one-hot labels (B, label_dim) or None to w (B, w_dim)."""
-        x = second_moment_normalised(z.to(self.average.device, self.average.dtype))
+        x = second_moment_normalized(z.to(self.average.device, self.average.dtype))
         if self.embed is not None:
-            x = torch.cat([x, second_moment_normalised(self.embed(label))], dim=1)
+            x = torch.cat([x, second_moment_normalized(self.embed(label))], dim=1)
         for layer in self.layers:
             x = layer(x)
         return x
 
     @torch.no_grad()
     def track_average(self, w: Tensor, *, decay: float = 0.998) -> None:
-        """Move the average of w, the centre of truncation, towards this batch (B, w_dim)."""
+        """Move the average of w, the center of truncation, towards this batch (B, w_dim)."""
         self.average.lerp_(w.mean(0), 1 - decay)

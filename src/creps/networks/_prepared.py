@@ -6,7 +6,7 @@ ReLU is positively homogeneous), and lines leave their layer at the scale at whi
 remains runs without autograd and in place between two buffers a thread, over as many positions at a
 time as a core's cache holds: fresh memory for every layer costs more than the arithmetic.
 
-Shapes: B batch, C colour channels, L levels, N channels of a line, D thickness, S samples along an
+Shapes: B batch, C color channels, L levels, N channels of a line, D thickness, S samples along an
 axis, H and W rows and columns, P positions (line samples times thickness, or pixels), I input and O
 output channels of a layer. Features are (channels, P).
 """
@@ -60,7 +60,7 @@ class Prepared:
         source: Fourier frequencies (C4 / 2, D), and what the features are multiplied by (C4, 2D).
         blocks, decoders, to_rgb, refinement: layers folded where the generator is.
         device: where it is to work. Phases are float64 in any case.
-        dtype: of weights, lines and features; colours are at least float32.
+        dtype: of weights, lines and features; colors are at least float32.
     """
 
     @torch.inference_mode()
@@ -80,7 +80,7 @@ class Prepared:
         self.num_levels, self.thickness = num_levels, frequencies.shape[1]
         self.line_channels, self.img_channels = to_rgb.weight.shape[1], len(to_rgb.weight)
         self.device, self.dtype = device, dtype
-        self.colour_dtype = torch.promote_types(dtype, torch.float32)
+        self.color_dtype = torch.promote_types(dtype, torch.float32)
         on_cpu = self.device.type == "cpu"
         self._line_positions = LINE_POSITIONS if on_cpu else ACCELERATOR_POSITIONS
         self._pixels = PIXELS if on_cpu else ACCELERATOR_POSITIONS
@@ -100,7 +100,7 @@ class Prepared:
 
     @property
     def pixel_flops(self) -> int:
-        """Operations for one pixel: compositions, decoders, colour and refinement."""
+        """Operations for one pixel: compositions, decoders, color and refinement."""
         composed = self.num_levels * self.line_channels * self.thickness
         return 2 * (composed + _weights(self._pixel_layers()))
 
@@ -129,11 +129,11 @@ class Prepared:
     ) -> Tensor:
         """(C, H, W) where rows (L, N, H, D) meet columns (L, N, W, D); in `out` if given (eq. 3-6).
 
-        Lines may be parts along H and W; colours are of `colour_dtype`, in [-1, 1], not clipped.
+        Lines may be parts along H and W; colors are of `color_dtype`, in [-1, 1], not clipped.
         """
         height, width = row_lines.shape[2], column_lines.shape[2]
         if out is None:
-            out = self._empty_colours(height, width)
+            out = self._empty_colors(height, width)
         across = min(width, self._pixels)
         down = max(self._pixels // max(across, 1), 1)
         for top in range(0, height, down):
@@ -146,16 +146,16 @@ class Prepared:
 
     @torch.inference_mode()
     def compose_points(self, row_lines: Tensor, column_lines: Tensor) -> Tensor:
-        """Colours (C, P) of free points: each has a row and a column line, both (L, N, P, D)."""
-        out = self._empty_colours(row_lines.shape[2])
+        """Colors (C, P) of free points: each has a row and a column line, both (L, N, P, D)."""
+        out = self._empty_colors(row_lines.shape[2])
         for first in range(0, out.shape[1], self._pixels):
             part = slice(first, first + self._pixels)
             out[:, part] = self._inner(row_lines[:, :, part], column_lines[:, :, part])
         return out
 
     @torch.inference_mode()
-    def colour(self, add_map: AddMap, pixels: int) -> Tensor:
-        """Colours (C, P) of maps from anywhere: eq. 4-6, colour and refinement.
+    def color(self, add_map: AddMap, pixels: int) -> Tensor:
+        """Colors (C, P) of maps from anywhere: eq. 4-6, color and refinement.
 
         `add_map` is called once a level, in order. All features of P pixels exist at once: on a CPU
         a thousand or so are best.
@@ -168,7 +168,7 @@ class Prepared:
             add_map(level, fused)
         if self._decoders:
             fused = buffers.through(self._decoders[-1], fused)
-        rgb = self._to_rgb(fused).to(self.colour_dtype)
+        rgb = self._to_rgb(fused).to(self.color_dtype)
         for block in self._refinement:
             fused = buffers.through(block.layers, fused)
             assert block.emit is not None
@@ -184,21 +184,21 @@ class Prepared:
         return [*decoders, self._to_rgb, *refinement]
 
     def _outer(self, rows: Tensor, columns: Tensor) -> Tensor:
-        """Colours (C, H * W) of rows (L, N, H, D) and columns (L, N, W, D)."""
+        """Colors (C, H * W) of rows (L, N, H, D) and columns (L, N, W, D)."""
         height, width = rows.shape[2], columns.shape[2]
 
         def add_map(level: int, fused: Tensor) -> None:
             fused.view(-1, height, width).baddbmm_(rows[level], columns[level].mT)  # eq. 3
 
-        return self.colour(add_map, height * width)
+        return self.color(add_map, height * width)
 
     def _inner(self, rows: Tensor, columns: Tensor) -> Tensor:
-        """Colours (C, P) of rows and columns (L, N, P, D) that come in pairs."""
+        """Colors (C, P) of rows and columns (L, N, P, D) that come in pairs."""
 
         def add_map(level: int, fused: Tensor) -> None:
             fused += (rows[level] * columns[level]).sum(2)
 
-        return self.colour(add_map, rows.shape[2])
+        return self.color(add_map, rows.shape[2])
 
     def _fill_lines(self, coords: Tensor, axis: Axis, out: Tensor) -> None:
         """Lines of few coordinates (S,) into `out` (L, N, S, D)."""
@@ -220,7 +220,7 @@ class Prepared:
         thickness, half = self.thickness, len(self._frequencies)
         turns = coords.to(self._frequencies)[:, None] * self._frequencies[:, None]
         turns = turns.sub_(turns.round()).mul_(2 * math.pi)
-        phase = turns.to(self.colour_dtype).to(self.device).flatten(1)
+        phase = turns.to(self.color_dtype).to(self.device).flatten(1)
         waves = buffers.other(2 * half, phase.shape[1])
         if phase.dtype == waves.dtype:
             torch.sin(phase, out=waves[:half])
@@ -238,9 +238,9 @@ class Prepared:
         buffers: _Buffers = self._thread.buffers
         return buffers
 
-    def _empty_colours(self, *size: int) -> Tensor:
+    def _empty_colors(self, *size: int) -> Tensor:
         shape = self.img_channels, *size
-        return torch.empty(shape, dtype=self.colour_dtype, device=self.device)
+        return torch.empty(shape, dtype=self.color_dtype, device=self.device)
 
 
 class Folded(NamedTuple):
@@ -282,7 +282,7 @@ class Folded(NamedTuple):
 
 @dataclass(frozen=True)
 class FoldedBlock:
-    """Layers one after the other, and what the features emit at the end: lines, or colour."""
+    """Layers one after the other, and what the features emit at the end: lines, or color."""
 
     layers: list[Folded]
     emit: Folded | None

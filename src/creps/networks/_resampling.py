@@ -109,7 +109,7 @@ def _upsampled_conv(x: Tensor, weight: Tensor, f: Tensor, up: int) -> Tensor:
     y = F.conv_transpose2d(x, weight.transpose(0, 1), stride=up)
     padding = []
     for size in _filter_size(f):
-        # Centred as an upsampling followed by a convolution that keeps the size; the other side
+        # Centerd as an upsampling followed by a convolution that keeps the size; the other side
         # makes the result exactly `up` times as long as the input.
         first = (size + up - 1) // 2 + k // 2 - (k - 1)
         padding += [first, up - k - first + size - 1]
@@ -196,7 +196,7 @@ def _filter_size(f: Tensor) -> tuple[int, int]:
 
 
 def _paddings(f: Tensor, *, up: int = 1, down: int = 1) -> Padding:
-    """Zeros that keep the result centred; the surplus one goes to the top and left."""
+    """Zeros that keep the result centerd; the surplus one goes to the top and left."""
     height, width = _filter_size(f)
     top, left = (height + up - down) // 2, (width + up - down) // 2
     bottom, right = (height - up - down + 1) // 2, (width - up - down + 1) // 2

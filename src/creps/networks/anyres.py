@@ -1,7 +1,7 @@
 """Any-resolution GAN (ECCV 2022): StyleGAN3 that knows the scale it paints at, read top to bottom.
 
 The network paints patches of a plane picture at any density of pixels. Besides the latent, the
-density steers every layer: a second mapping network turns the normalised scale into a vector,
+density steers every layer: a second mapping network turns the normalized scale into a vector,
 whose affine image is added to each layer's style (eq. 8 and 9). On a cylinder the plane wraps
 around along x (section 6).
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from creps.errors import ConfigError
 from creps.networks._alias_free import Placement
-from creps.networks._layers import EqualizedLinear, second_moment_normalised
+from creps.networks._layers import EqualizedLinear, second_moment_normalized
 from creps.networks.base import register_family
 from creps.networks.stylegan3 import STYLEGAN3_PRESETS, StyleGAN3, StyleGAN3Config
 
@@ -42,7 +42,7 @@ class AnyResConfig(StyleGAN3Config):
     scale_range: ScaleRange = "positive"
     """"positive" maps scales to [0, 1] and adds `scale_offset`; "zerocentered" to [-1, 1]."""
     scale_offset: float = 0.1
-    """What keeps the normalised scale away from zero (section 8.2)."""
+    """What keeps the normalized scale away from zero (section 8.2)."""
     turn: float = 0.0
     """Plane units around a cylinder, on which pictures wrap exactly along x: 360 degrees over the
     field of view of a training picture (section 6). 0 is a flat plane. The Fourier features have
@@ -107,19 +107,19 @@ class ScaleBranch(nn.Module):
     def mapped(self, scale: float) -> Tensor:
         """The vector (1, D) of a scale, M_s of eq. 9."""
         weight = next(self.parameters())
-        x = weight.new_tensor([[normalised_scale(scale, self.config)]])
+        x = weight.new_tensor([[normalized_scale(scale, self.config)]])
         if self.config.scale_mapping == "official":
-            x = second_moment_normalised(x)
+            x = second_moment_normalized(x)
         for layer in self.layers:
             x = layer(x)
         return x
 
 
-def normalised_scale(scale: float, config: AnyResConfig) -> float:
+def normalized_scale(scale: float, config: AnyResConfig) -> float:
     """A scale s / p, pixels per plane unit over the resolution, as the network takes it (eq. 8).
 
     Example:
-        >>> round(normalised_scale(4.5, AnyResConfig(resolution=32, scale_max=8.0)), 3)
+        >>> round(normalized_scale(4.5, AnyResConfig(resolution=32, scale_max=8.0)), 3)
         0.6
     """
     share = (scale - config.scale_min) / (config.scale_max - config.scale_min)

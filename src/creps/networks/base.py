@@ -4,7 +4,7 @@ A family says what it can do beyond `map` and `synthesize`: `separable`, `pixelw
 `tileable`, `period`. What it cannot do raises an `UnsupportedError`.
 
 Shapes: B batch, K styles, D their width or the thickness of lines, L levels, N channels of a line,
-S samples along an axis, H and W rows and columns, P points, C colours, M styles that are mixed.
+S samples along an axis, H and W rows and columns, P points, C colors, M styles that are mixed.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class GeneratorConfig:
     resolution: int
     """The natural size in pixels a side: what is rendered where no size is given."""
     img_channels: int = 3
-    """Colour channels of the picture."""
+    """Color channels of the picture."""
     z_dim: int = 512
     """Width of a latent."""
     w_dim: int = 512
@@ -174,7 +174,7 @@ class Generator(nn.Module, ABC):
 
     @property
     def sampling(self) -> Sampling:
-        """Where the samples of a picture lie: pixel centres, or corners for converted models."""
+        """Where the samples of a picture lie: pixel centers, or corners for converted models."""
         return self.config.sampling
 
     @property
@@ -429,7 +429,7 @@ def read_config(family: str, values: Mapping[str, Any], *, where: str = "") -> G
 
 
 def build_generator(family: str, config: Mapping[str, Any] | GeneratorConfig) -> Generator:
-    """A freshly initialised generator in evaluation mode, on the CPU.
+    """A freshly initialized generator in evaluation mode, on the CPU.
 
     Args:
         family: a name from `families()`.

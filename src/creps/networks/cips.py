@@ -1,7 +1,7 @@
 """CIPS: image generators with conditionally-independent pixel synthesis (CVPR 2021).
 
 Latent -> styles; the place of a pixel -> Fourier features and a learned embedding (section 3.1) ->
-modulated layers, two a level (eq. 2) -> colour, added up over the levels (Fig. 13). No pixel knows
+modulated layers, two a level (eq. 2) -> color, added up over the levels (Fig. 13). No pixel knows
 of another, so any grid will do, and each pixel may even have its own style (section 4.8).
 
 Shapes: B batch, C channels, I features of a place, F those of each kind, K styles, D their width, L
@@ -54,7 +54,7 @@ class CipsConfig(GeneratorConfig):
     """Channels of each level of two layers. Empty takes the official ones: log2(resolution) - 1
     levels of 512 that narrow from the sixth on. The paper has 512 in all of them (section 4.1)."""
     connections: Connections = "skip"
-    """How the levels become colour (section 4.3): "skip" adds a projection of each (the default),
+    """How the levels become color (section 4.3): "skip" adds a projection of each (the default),
     "residual" has residual levels and one projection, "base" is a plain perceptron."""
     fourier: bool = True
     """Whether there are Fourier features; False is CIPS "no Fourier" (Table 3)."""
@@ -235,10 +235,8 @@ def looked_up(field: Tensor, grid: Grid, *, nodes: Sampling, wraps: bool) -> Ten
     ys, xs = broadcast_axes(grid)
     scale, offset = (resolution, 0.5) if nodes == "centers" else (resolution - 1, 0.0)
     total: Tensor | None = None
-    for row, row_weight in _neighbours(ys.double() * scale - offset, resolution, wraps=False):
-        for column, column_weight in _neighbours(
-            xs.double() * scale - offset, columns, wraps=wraps
-        ):
+    for row, row_weight in _neighbors(ys.double() * scale - offset, resolution, wraps=False):
+        for column, column_weight in _neighbors(xs.double() * scale - offset, columns, wraps=wraps):
             node = (row * columns + column).flatten().to(table.device)
             weight = (row_weight * column_weight).flatten().to(table.device, table.dtype)
             part = F.embedding(node, table) * weight[:, None]
@@ -247,7 +245,7 @@ def looked_up(field: Tensor, grid: Grid, *, nodes: Sampling, wraps: bool) -> Ten
     return total
 
 
-def _neighbours(index: Tensor, count: int, *, wraps: bool) -> list[tuple[Tensor, Tensor]]:
+def _neighbors(index: Tensor, count: int, *, wraps: bool) -> list[tuple[Tensor, Tensor]]:
     """The two of `count` nodes about each fractional index, and their weights."""
     if not wraps:
         index = index.clamp(0, count - 1)
@@ -267,10 +265,10 @@ channels."""
 
 
 class StyledLayer(ModulatedLinear):
-    """ "ModFC" (Fig. 2): weights modulated and normalised, noise and bias added, activation.
+    """ "ModFC" (Fig. 2): weights modulated and normalized, noise and bias added, activation.
 
     The official order of operations, which matters for the epsilon of eq. 2: weights are scaled by
-    1 / sqrt(I) before they are normalised.
+    1 / sqrt(I) before they are normalized.
     """
 
     def __init__(self, inputs: int, outputs: int, w_dim: int, *, activation: Activation) -> None:
@@ -301,7 +299,7 @@ class StyledLayer(ModulatedLinear):
 
 
 class CipsLevel(nn.Module):
-    """Two modulated layers, their way past (residual) and their projection to colour, if any."""
+    """Two modulated layers, their way past (residual) and their projection to color, if any."""
 
     shortcut: nn.Parameter | None
 
@@ -337,7 +335,7 @@ class Cips(Generator):
     """The CIPS generator; every pixel independently, on any grid.
 
     Style 0 steers the first layer, styles 2j + 1 and 2j + 2 those of level j, and its projection to
-    colour takes the next. The official code has the same w in all of them.
+    color takes the next. The official code has the same w in all of them.
     """
 
     config: CipsConfig
@@ -391,8 +389,8 @@ class Cips(Generator):
         picture = styles.new_empty((len(styles), self.config.img_channels, height, width))
         for top in range(0, height, rows):
             part = _rows_of(grid, slice(top, top + rows))
-            colours = self._painted(styles, part, noise)
-            picture[:, :, top : top + rows] = colours.unflatten(2, part.shape)
+            colors = self._painted(styles, part, noise)
+            picture[:, :, top : top + rows] = colors.unflatten(2, part.shape)
         return picture
 
     def blend(
@@ -416,7 +414,7 @@ class Cips(Generator):
         def apply(layer: ModulatedLinear, x: Tensor, k: int) -> Tensor:
             return layer.blended(x, styles[:, k], mixture)
 
-        return self._colours(places, apply).unflatten(2, grid.shape)
+        return self._colors(places, apply).unflatten(2, grid.shape)
 
     def draw_noise(self, batch: int, *, generator: torch.Generator) -> Tensor:
         """Noise for `synthesize`: one normal value a picture, layer and node of the plane.
@@ -447,7 +445,7 @@ class Cips(Generator):
         return values.T.unflatten(0, noise.shape[:2])
 
     def _painted(self, styles: Tensor, grid: Grid, noise: Tensor | None) -> Tensor:
-        """(B, C, P) colours of a grid's pixels."""
+        """(B, C, P) colors of a grid's pixels."""
         values = None if noise is None else self._noise_at(noise, grid)
 
         def apply(layer: ModulatedLinear, x: Tensor, k: int) -> Tensor:
@@ -456,24 +454,24 @@ class Cips(Generator):
                 return layer(x, w, values[:, k])
             return cast("Tensor", layer(x, w))
 
-        return self._colours(self._places(grid), apply)
+        return self._colors(self._places(grid), apply)
 
     def _places(self, grid: Grid) -> Tensor:
         """(1, I, P): the network's input for each pixel's place, eq. 4."""
         parts = [part(grid) for part in (self.fourier, self.embedding) if part is not None]
         return (torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]).T[None]
 
-    def _colours(self, places: Tensor, apply: Apply) -> Tensor:
-        """Encoded places (1, I, P) to colours (B, C, P)."""
+    def _colors(self, places: Tensor, apply: Apply) -> Tensor:
+        """Encoded places (1, I, P) to colors (B, C, P)."""
         x = apply(self.first, places, 0)
-        colours: Tensor | None = None
+        colors: Tensor | None = None
         for j, level in enumerate(cast("Iterable[CipsLevel]", self.levels)):
             x = level(x, apply, 2 * j + 1)
             if level.to_rgb is not None:
                 shown = apply(level.to_rgb, x, 2 * j + 3)
-                colours = shown if colours is None else colours + shown
-        assert colours is not None  # the last level always shows
-        return colours
+                colors = shown if colors is None else colors + shown
+        assert colors is not None  # the last level always shows
+        return colors
 
     def _check_noise(self, noise: Tensor, batch: int) -> None:
         if noise.shape != self._noise_shape(batch):

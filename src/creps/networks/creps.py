@@ -2,7 +2,7 @@
 
 Latent -> styles; row and column coordinates -> Fourier features -> modulated layers that emit thick
 row and column lines at every level (section 3.3); lines -> 2-D maps by dot products over the
-thickness (eq. 3) -> fused by decoders (eq. 4-6) -> colour and two refinement blocks (Fig. 2c).
+thickness (eq. 3) -> fused by decoders (eq. 4-6) -> color and two refinement blocks (Fig. 2c).
 No spatial convolution anywhere: each pixel depends on its coordinates and the styles alone.
 
 Shapes: B batch, C channels, L levels that emit lines, N channels of a line, D thickness,
@@ -193,7 +193,7 @@ class Decoder(nn.Sequential):
 
 
 class RefinementBlock(nn.Module):
-    """Two modulated layers on 2-D features and the colour they add (supplement, Table 5)."""
+    """Two modulated layers on 2-D features and the color they add (supplement, Table 5)."""
 
     def __init__(
         self, widths: tuple[int, int], img_channels: int, *, w_dim: int, clamp: float
@@ -206,7 +206,7 @@ class RefinementBlock(nn.Module):
         self.to_rgb = ModulatedLinear(width, img_channels, w_dim, demodulate=False, clamp=clamp)
 
     def forward(self, x: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (B, I, P) to features (B, width, P) and the colour they add (B, C, P)."""
+        """Features (B, I, P) to features (B, width, P) and the color they add (B, C, P)."""
         for layer in self.layers:
             x = layer(x, w)
         return x, self.to_rgb(x, w)
@@ -220,7 +220,7 @@ class FeatureMaps:
         row_lines, column_lines: (B, L, N, H, D) and (B, L, N, W, D); None for "dense" networks.
         composed: the maps F of eq. 3, one (B, N, H, W) per level.
         fused: the maps E of eq. 4-5, one (B, N, H, W) per level.
-        final: (B, N, H, W), the map F of eq. 6 that colour is read from.
+        final: (B, N, H, W), the map F of eq. 6 that color is read from.
     """
 
     row_lines: Tensor | None
@@ -294,14 +294,14 @@ class Creps(Generator):
 
     def compose(self, row_lines: Tensor, column_lines: Tensor, styles: Tensor) -> Tensor:
         size = row_lines.shape[3], column_lines.shape[3]
-        return self._colour(self._fuse(_outer(row_lines, column_lines)), styles).unflatten(2, size)
+        return self._color(self._fuse(_outer(row_lines, column_lines)), styles).unflatten(2, size)
 
     def compose_blended(
         self, row_lines: Tensor, column_lines: Tensor, styles: Tensor, *, weights: Tensor
     ) -> Tensor:
         mixture = weights.flatten(1).to(row_lines)  # (M, P)
         maps = _outer(row_lines, column_lines)
-        return self._mixed_colour(maps, styles, mixture).unflatten(2, weights.shape[1:])
+        return self._mixed_color(maps, styles, mixture).unflatten(2, weights.shape[1:])
 
     def blend(
         self,
@@ -319,7 +319,7 @@ class Creps(Generator):
             return self.synthesize(styles, grids[0])
         each = [self._composed_maps(w[None], own) for w, own in zip(styles, grids, strict=True)]
         maps = (torch.cat(level) for level in zip(*each, strict=True))
-        return self._mixed_colour(maps, styles, mixture.to(styles)).unflatten(2, grid.shape)
+        return self._mixed_color(maps, styles, mixture.to(styles)).unflatten(2, grid.shape)
 
     def grow_from(self, config: GeneratorConfig, tensors: Mapping[str, Tensor]) -> None:
         """As the base, and from fewer levels, counted from the coarse end.
@@ -378,7 +378,7 @@ class Creps(Generator):
         )
 
     def synthesize(self, styles: Tensor, grid: Grid) -> Tensor:
-        return self._colour(self._fuse(self._composed_maps(styles, grid)), styles).unflatten(
+        return self._color(self._fuse(self._composed_maps(styles, grid)), styles).unflatten(
             2, grid.shape
         )
 
@@ -396,8 +396,8 @@ class Creps(Generator):
         final = self._final(steps[-1][1]).unflatten(2, grid.shape)
         return FeatureMaps(rows, columns, [f for f, _ in shaped], [e for _, e in shaped], final)
 
-    def _mixed_colour(self, maps: Iterable[Tensor], styles: Tensor, mixture: Tensor) -> Tensor:
-        """Maps F (M, N, P) of each level and weights (M, P) to the colour (1, C, P) of a blend."""
+    def _mixed_color(self, maps: Iterable[Tensor], styles: Tensor, mixture: Tensor) -> Tensor:
+        """Maps F (M, N, P) of each level and weights (M, P) to the color (1, C, P) of a blend."""
         features = self._fuse(blended_map(each, mixture) for each in maps)
         rgb: Tensor = self.to_rgb.per_position(features)
         for block in cast("Iterable[RefinementBlock]", self.refinement):
@@ -471,8 +471,8 @@ class Creps(Generator):
         result: Tensor = self.decoders[-1](fused) if len(self.decoders) else fused
         return result
 
-    def _colour(self, features: Tensor, styles: Tensor) -> Tensor:
-        """Final features (B, N, P) to colour (B, C, P): a linear head and the refinement blocks."""
+    def _color(self, features: Tensor, styles: Tensor) -> Tensor:
+        """Final features (B, N, P) to color (B, C, P): a linear head and the refinement blocks."""
         rgb: Tensor = self.to_rgb.per_position(features)
         for block in self.refinement:
             features, residual = block(features, styles[:, -1])

@@ -29,7 +29,7 @@ from creps.networks._layers import (
     SLOPE,
     EqualizedLinear,
     one_hot_labels,
-    second_moment_normalised,
+    second_moment_normalized,
 )
 from creps.networks._resampling import conv2d_resample, resample_filter
 
@@ -48,7 +48,7 @@ class DiscriminatorConfig:
     width: int = 0
     """Columns of pixels, likewise."""
     img_channels: int = 3
-    """Colour channels of the picture."""
+    """Color channels of the picture."""
     label_dim: int = 0
     """Number of classes; 0 is unconditional."""
     channel_base: int = 32768
@@ -109,7 +109,7 @@ class DiscriminatorConfig:
 
 
 class EqualizedConv2d(nn.Module):
-    """A convolution with equalised learning rate that keeps the size, or low-passes and halves it.
+    """A convolution with equalized learning rate that keeps the size, or low-passes and halves it.
 
     With `activation` come a bias and a leaky ReLU of gain sqrt(2). The result is multiplied by
     `gain` and clipped to [-clamp, clamp] times the gain; 0 does not clip.
@@ -198,7 +198,7 @@ class LabelProjection(nn.Module):
 
     def forward(self, features: Tensor, label: Tensor) -> Tensor:
         """Features (B, width) and one-hot labels (B, label_dim) to logits (B, 1)."""
-        mapped = self.layers(second_moment_normalised(self.embed(label)))
+        mapped = self.layers(second_moment_normalized(self.embed(label)))
         return (features * mapped).sum(1, keepdim=True) / math.sqrt(features.shape[1])
 
 
@@ -246,7 +246,7 @@ class Discriminator(nn.Module):
     def trainable(self, wanted: bool, *, frozen: int = 0) -> None:
         """Switch gradients on or off; those of the `frozen` first blocks stay off (FreezeD).
 
-        These are the blocks at the highest resolutions, and with the first the colour layer.
+        These are the blocks at the highest resolutions, and with the first the color layer.
         """
         self.requires_grad_(wanted)
         if frozen:
@@ -311,7 +311,7 @@ WHOLE = 1 + 1e-6
 SCALE_WIDTH = 64
 """Width of the vector of a scale."""
 SCALE_OFFSET = 0.1
-"""Added to the normalised scale, as for generators (section 8.2)."""
+"""Added to the normalized scale, as for generators (section 8.2)."""
 
 
 class TwoDiscriminators(nn.Module):
@@ -348,10 +348,10 @@ class TwoDiscriminators(nn.Module):
 class ScaledDiscriminator(Discriminator):
     """A network that also takes the scale, which modulates the weights of its blocks.
 
-    "Following a similar method as the generator": a vector of the normalised scale (eq. 8), whose
+    "Following a similar method as the generator": a vector of the normalized scale (eq. 8), whose
     affine images multiply the input channels of each block; 1 at first, so that it continues
     from one without the scale. The paper gives no more detail, and found it unstable. The scale
-    `largest`, above 1, is normalised to 1.
+    `largest`, above 1, is normalized to 1.
     """
 
     def __init__(self, config: DiscriminatorConfig, *, largest: float) -> None:
@@ -387,7 +387,7 @@ AnyDiscriminator = Discriminator | TwoDiscriminators
 def build_discriminator(
     config: DiscriminatorConfig, kind: DiscriminatorKind = "one", *, largest: float = 1.0
 ) -> AnyDiscriminator:
-    """A freshly initialised discriminator.
+    """A freshly initialized discriminator.
 
     Args:
         config: of the network, or of each of two.

@@ -5,7 +5,7 @@ ScaleParty extends StyleGAN2 "by replacing learned input constant with suitable 
 and multi-scale training strategy"; the any-resolution GAN (section 2) that MS-PE adds positional
 encodings and discriminates whole pictures at one size, and that ScaleParty trains on patches, for
 cross-scale consistency. The rest is our reading, not those systems' code: StyleGAN2's layers with
-colour summed over the blocks and without noise; octaves of sines that fade out where a coarse grid
+color summed over the blocks and without noise; octaves of sines that fade out where a coarse grid
 cannot hold them, together with the scale; layers that see no border, so that a place is known by
 its encoding alone. The consistency loss is `training.consistency`. What this network measures is
 the baseline's and must not stand in a table as ScaleParty's own.
@@ -106,7 +106,7 @@ SCALEPARTY_PRESETS = {
 class Lattice:
     """Where the pixels of an evenly spaced axis lie among all pixels of its spacing.
 
-    Pixel n has its centre at (n + 0.5 + phase) * spacing plane units; `first` is the first one.
+    Pixel n has its center at (n + 0.5 + phase) * spacing plane units; `first` is the first one.
     """
 
     first: int
@@ -123,7 +123,7 @@ class Lattice:
         return found[::-1]
 
     def cells(self, first: int, stop: int, doublings: int) -> Tensor:
-        """(stop - first,) float64 centres of coarse cells, each 2**doublings pixels wide."""
+        """(stop - first,) float64 centers of coarse cells, each 2**doublings pixels wide."""
         cells = torch.arange(first, stop, dtype=torch.float64)
         return ((cells + 0.5) * 2**doublings + self.phase) * self.spacing
 
@@ -196,7 +196,7 @@ class PositionEncoding(nn.Module):
 
 
 class ScaleBlock(nn.Module):
-    """Modulated convolutions and the colour they add; all but the first block double the size."""
+    """Modulated convolutions and the color they add; all but the first block double the size."""
 
     def __init__(self, config: ScalePartyConfig, size: int) -> None:
         super().__init__()

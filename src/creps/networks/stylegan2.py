@@ -1,10 +1,10 @@
 """StyleGAN2 (CVPR 2020; layers as in StyleGAN2-ADA), read top to bottom: a baseline of fixed size.
 
 Latent -> styles; a learned 4x4 map -> blocks of modulated 3x3 convolutions, each doubling the size
--> colour: summed over the blocks ("skip"), or of the last block alone ("resnet", "orig").
+-> color: summed over the blocks ("skip"), or of the last block alone ("resnet", "orig").
 The convolutions tie the picture to one grid of pixels: it is drawn on that grid or not at all.
 
-Shapes: B batch, I input, O output and C colour channels, H and W pixels, R the resolution.
+Shapes: B batch, I input, O output and C color channels, H and W pixels, R the resolution.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from creps.coordinates import AxisGrid, Sampling, pixel_centres, pixel_corners
+from creps.coordinates import AxisGrid, Sampling, pixel_centers, pixel_corners
 from creps.errors import ConfigError, GridError
 from creps.networks._layers import (
     EPSILON,
@@ -50,7 +50,7 @@ def low_pass(device: torch.device, dtype: torch.dtype) -> Tensor:
 
 
 class ModulatedConv2d(nn.Module):
-    """A 3x3 convolution whose weights are scaled by a style and normalised (eq. 1 to 3).
+    """A 3x3 convolution whose weights are scaled by a style and normalized (eq. 1 to 3).
 
     The features are scaled instead of the weights, which is the same and serves a batch with one
     convolution. Then noise, bias, leaky ReLU of gain sqrt(2). `up` 2 doubles the size first, with
@@ -139,8 +139,8 @@ class StyleGAN2Config(GeneratorConfig):
     channel_max: int = 512
     """The most channels at any size."""
     architecture: Architecture = "skip"
-    """Where colour comes from (StyleGAN2, Fig. 7): "skip" sums the enlarged colour of every block;
-    "resnet" adds a shortcut to every block and colours the last; "orig" only colours the last."""
+    """Where color comes from (StyleGAN2, Fig. 7): "skip" sums the enlarged color of every block;
+    "resnet" adds a shortcut to every block and colors the last; "orig" only colors the last."""
     noise_inputs: bool = True
     """Whether layers have a noise map and its strength at all."""
     noise: NoiseMode = "off"
@@ -189,7 +189,7 @@ a CPU, about as large as the packaged CREPS."""
 
 
 class SynthesisBlock(nn.Module):
-    """One or two modulated convolutions, with the shortcut and the colour that they may have.
+    """One or two modulated convolutions, with the shortcut and the color that they may have.
 
     Its result has `size` pixels a side; the first block's input is as large, others' half.
     """
@@ -215,12 +215,12 @@ class SynthesisBlock(nn.Module):
         self.shortcut = (
             UpsampledShortcut(below, width, gain=math.sqrt(0.5)) if self.residual else None
         )
-        coloured = config.architecture == "skip" or size == config.resolution
+        colored = config.architecture == "skip" or size == config.resolution
         self.to_rgb = (
             ModulatedLinear(
                 width, config.img_channels, config.w_dim, demodulate=False, clamp=config.clamp
             )
-            if coloured
+            if colored
             else None
         )
 
@@ -231,8 +231,8 @@ class SynthesisBlock(nn.Module):
             y = layer(y, w, noise)
         return y if self.shortcut is None else self.shortcut(x) + y
 
-    def colour(self, x: Tensor, w: Tensor) -> Tensor | None:
-        """Features (B, I, H, W) to the colour they add (B, C, H, W); None if they add none."""
+    def color(self, x: Tensor, w: Tensor) -> Tensor | None:
+        """Features (B, I, H, W) to the color they add (B, C, H, W); None if they add none."""
         if self.to_rgb is None:
             return None
         rgb: Tensor = self.to_rgb(x.flatten(2), w)
@@ -258,7 +258,7 @@ class StyleGAN2(Generator):
 
         Args:
             styles: as in the base.
-            grid: the resolution x resolution pixels of the unit square, by centres or by corners.
+            grid: the resolution x resolution pixels of the unit square, by centers or by corners.
             noise: "off", "const" (the network's fixed maps) or a generator for fresh noise; the
                 config says by default.
         Raises:
@@ -272,20 +272,20 @@ class StyleGAN2(Generator):
     def stages(
         self, styles: Tensor, *, noise: Noise | None = None
     ) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Features (B, channels, r, r) and colour so far (B, C, r, r) of each block, r from 4.
+        """Features (B, channels, r, r) and color so far (B, C, r, r) of each block, r from 4.
 
-        The last colour is the picture. "resnet" and "orig" have none before.
+        The last color is the picture. "resnet" and "orig" have none before.
         """
         self._check_styles(styles)
         noise = self.config.noise if noise is None else noise
         x = self.const.expand(len(styles), -1, -1, -1)
         taps = low_pass(x.device, x.dtype)
         picture: Tensor | None = None
-        first = 0  # each block takes its layers' styles; its colour shares the next block's first
+        first = 0  # each block takes its layers' styles; its color shares the next block's first
         for block in cast("list[SynthesisBlock]", self.blocks):
             last = first + len(block.layers)
             x = block(x, styles[:, first:last], noise)
-            rgb = block.colour(x, styles[:, last])
+            rgb = block.color(x, styles[:, last])
             if rgb is not None:
                 picture = rgb if picture is None else upsample2d(picture, taps) + rgb
             yield x, picture
@@ -295,7 +295,7 @@ class StyleGAN2(Generator):
         size = self.config.resolution
         if isinstance(grid, AxisGrid) and grid.shape == (size, size):
             axes = torch.stack([grid.ys, grid.xs]).double().cpu()
-            for places in (pixel_centres, pixel_corners):
+            for places in (pixel_centers, pixel_corners):
                 if (axes - places(0, size, size)).abs().max() <= GRID_TOLERANCE / size:
                     return
         what = "other coordinates" if grid.shape == (size, size) else "another grid"

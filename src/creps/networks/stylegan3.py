@@ -1,11 +1,11 @@
 """StyleGAN3 (NeurIPS 2021), read top to bottom: pictures that move with their coordinates.
 
 Latent -> styles; plane -> Fourier features that the first style moves and turns -> modulated
-convolutions without aliasing, each on its own lattice -> colours. The lattices lie about the centre
+convolutions without aliasing, each on its own lattice -> colors. The lattices lie about the center
 of the picture, so it can be placed anywhere: any evenly spaced grid is drawn, shifted, scaled,
 turned. The network was trained at one scale; for others see `anyres`.
 
-Shapes: B batch, K styles, D width of a style, H and W pixels, L layers with the one to colours, M
+Shapes: B batch, K styles, D width of a style, H and W pixels, L layers with the one to colors, M
 styles that are mixed (in place of B), I input and O output channels, h and w samples of a lattice.
 """
 
@@ -56,7 +56,7 @@ class LayerSpec:
 
     Attributes:
         kernel: samples a side of the convolution.
-        to_rgb: whether it only mixes channels to colours: no filters, no activation.
+        to_rgb: whether it only mixes channels to colors: no filters, no activation.
         radial: whether its filter downwards is a radial one.
     """
 
@@ -77,7 +77,7 @@ class StyleGAN3Config(GeneratorConfig):
     mapping_layers: int = 2
     """Fully connected layers of the mapping network."""
     num_layers: int = 14
-    """Layers without the one to colours: their number does not depend on the resolution."""
+    """Layers without the one to colors: their number does not depend on the resolution."""
     num_critical: int = 2
     """The last layers that use all of the sampling rate, and so may alias a little."""
     channel_base: int = 32768
@@ -101,11 +101,11 @@ class StyleGAN3Config(GeneratorConfig):
     margin_size: int = 10
     """Samples kept beyond the borders of the picture, at each layer's rate."""
     output_scale: float = 0.25
-    """Factor on the colours: it makes the last layer start with small steps."""
+    """Factor on the colors: it makes the last layer start with small steps."""
     clamp: float = 256.0
     """Activations are clipped to [-clamp, clamp]; 0 does not clip, which is a little faster."""
     sampling: Literal["centers"] = "centers"
-    """Where pixels lie: at the centres of their areas, as the official networks have it."""
+    """Where pixels lie: at the centers of their areas, as the official networks have it."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -141,7 +141,7 @@ class StyleGAN3Config(GeneratorConfig):
 
     @cached_property
     def bands(self) -> tuple[Band, ...]:
-        """The signals that the layers make, colours last: num_layers + 1 of them.
+        """The signals that the layers make, colors last: num_layers + 1 of them.
 
         Cutoffs and stopbands rise geometrically up to the critical layers.
         """
@@ -167,7 +167,7 @@ class StyleGAN3Config(GeneratorConfig):
 
     @property
     def layers(self) -> list[LayerSpec]:
-        """The layers in order, the one to colours last. The first one keeps its signal's band."""
+        """The layers in order, the one to colors last. The first one keeps its signal's band."""
         critical = self.num_layers - self.num_critical
         return [
             LayerSpec(
@@ -214,10 +214,10 @@ STYLEGAN3_PRESETS = {
 
 
 # A frame is what `resolution` pixels span: one plane unit at that many pixels per unit.
-# Each signal lies on a lattice with its own rate about the centre of the picture, with a margin of
+# Each signal lies on a lattice with its own rate about the center of the picture, with a margin of
 # samples around it.
 
-PLANE_CENTRE = 0.5
+PLANE_CENTER = 0.5
 """The origin of the Fourier features, on both axes: what the learned rotation turns about."""
 
 
@@ -260,8 +260,8 @@ class FrameInput(nn.Module):
         # Not every device has float64; what needs it is small.
         exact = moved.double() if moved.device.type != "mps" else moved.cpu().double()
         steps, offset = self._moved(exact)
-        centre = [place.centre[axis] - PLANE_CENTRE for axis in (0, 1)]
-        offset = offset + steps[0] * centre[0] + steps[1] * centre[1]
+        center = [place.center[axis] - PLANE_CENTER for axis in (0, 1)]
+        offset = offset + steps[0] * center[0] + steps[1] * center[1]
         per_row = steps[0] * place.down[0] + steps[1] * place.down[1]  # (B, C) turns per pixel
         per_column = steps[0] * place.across[0] + steps[1] * place.across[1]
         rows, columns = (
@@ -298,7 +298,7 @@ class FrameInput(nn.Module):
         return (1 - above).clamp(0, 1)
 
     def _lattice(self, pixels: int) -> Tensor:
-        """(S,) places of the samples of an axis, in pixels from the centre."""
+        """(S,) places of the samples of an axis, in pixels from the center."""
         count, spacing = lattice(self.band, pixels, resolution=self.resolution)
         return (torch.arange(count, dtype=torch.float64) - (count - 1) / 2) * spacing
 
@@ -315,11 +315,11 @@ def _sine_cosine(turns: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class AliasFreeLayer(nn.Module):
-    """Modulated convolution, bias, filtered leaky ReLU; or the mixing of channels to colours.
+    """Modulated convolution, bias, filtered leaky ReLU; or the mixing of channels to colors.
 
     The features are scaled instead of the weights, which is the same and serves a batch with one
-    convolution. Each picture's weights are normalised by themselves: what official networks
-    normalise over the batch cancels. `magnitude`, the mean square of its input averaged over
+    convolution. Each picture's weights are normalized by themselves: what official networks
+    normalize over the batch cancels. `magnitude`, the mean square of its input averaged over
     training, is divided out.
     """
 
@@ -372,7 +372,7 @@ class AliasFreeLayer(nn.Module):
         """As `forward`, with styles that differ from place to place (one picture).
 
         A convolution at a place scales each sample around it by that sample's style, and is
-        normalised by the style of the place itself. Features (1, I, h, w) and styles (M, I) with
+        normalized by the style of the place itself. Features (1, I, h, w) and styles (M, I) with
         weights (M, h + k - 1, w + k - 1), larger by what the convolution of k samples adds.
         """
         border = self.spec.kernel // 2
@@ -427,7 +427,7 @@ class StyleGAN3(Generator):
     """The StyleGAN3 generator, configurations T and R.
 
     Its lattices lie fixed on the plane, so that tiles of a picture agree; on a grid of exactly
-    `resolution` x `resolution` pixels they lie about the grid's own centre, as in training.
+    `resolution` x `resolution` pixels they lie about the grid's own center, as in training.
     """
 
     config: StyleGAN3Config

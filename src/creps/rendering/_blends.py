@@ -434,7 +434,7 @@ def panorama(styles: Tensor, *, overlap: float = 0.5, closed: bool = False) -> S
     """Pictures side by side that flow into each other: style k fills the plane from x = k to k + 1.
 
     Each paints its own unit square, moved into place, and goes on a little beyond it, where it
-    is mixed with its neighbour's. A canvas with the window (0, 0, 1, M) shows all of it.
+    is mixed with its neighbor's. A canvas with the window (0, 0, 1, M) shows all of it.
 
     Args:
         styles: (M, K, D).

@@ -29,7 +29,7 @@ from creps.rendering._workers import map_in_order, worker_count
 BYTES_A_PIXEL = 160
 """Memory needed besides the result: the pattern and the fill cover all pixels at once."""
 
-_FAR, _NEAR = 0.125, 0.375  # the quadratic B-spline, centred between two pixels
+_FAR, _NEAR = 0.125, 0.375  # the quadratic B-spline, centerd between two pixels
 
 
 class FoveatedPainter:
@@ -86,9 +86,9 @@ class FoveatedPainter:
         """
         if self._image is None:
             rows, columns = self.mask.nonzero(as_tuple=True)
-            colours = self._colours(rows, columns, progress)
-            known = colours.new_zeros(*colours.shape[:2], self.height, self.width)
-            known[:, :, rows, columns] = colours
+            colors = self._colors(rows, columns, progress)
+            known = colors.new_zeros(*colors.shape[:2], self.height, self.width)
+            known[:, :, rows, columns] = colors
             self._image = known if self.mask.all() else fill(known, self.mask)
         return self._image
 
@@ -103,8 +103,8 @@ class FoveatedPainter:
         plain = provenance(latents.generator, latents.latent, self._view, dtype=latents.dtype)
         return {**plain, **self._pattern}
 
-    def _colours(self, rows: Tensor, columns: Tensor, progress: Progress | None) -> Tensor:
-        """(B, C, P) colours of the pixels (rows[p], columns[p])."""
+    def _colors(self, rows: Tensor, columns: Tensor, progress: Progress | None) -> Tensor:
+        """(B, C, P) colors of the pixels (rows[p], columns[p])."""
         latents, ys, xs = self._latents, self._canvas.rows(), self._canvas.columns()
         crossed = [
             CrossedLines(latent.prepared, *latent.lines(AxisGrid(ys, xs)))
@@ -117,16 +117,16 @@ class FoveatedPainter:
                 points = torch.stack([ys[part[0]], xs[part[1]]], dim=1)
                 return latents.synthesize(PointGrid(points[None]))[:, :, 0]
             i, j = (each.to(latents.device) for each in part)
-            return torch.stack([each.colours(i, j) for each in crossed])
+            return torch.stack([each.colors(i, j) for each in crossed])
 
         parts = zip(rows.split(POINTS), columns.split(POINTS), strict=True)
-        colours, done = [], 0
+        colors, done = [], 0
         for part in map_in_order(job, parts, workers=worker_count(latents.device)):
-            colours.append(part)
+            colors.append(part)
             done += part.shape[2]
             if progress is not None:
                 progress(done, len(rows))
-        return torch.cat(colours, dim=2)
+        return torch.cat(colors, dim=2)
 
 
 def sampling_pattern(
@@ -146,7 +146,7 @@ def sampling_pattern(
         canvas: size and window of the picture.
         share: of the pixels, above 0 and up to 1, all of them. Exactly this many are drawn, rounded
             to whole pixels, at least one.
-        gaze: (y, x) in plane units, also outside the picture; its centre by default.
+        gaze: (y, x) in plane units, also outside the picture; its center by default.
         sigma: standard deviation, as a share of the picture's shorter side; CIPS uses 0.4.
         seed: equal seeds give equal patterns. A larger share only adds pixels.
     Returns:

@@ -49,7 +49,7 @@ class Latent:
         seed: integer 0 .. 2**32 - 1 that draws the latent (see `latents`).
         z: (1, Z) latent.
         styles: recipes or their text, such as "7..12@0.4" or "7/12/3" (see `parse_recipes`); or
-            what is labelled and truncated already: (1, K, D) from `Generator.map`, or several
+            what is labeled and truncated already: (1, K, D) from `Generator.map`, or several
             styles and how they share the picture (`StyleField`).
         blend: how several recipes share the picture, such as "gradient:90" (see `parse_blend`).
         label: class index, or (1, label_dim) one-hot row, for class-conditional models.
@@ -99,7 +99,7 @@ class Latent:
         made = isinstance(self.styles, Tensor | StyleField)
         if made and (self.label is not None or self.truncation != 1.0):
             raise UsageError(
-                "styles are already labelled and truncated: leave label and truncation out"
+                "styles are already labeled and truncated: leave label and truncation out"
             )
 
     @property
@@ -177,7 +177,7 @@ class PreparedLatents:
         device: where to work; where the generator is by default. Families with lines copy only what
             they need there, others the whole network.
         dtype: precision, as `checked_dtype`; the generator's own by default. Families without
-            lines compute half precision with autocast: sums and colours stay in float32.
+            lines compute half precision with autocast: sums and colors stay in float32.
         keep: bytes of lines that are kept of each latent. None: for one picture, part by part.
         latent: what the styles were resolved from; recorded in files.
 

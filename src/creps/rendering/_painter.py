@@ -20,7 +20,7 @@ from creps.errors import UsageError
 from creps.networks.base import coordinate_device
 from creps.rendering._blends import StyleField
 from creps.rendering._latents import PreparedLatent, PreparedLatents
-from creps.rendering._points import CrossedLines, ExactPoints, PointColours
+from creps.rendering._points import CrossedLines, ExactPoints, PointColors
 from creps.rendering._provenance import provenance
 from creps.rendering._sampling import (
     PADDING,
@@ -53,7 +53,7 @@ SPREAD = 65
 """Most places a side, borders included, at which a warp is probed for its extent."""
 
 NOWHERE = -1.0
-"""The colour of places that a warp does not show: black."""
+"""The color of places that a warp does not show: black."""
 
 
 class TileSource(Protocol):
@@ -62,7 +62,7 @@ class TileSource(Protocol):
     A writer requests any parts, in any order; parts meet exactly. `Painter` is one.
 
     Attributes:
-        height, width, channels: of the picture; 3 channels are colour, 1 is gray.
+        height, width, channels: of the picture; 3 channels are color, 1 is gray.
         samples: evaluated a side of a pixel, at most: the work of a pixel grows with its square.
         sampling: the same as files record it: a number, or "auto, N" for up to N where they matter.
     """
@@ -283,7 +283,7 @@ class _Lines:
         self, latents: list[PreparedLatent], places: _Places, *, refines: bool, exact: bool
     ) -> None:
         self._latents, self._places, self._refines, self._exact = latents, places, refines, exact
-        self._points: list[PointColours] = []
+        self._points: list[PointColors] = []
 
     def draws(self, part: Tile) -> Draw:
         make = self._crossing if self._places.aligned else self._free
@@ -310,33 +310,33 @@ class _Lines:
 
         def draw(tile: Tile) -> Tensor:
             down, across = 2 * (tile.top - part.top), 2 * (tile.left - part.left)
-            return refined(plain(tile.grown(1)), lambda i, j: crossed.colours(i + down, j + across))
+            return refined(plain(tile.grown(1)), lambda i, j: crossed.colors(i + down, j + across))
 
         return draw
 
     def _free(self, index: int, part: Tile) -> Draw:
         """Draws tiles (C, H, W) of points, any part alike."""
         if not self._points:
-            self._points = [self._colours_of(latent) for latent in self._latents]
+            self._points = [self._colors_of(latent) for latent in self._latents]
         source = self._points[index]
 
         def plain(tile: Tile) -> Tensor:
             grid, shown = self._places.points(tile)
-            return _blackened(source.colours(grid.points), shown)
+            return _blackened(source.colors(grid.points), shown)
 
         def draw(tile: Tile) -> Tensor:
             def sub_samples(i: Tensor, j: Tensor) -> Tensor:
                 grid, shown = self._places.points(tile.times(2), doubled=True)
                 i, j = i.to(grid.points.device), j.to(grid.points.device)
-                colours = source.colours(grid.points[i, j])
-                return _blackened(colours, None if shown is None else shown[i, j])
+                colors = source.colors(grid.points[i, j])
+                return _blackened(colors, None if shown is None else shown[i, j])
 
             return refined(plain(tile.grown(1)), sub_samples)
 
         return draw if self._refines else plain
 
-    def _colours_of(self, latent: PreparedLatent) -> PointColours:
-        """Colours of points; what is looked up is built here, once for the whole picture."""
+    def _colors_of(self, latent: PreparedLatent) -> PointColors:
+        """Colors of points; what is looked up is built here, once for the whole picture."""
         if self._exact:
             return ExactPoints(latent.prepared)
         points = self._places.canvas.height * self._places.canvas.width
@@ -432,6 +432,6 @@ class _Network:
         return _blackened(self._latents.synthesize(grid), shown)
 
 
-def _blackened(colours: Tensor, shown: Tensor | None) -> Tensor:
-    """Colours (..., H, W) or (C, P), black where nothing is shown."""
-    return colours if shown is None else colours.where(shown.to(colours.device), NOWHERE)
+def _blackened(colors: Tensor, shown: Tensor | None) -> Tensor:
+    """Colors (..., H, W) or (C, P), black where nothing is shown."""
+    return colors if shown is None else colors.where(shown.to(colors.device), NOWHERE)

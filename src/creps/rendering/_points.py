@@ -1,10 +1,10 @@
-"""Colours at free points of the plane: warped pictures at about the price of straight ones.
+"""Colors at free points of the plane: warped pictures at about the price of straight ones.
 
 Tables of lines are worth building where more points than nodes lie, and a point elsewhere has its
 own lines evaluated. Where the border is depends on the whole picture alone, never on the part or
 tile that is painted.
 
-Shapes: P points, C colours, L levels, N channels of a line, D thickness.
+Shapes: P points, C colors, L levels, N channels of a line, D thickness.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ TABLE_BYTES = 2**28
 the middle of the unit square; what is farther has its own lines."""
 
 
-class PointColours(ABC):
-    """Colours anywhere on the plane."""
+class PointColors(ABC):
+    """Colors anywhere on the plane."""
 
     def __init__(self, prepared: Prepared) -> None:
         self._prepared = prepared
 
     @torch.inference_mode()
-    def colours(self, points: Tensor) -> Tensor:
-        """Colours (C, ...) at finite points (..., 2) of (y, x), nominally [-1, 1], unclipped."""
+    def colors(self, points: Tensor) -> Tensor:
+        """Colors (C, ...) at finite points (..., 2) of (y, x), nominally [-1, 1], unclipped."""
         device = self._prepared.device
         flat = points.reshape(-1, 2).to(coordinate_device(device), torch.float64)
         size = POINTS if device.type == "cpu" else ACCELERATOR_POINTS
@@ -55,11 +55,11 @@ class PointColours(ABC):
 
     @abstractmethod
     def _part(self, points: Tensor) -> Tensor:
-        """Colours (C, P) of few points (P, 2)."""
+        """Colors (C, P) of few points (P, 2)."""
 
 
-class ExactPoints(PointColours):
-    """Colours at free points from their own lines; each distinct coordinate is evaluated once.
+class ExactPoints(PointColors):
+    """Colors at free points from their own lines; each distinct coordinate is evaluated once.
 
     Slow, as a line costs hundreds of times what a pixel costs: for checks, and for few coordinates.
     """
@@ -74,8 +74,8 @@ class ExactPoints(PointColours):
         )
 
 
-class TablePoints(PointColours):
-    """Colours at free points from a pair of line tables of one lattice.
+class TablePoints(PointColors):
+    """Colors at free points from a pair of line tables of one lattice.
 
     Points within the `served` stretches of rows and columns are looked up, by default all that the
     tables cover; others have their own lines.
@@ -100,7 +100,7 @@ class TablePoints(PointColours):
         near = down.serves(self.rows.lattice, ys) & across.serves(self.columns.lattice, xs)
         if bool(near.all()):
             return self._looked_up(ys, xs)
-        exact = self._exact.colours(points[~near])
+        exact = self._exact.colors(points[~near])
         if not bool(near.any()):
             return exact
         both = exact.new_empty(len(exact), len(points))
@@ -110,7 +110,7 @@ class TablePoints(PointColours):
         return both
 
     def _looked_up(self, ys: Tensor, xs: Tensor) -> Tensor:
-        """Colours (C, P) of few points that the tables serve."""
+        """Colors (C, P) of few points that the tables serve."""
         row_taps, column_taps = self.rows.taps(ys), self.columns.taps(xs)
 
         def add_map(level: int, fused: Tensor) -> None:
@@ -118,18 +118,18 @@ class TablePoints(PointColours):
             products *= self.columns.level(level, *column_taps)
             _add_sums(fused, products, self._prepared.thickness)
 
-        return self._prepared.colour(add_map, len(ys))
+        return self._prepared.color(add_map, len(ys))
 
 
 class CrossedLines:
-    """Colours where chosen rows (L, N, H, D) cross chosen columns (L, N, W, D)."""
+    """Colors where chosen rows (L, N, H, D) cross chosen columns (L, N, W, D)."""
 
     def __init__(self, prepared: Prepared, rows: Tensor, columns: Tensor) -> None:
         self._prepared = prepared
         self._rows, self._columns = rows_of(rows), rows_of(columns)  # in one piece, fetched often
 
-    def colours(self, rows: Tensor, columns: Tensor) -> Tensor:
-        """(C, P) colours of rows (P,) and columns (P,), by their indices."""
+    def colors(self, rows: Tensor, columns: Tensor) -> Tensor:
+        """(C, P) colors of rows (P,) and columns (P,), by their indices."""
         parts = zip(rows.split(POINTS), columns.split(POINTS), strict=True)
         return torch.cat([self._part(i, j) for i, j in parts], dim=1)
 
@@ -139,7 +139,7 @@ class CrossedLines:
             products *= self._columns[level].index_select(0, j)
             _add_sums(fused, products, self._prepared.thickness)
 
-        return self._prepared.colour(add_map, len(i))
+        return self._prepared.color(add_map, len(i))
 
 
 def _add_sums(fused: Tensor, products: Tensor, thickness: int) -> None:
@@ -171,8 +171,8 @@ class TableStore:
         with self._lock:
             return sum(table.nbytes for table in self._tables.values())
 
-    def source(self, samples: Tensor, *, points: int) -> PointColours:
-        """Colours at the points of a picture, by the cheapest way.
+    def source(self, samples: Tensor, *, points: int) -> PointColors:
+        """Colors at the points of a picture, by the cheapest way.
 
         The same in every call with the same arguments, whatever other pictures the tables serve;
         exact lines where the picture has too few `points` for tables. `samples` (S, 2) are spread

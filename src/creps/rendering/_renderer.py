@@ -52,7 +52,7 @@ def render(
         dtype: "float32", "float64", "bfloat16" or "float16"; the model's own by default.
         progress: called after each tile with the pixels done and the pixels in all.
     Returns:
-        (H, W, C) uint8; C is 3 for colour and 1 for gray models. See `to_uint8` for the rounding.
+        (H, W, C) uint8; C is 3 for color and 1 for gray models. See `to_uint8` for the rounding.
     Raises:
         GridError: for sizes or windows that cannot be rendered or do not fit in memory.
         UsageError: unless exactly one of seed, z and styles is given, for one picture; for an

@@ -5,7 +5,7 @@ detail too sparsely, and a slow zoom would make it flicker. So it is painted N t
 reduced again, tile by tile.
 
 Most of a small picture is smooth, and one sample is as good as four. Edges are not, and they are
-where neighbouring samples differ. So, for "auto", each that stands out from a neighbour is
+where neighboring samples differ. So, for "auto", each that stands out from a neighbor is
 replaced by the mean of 2 x 2, whose lines are interpolated from the existing ones.
 
 With `portraits`, which was trained on parts of 128 px pictures, 64 px pictures against box-filtered
@@ -37,7 +37,7 @@ MOST_OF_THEM = 0.9
 """Share of these places that get enough samples: a warp may shrink without bound somewhere, a
 picture to a horizon for example."""
 CONTRAST = 48 * 2 / 255
-"""Samples that differ from a neighbour by more than this, in any colour, are refined: 48 grey
+"""Samples that differ from a neighbor by more than this, in any color, are refined: 48 gray
 levels of an 8-bit picture. 32 levels add 1.9 dB and a tenth of the time of the plain picture."""
 PADDING = 2
 """Lines that interpolation needs beyond those of a tile, on each side."""
@@ -92,7 +92,7 @@ def _warped_pixel(canvas: Canvas, warp: Warp, steps: tuple[float, float]) -> flo
 
 
 def supersampled(canvas: Canvas, factor: int) -> Canvas:
-    """The canvas with factor x factor sub-pixels for each pixel, at the centres of its parts.
+    """The canvas with factor x factor sub-pixels for each pixel, at the centers of its parts.
 
     Where samples lie on "corners", a pixel is the area around its sample, up to half-way to the
     next; the window grows by half a pixel on each side.
@@ -130,7 +130,7 @@ def antialiased(
         for cell in TilePlan(part.height, part.width, max(tile // factor, 1)):
             fine = cell.moved(part.top, part.left).times(factor)
             # As a larger picture would be reduced: what is beyond white does not brighten
-            # neighbours.
+            # neighbors.
             bands.setdefault(cell.top, []).append(box_reduced(draw(fine).clamp(-1, 1), factor))
         return torch.cat([torch.cat(band, dim=3) for band in bands.values()], dim=2)
 
@@ -144,7 +144,7 @@ def box_reduced(image: Tensor, factor: int) -> Tensor:
 
 
 def standing_out(image: Tensor) -> Tensor:
-    """Which samples (H, W) of (C, H + 2, W + 2) differ from one of their four neighbours."""
+    """Which samples (H, W) of (C, H + 2, W + 2) differ from one of their four neighbors."""
     down = (image[:, 1:] - image[:, :-1]).abs().amax(0) > CONTRAST  # (H + 1, W + 2)
     across = (image[:, :, 1:] - image[:, :, :-1]).abs().amax(0) > CONTRAST
     down, across = down[:, 1:-1], across[1:-1]
@@ -155,7 +155,7 @@ def refined(image: Tensor, sub_samples: Callable[[Tensor, Tensor], Tensor]) -> T
     """A tile (C, H, W) with the mean of 2 x 2 samples where it stands out, clipped to [-1, 1].
 
     The image (C, H + 2, W + 2) has one sample a pixel, with one more on each side. `sub_samples`
-    turns rows (P,) and columns (P,) of the tile at twice its size into colours (C, P).
+    turns rows (P,) and columns (P,) of the tile at twice its size into colors (C, P).
     """
     image = image.clamp(-1, 1)
     tile = image[:, 1:-1, 1:-1].contiguous()

@@ -94,7 +94,7 @@ def captioned_sheet(rows: Sequence[Sequence[Panel]], *, heading: str) -> Picture
 
 
 def _image(panel: Panel) -> Image.Image:
-    """The picture of a panel with its box, white inside black so that it shows on any colour."""
+    """The picture of a panel with its box, white inside black so that it shows on any color."""
     image = Image.fromarray(
         panel.picture.squeeze(2) if panel.picture.shape[2] == 1 else panel.picture
     )

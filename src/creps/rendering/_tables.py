@@ -2,7 +2,7 @@
 
 A warped pixel has its own row and column coordinate, and a line costs hundreds of times what
 a pixel costs. But lines are continuous functions of one coordinate. So they are evaluated once on a
-lattice, and looked up by cubic interpolation: four neighbouring nodes a point.
+lattice, and looked up by cubic interpolation: four neighboring nodes a point.
 
 *One lattice for the plane.* Node k lies at k / resolution, and nodes are evaluated in whole blocks.
 So what a table says of a point does not depend on which part of the plane it covers, to the last
@@ -10,7 +10,7 @@ bit, and a table can grow.
 
 *How to look up.* `embedding_bag` sums four weighted rows of 256 numbers about as fast as the cache
 delivers them. Lookup, product and sum over the thickness then cost a third of the per-pixel
-network, need no coherence between neighbouring points, and exist for one level of a thousand points
+network, need no coherence between neighboring points, and exist for one level of a thousand points
 at a time. Composing a lattice of maps around each tile and resampling those maps was measured too:
 a quarter for a rotation, but much more for warps that spread a tile's points.
 
@@ -48,9 +48,9 @@ BEFORE, AFTER = 1, 2
 """Nodes before and after a cell that the cubic in it needs, besides its first."""
 
 TOLERANCE = 0.5 / 255
-"""Largest error at the probes, as a share of the range of colours (they span 2: [-1, 1]): half a
-grey level of an 8-bit picture. A whole picture has more pixels than there are probes, and a few
-larger errors: this keeps them below one grey level."""
+"""Largest error at the probes, as a share of the range of colors (they span 2: [-1, 1]): half a
+gray level of an 8-bit picture. A whole picture has more pixels than there are probes, and a few
+larger errors: this keeps them below one gray level."""
 COARSEST, FINEST_START = 1024, 4096
 """Nodes a plane unit in the first trial: the second number where lines are cheap. Trained models
 have rare errors far above the usual ones, which probes can miss; there, more nodes cost little."""
@@ -70,7 +70,7 @@ PROBE_FLOPS = 16e9
 FEWEST_PROBES, MOST_PROBES = 24, 256
 """Probe coordinates of an axis; every row probe meets every column probe."""
 PROBES_A_PLACE = 3
-"""Neighbouring probes share nodes, so that a trial evaluates about two nodes a probe."""
+"""Neighboring probes share nodes, so that a trial evaluates about two nodes a probe."""
 
 _AXES: tuple[Axis, Axis] = ("rows", "columns")
 
@@ -88,7 +88,7 @@ class Lattice:
         return torch.arange(first, first + self.block, dtype=torch.float64) / self.resolution
 
     def taps(self, coords: Tensor) -> tuple[Tensor, Tensor]:
-        """Nodes and weights (both (P, 4)) of the cubic through the slopes of its neighbours.
+        """Nodes and weights (both (P, 4)) of the cubic through the slopes of its neighbors.
 
         Cubic convolution with a = -1/2 (Keys, 1981), alias Catmull-Rom.
         """
@@ -222,7 +222,7 @@ def _weighted(rows: Tensor, index: Tensor, weights: Tensor) -> Tensor:
 
 
 class TableResolution(NamedTuple):
-    """Nodes a plane unit, and the largest error at the probes, a share of the colours' range."""
+    """Nodes a plane unit, and the largest error at the probes, a share of the colors' range."""
 
     nodes: int
     error: float
@@ -241,7 +241,7 @@ def find_resolution(
     """The resolution that a latent's pictures need; the same in every call.
 
     In half precision, where rounding is coarser than any table, it is the first that is tried. The
-    tolerance is the largest error at the probes, as a share of the range of colours; where the
+    tolerance is the largest error at the probes, as a share of the range of colors; where the
     finest resolution is reached first, the error says so.
     """
     error_at = _probe(prepared)

@@ -29,13 +29,13 @@ PRECISIONS = {
     str(kind).removeprefix("torch."): kind
     for kind in (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 }
-"""By name; half precision serves accelerators, with errors of some grey levels."""
+"""By name; half precision serves accelerators, with errors of some gray levels."""
 
 PICTURE_LIMIT = 4 * 2**30
 """Bytes of the largest picture that is held in memory as a whole."""
 
 DISTINCT = 8
-"""Neighbouring pixels are at least this many steps of float64 apart: none are drawn alike."""
+"""Neighboring pixels are at least this many steps of float64 apart: none are drawn alike."""
 
 
 class ViewOptions(TypedDict, total=False):
@@ -68,7 +68,7 @@ class View:
             picture is smaller than the detail of the model; "auto": as many as it takes, where it
             takes them.
         exact: evaluate the lines of every point of a bent picture instead of looking them up in
-            tables: up to a hundred times slower, closer by less than a grey level.
+            tables: up to a hundred times slower, closer by less than a gray level.
         tile: pixels of a tile's side, >= 1; bounds memory, changes pixels only by rounding. None:
             what suits the device and the model.
     Raises:

@@ -55,7 +55,7 @@ class DataSettings:
     """How magnification is drawn: evenly by doublings, or evenly as the any-resolution GAN draws
     it, which shows fine detail more often."""
     window_group: int = 0
-    """With `native`: how many neighbours of a batch share a window, drawn for each group and no
+    """With `native`: how many neighbors of a batch share a window, drawn for each group and no
     finer than its pictures, of which small ones give their place to larger ones; 0 draws one
     window a step, for all."""
     workers: int = 1
@@ -82,7 +82,7 @@ class DataSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class LossSettings:
-    """The adversarial loss and its regularisers."""
+    """The adversarial loss and its regularizers."""
 
     kind: LossKind = "nonsaturating"
     """"nonsaturating" logistic (the papers') or "relativistic" pairing (R3GAN)."""
@@ -176,7 +176,7 @@ class TeacherSettings:
     perceptual: Perceptual = "none"
     """What is added to the mean absolute difference: nothing, or a distance of the features of
     EfficientNet-Lite0 (extra `metrics`) where the paper has LPIPS. A run with it must not be
-    measured by that network: `fd_effnet` would favour it."""
+    measured by that network: `fd_effnet` would favor it."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.weight < math.inf:
@@ -239,7 +239,7 @@ class TrainConfig:
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     """Adam's settings."""
     precision: Precision = "float32"
-    """Of the two networks' first-order passes; regularisers, statistics and logits are float32.
+    """Of the two networks' first-order passes; regularizers, statistics and logits are float32.
     Half precision needs about half the memory and time on a GPU; float16 wants clamps of 256."""
     compile: bool = False
     """Compile the first-order passes with torch.compile: slow start, faster steps on a GPU."""
@@ -354,7 +354,7 @@ class TrainConfig:
                 "generator.circumference of cips)"
             )
         if self.consistency.weight and self.canvas().sampling != "centers":
-            raise ConfigError("consistency.weight: expected a generator that samples centres")
+            raise ConfigError("consistency.weight: expected a generator that samples centers")
         seen = self.teacher.weight and self.teacher.perceptual != "none"
         if seen and self.watch.evaluate_every:
             raise ConfigError(

@@ -116,7 +116,7 @@ class Engine:
         group = config.discriminator.minibatch_group
         if config.discriminator.minibatch_channels and len(images) > group:
             # The discriminator compares pictures n, n + B / group, ...: in this order they are
-            # neighbours of the batch, the same ones however it is cut into parts.
+            # neighbors of the batch, the same ones however it is cut into parts.
             order = torch.arange(len(images), device=images.device).view(-1, group).T.flatten()
             images = images[order]
             beside = [None if tensor is None else tensor[order] for tensor in beside]
@@ -133,7 +133,7 @@ class Engine:
         *,
         scale: float = 1.0,
     ) -> Stats:
-        """One optimiser step of a network on the mean of the parts' losses over the joint batch.
+        """One optimizer step of a network on the mean of the parts' losses over the joint batch.
 
         The graph of one part is gone before that of the next is built. `scale` is that of the
         losses on their way back through half precision. Returns the norm of the gradient, and the

@@ -1,6 +1,6 @@
-"""Losses and their regularisers, and how different pictures are: pure functions of a batch.
+"""Losses and their regularizers, and how different pictures are: pure functions of a batch.
 
-Losses are scalar means over the batch. Regularisers are "lazy" (StyleGAN2, appendix B): computed
+Losses are scalar means over the batch. Regularizers are "lazy" (StyleGAN2, appendix B): computed
 every k-th step and scaled by k where they are used.
 """
 
@@ -24,7 +24,7 @@ to nothing, needs no other network, and is the same for real and generated pictu
 
 
 def generator_loss(kind: LossKind, fake: Tensor, real: Tensor | None = None) -> Tensor:
-    """What the generator minimises.
+    """What the generator minimizes.
 
     Args:
         kind: "nonsaturating" (GAN, section 3) or "relativistic" pairing (R3GAN, eq. 2).
@@ -38,7 +38,7 @@ def generator_loss(kind: LossKind, fake: Tensor, real: Tensor | None = None) -> 
 
 
 def discriminator_loss(kind: LossKind, fake: Tensor, real: Tensor) -> Tensor:
-    """What the discriminator minimises; arguments as `generator_loss`."""
+    """What the discriminator minimizes; arguments as `generator_loss`."""
     if kind == "nonsaturating":
         return (F.softplus(fake) + F.softplus(-real)).mean()
     return F.softplus(fake - real).mean()
@@ -97,7 +97,7 @@ def cross_scale_loss(coarse: Tensor, fine: Tensor) -> Tensor:
 
 
 def refined(canvas: Canvas, factor: int) -> Canvas:
-    """The same window with `factor` times the pixels on each axis; of centre sampling.
+    """The same window with `factor` times the pixels on each axis; of center sampling.
 
     The mean place of each factor x factor block is the pixel it refines.
 
@@ -119,7 +119,7 @@ def thumbnails(images: Tensor) -> Tensor:
 def thumbnail_distances(small: Tensor) -> tuple[Tensor, Tensor]:
     """Mean distance of two of B >= 2 thumbnails (B, P), and of one to the one most like it.
 
-    The distance of two pictures is the root mean square difference of their colours: 0 to 2.
+    The distance of two pictures is the root mean square difference of their colors: 0 to 2.
 
     Example:
         >>> spread, nearest = thumbnail_distances(torch.tensor([[-1.0], [-1.0], [1.0]]))

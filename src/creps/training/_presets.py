@@ -80,10 +80,10 @@ def preset(name: str, *changes: str) -> TrainConfig:
 
 
 def with_loss(config: TrainConfig, kind: LossKind) -> TrainConfig:
-    """The run with the other loss and the regularisers that belong to it.
+    """The run with the other loss and the regularizers that belong to it.
 
-    "relativistic" penalises real and generated pictures alike and has no path length penalty
-    (R3GAN); "nonsaturating" penalises real ones and the path length (StyleGAN2).
+    "relativistic" penalizes real and generated pictures alike and has no path length penalty
+    (R3GAN); "nonsaturating" penalizes real ones and the path length (StyleGAN2).
     """
     if kind == config.loss.kind:
         return config

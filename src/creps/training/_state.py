@@ -74,7 +74,7 @@ class TrainState:
                     yield f"{name}_optimizer.{key}.{moment}", tensor
 
     def optimized(self) -> dict[str, tuple[nn.Module, torch.optim.Adam]]:
-        """The trained networks by their names, with their optimisers."""
+        """The trained networks by their names, with their optimizers."""
         return {
             "generator": (self.generator, self.generator_optimizer),
             "discriminator": (self.discriminator, self.discriminator_optimizer),
@@ -98,7 +98,7 @@ class TrainState:
 
 
 def initial_state(config: TrainConfig, device: torch.device | str = "cpu") -> TrainState:
-    """Fresh networks and optimisers; the same seed gives the same weights on every machine."""
+    """Fresh networks and optimizers; the same seed gives the same weights on every machine."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         generator = build_generator(config.family, config.generator)
@@ -139,7 +139,7 @@ def step_random(
 
 
 def _adam(network: nn.Module, settings: OptimizerSettings, interval: int) -> torch.optim.Adam:
-    """Adam for a network with a lazy regulariser every `interval` steps (0: none).
+    """Adam for a network with a lazy regularizer every `interval` steps (0: none).
 
     The extra step is made up for by rescaled rates (StyleGAN2, appendix B).
     """

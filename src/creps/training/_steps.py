@@ -246,7 +246,7 @@ def _let_discriminator_learn(engine: Engine, wanted: bool) -> None:
 
 
 def _track_average(engine: Engine, drawn: list[Tensor]) -> None:
-    """Move the centre of truncation towards the mean of the w that were just drawn."""
+    """Move the center of truncation towards the mean of the w that were just drawn."""
     generator = engine.state.generator
     mean = engine.group.mean(torch.cat(drawn))[None]
     generator.mapping.track_average(mean, decay=generator.average_decay)

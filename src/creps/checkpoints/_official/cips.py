@@ -2,11 +2,11 @@
 
 The names of the generator with skips are known for certain. Those inside the residual blocks of the
 other are not, so layers are recognized by what they hold and taken in their natural order: a layer
-with noise is modulated and activated, one with its own bias shows colour, and a plain matrix is the
+with noise is modulated and activated, one with its own bias shows color, and a plain matrix is the
 shortcut of a block whose width changes.
 
 Differences: official pictures are drawn from samples on the "corners" with an embedding whose nodes
-lie at the "centers"; converted models keep that. The average w, the centre of truncation, is not
+lie at the "centers"; converted models keep that. The average w, the center of truncation, is not
 stored; it is measured here.
 """
 
@@ -37,7 +37,7 @@ AVERAGED_LATENTS = 4096
 _MAPPING = re.compile(r"(style\.\d+)\.(?:weight|bias)")
 _MODULATED = re.compile(r"(.+)\.conv\.(?:weight|modulation\.weight|modulation\.bias)")
 _ACTIVATED = ("noise.weight", "activate.bias")
-"""What a modulated layer also has, if it does not show colour: any of them is proof."""
+"""What a modulated layer also has, if it does not show color: any of them is proof."""
 _MATRIX = 4
 """Axes of a convolution's weight."""
 
@@ -48,7 +48,7 @@ class _Layout:
 
     Attributes:
         styled: the modulated and activated ones, two a level after the first.
-        shown: those that give colour.
+        shown: those that give color.
         shortcuts: names of the matrices past residual blocks, of those blocks that have one.
         mapping: those of the mapping network.
     """
@@ -65,7 +65,7 @@ class _Layout:
 
     @property
     def residual(self) -> bool:
-        """Whether only the last level shows colour."""
+        """Whether only the last level shows color."""
         return len(self.shown) < self.levels or bool(self.shortcuts)
 
 
@@ -87,8 +87,8 @@ def _read_layout(tensors: Tensors) -> _Layout:
     whole = len(styled) == 1 + 2 * layout.levels and layout.levels > 0
     if not mapping or not whole or len(shown) not in (1, layout.levels):
         raise CheckpointError(
-            f"{len(mapping)} mapping, {len(styled)} modulated and {len(shown)} colour "
-            "layers: a CIPS generator has one modulated layer and two a level, and one colour "
+            f"{len(mapping)} mapping, {len(styled)} modulated and {len(shown)} color "
+            "layers: a CIPS generator has one modulated layer and two a level, and one color "
             "layer for each level or for all"
         )
     return layout
@@ -224,6 +224,6 @@ CIPS = OfficialFamily(
         "code is under the MIT licence (its CUDA operations under NVIDIA's non-commercial one): "
         "check the terms of those who trained these weights."
     ),
-    recognises=lambda tensors: _EMBEDDING in tensors or f"{_FOURIER}weight" in tensors,
+    recognizes=lambda tensors: _EMBEDDING in tensors or f"{_FOURIER}weight" in tensors,
     rebuild=_rebuild,
 )

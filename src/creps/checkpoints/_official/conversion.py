@@ -153,7 +153,7 @@ def _refuse_strange(tensors: Tensors, file_bytes: int) -> None:
 
 def _family_of(tensors: Tensors, what: str) -> OfficialFamily:
     for family in _FAMILIES:
-        if family.recognises(tensors):
+        if family.recognizes(tensors):
             return family
     known = ", ".join(family.name for family in _FAMILIES)
     raise CheckpointError(f"{what} of no known family: only generators of {known} can be converted")

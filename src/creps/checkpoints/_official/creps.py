@@ -125,6 +125,6 @@ CREPS = OfficialFamily(
         "source's licence (the official repository is AGPL-3.0, and its files carry NVIDIA "
         "headers)."
     ),
-    recognises=lambda tensors: _FREQUENCIES in tensors,
+    recognizes=lambda tensors: _FREQUENCIES in tensors,
     rebuild=_rebuild,
 )

@@ -1,6 +1,6 @@
 """Official StyleGAN2 networks as ours, as StyleGAN2-ADA and later repositories save them.
 
-Their filters are constants here, checked and dropped. Their sum of colours, shortcuts and noise are
+Their filters are constants here, checked and dropped. Their sum of colors, shortcuts and noise are
 read off the tensors; what leaves no tensor (the clamp) off the settings. Converted models draw
 without noise; `synthesize(styles, grid, noise="const")` adds the official maps.
 """
@@ -87,7 +87,7 @@ def _of_layer(rest: list[str]) -> list[str]:
 
 
 def _architecture(tensors: Tensors, settings: Mapping[str, Any], top: int) -> Architecture:
-    """ "resnet" has shortcuts, "skip" colours every block; all are one where there is one block."""
+    """ "resnet" has shortcuts, "skip" colors every block; all are one where there is one block."""
     found: Architecture = "orig"
     if "synthesis.b8.skip.weight" in tensors:
         found = "resnet"
@@ -153,6 +153,6 @@ STYLEGAN2 = OfficialFamily(
         "the source's licence (the official repositories are under the NVIDIA Source Code License, "
         "for non-commercial use)."
     ),
-    recognises=lambda tensors: _CONST in tensors,
+    recognizes=lambda tensors: _CONST in tensors,
     rebuild=_rebuild,
 )

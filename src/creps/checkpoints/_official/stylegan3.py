@@ -109,7 +109,7 @@ def _layer_name(config: StyleGAN3Config, index: int) -> str:
 
 
 def _layer_names(tensors: Tensors) -> list[re.Match[str]]:
-    """The layers in order, the one to colours last."""
+    """The layers in order, the one to colors last."""
     found = sorted(filter(None, map(_LAYER.fullmatch, tensors)), key=lambda match: int(match[2]))
     if [int(match[2]) for match in found] != list(range(len(found))) or len(found) < 2:
         raise CheckpointError("layers missing: not a StyleGAN3 generator")
@@ -185,13 +185,13 @@ def _rebuild(tensors: Tensors, settings: Mapping[str, Any]) -> Rebuilt:
 STYLEGAN3 = OfficialFamily(
     name="StyleGAN3",
     licence_note=_LICENCE_NOTE.format(name="StyleGAN3"),
-    recognises=lambda tensors: _FREQUENCIES in tensors and _SCALE not in tensors,
+    recognizes=lambda tensors: _FREQUENCIES in tensors and _SCALE not in tensors,
     rebuild=_rebuild,
 )
 
 ANYRES = OfficialFamily(
     name="any-resolution GAN",
     licence_note=_LICENCE_NOTE.format(name="any-resolution GAN"),
-    recognises=lambda tensors: _FREQUENCIES in tensors and _SCALE in tensors,
+    recognizes=lambda tensors: _FREQUENCIES in tensors and _SCALE in tensors,
     rebuild=_rebuild,
 )

@@ -1,7 +1,7 @@
 """Portraits in the ToonHead style as vector art: the SVG text of the picture of an index.
 
 The drawings are a remix of the ToonHead avatars by Johan Melin (CC BY 4.0) as packaged by DiceBear.
-Here skin, hair, clothes, irises, blush and background take colours from continuous ranges, and
+Here skin, hair, clothes, irises, blush and background take colors from continuous ranges, and
 the parts of the face move, turn and grow a little, so that no two portraits are alike.
 """
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
-    Colour = NDArray[np.float64]  # (3,) red, green, blue in 0..255, unclipped
+    Color = NDArray[np.float64]  # (3,) red, green, blue in 0..255, unclipped
 
-# Colours of drawn people: ramps that are mixed continuously.
+# Colors of drawn people: ramps that are mixed continuously.
 
 
 SKIN = (
@@ -51,23 +51,23 @@ HAIR = (
 )
 
 
-def between(draw: Generator, stops: Sequence[tuple[int, int, int]]) -> Colour:
-    """A colour somewhere along a ramp of colours, with a little noise."""
+def between(draw: Generator, stops: Sequence[tuple[int, int, int]]) -> Color:
+    """A color somewhere along a ramp of colors, with a little noise."""
     place = draw.uniform(0, len(stops) - 1)
     first = min(int(place), len(stops) - 2)
     part = place - first
-    mixed: Colour = (1 - part) * np.array(stops[first]) + part * np.array(stops[first + 1])
+    mixed: Color = (1 - part) * np.array(stops[first]) + part * np.array(stops[first + 1])
     return mixed + draw.normal(0.0, 6.0, size=3)
 
 
-def hsv(hue: float, saturation: float, value: float) -> Colour:
-    """The colour of a hue (in turns, any number), saturation and value."""
+def hsv(hue: float, saturation: float, value: float) -> Color:
+    """The color of a hue (in turns, any number), saturation and value."""
     return 255 * np.array(colorsys.hsv_to_rgb(hue % 1, min(1.0, saturation), value))
 
 
-def hexadecimal(colour: Colour) -> str:
-    """A colour as SVG writes it, clipped and rounded down: "#e0a382"."""
-    red, green, blue = (int(part) for part in np.clip(colour, 0, 255))
+def hexadecimal(color: Color) -> str:
+    """A color as SVG writes it, clipped and rounded down: "#e0a382"."""
+    red, green, blue = (int(part) for part in np.clip(color, 0, 255))
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
@@ -104,7 +104,7 @@ _PLAY: dict[str, dict[str, Any]] = {
 
 
 def background(draw: Generator) -> dict[str, Any]:
-    """Two colours near each other, as DiceBear is asked to draw them."""
+    """Two colors near each other, as DiceBear is asked to draw them."""
     hue, saturation, value = draw.uniform(), draw.uniform(0.14, 0.42), draw.uniform(0.78, 0.98)
     near = hsv(hue, saturation, value)
     far = hsv(hue + draw.uniform(-0.12, 0.12), 1.4 * saturation, 0.8 * value)
@@ -135,7 +135,7 @@ def toon_head_svg(index: int, seed: int) -> str:
 
 
 def toon_head_options(index: int, seed: int) -> dict[str, Any]:
-    """What DiceBear is asked to draw: colours and placement of one portrait."""
+    """What DiceBear is asked to draw: colors and placement of one portrait."""
     draw = np.random.default_rng((seed, index))
     skin = between(draw, SKIN)
     hair = between(draw, HAIR)
@@ -159,7 +159,7 @@ def toon_head_options(index: int, seed: int) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def toon_head_style() -> Any:
-    """The ToonHead style with moving parts, coloured irises and blush."""
+    """The ToonHead style with moving parts, colored irises and blush."""
     dicebear = optional("dicebear")
     optional("dicebear_styles")
     art = json.loads(files("dicebear_styles").joinpath("toon-head.json").read_text("utf-8"))
@@ -192,10 +192,10 @@ def _iris(eyeball: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _disc(
-    like: dict[str, Any], centre: tuple[float, float], radius: float, fill: Any
+    like: dict[str, Any], center: tuple[float, float], radius: float, fill: Any
 ) -> dict[str, Any]:
     """A circle in the place (and with the transform) of another one."""
-    attributes = dict(like, cx=f"{centre[0]:g}", cy=f"{centre[1]:g}", r=f"{radius:g}", fill=fill)
+    attributes = dict(like, cx=f"{center[0]:g}", cy=f"{center[1]:g}", r=f"{radius:g}", fill=fill)
     return {"name": "circle", "type": "element", "attributes": attributes}
 
 

@@ -1,6 +1,6 @@
 """Portraits in pixels: any size, any window of the plane, and many of them in one ZIP file.
 
-One renderer draws them all: resvg, a plain wheel whose software rasteriser needs no system library.
+One renderer draws them all: resvg, a plain wheel whose software rasterizer needs no system library.
 Skia is several times faster, but differs by about 0.15 of 255 on average at 256 pixels: with both,
 a data set would depend on the machine that drew it.
 """
@@ -66,10 +66,10 @@ def portrait(
     height, width = size if isinstance(size, tuple) else (size, size)
     _check_picture(height, width, window)
     art, canvas = portrait_svg(index, seed, style=style), portrait_style(style).canvas
-    return _rasterise(art, height, width, window, canvas)
+    return _rasterize(art, height, width, window, canvas)
 
 
-def _rasterise(
+def _rasterize(
     svg: str, height: int, width: int, window: Window, canvas: int = CANVAS
 ) -> NDArray[np.uint8]:
     # Resvg draws shapes that cross its border a little differently: with a margin that is cut off,

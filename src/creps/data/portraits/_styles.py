@@ -1,6 +1,6 @@
 """The styles of portraits: the default, and others for transfer learning, by other hands.
 
-As in the ToonHead set (`_art`), skin, hair, clothes and background take colours from
+As in the ToonHead set (`_art`), skin, hair, clothes and background take colors from
 continuous ranges, and the figure is scaled, shifted, turned or mirrored a little. The parts are as
 their artists drew them.
 """
@@ -88,8 +88,8 @@ _LICENCES = {
 }
 _BY_URL = "https://creativecommons.org/licenses/by/4.0/"
 _ZERO_URL = "https://creativecommons.org/publicdomain/zero/1.0/"
-_RECOLOURED = """\
-colours of skin, hair, clothes and background are drawn from continuous
+_RECOLORED = """\
+colors of skin, hair, clothes and background are drawn from continuous
 ranges; the whole figure is scaled, shifted, turned or mirrored."""
 
 STYLES: dict[str, PortraitStyle] = {
@@ -101,8 +101,8 @@ STYLES: dict[str, PortraitStyle] = {
         licence_url=_BY_URL,
         canvas=CANVAS,
         modified="""\
-colours of skin, hair, clothes and background are drawn from continuous ranges;
-eyes have coloured irises, pupils and highlights; cheeks have blush; eyes, eyebrows, mouth and hair
+colors of skin, hair, clothes and background are drawn from continuous ranges;
+eyes have colored irises, pupils and highlights; cheeks have blush; eyes, eyebrows, mouth and hair
 vary in size, place and angle; the whole figure is scaled, shifted, turned or mirrored.""",
     ),
     "micah": PortraitStyle(
@@ -112,7 +112,7 @@ vary in size, place and angle; the whole figure is scaled, shifted, turned or mi
         licence=_BY,
         licence_url=_BY_URL,
         canvas=360,
-        modified=_RECOLOURED,
+        modified=_RECOLORED,
     ),
     "personas": PortraitStyle(
         title="Personas by Draftbit",
@@ -121,7 +121,7 @@ vary in size, place and angle; the whole figure is scaled, shifted, turned or mi
         licence=_BY,
         licence_url=_BY_URL,
         canvas=64,
-        modified=_RECOLOURED,
+        modified=_RECOLORED,
     ),
     "open-peeps": PortraitStyle(
         title="Open Peeps",
@@ -130,7 +130,7 @@ vary in size, place and angle; the whole figure is scaled, shifted, turned or mi
         licence=_ZERO,
         licence_url=_ZERO_URL,
         canvas=704,
-        modified=_RECOLOURED,
+        modified=_RECOLORED,
     ),
     "adventurer": PortraitStyle(
         title="Adventurer",
@@ -139,7 +139,7 @@ vary in size, place and angle; the whole figure is scaled, shifted, turned or mi
         licence=_BY,
         licence_url=_BY_URL,
         canvas=762,
-        modified=_RECOLOURED,
+        modified=_RECOLORED,
     ),
 }
 """Styles by name: the first is the default, the others are for transfer learning."""

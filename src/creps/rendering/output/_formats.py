@@ -212,7 +212,7 @@ def level_sizes(height: int, width: int, *, smallest: int) -> list[tuple[int, in
 def _ome(name: str, levels: int, channels: int) -> dict[str, Any]:
     """What describes arrays "0", "1", ... of axes (c, y, x) as levels of one image.
 
-    Lengths are in pixels of the full size; a pixel of level k is centred on the 2**k x 2**k pixels
+    Lengths are in pixels of the full size; a pixel of level k is centerd on the 2**k x 2**k pixels
     that it averages.
     """
     axes = [{"name": "c", "type": "channel"}] + [{"name": n, "type": "space"} for n in "yx"]
@@ -227,11 +227,11 @@ def _ome(name: str, levels: int, channels: int) -> dict[str, Any]:
         for k in range(levels)
     ]
     multiscale = {"name": name, "axes": axes, "datasets": datasets, "type": "mean of 2x2 pixels"}
-    colours = {"red": "FF0000", "green": "00FF00", "blue": "0000FF"}
+    colors = {"red": "FF0000", "green": "00FF00", "blue": "0000FF"}
     window = {"start": 0, "end": 255, "min": 0, "max": 255}
     shown = [
-        {"label": label, "color": colour, "active": True, "window": window}
-        for label, colour in (colours if channels == 3 else {"gray": "FFFFFF"}).items()
+        {"label": label, "color": color, "active": True, "window": window}
+        for label, color in (colors if channels == 3 else {"gray": "FFFFFF"}).items()
     ]
-    omero = {"channels": shown, "rdefs": {"model": "color" if channels == 3 else "greyscale"}}
+    omero = {"channels": shown, "rdefs": {"model": "color" if channels == 3 else "grayscale"}}
     return {"ome": {"version": "0.5", "multiscales": [multiscale], "omero": omero}}

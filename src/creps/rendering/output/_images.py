@@ -86,7 +86,7 @@ def read_settings(path: str | Path) -> dict[str, Any]:
 
 
 DEEP_ZOOM_TILE, DEEP_ZOOM_OVERLAP = 254, 1
-"""Pixels of a tile's side, and of what it shows of its neighbours; 256 pixels together."""
+"""Pixels of a tile's side, and of what it shows of its neighbors; 256 pixels together."""
 
 
 def tiles_folder(path: Path) -> Path:

@@ -81,7 +81,7 @@ def save_picture(
         source: (H, W, 3) or (H, W, 1) uint8 pixels; or what makes them part by part, such as
             `Renderer.painter`: pixels that depend on nothing but their place and `settings`.
         path: the suffix is the format: .tif (BigTIFF), .dzi (Deep Zoom) and .zarr (OME-Zarr) have
-            all smaller levels too, .png, .jpg (quality 95, full colour) and .webp (quality 95) are
+            all smaller levels too, .png, .jpg (quality 95, full color) and .webp (quality 95) are
             flat. Folders are made.
         settings: JSON values, in addition to the source's own, that say how the picture was made:
             stored in the file, see `read_settings`, and compared before unfinished work is
@@ -111,7 +111,7 @@ def save_picture(
     height, width = source.height, source.width
     refuse_target(path, height=height, width=width, shard=shard)
     if source.channels not in (1, 3):
-        raise UsageError(f"{source.channels} channels: expected 3 (colour) or 1 (gray)")
+        raise UsageError(f"{source.channels} channels: expected 3 (color) or 1 (gray)")
     since = started if overwrite else 0.0
     if _made_by_others(path, settings, shard=shard, since=since):
         return Outcome(path, 0, len(TilePlan(height, width, CHUNK)))

@@ -139,7 +139,7 @@ FASTEST: dict[Kind, int] = {"mp4": 240, "webm": 240, "gif": 50}
 """Frames a second. GIF counts hundredths of a second; viewers slow down frames of just one."""
 
 BT709 = 1
-"""The code of BT.709, the colours of HD video, for matrix, primaries and transfer (ITU-T H.273)."""
+"""The code of BT.709, the colors of HD video, for matrix, primaries and transfer (ITU-T H.273)."""
 
 
 class _Codec(NamedTuple):
@@ -283,7 +283,7 @@ def _encode(file: VideoFile, folder: FrameFolder) -> None:
 
 
 def _encode_video(file: VideoFile, folder: FrameFolder, temporary: Path) -> None:
-    """H.264 or VP9 at constant quality, with the colours of HD video."""
+    """H.264 or VP9 at constant quality, with the colors of HD video."""
     av = _import_av()
     codec = CODECS[file.kind]
     crf = codec.crf if file.crf is None else file.crf
@@ -318,7 +318,7 @@ def _encode_video(file: VideoFile, folder: FrameFolder, temporary: Path) -> None
 
 
 def _encode_gif(file: VideoFile, folder: FrameFolder, temporary: Path) -> None:
-    """A GIF that runs round and round; every frame has the 256 colours that suit it, dithered."""
+    """A GIF that runs round and round; every frame has the 256 colors that suit it, dithered."""
 
     def with_palette(image: Image.Image) -> Image.Image:
         own = image.quantize(256)

@@ -31,7 +31,7 @@ class Frame:
 
     Attributes:
         window: this part of the plane fills the frame.
-        degrees: the content is turned by so much about the window's centre, anticlockwise.
+        degrees: the content is turned by so much about the window's center, anticlockwise.
         position: share of the way through several seeds, 0 to 1, as in `styles.SeedPath`.
         amount: of a warp: 0 shows the plane as it is, 1 the whole warp.
     """
@@ -143,7 +143,7 @@ class _Still(Motion):
 
 @dataclass(frozen=True)
 class RotateMotion(_Still):
-    """The content turned evenly about the window's centre.
+    """The content turned evenly about the window's center.
 
     Args:
         window: what is seen before the turn.
@@ -282,15 +282,15 @@ def frames_of(
     return result
 
 
-def window_about(window: Window, centre: Point) -> Window:
-    """The window of the same size about another centre.
+def window_about(window: Window, center: Point) -> Window:
+    """The window of the same size about another center.
 
     Example:
         >>> window_about((0.0, 0.0, 0.5, 1.0), (0.5, 0.5))
         (0.25, 0.0, 0.75, 1.0)
     """
     half_y, half_x = (window[2] - window[0]) / 2, (window[3] - window[1]) / 2
-    y, x = centre
+    y, x = center
     return (y - half_y, x - half_x, y + half_y, x + half_x)
 
 

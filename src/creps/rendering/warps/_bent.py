@@ -73,14 +73,14 @@ class Elastic(Warp):
 @register_warp("barrel")
 @dataclass(frozen=True)
 class Barrel(Warp):
-    """A lens: straight lines away from the centre bow outwards, inwards where k1 is negative.
+    """A lens: straight lines away from the center bow outwards, inwards where k1 is negative.
 
-    Samples at r (1 + k1 r^2 + k2 r^4), with r the distance from the centre in halves of the unit
+    Samples at r (1 + k1 r^2 + k2 r^4), with r the distance from the center in halves of the unit
     square's side: 1 at the middle of its edges.
 
     Args:
         k1, k2: coefficients of the radial polynomial; k1 > 0 barrel, k1 < 0 pincushion.
-        y, x: the optical centre, in plane units.
+        y, x: the optical center, in plane units.
     """
 
     k1: float
@@ -103,9 +103,9 @@ class Swirl(Warp):
     The angle at distance d is degrees (1 - (d / radius)^2)^2.
 
     Args:
-        degrees: the turn at the centre; negative turns clockwise.
+        degrees: the turn at the center; negative turns clockwise.
         radius: of the circle, in plane units; above 0.
-        y, x: its centre, in plane units.
+        y, x: its center, in plane units.
     """
 
     degrees: float
@@ -176,7 +176,7 @@ class Polar(_Ring):
     Args:
         inner, outer: radii in plane units, 0 <= inner < outer. Inside and outside the ring the
             plane goes on below and above the unit square.
-        y, x: the centre, in plane units.
+        y, x: the center, in plane units.
     """
 
     def __call__(self, points: Tensor) -> Tensor:
@@ -195,7 +195,7 @@ class Unpolar(_Ring):
 
     Args:
         inner, outer: radii in plane units, 0 <= inner < outer.
-        y, x: the centre, in plane units.
+        y, x: the center, in plane units.
     """
 
     def __call__(self, points: Tensor) -> Tensor:
@@ -284,7 +284,7 @@ def _nearest_turn(turns: Tensor) -> Tensor:
 class PointMap(Warp):
     """Samples where an array says, interpolated bilinearly.
 
-    The array lies over a window as pixels lie on a canvas: entry (i, j) at the centre of the area
+    The array lies over a window as pixels lie on a canvas: entry (i, j) at the center of the area
     of pixel (i, j). Any size serves, coarser maps too: between entries and beyond the outermost
     ones the map is continued linearly, so an array of an affine map is that map.
 
@@ -373,14 +373,14 @@ class PointMap(Warp):
         entries = self.points.to(points.device)
         y0, x0, y1, x1 = WHOLE_PLANE if self.window is None else self.window
         y, x = points.unbind(-1)
-        top, bottom, down = _neighbours((y - y0) / (y1 - y0), entries.shape[0])
-        left, right, across = _neighbours((x - x0) / (x1 - x0), entries.shape[1])
+        top, bottom, down = _neighbors((y - y0) / (y1 - y0), entries.shape[0])
+        left, right, across = _neighbors((x - x0) / (x1 - x0), entries.shape[1])
         upper = _between(entries[top, left], entries[top, right], across)
         lower = _between(entries[bottom, left], entries[bottom, right], across)
         return _between(upper, lower, down)
 
 
-def _neighbours(unit: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+def _neighbors(unit: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
     """Indices of the two entries about a place of [0, 1], and how far between them it lies."""
     place = unit * count - 0.5
     first = place.floor().clamp(0, max(count - 2, 0)).nan_to_num(0.0)

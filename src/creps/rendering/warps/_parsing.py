@@ -165,7 +165,7 @@ def split_nowhere(grid: PointGrid) -> tuple[PointGrid, Tensor | None]:
     Args:
         grid: from `warped_grid`.
     Returns:
-        the grid, with NaN points put at the centre of the unit square, and an (H, W) mask that is
+        the grid, with NaN points put at the center of the unit square, and an (H, W) mask that is
         False there; None where the whole picture is to be shown.
     """
     shown = ~grid.points[..., 0].isnan()

@@ -243,7 +243,7 @@ class Homography(_NumberTable):
     """Moves each place of the picture by perspective: rows @ (y, x, 1) is w times where it goes.
 
     What lies at or behind the horizon (w <= 0) is not shown; the sign of w is taken so that the
-    centre of the unit square is.
+    center of the unit square is.
 
     Args:
         rows: 3 x 3 numbers up to a common factor: nested sequences, array or tensor.
@@ -255,7 +255,7 @@ class Homography(_NumberTable):
         table = self._take()
         _refuse_singular(self.name, table)
         depth = float(table[2] @ (0.5, 0.5, 1.0))
-        self._require(depth != 0, "the picture's centre on the horizon", expected="it in front")
+        self._require(depth != 0, "the picture's center on the horizon", expected="it in front")
         self._keep(table)
 
     @classmethod

@@ -13,13 +13,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from creps.training.augment._color import COLOUR_DRAWS, colour_channels, draw_colour, recolour
+from creps.training.augment._color import COLOR_DRAWS, color_channels, draw_color, recolor
 from creps.training.augment._geometry import GEOMETRY_DRAWS, draw_geometry, gathered, transform
 from creps.training.augment._settings import AugmentSettings, Draws
 
 # DiffAugment (section 3).
 _BRIGHTNESS = 0.5
-"""Largest number added, where colour spans [-1, 1]."""
+"""Largest number added, where color spans [-1, 1]."""
 _SATURATION = 1.0
 """The factor of chroma is 1 plus or minus this."""
 _CONTRAST = 0.5
@@ -65,11 +65,11 @@ def augment(
         >>> augment(torch.zeros(2, 3, 4, 6), 0.5, settings, generator=draw).shape
         torch.Size([2, 3, 4, 6])
     """
-    colour_channels(images)
+    color_channels(images)
     chance = float(strength) if settings.kind == "ada" else 1.0
     if settings.kind == "none" or chance <= 0:
         return images
-    names = _DIFFAUGMENT_DRAWS if settings.kind == "diffaugment" else GEOMETRY_DRAWS + COLOUR_DRAWS
+    names = _DIFFAUGMENT_DRAWS if settings.kind == "diffaugment" else GEOMETRY_DRAWS + COLOR_DRAWS
     draws = Draws.take(names, len(images), generator=generator, first=first)
     # Places of pixels and the filters' small taps need more digits than mixed precision has.
     with torch.autocast(images.device.type, enabled=False):
@@ -78,7 +78,7 @@ def augment(
             return diffaugment(wide, draws, settings).to(images.dtype)
         size = (images.shape[2], images.shape[3])
         moved = transform(wide, draw_geometry(draws, chance, settings, size=size))
-        return recolour(moved, draw_colour(draws, chance, settings)).to(images.dtype)
+        return recolor(moved, draw_color(draws, chance, settings)).to(images.dtype)
 
 
 def adapt_strength(
@@ -111,11 +111,11 @@ def adapt_strength(
 
 
 def diffaugment(images: Tensor, draws: Draws, settings: AugmentSettings) -> Tensor:
-    """Pictures (B, C, H, W) under the settings' policy, in the order colour, shift, hole."""
+    """Pictures (B, C, H, W) under the settings' policy, in the order color, shift, hole."""
     size = images.shape[2:]
     parts = settings.policy_parts
     if "color" in parts:
-        images = jitter_colour(
+        images = jitter_color(
             images,
             brightness=draws.uniform("brightness", -_BRIGHTNESS, _BRIGHTNESS),
             saturation=draws.uniform("saturation", 1 - _SATURATION, 1 + _SATURATION),
@@ -131,26 +131,26 @@ def diffaugment(images: Tensor, draws: Draws, settings: AugmentSettings) -> Tens
         images = shift_pixels(images, torch.stack(offsets, dim=1))
     if "cutout" in parts:
         names = ("cutout y", "cutout x")
-        centres = [draws.integer(name, side) for name, side in zip(names, size, strict=True)]
-        images = cut_out(images, torch.stack(centres, dim=1))
+        centers = [draws.integer(name, side) for name, side in zip(names, size, strict=True)]
+        images = cut_out(images, torch.stack(centers, dim=1))
     return images
 
 
-def jitter_colour(
+def jitter_color(
     images: Tensor, *, brightness: Tensor, saturation: Tensor, contrast: Tensor
 ) -> Tensor:
     """Add brightness, scale the distance from gray, then that from the mean; alpha stays."""
-    colours = colour_channels(images)
+    colors = color_channels(images)
     added, chroma, spread = (
         values.to(images.dtype).to(images.device)[:, None, None, None]
         for values in (brightness, saturation, contrast)
     )
-    colour = images[:, :colours] + added
-    gray = colour.mean(1, keepdim=True)
-    colour = (colour - gray) * chroma + gray
-    mean = colour.mean((1, 2, 3), keepdim=True)
-    colour = (colour - mean) * spread + mean
-    return torch.cat([colour, images[:, colours:]], dim=1)
+    color = images[:, :colors] + added
+    gray = color.mean(1, keepdim=True)
+    color = (color - gray) * chroma + gray
+    mean = color.mean((1, 2, 3), keepdim=True)
+    color = (color - mean) * spread + mean
+    return torch.cat([color, images[:, colors:]], dim=1)
 
 
 def shift_pixels(images: Tensor, offset: Tensor) -> Tensor:
@@ -165,13 +165,13 @@ def shift_pixels(images: Tensor, offset: Tensor) -> Tensor:
     return moved * inside[:, None]
 
 
-def cut_out(images: Tensor, centre: Tensor) -> Tensor:
+def cut_out(images: Tensor, center: Tensor) -> Tensor:
     """Pictures (B, C, H, W) with zeros in a rectangle of half their size around pixels (B, 2)."""
-    centre = centre.to(images.device)
+    center = center.to(images.device)
     holes = []
     for axis, side in enumerate(images.shape[2:]):
         length = round(side * _CUTOUT)
-        places = torch.arange(side, device=images.device) - centre[:, axis, None]
+        places = torch.arange(side, device=images.device) - center[:, axis, None]
         holes.append(_within(places + length // 2, length))
     return images * ~(holes[0][:, :, None] & holes[1][:, None])[:, None]
 

@@ -1,4 +1,4 @@
-"""Colour transforms of ADA: one affine map of colour for each picture (appendix B).
+"""Color transforms of ADA: one affine map of color for each picture (appendix B).
 
 Letters: B pictures, C channels, H rows, W columns.
 """
@@ -14,13 +14,13 @@ from creps.errors import UsageError
 from creps.training.augment._settings import AugmentSettings, Draws
 
 _BRIGHTNESS = 0.2
-"""Standard deviation of what is added, where colour spans [-1, 1]."""
+"""Standard deviation of what is added, where color spans [-1, 1]."""
 _CONTRAST = 0.5
 """Standard deviation of the contrast's base-2 logarithm."""
 _SATURATION = 1.0
 """Standard deviation of the saturation's base-2 logarithm."""
 
-COLOUR_DRAWS = (
+COLOR_DRAWS = (
     *("brightness?", "brightness", "contrast?", "contrast", "luma_flip?", "luma_flip"),
     *("hue?", "hue", "saturation?", "saturation"),
 )
@@ -34,22 +34,22 @@ _QUARTER = torch.tensor([[0, -1, 1], [1, 0, -1], [-1, 1, 0]], dtype=torch.float6
 """Chroma turned by 90 degrees around the gray axis: the cross product with v."""
 
 
-def colour_channels(images: Tensor) -> int:
-    """How many of the channels of (B, C, H, W) are colour: 1 of gray, 3 of RGB and RGBA."""
+def color_channels(images: Tensor) -> int:
+    """How many of the channels of (B, C, H, W) are color: 1 of gray, 3 of RGB and RGBA."""
     channels = images.shape[1]
     if channels not in (1, 3, 4):
         raise UsageError(f"{channels} channels cannot be augmented: expected gray, RGB or RGBA")
     return min(channels, 3)
 
 
-def draw_colour(draws: Draws, strength: float, settings: AugmentSettings) -> Tensor:
-    """The composed colour transform of each picture: (B, 3, 4), see `colour_matrix`."""
+def draw_color(draws: Draws, strength: float, settings: AugmentSettings) -> Tensor:
+    """The composed color transform of each picture: (B, 3, 4), see `color_matrix`."""
 
     def drawn(name: str, values: Tensor, neutral: float) -> Tensor:
         happens = draws.happens(f"{name}?", settings.probability(name, strength))
         return torch.where(happens, values, neutral)
 
-    return colour_matrix(
+    return color_matrix(
         brightness=drawn("brightness", draws.normal("brightness") * _BRIGHTNESS, 0.0),
         contrast=drawn("contrast", torch.exp2(draws.normal("contrast") * _CONTRAST), 1.0),
         luma=drawn("luma_flip", draws.sign("luma_flip"), 1.0),
@@ -58,10 +58,10 @@ def draw_colour(draws: Draws, strength: float, settings: AugmentSettings) -> Ten
     )
 
 
-def colour_matrix(
+def color_matrix(
     *, brightness: Tensor, contrast: Tensor, luma: Tensor, hue: Tensor, saturation: Tensor
 ) -> Tensor:
-    """Brightness, then contrast, luma flip, hue and saturation, as one map of RGB colours.
+    """Brightness, then contrast, luma flip, hue and saturation, as one map of RGB colors.
 
     All but brightness act on the gray axis and on the plane across it, each by itself, so the
     product of the paper's matrices is a sum of three terms.
@@ -76,19 +76,19 @@ def colour_matrix(
     return torch.cat([linear, shift], dim=2)
 
 
-def recolour(images: Tensor, matrices: Tensor) -> Tensor:
-    """Pictures (B, C, H, W) under maps of colour (B, 3, 4); alpha stays.
+def recolor(images: Tensor, matrices: Tensor) -> Tensor:
+    """Pictures (B, C, H, W) under maps of color (B, 3, 4); alpha stays.
 
     A gray picture is seen as RGB with three equal channels, of which the mean is taken: brightness,
     contrast and luma act on it, hue and saturation do not.
     """
-    colours = colour_channels(images)
-    if colours == 1:
+    colors = color_channels(images)
+    if colors == 1:
         rows = torch.stack([matrices[:, :, :3].sum(2), matrices[:, :, 3]], dim=2)  # (B, 3, 2)
         matrices = rows.mean(1, keepdim=True)
     matrices = matrices.to(images.dtype).to(images.device)[..., None, None]
     # Multiplied out by hand: a matrix product may be rounded to TF32, even where nothing changes.
-    result = matrices[:, :, colours]
-    for channel in range(colours):
+    result = matrices[:, :, colors]
+    for channel in range(colors):
         result = result + matrices[:, :, channel] * images[:, channel : channel + 1]
-    return torch.cat([result, images[:, colours:]], dim=1)
+    return torch.cat([result, images[:, colors:]], dim=1)

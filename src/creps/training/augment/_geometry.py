@@ -1,7 +1,7 @@
 """Geometric transforms of ADA (appendix B), composed to one affine map for each picture.
 
 Maps are (B, 3, 3) float64 on the CPU, from places of the result to places of the picture, in pixels
-(y, x, 1) from the centre.
+(y, x, 1) from the center.
 
 A picture is continued without end by reflection. Where a map only moves whole pixels they are
 copied, exactly; otherwise the picture is enlarged twice with an orthogonal wavelet's filter,
@@ -131,7 +131,7 @@ SYM6 = (
 and reducing with it gives the picture back."""
 _HALF = torch.tensor(SYM6, dtype=torch.float64) / math.sqrt(2)
 """The filter with sum one."""
-_CENTRE = 5
+_CENTER = 5
 """The tap that lies on the pixel. The filter's centroid is at 5.1, and smooth pictures are off by
 0.1 pixels when mirrored; but half way to the finest detail and beyond, 5 has the smaller error."""
 
@@ -159,10 +159,10 @@ def transform(images: Tensor, maps: Tensor) -> Tensor:
 
 
 def _to_indices(maps: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Maps (B, 3, 3) of places from the centre as maps of pixel indices: (B, 2, 3)."""
-    centre = (torch.tensor(size, dtype=maps.dtype) - 1) / 2
+    """Maps (B, 3, 3) of places from the center as maps of pixel indices: (B, 2, 3)."""
+    center = (torch.tensor(size, dtype=maps.dtype) - 1) / 2
     linear = maps[:, :2, :2]
-    offset = maps[:, :2, 2] + centre - linear @ centre
+    offset = maps[:, :2, 2] + center - linear @ center
     return torch.cat([linear, offset[:, :, None]], dim=2)
 
 
@@ -213,7 +213,7 @@ def _places(maps: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor
 def enlarged(images: Tensor) -> Tensor:
     """One period of the pictures (B, C, H, W), reflected without end, at twice the size.
 
-    Of (B, C, 4H - 4, 4W - 4), at least 2 a side, sample n lies at pixel (n - _CENTRE) / 2.
+    Of (B, C, 4H - 4, 4W - 4), at least 2 a side, sample n lies at pixel (n - _CENTER) / 2.
     """
     return along_both_axes(images, enlarge_rows)
 
@@ -261,8 +261,8 @@ def _operator_matrix(operator: Callable[[Tensor], Tensor], size: int) -> Tensor:
 def _fine_places(maps: Tensor, size: tuple[int, ...]) -> Tensor:
     """Maps (B, 3, 3) as maps of sample indices: twice finer result to `enlarged`, (B, 2, 3)."""
     places = _to_indices(maps, size)
-    # Sample n of either side lies at pixel (n - _CENTRE) / 2.
-    corner = torch.full((2,), _CENTRE, dtype=maps.dtype)
+    # Sample n of either side lies at pixel (n - _CENTER) / 2.
+    corner = torch.full((2,), _CENTER, dtype=maps.dtype)
     offset = 2 * places[:, :, 2] + corner - places[:, :, :2] @ corner
     return torch.cat([places[:, :, :2], offset[:, :, None]], dim=2)
 

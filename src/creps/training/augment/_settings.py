@@ -19,7 +19,7 @@ MULTIPLIERS = (
     *("scale", "rotate", "aspect", "fraction"),
     *("brightness", "contrast", "luma_flip", "hue", "saturation"),
 )
-"""The transforms of ADA in the order in which they are applied: blits, geometry, colour."""
+"""The transforms of ADA in the order in which they are applied: blits, geometry, color."""
 
 _DIFFAUGMENT_PARTS = ("color", "translation", "cutout")
 """What a `policy` of DiffAugment may name (the field's spelling)."""

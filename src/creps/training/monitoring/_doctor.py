@@ -213,7 +213,7 @@ def _state(history: History) -> Iterator[RunFinding]:
     if real is not None and fake is not None:
         text = f"logits of real and generated pictures are {real - fake:.3g} apart"
         yield RunFinding("fine", "balance", text)
-    for name, what in (("spread", "each other"), ("nearest", "their nearest neighbours")):
+    for name, what in (("spread", "each other"), ("nearest", "their nearest neighbors")):
         fake, real = history.recent(f"{name}/fake"), history.recent(f"{name}/real")
         if fake is not None and real:
             text = f"generated pictures differ {fake / real:.2f} times as much from {what} as real "

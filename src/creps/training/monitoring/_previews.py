@@ -86,7 +86,7 @@ def samples(generator: Generator, config: TrainConfig) -> Tensor:
 
 def zoom_strip(generator: Generator, config: TrainConfig) -> Picture:
     """(H, W, C) uint8: rows of fixed latents; from left to right the whole picture and windows of a
-    half, a quarter and an eighth of its sides around its centre, each at the training size.
+    half, a quarter and an eighth of its sides around its center, each at the training size.
     """
     classes = config.generator.label_dim
     labels = [seed % classes for seed in _ZOOM_SEEDS] if classes else None
@@ -99,7 +99,7 @@ def zoom_strip(generator: Generator, config: TrainConfig) -> Picture:
 
 
 def _middle(whole: Window, times: float) -> Window:
-    """The part around the centre of a window that fills it when magnified."""
+    """The part around the center of a window that fills it when magnified."""
     y0, x0, y1, x1 = whole
     y, x = (y0 + y1) / 2, (x0 + x1) / 2
     height, width = (y1 - y0) / times / 2, (x1 - x0) / times / 2

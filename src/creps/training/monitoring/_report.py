@@ -107,8 +107,8 @@ def _findings(findings: Sequence[RunFinding]) -> str:
         + "</td></tr>"
         for finding in findings
     )
-    colours = ".problem td:first-child{color:#d55e00}.fine td:first-child{color:#009e73}"
-    style = f"<style>{colours}.note td:first-child{{color:#e69f00}}</style>"
+    colors = ".problem td:first-child{color:#d55e00}.fine td:first-child{color:#009e73}"
+    style = f"<style>{colors}.note td:first-child{{color:#e69f00}}</style>"
     return f'{style}{heading("How it is doing")}<div class="wide"><table>{rows}</table></div>'
 
 
@@ -167,7 +167,7 @@ def _curves(found: RunDiagnosis) -> Iterator[str]:
 def _averaged(
     x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Means over neighbours, so that no more than _POINTS are left, without outliers.
+    """Means over neighbors, so that no more than _POINTS are left, without outliers.
 
     What lies far beyond almost all others is moved to the edge: one spike at the start would
     flatten all that follows.

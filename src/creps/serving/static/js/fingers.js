@@ -47,13 +47,13 @@ function follow(viewport, before, now) {
   const from = unturned(was.middle, turn, flip);
   const to = unturned(is.middle, turned, flip);
   const { x, y } = viewport.getCenter(true);
-  const centre = new OpenSeadragon.Point(
+  const center = new OpenSeadragon.Point(
     x + from.x / (zoom * width) - to.x / (next * width),
     y + from.y / (zoom * width) - to.y / (next * width),
   );
   viewport.setRotation((turned * flip * 180) / Math.PI, true);
   viewport.zoomTo(next, undefined, true);
-  viewport.panTo(centre, true);
+  viewport.panTo(center, true);
   viewport.applyConstraints(true);
 }
 

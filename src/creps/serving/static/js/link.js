@@ -4,7 +4,7 @@
 
 /**
  * @typedef {object} View
- * @property {number} y centre, plane units
+ * @property {number} y center, plane units
  * @property {number} x
  * @property {number} span plane units of the shorter side of what is seen
  * @property {number} turn degrees clockwise, 0 to 360

@@ -178,10 +178,10 @@ export class Pane {
   /** @returns {View} where the picture is going, or with `now` where it is */
   view(now = false) {
     const bounds = this.viewport.getBoundsNoRotate(now);
-    const centre = this.viewport.getCenter(now);
+    const center = this.viewport.getCenter(now);
     return {
-      y: centre.y,
-      x: centre.x,
+      y: center.y,
+      x: center.x,
       span: Math.min(bounds.width, bounds.height) / HAIR,
       turn: ((this.turn(now) % 360) + 360) % 360,
       mirror: this.viewport.getFlip(),
@@ -258,7 +258,7 @@ export class Pane {
     this.queue.keep(({ source, place: { y, x, side, level } }) => {
       if (source.owner !== this) return true;
       if (!own.has(source) || level > finest) return false;
-      // Neighbours stay wanted: OpenSeadragon asks for tiles that only touch the view.
+      // Neighbors stay wanted: OpenSeadragon asks for tiles that only touch the view.
       const margin = side / 4;
       return (
         x < seen.x + seen.width + margin &&

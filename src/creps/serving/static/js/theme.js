@@ -15,7 +15,7 @@ function current() {
 export function themeSwitch() {
   const knob = button("theme");
   const show = () => {
-    const label = `Colours: ${NAMES[current()]}`;
+    const label = `Colors: ${NAMES[current()]}`;
     knob.title = label;
     find("span", HTMLElement, knob).textContent = label;
     find("use", SVGUseElement, knob).setAttribute("href", `static/icons.svg#${ICONS[current()]}`);

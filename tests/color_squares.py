@@ -1,4 +1,4 @@
-"""A generator that paints the picture of the IIIF validator: 10 x 10 squares of known colours."""
+"""A generator that paints the picture of the IIIF validator: 10 x 10 squares of known colors."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ class SquaresConfig(GeneratorConfig):
     mapping_layers: int = 1
 
 
-class ColourSquares(Generator):
+class ColorSquares(Generator):
     """Paints squares, whatever the styles; black beyond the unit square.
 
     Args:
         config: its settings.
-        colours: (10, 10, 3) levels 0 .. 255 by column and row.
+        colors: (10, 10, 3) levels 0 .. 255 by column and row.
     """
 
-    def __init__(self, config: SquaresConfig, colours: Tensor | None = None) -> None:
+    def __init__(self, config: SquaresConfig, colors: Tensor | None = None) -> None:
         super().__init__(config, num_styles=1)
-        colours = squares() if colours is None else colours
-        self.colours = nn.Buffer(colours.float() / 127.5 - 1)
+        colors = squares() if colors is None else colors
+        self.colors = nn.Buffer(colors.float() / 127.5 - 1)
 
     def synthesize(self, styles: Tensor, grid: Grid) -> Tensor:
         """(B, 3, H, W)."""
@@ -51,5 +51,5 @@ class ColourSquares(Generator):
         inside = (ys >= 0) & (ys < 1) & (xs >= 0) & (xs < 1)
         row = (ys * SQUARES).long().clamp(0, SQUARES - 1)
         column = (xs * SQUARES).long().clamp(0, SQUARES - 1)
-        image = torch.where(inside[..., None], self.colours[column, row], -1.0)
+        image = torch.where(inside[..., None], self.colors[column, row], -1.0)
         return image.permute(2, 0, 1)[None].expand(len(styles), -1, -1, -1)

@@ -20,7 +20,7 @@ def test_copies_are_told_from_new_pictures() -> None:
 
 
 def test_novelty_by_hand() -> None:
-    # 0.5 from the nearest, whose own neighbour is 2 away.
+    # 0.5 from the nearest, whose own neighbor is 2 away.
     found = novelty(np.array([[0.5], [0.5]]), np.array([[0.0], [2.0], [9.0]]))
     assert found.ratio == pytest.approx(0.25)
     assert found.copies == 1
