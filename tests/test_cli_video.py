@@ -345,3 +345,10 @@ def test_every_motion_has_the_options_of_a_film(name):
     assert "--film" not in words
     assert "512" in words
     assert "auto" in words
+
+
+@pytest.mark.parametrize("octaves", ["60", "100", "1000"])
+def test_a_zoom_deeper_than_float64_says_so(model, tmp_path, octaves):
+    result = run("zoom", "--model", model, "--octaves", octaves, "--out", tmp_path / "deep.mp4")
+    assert isinstance(result.exception, GridError)
+    assert "zoom in less deep" in str(result.exception)

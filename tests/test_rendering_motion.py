@@ -247,9 +247,3 @@ def test_zooms_beyond_float64_are_refused(octaves, fits):
     else:
         with pytest.raises(GridError, match="512x768: too small for float64"):
             refuse_beyond_precision(last.window, 512, 768)
-
-
-@pytest.mark.parametrize("octaves", [60, 100, 1000])
-def test_a_zoom_deeper_than_float64_says_so(octaves):
-    with pytest.raises(GridError, match=r"too small for float64, zoom in less deep"):
-        ZoomMotion((0.0, 0.0, 1.0, 1.0), (0.5, 0.5), octaves).at(1.0)

@@ -16,7 +16,14 @@ from creps.rendering._painter import Picture, Progress
 from creps.rendering._provenance import made_by, warp_about
 from creps.rendering._renderer import Renderer
 from creps.rendering._styles import Recipe, SeedPath
-from creps.rendering._view import Device, Precision, Samples, View, refuse_beyond_memory
+from creps.rendering._view import (
+    Device,
+    Precision,
+    Samples,
+    View,
+    refuse_beyond_memory,
+    refuse_beyond_precision,
+)
 from creps.rendering.video._files import VideoFile, write_video
 from creps.rendering.video._motion import Frame, Motion, frames_of, parse_easing
 from creps.rendering.warps import Chain, Rotate, Swirl, Warp, chain, parse_warp
@@ -65,6 +72,7 @@ class Film:
 
     def view(self, frame: Frame) -> View:
         """What is seen of the plane."""
+        refuse_beyond_precision(frame.window, *self.size)  # before it counts as an empty window
         return View(
             size=self.size,
             window=frame.window,
