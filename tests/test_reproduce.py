@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shutil
@@ -18,8 +19,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import reproduce
 from creps.config import to_dict
 from creps.errors import CrepsError, DataError, UsageError
+from creps.metrics import METRICS
 from creps.training import preset
 from patience import PATIENCE, wait_until
 from reproduce import page
@@ -365,3 +368,14 @@ def test_the_committed_results_are_of_the_small_budget_and_complete() -> None:
         assert record["tables"] or record["figures"]
         for figure in record["figures"]:
             assert (ROOT / "docs/reproduced" / figure["file"]).exists()
+
+
+def test_experiments_ask_for_metrics_that_exist() -> None:
+    """The names that experiments pass to `Runner.evaluate`: nothing is measured in these tests."""
+    asked = set()
+    for module in Path(reproduce.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "evaluate":
+                asked |= {each.value for each in node.args[2:] if isinstance(each, ast.Constant)}
+    assert asked
+    assert asked <= set(METRICS)

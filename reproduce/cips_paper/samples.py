@@ -221,7 +221,7 @@ def figure_18(runner: Runner) -> Result:
         heading=f"Samples, and the nearest of {count:,} real pictures",
     )
     end = f"_{runner.extractor.name}@{ref.size[0]}"
-    found = runner.evaluate(CIPS, PORTRAITS, "neighbours")
+    found = runner.evaluate(CIPS, PORTRAITS, "neighbors")
     columns = (
         "distance over that of real pictures, median",
         "share of copies: nearer than half the distance to the real picture's own neighbour",
