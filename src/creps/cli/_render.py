@@ -131,7 +131,9 @@ def render(
     if foveated is not None:
         finer = {"--supersample": picture.supersample != "1", "--shard": shard}
         _refuse_together(
-            "--foveated", {"--blend": blend, **bent, **finer, **fine}, "such pictures are plain"
+            "--foveated",
+            {"--blend": blend, **bent, **finer, **fine},
+            "foveated pictures take neither",
         )
     latent = picture.latent(
         seed=DEFAULT_SEED if seed is None and styles is None else seed,
