@@ -47,6 +47,7 @@ def build_app(generators: Mapping[str, Generator], *, settings: ServeSettings) -
         ConfigError: for no models, or a name that no address can have.
         UsageError: for an invalid device or precision.
     Example:
+        >>> import creps
         >>> app = build_app({"portraits": creps.load("portraits")}, settings=ServeSettings())
     """
     telemetry = Telemetry()
