@@ -16,7 +16,7 @@ from big_scene import average, scene, whole
 from creps._files import discard
 from creps.errors import GridError, UsageError
 from creps.rendering._tiles import Tile
-from creps.rendering.output._formats import halve, level_sizes
+from creps.rendering.output._levels import halve, level_sizes
 from creps.rendering.output._shards import Shard
 from creps.rendering.output._store import Store, exclusive
 

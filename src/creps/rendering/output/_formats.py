@@ -21,7 +21,6 @@ import zarr
 from zarr.codecs import BloscCodec
 
 from creps.errors import DataError
-from creps.rendering._painter import Picture
 from creps.rendering._tiles import Tile, TilePlan
 from creps.rendering.output._images import (
     DEEP_ZOOM_OVERLAP,
@@ -33,6 +32,7 @@ from creps.rendering.output._images import (
     notes_of,
     tiles_folder,
 )
+from creps.rendering.output._levels import halve, level_sizes, ome
 from creps.rendering.output._store import Store
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -156,7 +156,7 @@ def _write_zarr(store: Store, place: Path) -> None:
     sizes = level_sizes(store.height, store.width, smallest=edge)
     settings = {SETTINGS_KEY: {"settings": store.settings}}
     group = zarr.create_group(
-        str(place), attributes={**settings, **_ome(place.stem, len(sizes), channels)}
+        str(place), attributes={**settings, **ome(place.stem, len(sizes), channels)}
     )
     below: zarr.Array[Any] | None = None
     for number, (height, width) in enumerate(sizes):
@@ -178,60 +178,3 @@ def _write_zarr(store: Store, place: Path) -> None:
                 pixels = halve(np.moveaxis(np.asarray(below[:, twice.rows, twice.columns]), 0, 2))
             level[:, tile.rows, tile.columns] = np.moveaxis(pixels, 2, 0)
         below = level
-
-
-def halve(pixels: Picture) -> Picture:
-    """(H, W, C) pixels at half the size: means of 2 x 2, or of what exists, halves rounded up.
-
-    Example:
-        >>> halve(np.array([[[1], [2], [7]]], np.uint8)).tolist()
-        [[[2], [7]]]
-    """
-    height, width = pixels.shape[:2]
-    # Repeating the last row or column leaves the average of what exists as it is.
-    even = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge").astype(np.uint16)
-    rows = even[0::2] + even[1::2]
-    quarters = rows[:, 0::2] + rows[:, 1::2]
-    return ((quarters + 2) >> 2).astype(np.uint8)
-
-
-def level_sizes(height: int, width: int, *, smallest: int) -> list[tuple[int, int]]:
-    """(height, width) of every level, full size first, until both sides are at most `smallest`.
-
-    Example:
-        >>> level_sizes(5, 3, smallest=1)
-        [(5, 3), (3, 2), (2, 1), (1, 1)]
-    """
-    sizes = [(height, width)]
-    while max(sizes[-1]) > smallest:
-        height, width = sizes[-1]
-        sizes.append((-(-height // 2), -(-width // 2)))
-    return sizes
-
-
-def _ome(name: str, levels: int, channels: int) -> dict[str, Any]:
-    """What describes arrays "0", "1", ... of axes (c, y, x) as levels of one image.
-
-    Lengths are in pixels of the full size; a pixel of level k is centerd on the 2**k x 2**k pixels
-    that it averages.
-    """
-    axes = [{"name": "c", "type": "channel"}] + [{"name": n, "type": "space"} for n in "yx"]
-    datasets = [
-        {
-            "path": str(k),
-            "coordinateTransformations": [
-                {"type": "scale", "scale": [1.0, 2.0**k, 2.0**k]},
-                {"type": "translation", "translation": [0.0, *[(2.0**k - 1) / 2] * 2]},
-            ],
-        }
-        for k in range(levels)
-    ]
-    multiscale = {"name": name, "axes": axes, "datasets": datasets, "type": "mean of 2x2 pixels"}
-    colors = {"red": "FF0000", "green": "00FF00", "blue": "0000FF"}
-    window = {"start": 0, "end": 255, "min": 0, "max": 255}
-    shown = [
-        {"label": label, "color": color, "active": True, "window": window}
-        for label, color in (colors if channels == 3 else {"gray": "FFFFFF"}).items()
-    ]
-    omero = {"channels": shown, "rdefs": {"model": "color" if channels == 3 else "grayscale"}}
-    return {"ome": {"version": "0.5", "multiscales": [multiscale], "omero": omero}}

@@ -1,0 +1,66 @@
+"""Smaller levels of a picture: their sizes, their pixels, and how OME-Zarr describes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from creps.rendering._painter import Picture
+
+
+def halve(pixels: Picture) -> Picture:
+    """(H, W, C) pixels at half the size: means of 2 x 2, or of what exists, halves rounded up.
+
+    Example:
+        >>> halve(np.array([[[1], [2], [7]]], np.uint8)).tolist()
+        [[[2], [7]]]
+    """
+    height, width = pixels.shape[:2]
+    # Repeating the last row or column leaves the average of what exists as it is.
+    even = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge").astype(np.uint16)
+    rows = even[0::2] + even[1::2]
+    quarters = rows[:, 0::2] + rows[:, 1::2]
+    return ((quarters + 2) >> 2).astype(np.uint8)
+
+
+def level_sizes(height: int, width: int, *, smallest: int) -> list[tuple[int, int]]:
+    """(height, width) of every level, full size first, until both sides are at most `smallest`.
+
+    Example:
+        >>> level_sizes(5, 3, smallest=1)
+        [(5, 3), (3, 2), (2, 1), (1, 1)]
+    """
+    sizes = [(height, width)]
+    while max(sizes[-1]) > smallest:
+        height, width = sizes[-1]
+        sizes.append((-(-height // 2), -(-width // 2)))
+    return sizes
+
+
+def ome(name: str, levels: int, channels: int) -> dict[str, Any]:
+    """What describes arrays "0", "1", ... of axes (c, y, x) as levels of one image.
+
+    Lengths are in pixels of the full size; a pixel of level k is centerd on the 2**k x 2**k pixels
+    that it averages.
+    """
+    axes = [{"name": "c", "type": "channel"}] + [{"name": n, "type": "space"} for n in "yx"]
+    datasets = [
+        {
+            "path": str(k),
+            "coordinateTransformations": [
+                {"type": "scale", "scale": [1.0, 2.0**k, 2.0**k]},
+                {"type": "translation", "translation": [0.0, *[(2.0**k - 1) / 2] * 2]},
+            ],
+        }
+        for k in range(levels)
+    ]
+    multiscale = {"name": name, "axes": axes, "datasets": datasets, "type": "mean of 2x2 pixels"}
+    colors = {"red": "FF0000", "green": "00FF00", "blue": "0000FF"}
+    window = {"start": 0, "end": 255, "min": 0, "max": 255}
+    shown = [
+        {"label": label, "color": color, "active": True, "window": window}
+        for label, color in (colors if channels == 3 else {"gray": "FFFFFF"}).items()
+    ]
+    omero = {"channels": shown, "rdefs": {"model": "color" if channels == 3 else "grayscale"}}
+    return {"ome": {"version": "0.5", "multiscales": [multiscale], "omero": omero}}
