@@ -7,6 +7,7 @@ from .rendering._renderer import Renderer, render, render_tiles
 from .rendering._styles import latents
 from .rendering._tiles import Tile
 from .rendering._view import View
+from .rendering.arrays._open import open_zarr
 from .rendering.output._save import save_picture
 from .serving._notebook import view
 from .training._loop import train
@@ -26,6 +27,7 @@ __all__ = [
     "invert",
     "latents",
     "load",
+    "open_zarr",
     "push_to_hub",
     "render",
     "render_tiles",

@@ -30,6 +30,7 @@ from ._styles import (
 )
 from ._tiles import Tile
 from ._view import View, view_window
+from .arrays._picture import VirtualLevel, VirtualPicture
 from .output._images import read_settings
 from .output._save import Outcome, Tiles, refuse_target, save_picture, unfinished
 from .output._shards import Shard, parse_shard, shard_from_environment
@@ -56,6 +57,8 @@ __all__ = [
     "TileSource",
     "Tiles",
     "View",
+    "VirtualLevel",
+    "VirtualPicture",
     "Walk",
     "captioned_sheet",
     "contact_sheet",

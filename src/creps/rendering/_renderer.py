@@ -102,7 +102,7 @@ class Renderer:
     views and warps cost their pixels only. The pictures are those of `render`, bit for bit.
 
     Any number of threads may call the same renderer; on a CPU, give each one core
-    (`torch.set_num_threads(1)`).
+    (`torch.set_num_threads(1)`). It can be pickled, for other processes of the same version.
 
     Args:
         generator: the model; it stays as and where it is.
@@ -140,9 +140,13 @@ class Renderer:
         self.generator = generator
         styles = latent.resolve(generator)
         self.styles = styles.styles if isinstance(styles, StyleField) else styles
+        self._made_with = generator, latent, device, dtype, keep
         self._latents = PreparedLatents(
             generator, styles, device=device, dtype=dtype, keep=keep, latent=latent
         )
+
+    def __reduce__(self) -> Any:  # a process that receives one prepares its own
+        return _again, self._made_with
 
     @property
     def nbytes(self) -> int:
@@ -221,6 +225,12 @@ class Renderer:
         painter = self.painter(view, **options)
         refuse_beyond_memory(part.height, part.width, channels=painter.channels)
         return painter.pixels(part)
+
+
+def _again(
+    generator: Generator, latent: Latent, device: Device, dtype: Precision, keep: int | None
+) -> Renderer:
+    return Renderer(generator, latent, device=device, dtype=dtype, keep=keep)
 
 
 def _view(view: View | None, **options: Unpack[ViewOptions]) -> View:

@@ -38,8 +38,11 @@ def level_sizes(height: int, width: int, *, smallest: int) -> list[tuple[int, in
     return sizes
 
 
-def ome(name: str, levels: int, channels: int) -> dict[str, Any]:
-    """What describes arrays "0", "1", ... of axes (c, y, x) as levels of one image.
+def ome(
+    name: str, levels: int, channels: int, *, made: str = "mean of 2x2 pixels"
+) -> dict[str, Any]:
+    """What describes arrays "0", "1", ... of axes (c, y, x) as levels of one image, and how a level
+    is `made`.
 
     Lengths are in pixels of the full size; a pixel of level k is centerd on the 2**k x 2**k pixels
     that it averages.
@@ -55,7 +58,7 @@ def ome(name: str, levels: int, channels: int) -> dict[str, Any]:
         }
         for k in range(levels)
     ]
-    multiscale = {"name": name, "axes": axes, "datasets": datasets, "type": "mean of 2x2 pixels"}
+    multiscale = {"name": name, "axes": axes, "datasets": datasets, "type": made}
     colors = {"red": "FF0000", "green": "00FF00", "blue": "0000FF"}
     window = {"start": 0, "end": 255, "min": 0, "max": 255}
     shown = [

@@ -1,0 +1,1 @@
+"""Pictures as arrays that are computed when they are read: Zarr, xarray, dask, napari."""
