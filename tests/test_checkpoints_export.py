@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,15 @@ import pytest
 import torch
 import typer
 from click.testing import Result
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 from typer.testing import CliRunner
 
+from benchmarks.onnx_runtimes import RUNTIMES, errors
 from creps.checkpoints import _export as exporting
 from creps.checkpoints import export_mapping, export_onnx, load, save
+from creps.checkpoints._pieces import PieceGrid, pieces, use_pieces
 from creps.cli._models import export
 from creps.coordinates import Canvas
 from creps.errors import CheckpointError, MissingExtraError, UsageError
@@ -30,6 +35,7 @@ from creps.rendering._styles import latents
 
 pytestmark = pytest.mark.slow
 
+onnx: Any = pytest.importorskip("onnx")
 onnxruntime: Any = pytest.importorskip("onnxruntime")
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -103,7 +109,7 @@ def test_files_draw_any_size(exported: Any, batch: int, height: int, width: int)
     draw = torch.Generator().manual_seed(batch)
     styles = torch.randn((batch, generator.num_styles, 4), generator=draw)
     grid = Canvas(height, width, (-0.3, 0.2, 0.9, 2.4)).grid()
-    image = run(styles=styles, ys=grid.ys, xs=grid.xs)
+    image = run(styles=styles, ys=pieces(grid.ys), xs=pieces(grid.xs))
     expected = generator.synthesize(styles, grid)
     torch.testing.assert_close(image, expected, rtol=1e-4, atol=1e-5)
 
@@ -112,8 +118,75 @@ def test_files_keep_deep_zooms_apart(exported: Any) -> None:
     generator, run = exported
     styles = torch.ones(1, generator.num_styles, 4)
     grid = Canvas(1, 50, (0.5, 0.5, 0.5 + 1e-9, 0.5 + 1e-9)).grid()
-    image = run(styles=styles, ys=grid.ys, xs=grid.xs)
+    image = run(styles=styles, ys=pieces(grid.ys), xs=pieces(grid.xs))
     torch.testing.assert_close(image, generator.synthesize(styles, grid), rtol=1e-4, atol=1e-5)
+
+
+def test_files_hold_far_out(exported: Any) -> None:
+    generator, run = exported
+    styles = torch.ones(1, generator.num_styles, 4)
+    grid = Canvas(3, 40, (1e5, -1e5, 1e5 + 1, 1 - 1e5)).grid()
+    image = run(styles=styles, ys=pieces(grid.ys), xs=pieces(grid.xs))
+    torch.testing.assert_close(image, generator.synthesize(styles, grid), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["creps", "cips", "mapping"])
+def test_files_hold_nothing_that_some_runtimes_lack(folder: Path, name: str) -> None:
+    graph = onnx.load(folder / f"{name}.onnx").graph
+    inferred = onnx.shape_inference.infer_shapes(onnx.load(folder / f"{name}.onnx")).graph
+    kinds = {value.type.tensor_type.elem_type for value in [*inferred.value_info, *graph.input]}
+    kinds |= {weights.data_type for weights in graph.initializer}
+    assert onnx.TensorProto.FLOAT in kinds
+    assert onnx.TensorProto.DOUBLE not in kinds
+    assert "Split" not in {node.op_type for node in graph.node}
+    assert not [a for node in graph.node for a in node.attribute if a.name == "allowzero"]
+
+
+@pytest.mark.parametrize("family", sorted(CONFIGS))
+@pytest.mark.parametrize("start", [-3.0, -0.25, 0.0, 0.5, 12.0, 1e5, -1e5])
+@pytest.mark.parametrize("changes", [{}, {"circumference": 0.0}, {"embedding_nodes": "corners"}])
+def test_networks_see_pieces_as_they_see_float64(
+    family: str, start: float, changes: dict[str, Any]
+) -> None:
+    if family == "creps" and changes:
+        pytest.skip("CREPS has no such settings")
+    if "embedding_nodes" in changes:
+        changes = changes | {"circumference": 0.0}
+    generator, cut = tiny(family, **changes), tiny(family, **changes)
+    use_pieces(cut)
+    styles = torch.ones(2, generator.num_styles, 4)
+    for width in (2.0, 2.0**-10, 2.0**-30):
+        grid = Canvas(5, 9, (start, start / 3, start + width, start / 3 + width)).grid()
+        image = cut.synthesize(styles, PieceGrid(pieces(grid.ys), pieces(grid.xs)))
+        expected = generator.synthesize(styles, grid)
+        torch.testing.assert_close(image, expected, rtol=1e-4, atol=2e-5)
+
+
+@given(st.floats(-1e5, 1e5).filter(lambda value: value == 0 or abs(value) > 1e-20))
+def test_pieces_add_up(value: float) -> None:
+    cut = pieces(torch.tensor([value, -value], dtype=torch.float64))
+    assert cut.dtype == torch.float32
+    assert cut.shape == (2, 5)
+    assert cut[0].double().sum().item() == value
+    assert torch.equal(cut[0], -cut[1])
+    mantissas = torch.frexp(cut.double())[0] * 2**12
+    assert torch.equal(mantissas, mantissas.round())
+
+
+def test_dense_networks_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match='"dense" cannot be exported'):
+        export_onnx(tiny("creps", composition="dense"), tmp_path / "m.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("runtime", sorted(RUNTIMES))
+@pytest.mark.parametrize("family", sorted(CONFIGS))
+def test_other_programs_draw_the_same(folder: Path, runtime: str, family: str) -> None:
+    pytest.importorskip(runtime)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of other packages
+        found = errors(RUNTIMES[runtime](folder / f"{family}.onnx"), tiny(family))
+    assert max(found.values()) < 1e-4, found
 
 
 def test_files_say_whose_they_are(exported: Any) -> None:
@@ -128,7 +201,7 @@ def test_files_say_whose_they_are(exported: Any) -> None:
     assert rebuilt.config == generator.config
     shapes = {value.name: value.shape for value in run.opened.get_inputs()}
     assert shapes["styles"] == ["batch", generator.num_styles, 4]
-    assert (shapes["ys"], shapes["xs"]) == (["height"], ["width"])
+    assert (shapes["ys"], shapes["xs"]) == (["height", 5], ["width", 5])
 
 
 def test_classes_and_truncation_are_inputs_of_the_way_from_latents(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from creps._files import write_atomically
+from creps.checkpoints._pieces import PIECES, PieceGrid, pieces, use_pieces
 from creps.coordinates import AxisGrid, Canvas
 from creps.errors import CheckpointError, MissingExtraError, UsageError
 from creps.networks.base import Generator, describe_generator
@@ -33,9 +34,13 @@ _FAMILIES = ("cips", "creps")
 _OPSET = 18
 """Version of ONNX' operators, of December 2022: what ONNX Runtime reads since 1.14."""
 
-_CHECKED_SIZES = ((16, 16), (7, 24), (33, 5))
-"""Rows and columns at which a file is compared with PyTorch."""
-_CHECKED_WINDOW = (-0.1, 0.2, 0.9, 1.3)
+_ZOOM = 2.0**-30
+_CHECKED = (
+    Canvas(16, 16, (-0.1, 0.2, 0.9, 1.3)),
+    Canvas(7, 24, (0.3, 0.7, 0.3 + 7 * _ZOOM, 0.7 + 24 * _ZOOM)),
+    Canvas(33, 5, (1e5, -1e5, 1e5 + 0.9, 0.1 - 1e5)),
+)
+"""Where a file is compared with PyTorch: about the unit square, zoomed in by 2**30, far out."""
 _TOLERANCE = 1e-4
 """Largest error of a file, max|error| / max|PyTorch|; float32 rounds to 1e-6 as a rule."""
 
@@ -53,9 +58,10 @@ _AXES: dict[str, dict[int, str]] = {
 
 @dataclass(frozen=True)
 class _Graph:
-    """A module that is exported, the names of its inputs in order, and that of its result."""
+    """What is exported, what it must equal, the names of its inputs in order, and its result's."""
 
     module: nn.Module
+    reference: nn.Module
     inputs: tuple[str, ...]
     output: str
 
@@ -66,15 +72,18 @@ def export_onnx(
     """Write a generator as an ONNX file that draws on any rows and columns.
 
     Inputs: `styles` (B, K, D) float32; or `z` (B, Z) float32, `label` (B, classes) float32 for
-    conditional models, and `truncation`, one float32. Then `ys` (H,) and `xs` (W,), float64 plane
-    coordinates. Output: `image` (B, C, H, W) float32, nominal range [-1, 1]. B, H and W are free.
+    conditional models, and `truncation`, one float32. Then `ys` (H, 5) and `xs` (W, 5), plane
+    coordinates as float32 pieces of 12 bits (docs/export.md has the lines that cut them): nothing
+    in the file is float64, so every runtime can load it. Output: `image` (B, C, H, W) float32,
+    nominal range [-1, 1]. B, H and W are free.
 
     Args:
         generator: a CREPS or CIPS network.
         path: of the file; an existing one is replaced.
         start: "styles" or "z".
     Returns:
-        the largest error against PyTorch, max|error| / max|PyTorch|, at three sizes.
+        the largest error against PyTorch, max|error| / max|PyTorch|, at three places: about the
+        unit square, zoomed in by 2**30, and at coordinates of 1e5.
     Raises:
         UsageError: for a family that has no graph for any grid.
         MissingExtraError: where the packages of the extra "export" are not installed.
@@ -82,7 +91,14 @@ def export_onnx(
     """
     generator = _portable(generator)
     latent_inputs = _latent_inputs(generator) if start == "z" else ("styles",)
-    graph = _Graph(_Drawing(generator, start), (*latent_inputs, "ys", "xs"), "image")
+    cut = copy.deepcopy(generator)
+    use_pieces(cut)
+    graph = _Graph(
+        _Drawing(cut, start, PieceGrid),
+        _Drawing(generator, start, AxisGrid),
+        (*latent_inputs, "ys", "xs"),
+        "image",
+    )
     return _written(graph, generator, Path(path))
 
 
@@ -94,7 +110,8 @@ def export_mapping(generator: Generator, path: str | os.PathLike[str]) -> float:
     Args, Returns, Raises: as `export_onnx`.
     """
     generator = _portable(generator)
-    graph = _Graph(_Mapping(generator), _latent_inputs(generator), "styles")
+    mapping = _Mapping(generator)
+    graph = _Graph(mapping, mapping, _latent_inputs(generator), "styles")
     return _written(graph, generator, Path(path))
 
 
@@ -115,15 +132,15 @@ class _Mapping(nn.Module):
 class _Drawing(nn.Module):
     """Styles, or what `_Mapping` takes, then ys and xs, to a picture."""
 
-    def __init__(self, generator: Generator, start: str) -> None:
+    def __init__(self, generator: Generator, start: str, grid: type[AxisGrid]) -> None:
         super().__init__()
-        self.generator = generator
+        self.generator, self.grid = generator, grid
         self.mapping = _Mapping(generator) if start == "z" else None
 
     def forward(self, *inputs: Tensor) -> Tensor:
         *latent_inputs, ys, xs = inputs
         styles = latent_inputs[0] if self.mapping is None else self.mapping(*latent_inputs)
-        return self.generator.synthesize(styles, AxisGrid(ys, xs))
+        return self.generator.synthesize(styles, self.grid(ys, xs))
 
 
 def _portable(generator: Generator) -> Generator:
@@ -140,11 +157,10 @@ def _latent_inputs(generator: Generator) -> tuple[str, ...]:
 
 
 def _examples(
-    graph: _Graph, generator: Generator, batch: int, size: tuple[int, int]
+    graph: _Graph, generator: Generator, batch: int, canvas: Canvas
 ) -> tuple[Tensor, ...]:
-    """Random inputs of a graph, the same in every call."""
+    """Random inputs of a graph with float64 coordinates, the same in every call."""
     draw = torch.Generator().manual_seed(0)
-    canvas = Canvas(*size, _CHECKED_WINDOW)
     classes = max(generator.config.label_dim, 1)
     made = {
         "styles": torch.randn(
@@ -159,6 +175,14 @@ def _examples(
     return tuple(made[name] for name in graph.inputs)
 
 
+def _cut(graph: _Graph, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """The same inputs with coordinates in pieces."""
+    return tuple(
+        pieces(value) if name in ("ys", "xs") else value
+        for name, value in zip(graph.inputs, inputs, strict=True)
+    )
+
+
 @torch.no_grad()
 def _written(graph: _Graph, generator: Generator, path: Path) -> float:
     """Export, compare, write."""
@@ -170,8 +194,8 @@ def _written(graph: _Graph, generator: Generator, path: Path) -> float:
     with _quiet():
         content = _onnx(graph, generator)
         error = max(
-            _error(content, graph, _examples(graph, generator, batch, size))
-            for batch, size in enumerate(_CHECKED_SIZES, start=1)
+            _error(content, graph, _examples(graph, generator, batch, canvas))
+            for batch, canvas in enumerate(_CHECKED, start=1)
         )
     if not error <= _TOLERANCE:
         raise CheckpointError(
@@ -202,9 +226,10 @@ def _onnx(graph: _Graph, generator: Generator) -> bytes:
     names = tuple(_AXES[name] for name in graph.inputs)
     free = {name: torch.export.Dim(name) for axes in names for name in axes.values()}
     shapes = tuple({axis: free[name] for axis, name in axes.items()} for axes in names)
+    canvas = Canvas(6, 7)  # sizes 0 and 1 would be taken as fixed
     traced = torch.export.export(
         graph.module,
-        _examples(graph, generator, 2, (6, 7)),  # sizes 0 and 1 would be taken as fixed
+        _cut(graph, _examples(graph, generator, 2, canvas)),
         dynamic_shapes=(shapes,),
         strict=True,
     )
@@ -219,6 +244,15 @@ def _onnx(graph: _Graph, generator: Generator) -> bytes:
         verbose=False,
     )
     assert program is not None
+    for node in program.model.graph.all_nodes():
+        # What some runtimes stumble over, and none needs: no axis is empty, and products of
+        # matrices repeat a single one for the whole batch by themselves.
+        node.attributes.pop("allowzero", None)
+        repeated = (
+            node.inputs[0].producer() if node.op_type == "MatMul" and node.inputs[0] else None
+        )
+        if repeated is not None and repeated.op_type == "Expand":
+            node.replace_input_with(0, repeated.inputs[0])
     program.model.metadata_props.update(_metadata(generator))
     content: bytes = program.model_proto.SerializeToString()
     return content
@@ -228,9 +262,10 @@ def _error(content: bytes, graph: _Graph, inputs: Sequence[Tensor]) -> float:
     """max|error| / max|PyTorch| of an ONNX file on some inputs."""
     import onnxruntime
 
-    expected = graph.module(*inputs).numpy()
+    expected = graph.reference(*inputs).numpy()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    values = {name: value.numpy() for name, value in zip(graph.inputs, inputs, strict=True)}
+    given = zip(graph.inputs, _cut(graph, inputs), strict=True)
+    values = {name: value.numpy() for name, value in given}
     (actual,) = session.run([graph.output], values)
     if actual.shape != expected.shape:
         return float("inf")
@@ -245,8 +280,9 @@ def _metadata(generator: Generator) -> dict[str, str]:
     words = {
         "family": family,
         "sampling": generator.sampling,
-        "coordinates": "ys and xs are float64 plane coordinates, y downwards; from 0 to 1 lies "
-        f"what the model was trained on. Pixel i of n of the whole picture is at {place}.",
+        "coordinates": "ys and xs are plane coordinates, y downwards; from 0 to 1 lies what the "
+        f"model was trained on. Pixel i of n of the whole picture is at {place}. Each comes as "
+        f"{PIECES} float32 pieces of 12 significant bits, the largest first, whose sum it is.",
         "latents": f"z is standard normal, {config['z_dim']} wide; that of a seed is "
         "numpy.random.RandomState(seed).randn(1, n). truncation is 1 as drawn, towards 0 closer "
         "to the average.",

@@ -136,12 +136,12 @@ class FourierInput(nn.Module):
         """Style vectors (B, w_dim) and coordinates (S,) to line features (B, C, S * D)."""
         turns = coords.double()[:, None] * self._frequencies(coords)[:, None, :]  # (C/2, S, D)
         half = slice(None, self.thickness) if axis == "rows" else slice(self.thickness, None)
-        return self._styled(w, turns, half).flatten(2)
+        return self.styled(w, turns, half).flatten(2)
 
     def dense(self, w: Tensor, points: Tensor) -> Tensor:
         """Style vectors (B, w_dim) and points (P, 2) to features (B, C, P)."""
         turns = self._frequencies(points) @ points.double().T  # (C/2, P)
-        return self._styled(w, turns[:, :, None], slice(None)).flatten(2)
+        return self.styled(w, turns[:, :, None], slice(None)).flatten(2)
 
     def folded(self, w: Tensor) -> Tensor:
         """What each feature is multiplied by for one style vector: (C, 2D), rows' columns first."""
@@ -152,7 +152,7 @@ class FourierInput(nn.Module):
         """Frequencies in float64, as the coordinates: zooms need the phase to many digits."""
         return self.frequencies.to(coords.device, torch.float64)
 
-    def _styled(self, w: Tensor, turns: Tensor, columns: slice) -> Tensor:
+    def styled(self, w: Tensor, turns: Tensor, columns: slice) -> Tensor:
         """(B, C, S, columns): sine and cosine of `turns` (C/2, S, columns), scaled by style."""
         phase = (turns - turns.round()).to(self.weight.device, self.weight.dtype) * (2 * math.pi)
         waves = torch.cat([phase.sin(), phase.cos()])
@@ -410,8 +410,8 @@ class Creps(Generator):
         """Row and column lines in one pass through the shared blocks."""
         w = styles[:, 0]
         x = torch.cat([self.input.lines(w, ys, "rows"), self.input.lines(w, xs, "columns")], dim=2)
-        rows, columns = self._emitted_lines(styles, x).split([len(ys), len(xs)], dim=3)
-        return rows, columns
+        lines = self._emitted_lines(styles, x)
+        return lines[..., : len(ys), :], lines[..., len(ys) :, :]
 
     def _emitted_lines(self, styles: Tensor, x: Tensor) -> Tensor:
         """Input features (B, C, S * D) to the lines of every composed level (B, L, N, S, D)."""
