@@ -17,7 +17,7 @@ import creps
 from creps.coordinates import Canvas
 from creps.errors import CrepsError, GridError, UsageError
 from creps.rendering import Renderer, Tile, View
-from creps.rendering.arrays._objects import ZarrObjects
+from creps.rendering.arrays._objects import drawn_chunk, layout_of
 from creps.rendering.arrays._picture import VirtualLevel, VirtualPicture, level_view
 from tiny_creps import tiny_creps
 
@@ -84,11 +84,11 @@ def test_pixels_of_a_level_lie_amid_those_they_stand_for(
 
 
 def test_chunks_beyond_the_border_are_filled_up(picture: VirtualPicture) -> None:
-    objects = ZarrObjects(picture, "tiny")
+    objects = layout_of(picture, "tiny")
     last = objects.find("0/c/0/2/3")
     assert last is not None
     assert not isinstance(last, bytes)
-    chunk = np.frombuffer(objects.draw(last), np.uint8).reshape(3, CHUNK, CHUNK)
+    chunk = np.frombuffer(drawn_chunk(picture, last), np.uint8).reshape(3, CHUNK, CHUNK)
     np.testing.assert_array_equal(chunk[:, :5, :4], drawn(size=SIZE)[:, 32:, 48:])
     assert not chunk[:, 5:].any()
     assert not chunk[:, :, 4:].any()
@@ -100,7 +100,7 @@ def test_chunks_beyond_the_border_are_filled_up(picture: VirtualPicture) -> None
      "zarr.json/", ".zgroup", ".zattrs", "9/zarr.json", "", "0", "0/c/0/0/0/0", "0/c/0/٣/0"],
 )  # fmt: skip
 def test_nothing_lies_under_other_keys(picture: VirtualPicture, key: str) -> None:
-    assert ZarrObjects(picture, "tiny").find(key) is None
+    assert layout_of(picture, "tiny").find(key) is None
 
 
 def test_the_description_is_that_of_a_written_picture(group: Any, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_it_lists_what_it_holds(group: Any, picture: VirtualPicture) -> None:
     async def listed(names: Any) -> list[str]:
         return sorted([name async for name in names])
 
-    store, objects = PictureStore(picture, "tiny"), ZarrObjects(picture, "tiny")
+    store, objects = PictureStore(picture, "tiny"), layout_of(picture, "tiny")
     keys = sync(listed(store.list()))
     assert all(objects.find(key) is not None for key in keys)
     assert len(keys) == 1 + 3 + 12 + 4 + 1
@@ -281,7 +281,7 @@ def test_levels_are_arrays_to_numpy(picture: VirtualPicture) -> None:
 
 
 def test_documents_are_json_of_nothing_secret(picture: VirtualPicture) -> None:
-    documents = ZarrObjects(picture, "tiny").documents
+    documents = layout_of(picture, "tiny").documents
     assert sorted(documents) == ["0/zarr.json", "1/zarr.json", "2/zarr.json", "zarr.json"]
     root = json.loads(documents["zarr.json"])
     for key in ("0", "1", "2"):

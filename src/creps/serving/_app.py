@@ -28,6 +28,7 @@ from creps.serving._responses import error_response, guarded
 from creps.serving._service import RenderService
 from creps.serving._settings import ServeSettings
 from creps.serving._telemetry import Telemetry
+from creps.serving._zarr_routes import ZarrRoutes
 
 KEEP_ALIVE = 20
 """Seconds that an idle connection stays open."""
@@ -54,7 +55,7 @@ def build_app(generators: Mapping[str, Generator], *, settings: ServeSettings) -
     registry = ModelRegistry(generators, settings=settings)
     service = RenderService(registry, settings=settings, telemetry=telemetry)
     jobs = None
-    routes = PictureRoutes(service).routes()
+    routes = [*PictureRoutes(service).routes(), *ZarrRoutes(service).routes()]
     if settings.jobs is not None and settings.limits.job_pixels:
         jobs = JobQueue(settings.jobs, registry=registry, pool=service.pool, limits=settings.limits)
         telemetry.watch("jobs_waiting", "Jobs that wait.", lambda: jobs.waiting if jobs else 0)

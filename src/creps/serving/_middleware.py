@@ -24,10 +24,10 @@ LONGEST_ADDRESS = 4096
 OPEN = ("/health", "/robots.txt")
 """What needs no token: load balancers ask for it."""
 
-SHARED = ("/iiif/", "/dzi/", "/plane/", "/view/", "/api/models", "/api/pictures/")
+SHARED = ("/iiif/", "/dzi/", "/plane/", "/view/", "/zarr/", "/api/models", "/api/pictures/")
 """What pages of other sites may show and read (CORS)."""
 
-KINDS = ("iiif", "dzi", "plane", "view", "api", "static", "health", "metrics")
+KINDS = ("iiif", "dzi", "plane", "view", "zarr", "api", "static", "health", "metrics")
 
 SAFETY = {
     "X-Content-Type-Options": "nosniff",

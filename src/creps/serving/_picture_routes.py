@@ -199,6 +199,7 @@ class PictureRoutes:
             "by": picture.by,
             "iiif": f"iiif/{picture.in_url}",
             "dzi": f"dzi/{picture.in_url}.dzi",
+            "zarr": None if picture.by else f"zarr/{picture.in_url}",
         }
         return JSONResponse(document, headers=KEPT)
 

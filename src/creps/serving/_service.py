@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,32 +150,42 @@ class RenderService:
         """
         key = wanted.key(self.registry.model(wanted.picture))
         wanted.spec.check()
+        return await self.made(key, lambda: self._draw(wanted), client=client)
+
+    async def made(self, key: str, make: Callable[[], bytes], *, client: str = "") -> bytes:
+        """The bytes that `make` gives in a thread that draws; or those kept under `key`.
+
+        Raises:
+            OverloadedError: when there is too much to do.
+        """
         if self.cache is not None:
             kept = await asyncio.to_thread(self.cache.get, key)
             self.telemetry.lookups.labels(str(kept is not None).lower()).inc()
             if kept is not None:
                 return kept
-        body = await self.pool.result(key, lambda: self._draw(wanted, key), client=client)
+        body = await self.pool.result(key, lambda: self._make(key, make), client=client)
         if self._settling is None or self._settling.done():  # may wait for drawing threads
             self._settling = asyncio.ensure_future(asyncio.to_thread(self.registry.settle))
         return body
 
-    def _draw(self, wanted: RenderRequest, key: str) -> bytes:
-        """Draw, encode and keep an answer."""
+    def _make(self, key: str, make: Callable[[], bytes]) -> bytes:
+        """Make and keep an answer."""
         with self.telemetry.drawing.time():
-            source = self.registry.source(wanted.picture)
-            picture, opacity = source.draw(
-                wanted.spec,
-                samples=self.settings.limits.samples,
-                side_by_side=self.pool.side_by_side,
-            )
-            about = self.registry.model(wanted.picture).about(wanted.picture, wanted.spec)
-            body = encoded(
-                picture, opacity, quality=wanted.quality, kind=wanted.format, about=about
-            )
+            body = make()
         if self.cache is not None:
             self.cache.put(key, body)
         return body
+
+    def _draw(self, wanted: RenderRequest) -> bytes:
+        """Draw and encode an answer."""
+        source = self.registry.source(wanted.picture)
+        picture, opacity = source.draw(
+            wanted.spec,
+            samples=self.settings.limits.samples,
+            side_by_side=self.pool.side_by_side,
+        )
+        about = self.registry.model(wanted.picture).about(wanted.picture, wanted.spec)
+        return encoded(picture, opacity, quality=wanted.quality, kind=wanted.format, about=about)
 
     def close(self) -> None:
         """Stop drawing."""

@@ -130,11 +130,11 @@ class RenderedSource(Source):
     """Draws a latent at any size."""
 
     def __init__(self, renderer: Renderer) -> None:
-        self._renderer = renderer
+        self.renderer = renderer
 
     @property
     def nbytes(self) -> int:
-        return self._renderer.nbytes
+        return self.renderer.nbytes
 
     def draw(
         self, spec: ViewSpec, *, samples: int, side_by_side: SideBySide
@@ -163,14 +163,14 @@ class RenderedSource(Source):
     def _painter(self, spec: ViewSpec, *, samples: int, warp: Affine | None = None) -> Painter:
         """What draws a view that is not turned, but by a warp: with as many samples as it needs,
         within the limit."""
-        window = area_window(spec, sampling=self._renderer.generator.sampling)
+        window = area_window(spec, sampling=self.renderer.generator.sampling)
         view = View(size=(spec.height, spec.width), window=window, warp=warp, supersample="auto")
-        painter = self._renderer.painter(view)
+        painter = self.renderer.painter(view)
         pixels = spec.height * spec.width
         if pixels * painter.samples**2 <= samples:
             return painter
         fewer = max(math.isqrt(samples // pixels), 1)
-        return self._renderer.painter(replace(view, supersample=fewer))
+        return self.renderer.painter(replace(view, supersample=fewer))
 
 
 def _painted(painter: Painter, tile: Tile, side_by_side: SideBySide) -> Picture:

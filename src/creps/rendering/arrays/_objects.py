@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from creps.rendering._tiles import Tile, TilePlan
 from creps.rendering.arrays._picture import VirtualPicture
 from creps.rendering.output._images import SETTINGS_KEY
 from creps.rendering.output._levels import ome
@@ -29,34 +31,40 @@ _CHUNK = re.compile(r"(0|[1-9][0-9]{0,5})/c/0/(0|[1-9][0-9]{0,17})/(0|[1-9][0-9]
 
 @dataclass(frozen=True)
 class Chunk:
-    """A chunk that exists: of `level`, in `row` and `column` of its chunks."""
+    """A chunk that exists: the pixels of `tile`, within the picture, of `level`."""
 
     level: int
-    row: int
-    column: int
+    tile: Tile
 
 
-class ZarrObjects:
-    """What lies under which key of a picture.
+@dataclass(frozen=True, kw_only=True)
+class ZarrLayout:
+    """What lies under which key, known without a pixel.
 
-    Args:
-        picture: whose objects they are.
+    Attributes:
         name: of the picture, in its description.
+        sizes: (height, width) of all levels, the full size first.
+        channels: 3 for color, 1 for gray.
+        chunk: pixels of a chunk's side.
+        about: JSON values that say how the picture is made.
     """
 
-    def __init__(self, picture: VirtualPicture, name: str) -> None:
-        self.picture, self.name = picture, name
+    name: str
+    sizes: Sequence[tuple[int, int]]
+    channels: int
+    chunk: int
+    about: Mapping[str, Any]
 
     @cached_property
     def documents(self) -> dict[str, bytes]:
         """The documents by key: of the group, and of each level."""
-        picture = self.picture
-        arrays = {str(k): self._array(k) for k in range(len(picture))}
-        described = ome(self.name, len(picture), picture.channels, made=HOW_LEVELS_ARE_MADE)
+        count = len(self.sizes)
+        arrays = {str(k): self._array(k) for k in range(count)}
+        described = ome(self.name, count, self.channels, made=HOW_LEVELS_ARE_MADE)
         group = {
             "zarr_format": 3,
             "node_type": "group",
-            "attributes": {SETTINGS_KEY: {"settings": picture.about()}, **described},
+            "attributes": {SETTINGS_KEY: {"settings": dict(self.about)}, **described},
             "consolidated_metadata": {
                 "kind": "inline",
                 "must_understand": False,
@@ -69,7 +77,11 @@ class ZarrObjects:
     @property
     def chunk_bytes(self) -> int:
         """Bytes of any chunk."""
-        return self.picture.channels * self.picture.chunk**2
+        return self.channels * self.chunk**2
+
+    def plan(self, level: int) -> TilePlan:
+        """The chunks of a level, row by row."""
+        return TilePlan(*self.sizes[level], self.chunk)
 
     def find(self, key: str) -> bytes | Chunk | None:
         """What is there: the bytes of a document, a chunk to be drawn, or nothing."""
@@ -79,34 +91,22 @@ class ZarrObjects:
         if match is None:
             return None
         level, row, column = map(int, match.groups())
-        if level >= len(self.picture):
+        if level >= len(self.sizes):
             return None
-        plan = self.picture.plan(level)
-        return Chunk(level, row, column) if row < plan.down and column < plan.across else None
-
-    def draw(self, chunk: Chunk) -> bytes:
-        """The bytes of a chunk: (C, chunk, chunk) uint8, 0 beyond the border of the picture."""
-        picture, edge = self.picture, self.picture.chunk
-        plan = picture.plan(chunk.level)
-        tile = plan[chunk.row * plan.across + chunk.column]
-        pixels = picture.pixels(chunk.level, tile).transpose(2, 0, 1)
-        if (tile.height, tile.width) == (edge, edge):
-            return pixels.tobytes()
-        whole = np.zeros((picture.channels, edge, edge), np.uint8)
-        whole[:, : tile.height, : tile.width] = pixels
-        return whole.tobytes()
+        plan = self.plan(level)
+        if row >= plan.down or column >= plan.across:
+            return None
+        return Chunk(level, plan[row * plan.across + column])
 
     def _array(self, level: int) -> dict[str, Any]:
-        picture = self.picture
-        edge, channels = picture.chunk, picture.channels
         return {
             "zarr_format": 3,
             "node_type": "array",
-            "shape": [channels, *picture.sizes[level]],
+            "shape": [self.channels, *self.sizes[level]],
             "data_type": "uint8",
             "chunk_grid": {
                 "name": "regular",
-                "configuration": {"chunk_shape": [channels, edge, edge]},
+                "configuration": {"chunk_shape": [self.channels, self.chunk, self.chunk]},
             },
             "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
             "fill_value": 0,
@@ -115,3 +115,25 @@ class ZarrObjects:
             "dimension_names": ["c", "y", "x"],
             "storage_transformers": [],
         }
+
+
+def layout_of(picture: VirtualPicture, name: str) -> ZarrLayout:
+    """The layout of a picture that is drawn here."""
+    return ZarrLayout(
+        name=name,
+        sizes=picture.sizes,
+        channels=picture.channels,
+        chunk=picture.chunk,
+        about=picture.about(),
+    )
+
+
+def drawn_chunk(picture: VirtualPicture, chunk: Chunk) -> bytes:
+    """The bytes of a chunk: (C, chunk, chunk) uint8, 0 beyond the border of the picture."""
+    edge, tile = picture.chunk, chunk.tile
+    pixels = picture.pixels(chunk.level, tile).transpose(2, 0, 1)
+    if (tile.height, tile.width) == (edge, edge):
+        return pixels.tobytes()
+    whole = np.zeros((picture.channels, edge, edge), np.uint8)
+    whole[:, : tile.height, : tile.width] = pixels
+    return whole.tobytes()

@@ -7,6 +7,7 @@ picture, as those of written pyramids do.
 
 from __future__ import annotations
 
+import math
 import operator
 import threading
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from creps.coordinates import Canvas
 from creps.errors import GridError, UsageError
 from creps.rendering._painter import Painter, Picture
 from creps.rendering._renderer import Renderer
-from creps.rendering._tiles import Tile, TilePlan
+from creps.rendering._tiles import Tile
 from creps.rendering._view import View, refuse_beyond_memory
 from creps.rendering.output._levels import level_sizes
 
@@ -42,6 +43,7 @@ class VirtualPicture:
         renderer: of the latent; it keeps what the parts of the picture share.
         view: what the full size shows.
         chunk: pixels of a chunk's side, 1 .. `LARGEST_CHUNK`.
+        samples: evaluated for a chunk, at most: levels that need more have fewer a pixel.
     Attributes:
         channels: 3 for color, 1 for gray.
         sizes: (height, width) of every level, the full size first; the last one is a single chunk.
@@ -57,7 +59,15 @@ class VirtualPicture:
         (3, 2, 1)
     """
 
-    def __init__(self, renderer: Renderer, view: View | None = None, *, chunk: int = CHUNK) -> None:
+    def __init__(
+        self,
+        renderer: Renderer,
+        view: View | None = None,
+        *,
+        chunk: int = CHUNK,
+        samples: int | None = None,
+    ) -> None:
+        self._samples = samples
         self.renderer, self.view = renderer, View() if view is None else view
         self.chunk = checked_chunk(chunk)
         canvas = self.view.canvas(renderer.generator)
@@ -77,18 +87,14 @@ class VirtualPicture:
         return VirtualLevel(self, range(len(self))[level])
 
     def __reduce__(self) -> Any:
-        return _again, (self.renderer, self.view, self.chunk)
+        return _again, (self.renderer, self.view, self.chunk, self._samples)
 
     def painter(self, level: int) -> Painter:
         """What paints a level; kept, as its parts share tables."""
         with self._lock:
             if level not in self._painters:
-                self._painters[level] = self.renderer.painter(self._views[level])
+                self._painters[level] = self._painter(self._views[level])
             return self._painters[level]
-
-    def plan(self, level: int) -> TilePlan:
-        """The chunks of a level, row by row; border chunks may be smaller."""
-        return TilePlan(*self.sizes[level], self.chunk)
 
     def canvas(self, level: int) -> Canvas:
         """Where the pixels of a level lie on the plane."""
@@ -108,9 +114,17 @@ class VirtualPicture:
         about = self.painter(0).about()
         return {name: value for name, value in about.items() if value is not None}
 
+    def _painter(self, view: View) -> Painter:
+        painter = self.renderer.painter(view)
+        pixels = self.chunk**2
+        if self._samples is None or pixels * painter.samples**2 <= self._samples:
+            return painter
+        fewer = max(math.isqrt(self._samples // pixels), 1)
+        return self.renderer.painter(replace(view, supersample=fewer))
 
-def _again(renderer: Renderer, view: View, chunk: int) -> VirtualPicture:
-    return VirtualPicture(renderer, view, chunk=chunk)
+
+def _again(renderer: Renderer, view: View, chunk: int, samples: int | None) -> VirtualPicture:
+    return VirtualPicture(renderer, view, chunk=chunk, samples=samples)
 
 
 class VirtualLevel:

@@ -19,7 +19,7 @@ from zarr.abc.store import (
 from zarr.core.buffer import Buffer, BufferPrototype
 
 from creps.errors import UsageError
-from creps.rendering.arrays._objects import ZarrObjects
+from creps.rendering.arrays._objects import drawn_chunk, layout_of
 from creps.rendering.arrays._picture import VirtualPicture
 
 
@@ -39,7 +39,7 @@ class PictureStore(Store):
 
     def __init__(self, picture: VirtualPicture, name: str) -> None:
         super().__init__(read_only=True)
-        self._objects = ZarrObjects(picture, name)
+        self._picture, self._layout = picture, layout_of(picture, name)
 
     def with_read_only(self, read_only: bool = False) -> Store:
         if not read_only:
@@ -48,29 +48,29 @@ class PictureStore(Store):
 
     def __eq__(self, value: object) -> bool:
         return isinstance(value, PictureStore) and (
-            self is value or self._objects.documents == value._objects.documents
+            self is value or self._layout.documents == value._layout.documents
         )
 
     def __hash__(self) -> int:
-        return hash(self._objects.documents["zarr.json"])
+        return hash(self._layout.documents["zarr.json"])
 
     def __str__(self) -> str:
-        return f"creps://{self._objects.name}"
+        return f"creps://{self._layout.name}"
 
     def __repr__(self) -> str:
         return f"PictureStore({str(self)!r})"
 
     def __reduce__(self) -> Any:
-        return PictureStore, (self._objects.picture, self._objects.name)
+        return PictureStore, (self._picture, self._layout.name)
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
-        found = self._objects.find(key)
+        found = self._layout.find(key)
         if found is None:
             return None
         if not isinstance(found, bytes):
-            found = await asyncio.to_thread(self._objects.draw, found)
+            found = await asyncio.to_thread(drawn_chunk, self._picture, found)
         return prototype.buffer.from_bytes(_part_of(found, byte_range))
 
     async def get_partial_values(
@@ -79,20 +79,19 @@ class PictureStore(Store):
         return [await self.get(key, prototype, part) for key, part in key_ranges]
 
     async def exists(self, key: str) -> bool:
-        return self._objects.find(key) is not None
+        return self._layout.find(key) is not None
 
     async def getsize(self, key: str) -> int:
-        found = self._objects.find(key)
+        found = self._layout.find(key)
         if found is None:
             raise FileNotFoundError(key)
-        return len(found) if isinstance(found, bytes) else self._objects.chunk_bytes
+        return len(found) if isinstance(found, bytes) else self._layout.chunk_bytes
 
     async def list(self) -> AsyncIterator[str]:
-        for key in self._objects.documents:
+        for key in self._layout.documents:
             yield key
-        picture = self._objects.picture
-        for level in range(len(picture)):
-            plan = picture.plan(level)
+        for level in range(len(self._layout.sizes)):
+            plan = self._layout.plan(level)
             for index in range(len(plan)):
                 row, column = divmod(index, plan.across)
                 yield f"{level}/c/0/{row}/{column}"
@@ -103,13 +102,13 @@ class PictureStore(Store):
                 yield key
 
     async def list_dir(self, prefix: str) -> AsyncIterator[str]:
-        picture, words = self._objects.picture, prefix.strip("/").split("/")
+        words = prefix.strip("/").split("/")
         if words == [""]:
-            names = ["zarr.json", *map(str, range(len(picture)))]
-        elif f"{words[0]}/zarr.json" not in self._objects.documents:
+            names = ["zarr.json", *map(str, range(len(self._layout.sizes)))]
+        elif f"{words[0]}/zarr.json" not in self._layout.documents:
             names = []
         else:
-            plan = picture.plan(int(words[0]))
+            plan = self._layout.plan(int(words[0]))
             inside = {1: ["zarr.json", "c"], 2: ["0"], 3: range(plan.down), 4: range(plan.across)}
             fits = words[1:3] == ["c", "0"][: len(words) - 1]
             known = fits and (len(words) < 4 or words[3] in map(str, range(plan.down)))
