@@ -8,7 +8,7 @@
 # written to a temporary name beside the path first, and no test may save to a special file such as /dev/full: the
 # rename would put an ordinary file in its place.
 #
-# Installs pinned packages in a temporary folder; exits with 1 if the behaviour has changed.
+# Installs pinned packages in a temporary folder; exits with 1 if the behavior has changed.
 set -euo pipefail
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
@@ -29,5 +29,5 @@ link.symlink_to(target)
 save_file({"x": np.zeros(3)}, str(link))
 print("safetensors", safetensors.__version__, "still a link:", link.is_symlink(), "target:", target.read_bytes())
 if link.is_symlink() or target.read_bytes() != b"old":
-    sys.exit("the behaviour has changed: links are written through now")
+    sys.exit("the behavior has changed: links are written through now")
 PY
