@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import hashlib
+import lzma
+import sys
+import tarfile
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -234,3 +241,98 @@ def test_converted_weights_do_not_hold_the_pickle(tmp_path: Path) -> None:
     generator, _ = convert(OFFICIAL)
     for tensor in generator.state_dict().values():
         assert tensor.untyped_storage().nbytes() == tensor.numel() * tensor.itemsize
+
+
+# What people try to convert
+
+
+@pytest.mark.parametrize("name", ["G_ema", "g_ema", "G_EMA"])
+def test_names_of_networks_are_found_in_upper_and_lower_case(tmp_path: Path, name: str) -> None:
+    torch.save({name: official_tensors(widths=WIDTHS)}, tmp_path / "m.pt")
+    for which in ("G_ema", "g_ema"):
+        generator, record = convert(tmp_path / "m.pt", which=which)
+        assert generator.config.resolution == 16
+        assert record["source"]["network"] == name
+    assert convert(OFFICIAL, which="g_EMA")[1]["source"]["network"] == "G_ema"
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod."])
+def test_prefixes_of_wrappers_are_taken_off(tmp_path: Path, prefix: str) -> None:
+    tensors = official_tensors(widths=WIDTHS)
+    wrapped = {prefix + key: value for key, value in tensors.items()}
+    torch.save({"G_ema": wrapped}, tmp_path / "m.pt")
+    generator, _ = convert(tmp_path / "m.pt")
+    for key, value in from_state_dict(tensors).state_dict().items():
+        assert torch.equal(generator.state_dict()[key], value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "an empty file: download it again"),
+        (b"<!DOCTYPE html><html><title>Quota exceeded", "a web page"),
+        (b"\n\n<html>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00", r"git lfs pull"),
+        (gzip.compress(b"model"), "packed with gzip: unpack it first with gunzip"),
+        (bz2.compress(b"model"), "packed: unpack it first"),
+        (lzma.compress(b"model"), "packed: unpack it first"),
+        (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+    ],
+)
+def test_other_files_are_named_for_what_they_are(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    (tmp_path / "network.pkl").write_bytes(content)
+    with pytest.raises(CheckpointError, match=message) as refused:
+        convert(tmp_path / "network.pkl")
+    assert "\n" not in str(refused.value)
+    assert "network.pkl" in str(refused.value)
+
+
+def test_a_tar_archive_is_named(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "m.pkl", "w") as archive:
+        archive.add(OFFICIAL, "network.pkl")
+    with pytest.raises(CheckpointError, match="a tar archive: unpack it first"):
+        convert(tmp_path / "m.pkl")
+
+
+def foreign_class(module: str, name: str) -> Any:
+    kind = type(name, (), {})
+    kind.__module__ = module
+    return kind
+
+
+def dumps_with(kind: Any, content: Any) -> bytes:
+    """As `dumps`, for content with objects of a foreign class in it."""
+    parts = kind.__module__.split(".")
+    names = [".".join(parts[: k + 1]) for k in range(len(parts))]
+    modules = {name: ModuleType(name) for name in names}
+    setattr(modules[kind.__module__], kind.__name__, kind)
+    with patch.dict(sys.modules, modules):
+        return dumps(content)
+
+
+def test_networks_of_tensorflow_are_named_with_the_way_out(tmp_path: Path) -> None:
+    kind = foreign_class("tflib.network", "Network")
+    content = dumps_with(kind, (kind(), kind(), kind()))
+    # The package of the official code, which `dumps` stands in for.
+    content = content.replace(b"\x8c\x0dtflib.network", b"\x8c\x14dnnlib.tflib.network")
+    content = content[:2] + content[11:]  # without the length of the frame
+    (tmp_path / "m.pkl").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"a network of TensorFlow: .* legacy\.py"):
+        convert(tmp_path / "m.pkl")
+
+
+@pytest.mark.parametrize("module", ["timm.models.layers", "pg_modules.discriminator"])
+def test_an_unknown_discriminator_does_not_hide_the_generator(tmp_path: Path, module: str) -> None:
+    kind = foreign_class(module, "Projected")
+    discriminator = kind()
+    discriminator.__dict__.update(_modules={}, _parameters={}, function=kind)
+    generator = module_tree(
+        official_tensors(widths=WIDTHS), "Generator", _init_args=(), _init_kwargs=SETTINGS
+    )
+    content = dumps_with(kind, {"G_ema": generator, "D": discriminator})
+    (tmp_path / "m.pkl").write_bytes(content)
+    assert convert(tmp_path / "m.pkl")[0].config.resolution == 16
+    with pytest.raises(CheckpointError, match=rf"D is a {module}.Projected of no known family"):
+        convert(tmp_path / "m.pkl", which="D")

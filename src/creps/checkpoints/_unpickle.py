@@ -240,13 +240,30 @@ def _check_archive(archive: zipfile.ZipFile) -> None:
     _check_opcodes(io.BytesIO(archive.read(names[0])))
 
 
+class _Part(OfficialModule):
+    """Stands for an object of a class that is not imported, whatever it was made with."""
+
+    def __init__(self, *_arguments: Any) -> None:
+        pass
+
+
 class _Unpickler(pickle.Unpickler):
     """Python's unpickler, for which there is nothing but `_KNOWN`."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _KNOWN:
-            raise CheckpointError(_refused_global(f"{module}.{name}"))
-        return _KNOWN[module, name]
+        if (module, name) in _KNOWN:
+            return _KNOWN[module, name]
+        if module.startswith("dnnlib.tflib"):
+            raise CheckpointError(
+                "a network of TensorFlow: turn it into one of PyTorch first, with legacy.py of "
+                "the official stylegan2-ada-pytorch"
+            )
+        if module.startswith(_PARTS_OF_NETWORKS) and name.isidentifier():
+            # Such as the frozen features of a discriminator: their place is kept, and whoever
+            # asks for that network is told what it is.
+            shown = f"{module}.{name}"[:_LONGEST_NAME]
+            return type("_NamedPart", (_Part,), {"class_name": shown})
+        raise CheckpointError(_refused_global(f"{module}.{name}"))
 
 
 class _Function:
@@ -343,6 +360,9 @@ def _scalar(kind: Any, data: Any) -> Any:
     (number,) = np.frombuffer(data, np.dtype(kind.code).newbyteorder(kind.order))
     return number.item()
 
+
+_PARTS_OF_NETWORKS = ("torch.nn.modules.", "torchvision.models.", "timm.", "pg_modules.")
+"""Packages whose classes stand in pickles beside the generator: nothing of them is imported."""
 
 _KNOWN: Mapping[tuple[str, str], Any] = {
     ("torch_utils.persistence", "_reconstruct_persistent_obj"): _Function(_module_of),

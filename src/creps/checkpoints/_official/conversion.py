@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -100,34 +101,73 @@ def from_state_dict(
 def _read(path: Path, which: str) -> tuple[str, str, Tensors, Mapping[str, Any]]:
     """The name of a network in a file, what it is, its tensors and its settings."""
     with path.open("rb") as file:
-        head = file.read(16)
+        head = file.read(512)
         file.seek(0)
+        _refuse_other_kinds(head)
         if is_torch_file(head):
             network, tensors = _state_dict_in(read_torch_file(file), which)
         elif head[8:9] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size:
             network, tensors = _WHOLE_FILE, load_file(path)
         else:
             networks = read_networks(file)
-            if which not in networks:
-                raise CheckpointError(f"no network {which!r} in it: {nearest(which, networks)}")
-            module = networks[which]
-            with naming(which):
-                return which, module.class_name, module.tensors(), module.settings()
-    return network, "state dictionary", tensors, {}
+            network = _name_of(which, networks)
+            module = networks[network]
+            with naming(network):
+                return network, module.class_name, module.tensors(), module.settings()
+    return network, "state dictionary", _without_wrappers(tensors), {}
+
+
+_OTHER_KINDS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
+    (re.compile(pattern, re.DOTALL | re.IGNORECASE), words)
+    for pattern, words in (
+        (rb"$", "an empty file: download it again"),
+        (rb"\s*<(!doctype|html|head|body|\?xml)", "a web page, perhaps of a host that asks to "
+         "confirm or says that its quota is used up: open the address in a browser, and download "
+         "the file itself"),
+        (rb"version https://git-lfs", "a Git LFS pointer, which stands for the file: fetch the "
+         "file itself with git lfs pull"),
+        (rb"\x1f\x8b", "packed with gzip: unpack it first with gunzip"),
+        (rb"BZh|\xfd7zXZ|7z\xbc\xaf|\x28\xb5\x2f\xfd|Rar!", "packed: unpack it first"),
+        (rb".{257}ustar", "a tar archive: unpack it first"),
+        (rb"\x89HDF", "an HDF5 file, as Keras writes them: expected a model of PyTorch"),
+    )
+)  # fmt: skip
+"""What people take for a model, by the first bytes of the file, and what to do about it."""
+
+
+def _refuse_other_kinds(head: bytes) -> None:
+    """Name a file that is no model for what it is."""
+    for pattern, words in _OTHER_KINDS:
+        if pattern.match(head):
+            raise CheckpointError(f"it is {words}")
+
+
+def _name_of(which: str, networks: Iterable[Any]) -> str:
+    """What a file calls the network that is meant: upper and lower case are the same."""
+    names = [name for name in networks if isinstance(name, str)]
+    alike = [name for name in names if name.lower() == which.lower()]
+    if not alike:
+        raise CheckpointError(f"no network {which!r} in it: {nearest(which, names)}")
+    return which if which in alike else alike[0]
+
+
+def _without_wrappers(tensors: Tensors) -> Tensors:
+    """Names without what data-parallel training and torch.compile put before all of them."""
+    for prefix in ("module.", "_orig_mod.") * 2:
+        if tensors and all(name.startswith(prefix) for name in tensors):
+            tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    return tensors
 
 
 def _state_dict_in(tree: Any, which: str) -> tuple[str, dict[str, Tensor]]:
     """The state dictionary in a torch.save file, and its name there."""
     tree = tree if isinstance(tree, dict) else {}
     networks = {name: value for name, value in tree.items() if isinstance(value, dict)}
-    network = {"G_ema": "g_ema", "G": "g"}.get(which, which)
     if any(isinstance(value, Tensor) for value in tree.values()):
         network, tensors = _WHOLE_FILE, tree
-    elif network in networks:
-        tensors = networks[network]
     else:
-        hint = nearest(network, [name for name in networks if isinstance(name, str)])
-        raise CheckpointError(f"no network {network!r} in it: {hint}")
+        network = _name_of(which, networks)
+        tensors = networks[network]
     for name, value in tensors.items():
         if not (isinstance(name, str) and isinstance(value, Tensor)):
             raise CheckpointError(
