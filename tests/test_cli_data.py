@@ -85,7 +85,10 @@ def test_a_check_of_a_set_with_faults_fails_and_names_them(tmp_path):
     assert "c.png" in result.stdout
     asked = RUN.invoke(data_app, ["check", str(tmp_path), "--json"])
     report = json.loads(asked.stdout)
-    assert (report["same"], report["broken"]) == ([["a.png", "b.png"]], ["c.png"])
+    assert (report["same"], report["broken"]) == (
+        [["a.png", "b.png"]],
+        {"c.png": "no picture of a known format"},
+    )
     assert report["sizes"] == {"8x8": 2}
 
 

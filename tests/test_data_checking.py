@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from creps.data import open_images
 from creps.data._checking import (
     advise,
     check,
@@ -59,12 +60,14 @@ def _bmp(pixels):
 def test_a_check_tells_what_is_there(folder):
     seen = []
     report = check(folder, progress=lambda done, total: seen.append((done, total)))
-    assert report.images == 6
-    assert report.classes == {"cats": 3, "dogs": 3}
+    assert report.images == 7 == len(open_images(folder))
+    assert report.classes == {"cats": 3, "dogs": 4}
     assert sorted(report.sizes) == [(30, 50), (40, 40), (48, 48), (96, 96), (96, 96), (96, 96)]
     assert report.formats == {"PNG": 3, "JPEG": 2, "BMP": 1}
     assert report.modes == {"RGB, 8 bits": 5, "RGB, 16 bits": 1}
-    assert sorted(report.broken) == ["dogs/f.png", "dogs/g.png"]
+    assert report.broken == {"dogs/g.png": "no picture of a known format"}
+    assert report.cut_short.keys() == {"dogs/f.png"}
+    assert "truncated" in report.cut_short["dogs/f.png"]
     assert report.same == [["cats/a.png", "cats/b.bmp"]]
     assert report.similar == [["cats/c.jpg", "dogs/d.jpg"]]
     assert not report.clean

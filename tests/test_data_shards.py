@@ -6,11 +6,11 @@ import pickle
 import numpy as np
 import pytest
 
-from creps.data import _archives as index_cache
 from creps.data import _archives as stores
-from creps.data import _archives as tar_shards
+from creps.data import _shards as tar_shards
+from creps.data import _store as index_cache
 from creps.data import open_images
-from creps.data._archives import expand_braces
+from creps.data._shards import expand_braces
 from creps.errors import DataError, LabelError
 from image_files import noise, png, write_tar
 
@@ -62,7 +62,7 @@ def test_classes_lie_beside_the_images(shards):
 @pytest.mark.parametrize(
     ("notes", "names", "labels"),
     [
-        ([("a.json", {"label": 2}), ("b.json", {"cls": 0})], ("0", "1", "2"), [2, 0]),
+        ([("a.json", {"label": 2}), ("b.json", {"cls": 0})], ("0", "2"), [1, 0]),
         ([("a.json", {"label": "dog"}), ("b.json", {"class": "cat"})], ("cat", "dog"), [1, 0]),
     ],
 )
@@ -112,16 +112,19 @@ def test_a_damaged_image_is_left_out(tmp_path):
     files = [("a.png", png(noise(4, 4))), ("b.png", b"no picture")]
     write_tar(tmp_path / "s.tar", files)
     source = open_images(tmp_path / "s.tar")
-    assert (source.names, source.broken) == (("s/a.png",), ["s/b.png"])
+    assert (source.names, source.broken) == (
+        ("s/a.png",),
+        {"s/b.png": "no picture of a known format"},
+    )
 
 
 def test_the_index_is_made_once_and_again_when_a_shard_changes(shards, cache, monkeypatch):
     monkeypatch.setattr(index_cache, "WORTH_KEEPING", 1)
     first = open_images(shards)
     kept = sorted(path.name.split("-")[0] for path in cache.iterdir())
-    assert kept == ["sizes", "tar"]
+    assert kept == ["headers", "tar"]
     with monkeypatch.context() as context:
-        context.setattr(tar_shards, "_samples", None)  # a scan would fail
+        context.setattr(tar_shards, "_Contents", None)  # a scan would fail
         again = open_images(shards)
     assert again.names == first.names
     assert again.fingerprint == first.fingerprint

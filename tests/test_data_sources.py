@@ -52,7 +52,8 @@ def test_folder_and_zip_hold_the_same_images_in_the_same_order(folder):
         np.testing.assert_array_equal(one.image(index), other.image(index))
         assert one.size(index) == other.size(index) == one.image(index).shape[:2]
     np.testing.assert_array_equal(one.image(0), _pixels(5, 7, 1))
-    assert one.broken == other.broken == []
+    assert one.broken == other.broken == {}
+    assert one.passed_over == other.passed_over == {}
 
 
 def test_one_channel_is_luma(folder):
@@ -144,7 +145,10 @@ def test_broken_files_are_named_and_left_out(folder, zipped):
     (folder / "cats" / "bad.jpg").write_bytes(b"not a picture")
     (folder / "empty.png").write_bytes(b"")
     source = open_images(_zipped(folder) if zipped else folder)
-    assert source.broken == ["cats/bad.jpg", "empty.png"]
+    assert source.broken == {
+        "cats/bad.jpg": "no picture of a known format",
+        "empty.png": "an empty file",
+    }
     assert source.names == ("cats/a.png", "cats/b.bmp", "dogs/c.PNG")
 
 
@@ -200,8 +204,8 @@ def test_dataset_json_goes_before_folders(folder):
     pairs = [["cats/a.png", 4], ["cats/b.bmp", 0], ["dogs/c.PNG", 2]]
     (folder / "dataset.json").write_text(json.dumps({"labels": pairs}))
     source = open_images(_zipped(folder), labels=True)
-    assert source.num_classes == 5
-    assert [source.label(index) for index in range(3)] == [4, 0, 2]
+    assert source.class_names == ("0", "2", "4")
+    assert [source.label(index) for index in range(3)] == [2, 0, 1]
 
 
 def test_dataset_json_without_labels_leaves_the_folders(folder):

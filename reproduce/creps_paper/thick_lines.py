@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from creps.data import open_images, read_picture, square
-from creps.data._archives import is_image_name
 from creps.data._framing import like
 from creps.data._set_files import named, png, write_set
+from creps.data._store import is_image_name
 from creps.errors import UsageError
 from creps.rendering import Panel
 from reproduce.experiment import (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 _OUT = Annotated[Path, typer.Option(help="ZIP file to write.")]
 _SEED = Annotated[int, typer.Option(help="Another seed, other pictures.")]
 _WORKERS = Annotated[int | None, typer.Option(help="Pictures at once; all cores by default.")]
+_KEEP_COLORS = Annotated[
+    bool,
+    typer.Option(
+        "--keep-colors", help="Take values as they are, whatever color profile a picture has."
+    ),
+]
 _OVERWRITE = Annotated[
     bool, typer.Option("--overwrite", help="Replace a file that holds something else.")
 ]
@@ -114,9 +121,13 @@ def earth(
 
 def check(
     path: Annotated[
-        str, typer.Argument(help="Folder, ZIP file, tar file, or shards as data-{000..012}.tar.")
+        str,
+        typer.Argument(
+            help="Folder, ZIP, tar or parquet file, shards as data-{000..012}.tar, or LMDB."
+        ),
     ],
     *,
+    keep_colors: _KEEP_COLORS = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of text.")
     ] = False,
@@ -131,7 +142,7 @@ def check(
     from creps.data._checking import check as check_set
 
     with report("reading pictures", unit="pictures", per_unit=1) as told:
-        found = check_set(path, workers=workers, progress=told)
+        found = check_set(path, workers=workers, keep_colors=keep_colors, progress=told)
     if as_json:
         typer.echo(json.dumps(found.document() | {"presets": _presets(found)}))
     else:
@@ -145,14 +156,17 @@ COMMANDS = (portraits, earth, check)
 
 def _print(report: Report) -> None:
     """The report as text."""
+    from creps.data._store import passed_over_text
+
     say = typer.echo
     say(f"{report.path}: {report.images:,} pictures, {_counts(report.formats)}")
     say(f"Color: {_counts(report.modes)}")
-    if report.turned or report.profiled:
-        say(
-            f"{report.turned:,} files are turned upright by their EXIF data; the color profiles "
-            f"of {report.profiled:,} are not applied"
-        )
+    if report.turned:
+        say(f"{report.turned:,} files are turned upright by their EXIF data")
+    if report.converted or report.profiles_left:
+        say(_colors(report))
+    if report.passed_over:
+        say(passed_over_text(report.passed_over))
     if report.classes:
         say(f"{len(report.classes)} classes: {_counts(report.classes)}")
     else:
@@ -161,14 +175,25 @@ def _print(report: Report) -> None:
     shapes = sum(height != width for height, width in report.sizes)
     say(
         f"Shorter side: {sides[0]:,} to {sides[-1]:,} px, half of them from "
-        f"{sides[len(sides) // 2]:,} px; {shapes:,} of {report.images:,} are not square\n"
+        f"{sides[len(sides) // 2]:,} px; {shapes:,} of {len(sides):,} are not square\n"
     )
-    _print_groups("broken file{s}", [[name] for name in report.broken])
+    _print_groups("broken file{s}", [[f"{n}: {why}"] for n, why in report.broken.items()])
+    if report.cut_short:
+        found = [[f"{name}: {why}"] for name, why in report.cut_short.items()]
+        _print_groups("file{s} of pictures that cannot be read to the end", found)
     _print_groups("group{s} of equal pictures", report.same)
     _print_groups("group{s} of pictures that look alike", report.similar)
     _print_advice(report)
     if report.attribution:
         say(f"\nThe set requires this credit: {report.attribution.splitlines()[0]} ...")
+
+
+def _colors(report: Report) -> str:
+    """What becomes of color profiles."""
+    total, left = sum(report.converted.values()), report.profiles_left
+    parts = [f"{total:,} are converted to sRGB ({_counts(report.converted)})"] if total else []
+    parts += [f"{left:,} leave values as they are"] if left else []
+    return "Color profiles: " + ", ".join(parts)
 
 
 def _print_groups(what: str, groups: list[list[str]], most: int = 8) -> None:
@@ -185,14 +210,14 @@ def _print_advice(report: Report) -> None:
     from creps.data._checking import cpu_hours
 
     advice, say = report.advice, typer.echo
-    size, batch = advice.resolution, advice.batch
+    size, batch, path = advice.resolution, advice.batch, shlex.quote(report.path)
     say(f"\nTo start with: {size} px, {advice.levels} levels, batch {batch}")
     say(
         f"  R1 gamma for the papers' loss: {advice.r1_gamma:g} (StyleGAN2-ADA's rule of thumb "
         "0.0002 x pixels^2 / batch; try a fifth and five times of it)"
     )
     for machine, preset in _presets(report).items():
-        say(f"  on a {machine.upper()}: creps train --data {report.path} --preset {preset}")
+        say(f"  on a {machine.upper()}: creps train --data {path} --preset {preset}")
     if advice.few:
         say("  fewer than 10,000 pictures: mirror them if left and right are alike, and augment")
     if advice.zoom > 1.5:

@@ -83,6 +83,15 @@ Mirror = Annotated[
 Labels = Annotated[
     bool, _option("Class-conditional, on the data's labels.", "--labels", group=RECIPE)
 ]
+KeepColors = Annotated[
+    bool,
+    _option(
+        "Take values as they are, whatever color profile a picture has; otherwise they become "
+        "sRGB.",
+        "--keep-colors",
+        group=RECIPE,
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     _option(
@@ -148,6 +157,7 @@ def train(
     augment: Augment = None,
     mirror: Mirror = False,
     labels: Labels = False,
+    keep_colors: KeepColors = False,
     settings: Settings = None,
     images: Images = None,
     seed: Seed = None,
@@ -183,7 +193,8 @@ def train(
     config = config if augment is None else _presets.with_augmentation(config, augment)
     flags = {"images": images, "seed": seed, "precision": precision, "accumulate": accumulate}
     changes = [f"{name}={value}" for name, value in flags.items() if value is not None]
-    changes += ["data.mirror=true"] * mirror + list(settings or [])
+    changes += ["data.mirror=true"] * mirror + ["data.keep_colors=true"] * keep_colors
+    changes += list(settings or [])
     config = replace(config, [*changes, *(_label_settings(data) if labels else [])])
     if dry_run:
         _describe(config, data, device)
@@ -305,7 +316,9 @@ def _describe(config: TrainConfig, data: Path, device: str) -> None:
     tried = try_run(config, data, device=device)
     height, width = config.size
     table = Table(show_header=False)
-    table.add_row("pictures", f"{tried.pictures} from {data}, {tried.broken} broken")
+    table.add_row("pictures", Text(f"{tried.pictures} from {data}"))
+    for remark in tried.remarks:
+        table.add_row("", Text(remark))
     table.add_row("training size", f"{height}x{width} px, batch {config.batch}")
     table.add_row("generator", f"{config.family}, {tried.parameters['generator']:,} parameters")
     table.add_row("discriminator", f"{tried.parameters['discriminator']:,} parameters")

@@ -25,9 +25,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from creps._files import cores
-from creps.data._pixels import Header
-from creps.data._sources import ImageSource, open_images
+from creps.data._labels import Classes
+from creps.data._sources import ImageSource, classes_of, open_images
 from creps.errors import CrepsError, DataError, LabelError
+from creps.pixels._decoding import Header
 
 MOST_BITS = 15
 """Signs of 256 in which near-duplicates may differ."""
@@ -192,13 +193,18 @@ class Report:
 
     Attributes:
         path: of the set.
-        images: how many can be read to the last pixel.
-        sizes: (height, width) of each of them.
-        classes: pictures of each class; empty without labels.
+        images: how many training takes: all that can be opened.
+        sizes: (height, width) of each of them that can be read to the last pixel.
+        classes: pictures of each class in the order of their numbers; empty without labels.
         labels_problem: why labels cannot be read, if they were tried.
         formats, modes: how many files of each format, and of each color mode with its bits.
-        turned, profiled: files with an EXIF orientation; with a color profile.
-        broken: names of files that cannot be read.
+        turned: files with an EXIF orientation.
+        converted: files with colors of another profile than sRGB, by its name.
+        profiles_left: files with a profile that changes nothing: sRGB, or none that can be used.
+        broken: files that cannot be opened, and why: training leaves them out.
+        cut_short: files that can be opened but not read to the end, and why: training shows the
+            next picture instead.
+        passed_over: how many files of each ending are neither pictures nor notes about them.
         same: groups of names of pictures with the same pixels.
         similar: groups of names of pictures that look alike.
         decode_rate: pictures that one core reads in a second.
@@ -215,8 +221,11 @@ class Report:
     formats: dict[str, int]
     modes: dict[str, int]
     turned: int
-    profiled: int
-    broken: list[str]
+    converted: dict[str, int]
+    profiles_left: int
+    broken: dict[str, str]
+    cut_short: dict[str, str]
+    passed_over: dict[str, int]
     same: list[list[str]]
     similar: list[list[str]]
     decode_rate: float
@@ -227,7 +236,7 @@ class Report:
     @property
     def clean(self) -> bool:
         """Whether nothing is broken and nothing there twice."""
-        return not self.broken and not self.same
+        return not self.broken and not self.cut_short and not self.same
 
     def document(self) -> dict[str, Any]:
         """As JSON can hold it; of the sizes, how many pictures have each."""
@@ -239,20 +248,22 @@ def check(
     path: str | os.PathLike[str],
     *,
     workers: int | None = None,
+    keep_colors: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Read every picture of a set and report on it.
 
     Args:
         path: as `open_images` takes it.
+        keep_colors: as for `open_images`.
         workers: threads that read; as many as there are cores by default.
         progress: called with pictures read, and pictures in all.
     Raises:
         DataError: if the set does not exist, or has no readable picture.
     """
-    source = open_images(path)
-    labeled, problem = _labeled(path)
-    seen: list[_Seen | None] = []
+    source = open_images(path, keep_colors=keep_colors)
+    classes, problem = _labeled(path, source)
+    seen: list[_Seen | str] = []
     pool = ThreadPoolExecutor(workers or cores())  # decoders let other threads run
     try:
         for found in pool.map(partial(_look_at, source), range(len(source))):
@@ -261,31 +272,29 @@ def check(
                 progress(len(seen), len(source))
     finally:
         pool.shutdown(cancel_futures=True)
-    good = [(index, found) for index, found in enumerate(seen) if found is not None]
-    if not good:
+    read = [(name, s) for name, s in zip(source.names, seen, strict=True) if isinstance(s, _Seen)]
+    if not read:
         raise DataError(f"none of {len(source)} images in {os.fspath(path)} can be decoded")
-    names = [source.names[index] for index, _ in good]
-    looks = [found.look for _, found in good]
-    headers = [found.header for _, found in good]
-    classes = (
-        Counter(labeled.class_names[labeled.label(index) or 0] for index, _ in good)
-        if labeled
-        else {}
-    )
+    names = [name for name, _ in read]
+    looks = [found.look for _, found in read]
+    headers = [found.header for _, found in read]
     return Report(
         path=os.fspath(path),
-        images=len(good),
+        images=len(source),
         sizes=[header.size for header in headers],
-        classes=dict(sorted(classes.items())),
+        classes=_counted(classes, source.names) if classes else {},
         labels_problem=problem,
         formats=dict(Counter(header.format for header in headers).most_common()),
         modes=dict(Counter(f"{h.mode}, {h.bits} bits" for h in headers).most_common()),
         turned=sum(header.turned for header in headers),
-        profiled=sum(header.profile for header in headers),
-        broken=source.broken + [source.names[k] for k, s in enumerate(seen) if s is None],
+        converted={} if keep_colors else source.converted,
+        profiles_left=sum(bool(h.profile) and (keep_colors or not h.converted) for h in headers),
+        broken=source.broken,
+        cut_short={n: s for n, s in zip(source.names, seen, strict=True) if isinstance(s, str)},
+        passed_over=source.passed_over,
         same=[[names[k] for k in group] for group in same_pictures(looks)],
         similar=[[names[k] for k in group] for group in similar_pictures(looks)],
-        decode_rate=len(good) / max(sum(found.seconds for _, found in good), 1e-9),
+        decode_rate=len(read) / max(sum(found.seconds for _, found in read), 1e-9),
         attribution=source.attribution,
         fingerprint=source.fingerprint,
         advice=advise([min(header.size) for header in headers]),
@@ -301,20 +310,26 @@ class _Seen:
     seconds: float
 
 
-def _labeled(path: str | os.PathLike[str]) -> tuple[ImageSource | None, str]:
-    """The set with its labels, or why it has none."""
+def _labeled(path: str | os.PathLike[str], source: ImageSource) -> tuple[Classes | None, str]:
+    """The classes of a set, or why it has none."""
     try:
-        return open_images(path, labels=True), ""
+        return classes_of(path, source), ""
     except LabelError as error:
         return None, str(error)
 
 
-def _look_at(source: ImageSource, index: int) -> _Seen | None:
-    """Read a picture; None if it is broken."""
+def _counted(classes: Classes, names: Sequence[str]) -> dict[str, int]:
+    """Pictures of each class, in the order of the classes."""
+    numbers = Counter(classes.of[name] for name in names)
+    return {name: numbers[number] for number, name in enumerate(classes.names)}
+
+
+def _look_at(source: ImageSource, index: int) -> _Seen | str:
+    """Read a picture; or why it cannot be read."""
     start = time.thread_time()
     try:
         pixels = source.image(index)
         seconds = time.thread_time() - start
         return _Seen(source.header(index), look_of(pixels), seconds)
-    except CrepsError:
-        return None
+    except CrepsError as error:
+        return str(error).rpartition(f"{source.names[index]}: ")[2]

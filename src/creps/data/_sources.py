@@ -6,120 +6,52 @@ import hashlib
 import io
 import json
 import os
-import posixpath
-import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from creps.data._archives import Entry, Store, TarStore, is_image_name, open_store, remembered
-from creps.data._pixels import Header, check_channels, decode, header_size, read_header
-from creps.errors import DataError, LabelError
+from creps.data._archives import open_store
+from creps.data._labels import Classes, read_classes
+from creps.data._store import Entry, Listing, Store, passed_over_text, remembered
+from creps.errors import DataError
+from creps.pixels._decoding import Header, check_channels, decode, read_header
+from creps.pixels._opening import why_broken
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-LABELS_NAME = "dataset.json"
-"""The list of labels in the root of a set, as the field writes it."""
-
-_SHARD = re.compile(r"\d{5}")  # 00000/, 00001/, ...: how large sets are split, not classes
-
-
-def read_labels(
-    store: Store, listed: Sequence[Entry], entries: Sequence[Entry]
-) -> tuple[list[str], dict[str, int]]:
-    """Class names, and the label of every image by its name: listed, of shards, or by folder.
-
-    `listed` are all files of the set, `entries` its images, broken ones included. A LabelError if
-    labels are missing, malformed or incomplete.
-    """
-    names = [entry.name for entry in entries]
-    if isinstance(store, TarStore):
-        return _shard_labels(names, store.labels())
-    if any(entry.name == LABELS_NAME for entry in listed):
-        try:
-            pairs = json.loads(store.read(LABELS_NAME))["labels"]
-            by_name = None if pairs is None else dict(pairs)
-        except (ValueError, KeyError, TypeError):
-            raise LabelError(
-                f'{LABELS_NAME} is malformed: expected {{"labels": [["name.png", 3], ...]}}'
-            ) from None
-        if by_name is not None:
-            return _listed_labels(names, by_name)
-    return _folder_labels(names)
-
-
-def _listed_labels(
-    names: Sequence[str], labels: dict[str, object]
-) -> tuple[list[str], dict[str, int]]:
-    """Labels as `dataset.json` lists them; classes are named by their number."""
-    missing = [name for name in names if name not in labels]
-    if missing:
-        raise LabelError(f"{LABELS_NAME} has no label for {len(missing)} images, as {missing[0]}")
-    checked: dict[str, int] = {}
-    for name, label in labels.items():
-        if not isinstance(label, int) or isinstance(label, bool) or label < 0:
-            raise LabelError(f"label of {name} is {label!r}: expected a class number, 0 or more")
-        checked[name] = label
-    return [str(number) for number in range(max(checked.values()) + 1)], checked
-
-
-def _folder_labels(names: Sequence[str]) -> tuple[list[str], dict[str, int]]:
-    """Labels from the folders just below the one that all images share."""
-    folders = [posixpath.dirname(name) for name in names]
-    shared = posixpath.commonpath(folders) if all(folders) else ""
-    depth = len(shared.split("/")) if shared else 0
-    parts = [folder.split("/")[depth : depth + 1] if folder else [] for folder in folders]
-    if not all(parts) or all(_SHARD.fullmatch(part[0]) for part in parts):
-        raise LabelError(
-            f"no class labels: expected {LABELS_NAME}, "
-            "or every image in a sub-folder that is named by its class"
-        )
-    classes = sorted({part[0] for part in parts})
-    numbers = {name: number for number, name in enumerate(classes)}
-    return classes, {name: numbers[part[0]] for name, part in zip(names, parts, strict=True)}
-
-
-def _shard_labels(
-    names: Sequence[str], labels: dict[str, int | str | None]
-) -> tuple[list[str], dict[str, int]]:
-    """Labels from `.cls` or `.json` files: numbers, or names that are numbered in their order."""
-    missing = [name for name in names if labels[name] is None]
-    if missing:
-        raise LabelError(
-            f"no class label for {len(missing)} of {len(names)} images, as {missing[0]}: expected "
-            'a .cls file next to each, or .json with "label"'
-        )
-    found = {name: label for name in names if (label := labels[name]) is not None}
-    numbers = {name: label for name, label in found.items() if isinstance(label, int)}
-    if len(numbers) == len(found):
-        return [str(number) for number in range(max(numbers.values()) + 1)], numbers
-    classes = sorted({str(label) for label in found.values()})
-    number_of = {name: number for number, name in enumerate(classes)}
-    return classes, {name: number_of[str(label)] for name, label in found.items()}
-
 
 ATTRIBUTION_NAME = "ATTRIBUTION.txt"
 
 
 def open_images(
-    path: str | os.PathLike[str], *, channels: int = 3, labels: bool = False
+    path: str | os.PathLike[str],
+    *,
+    channels: int = 3,
+    labels: bool = False,
+    keep_colors: bool = False,
 ) -> ImageSource:
-    """Open a folder (with the folders in it), a ZIP file or WebDataset tar shards of images.
+    """Open a folder (with the folders in it), ZIP file, tar shards, parquet files or LMDB.
 
-    Every file with the suffix of a format that Pillow reads is opened; hidden and other files are
-    skipped. Files with a broken header are left out and named in `broken`. What a large
-    archive holds is remembered in the user's cache folder, so that it opens at once the next time.
+    Every file with the suffix of a format that Pillow reads is opened; other files are counted in
+    `passed_over`, hidden ones are not. Files with a broken header are left out and named in
+    `broken`, with the reason. What a large archive holds is remembered in the user's cache folder,
+    so that it opens at once the next time.
 
     Args:
-        path: the folder or ZIP file; one tar file, a folder of them, or `data-{0000..0012}.tar`.
+        path: the folder or ZIP file; one tar or parquet file, a folder of them, or
+            `data-{0000..0012}.tar`; a folder with `data.mdb`, or an `.lmdb` file.
         channels: 1 (gray), 3 (RGB) or 4 (RGB and alpha), of the pictures returned.
         labels: whether to read class labels: of shards, from the `.cls` or `.json` file next to an
-            image; otherwise from `dataset.json` in the root, as the field writes it
-            (`{"labels": [["name.png", 3], ...]}`), or else from sub-folders, one class each in the
-            order of their names, where every image lies in one. Folders named by five digits are
-            parts of one set and no classes.
+            image; of parquet, from its column; otherwise from `dataset.json`, as the field writes
+            it (`{"labels": [["name.png", 3], ...]}`), in the root or a folder, or else from
+            sub-folders, one class each, where every image lies in one. Classes that occur are
+            numbered in the order of their numbers or names. Folders named by five digits are parts
+            of one set and no classes.
+        keep_colors: take values as they are, whatever color profile a picture has; otherwise its
+            colors are converted to sRGB.
     Raises:
         ConfigError: for another number of channels.
         DataError: if there is nothing at `path`, no image in it, or it cannot be read.
@@ -127,24 +59,50 @@ def open_images(
     """
     check_channels(channels)
     store = open_store(path)
-    listed = store.entries()
-    entries = [entry for entry in listed if is_image_name(entry.name)]
-    sizes = _read_sizes(store, [entry.name for entry in entries])
-    broken = [entry.name for entry in entries if entry.name not in sizes]
-    if not sizes:
-        found = f"{len(broken)} broken files, the first {broken[0]}" if broken else "none found"
-        raise DataError(f"no images that can be read in {os.fspath(path)}: {found}")
-    classes, by_name = ([], {}) if not labels else read_labels(store, listed, entries)
+    listing = store.listing()
+    scans = _scan_headers(store, [entry.name for entry in listing.images])
+    broken = {name: scan for name, scan in scans.items() if isinstance(scan, str)}
+    headers = {name: scan for name, scan in scans.items() if not isinstance(scan, str)}
+    if not headers:
+        reasons = [f"{name} ({why})" for name, why in broken.items()]
+        found = f"{len(broken)} broken files, the first {reasons[0]}" if broken else "none found"
+        left_out = passed_over_text(listing.passed_over)
+        told = f"{found}; {left_out}" if left_out else found
+        raise DataError(f"no images that can be read in {os.fspath(path)}: {told}")
     return ImageSource(
         store,
-        [entry for entry in entries if entry.name in sizes],
-        sizes=sizes,
+        [entry for entry in listing.images if entry.name in headers],
+        headers=headers,
         channels=channels,
+        keep_colors=keep_colors,
         broken=broken,
-        class_names=classes,
-        labels=by_name if labels else None,
-        attribution=_attribution(store, listed),
+        passed_over=listing.passed_over,
+        classes=_classes(store, listing, headers) if labels else None,
+        attribution=_attribution(store, listing),
     )
+
+
+def classes_of(path: str | os.PathLike[str], source: ImageSource) -> Classes:
+    """The classes of a set that was opened without; errors as `open_images` with labels."""
+    store = open_store(path)
+    return _classes(store, store.listing(), set(source.names))
+
+
+def _classes(store: Store, listing: Listing, names: Container[str]) -> Classes:
+    """The classes of the images that can be read."""
+    return read_classes(
+        store, replace(listing, images=[e for e in listing.images if e.name in names])
+    )
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """What is kept of the header of an image: its upright size, and what its colors are."""
+
+    height: int
+    width: int
+    profile: str = ""  # the name and the digest of what is converted; empty for sRGB
+    digest: str = ""
 
 
 @final
@@ -156,11 +114,15 @@ class ImageSource:
 
     Attributes:
         names: of the images, below the root, with forward slashes.
-        broken: names of the files that were left out.
+        broken: names of the files that were left out, and why.
+        passed_over: how many files of each ending are neither pictures nor notes about them.
+        converted: how many pictures have colors of another profile than sRGB, by its name.
+        keep_colors: whether these are taken as they are.
         channels: of every picture, 1, 3 or 4.
         class_names: of the classes, in the order of their labels; empty without labels.
-        fingerprint: hexadecimal SHA-256 of names, file sizes, checksums (ZIP) and labels: another
-            set, or the same images renamed, has another one, wherever it lies.
+        fingerprint: hexadecimal SHA-256 of names, file sizes, checksums (ZIP), labels and the
+            profiles that are converted: another set, or the same images renamed, has another one,
+            wherever it lies.
         attribution: the text of the set's ATTRIBUTION.txt, which travels with models trained on it;
             empty if there is none.
     """
@@ -170,27 +132,36 @@ class ImageSource:
         store: Store,
         entries: Sequence[Entry],
         *,
-        sizes: dict[str, tuple[int, int]],
+        headers: Mapping[str, _Scan],
         channels: int,
-        broken: Sequence[str],
-        class_names: Sequence[str],
-        labels: dict[str, int] | None,
+        keep_colors: bool,
+        broken: Mapping[str, str],
+        passed_over: Mapping[str, int],
+        classes: Classes | None,
         attribution: str,
     ) -> None:
         self._store = store
         self.names = tuple(entry.name for entry in entries)
-        self.channels = channels
-        self.broken = list(broken)
-        self.class_names = tuple(class_names)
+        self.channels, self.keep_colors = channels, keep_colors
+        self.broken, self.passed_over = dict(broken), dict(passed_over)
+        self.class_names = classes.names if classes else ()
         self.attribution = attribution
+        scans = [headers[name] for name in self.names]
+        named = Counter(scan.profile for scan in scans if scan.digest)
+        self.converted = dict(named.most_common())
         # Arrays, not lists of tuples: large sets are copied to every loading process.
-        self._sizes = np.array([sizes[name] for name in self.names], np.int32)
+        self._sizes = np.array([(scan.height, scan.width) for scan in scans], np.int32)
         self._labels = (
-            None if labels is None else np.array([labels[n] for n in self.names], np.int64)
+            np.array([classes.of[name] for name in self.names], np.int64) if classes else None
         )
-        rows = [
+        rows: list[list[object]] = [
             [entry.name, entry.size, entry.crc, self.label(i)] for i, entry in enumerate(entries)
         ]
+        if not keep_colors:
+            rows = [
+                [*row, scan.digest] if scan.digest else row
+                for row, scan in zip(rows, scans, strict=True)
+            ]
         self.fingerprint = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
     def __len__(self) -> int:
@@ -199,7 +170,7 @@ class ImageSource:
     def image(
         self, index: int, *, precise: bool = False, shortest: int = 0
     ) -> NDArray[np.uint8] | NDArray[np.float32]:
-        """(H, W, channels) pixels of one image, upright; transparency composited on white.
+        """(H, W, channels) pixels of one image, upright, in sRGB; transparency laid on white.
 
         Args:
             index: which image.
@@ -210,13 +181,37 @@ class ImageSource:
             DataError: naming the file, if it is truncated, damaged or gone.
         """
         name = self.names[index]
+        content = io.BytesIO()
         try:
             content = io.BytesIO(self._store.read(name))
-            return decode(content, self.channels, precise=precise, shortest=shortest)
-        except (MemoryError, DataError):
+            return decode(
+                content,
+                self.channels,
+                precise=precise,
+                shortest=shortest,
+                keep_colors=self.keep_colors,
+            )
+        except MemoryError:
             raise
         except Exception as error:  # readers of damaged files raise nearly anything
-            raise DataError(f"cannot decode image {name}: {error}") from None
+            reason = why_broken(error, content)
+            raise DataError(f"cannot decode image {name}: {reason}") from None
+
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be said of the set before it is used, a line each."""
+        lines = []
+        if self.broken:
+            name, why = next(iter(self.broken.items()))
+            count = len(self.broken)
+            lines.append(f"{count:,} broken file{'s' * (count != 1)} left out, as {name}: {why}")
+        if self.passed_over:
+            lines.append(passed_over_text(self.passed_over))
+        if self.converted and not self.keep_colors:
+            each = ", ".join(f"{count:,} {name}" for name, count in self.converted.items())
+            lines.append(f"color profiles converted to sRGB: {each}")
+        if self.class_names:
+            lines.append(f"{self.num_classes} classes: {_listed(self.class_names)}")
+        return tuple(lines)
 
     def companion(self, name: str) -> bytes:
         """A file of the set besides its images; a KeyError if there is none."""
@@ -254,31 +249,51 @@ class ImageSource:
         return len(self.class_names)
 
 
-def _read_sizes(store: Store, names: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """(height, width) of every image whose header can be read."""
+def _scan_headers(store: Store, names: Sequence[str]) -> dict[str, _Scan | str]:
+    """What the header of every image says, or why it cannot be read."""
 
-    def read() -> list[list[int] | None]:
-        sizes = (_try_header(store, name) for name in names)
-        return [None if size is None else list(size) for size in sizes]
+    def read() -> list[list[int | str] | str]:
+        return [_try_header(store, name) for name in names]
 
     stamp = store.stamp()
-    rows = read() if stamp is None else remembered("sizes", stamp, read)
-    return {name: (row[0], row[1]) for name, row in zip(names, rows, strict=True) if row}
+    rows = read() if stamp is None else remembered("headers", stamp, read)
+    return {
+        name: row if isinstance(row, str) else _Scan(*row)
+        for name, row in zip(names, rows, strict=True)
+    }
 
 
-def _try_header(store: Store, name: str) -> tuple[int, int] | None:
-    """(height, width) of an image file, None if its header is broken."""
+def _try_header(store: Store, name: str) -> list[int | str] | str:
+    """Size, and profile if its colors are converted, of an image file; or why it is broken."""
     try:
         with store.open(name) as stream:
-            return header_size(stream)
+            try:
+                header = read_header(stream)
+            except Exception as error:  # readers of damaged files raise nearly anything
+                if isinstance(error, MemoryError):
+                    raise
+                return why_broken(error, stream)
     except MemoryError:
         raise
-    except Exception:  # readers of damaged files raise nearly anything
-        return None
+    except Exception as error:  # as readers of damaged archives do
+        return " ".join(str(error).split()) or type(error).__name__
+    if not header.converted:
+        return [*header.size]
+    return [*header.size, header.profile, header.converted]
 
 
-def _attribution(store: Store, listed: Sequence[Entry]) -> str:
+def _listed(names: Sequence[str], most: int = 12) -> str:
+    """The first names, with their numbers where these are others."""
+    plain = all(name == str(number) for number, name in enumerate(names))
+    if plain and len(names) > 1:
+        return f"0 to {len(names) - 1}"
+    numbered = any(name.isdecimal() for name in names)
+    shown = [f"{k} is {name}" if numbered else name for k, name in enumerate(names[:most])]
+    return ", ".join([*shown, "..."] if len(names) > most else shown)
+
+
+def _attribution(store: Store, listing: Listing) -> str:
     """Whom the set asks to credit."""
-    if not any(entry.name == ATTRIBUTION_NAME for entry in listed):
+    if not any(entry.name == ATTRIBUTION_NAME for entry in listing.others):
         return ""
     return store.read(ATTRIBUTION_NAME).decode("utf-8", errors="replace").strip()

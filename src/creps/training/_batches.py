@@ -29,12 +29,17 @@ def open_training_set(config: TrainConfig, path: Path) -> TrainingSet:
     A DataError if there are no images, or fewer classes than the networks have.
     """
     data = config.data
-    source = open_images(path, channels=config.generator.img_channels, labels=data.labels)
+    source = open_images(
+        path,
+        channels=config.generator.img_channels,
+        labels=data.labels,
+        keep_colors=data.keep_colors,
+    )
     classes = source.num_classes if data.labels else 0
     if config.generator.label_dim != classes:
         raise DataError(
             f"{path} has {classes} classes, the networks {config.generator.label_dim}: set "
-            f"generator.label_dim and discriminator.label_dim to {classes}"
+            f"generator.label_dim and discriminator.label_dim to {classes}, or give --labels"
         )
     if data.native:
         return NativePatches(

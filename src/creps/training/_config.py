@@ -38,6 +38,8 @@ class DataSettings:
     native: bool = False
     """Cut every patch from the picture as its file has it, whatever its size, instead of keeping
     pictures at `detail`: all detail there is, at the price of decoding large files."""
+    keep_colors: bool = False
+    """Take values as they are, whatever color profile a picture has; otherwise they become sRGB."""
     precise: bool = False
     """Keep 16-bit pictures at their depth, and resampled ones unrounded."""
     subpixel_shift: bool = True

@@ -82,9 +82,9 @@ def train(
             loggers=loggers,
         )
         say = log if group.writes else lambda line: None
-        broken = len(run.pictures.source.broken)
-        skipped = f" ({broken} broken files skipped)" if broken else ""
-        say(f"{len(run.pictures)} training pictures from {run.data['name']}{skipped}")
+        say(f"{len(run.pictures)} training pictures from {run.data['name']}")
+        for line in run.pictures.source.remarks():
+            say(line)
         if run.complete:
             say(f"{run.folder} is complete: {config.steps} steps")
             return run
@@ -140,10 +140,15 @@ def run_steps(
 
 @dataclass(frozen=True)
 class Trial:
-    """What a run would be: its training set, networks, and the seconds of a step on a device."""
+    """What a run would be: its training set, networks, and the seconds of a step on a device.
+
+    Attributes:
+        pictures: how many there are.
+        remarks: what is to be said of them, as `ImageSource.remarks`.
+    """
 
     pictures: int
-    broken: int
+    remarks: tuple[str, ...]
     parameters: dict[str, int]
     seconds: float
     device: str
@@ -166,7 +171,7 @@ def try_run(config: TrainConfig, data: Path, *, device: str = "auto") -> Trial:
         moments.append(time.monotonic())
     counts = {name: sum(p.numel() for p in net.parameters()) for name, net in state.networks()}
     seconds = (moments[-1] - moments[0]) / (_TRIED_STEPS - 1)
-    return Trial(len(pictures), len(pictures.source.broken), counts, seconds, place)
+    return Trial(len(pictures), pictures.source.remarks(), counts, seconds, place)
 
 
 def _all_stop(run: Run) -> bool:

@@ -81,7 +81,7 @@ class Run:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What its models remember: the training, and whom the pictures ask to credit."""
+        """What its models remember: the training, classes, and whom the pictures ask to credit."""
         training = {"resolution": self.config.resolution, "data": dict(self.data)}
         height, width = self.config.size
         if height != width:
@@ -90,8 +90,11 @@ class Run:
         if teacher.weight and teacher.perceptual != "none":
             training["perceptual"] = teacher.perceptual  # measurements of the model depend on it
         training |= {"steps": self.state.step, "images": self.images}
-        attribution = self.pictures.source.attribution
-        return {"training": training} | ({"credits": attribution} if attribution else {})
+        source = self.pictures.source
+        record: dict[str, Any] = {"training": training}
+        if source.class_names:
+            record["classes"] = list(source.class_names)
+        return record | ({"credits": source.attribution} if source.attribution else {})
 
 
 class Callback(Protocol):

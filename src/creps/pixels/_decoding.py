@@ -1,8 +1,7 @@
-"""From image files to arrays of pixels: orientation, color modes, bit depth."""
+"""From picture files to arrays: orientation, color modes, bit depth, color profiles."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, Any
@@ -12,72 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from creps.errors import ConfigError
-
-# Pillow has no mode for 16-bit color: it reads the high byte of each value and drops the other.
-# Its unpackers exist for both byte orders though, so reading the file once more in the wrong order
-# gives the low bytes, and the two together all 16 bits.
-_NATIVE_SWAPPED = "16B" if sys.byteorder == "little" else "16L"
-_SWAPPED = {
-    f"{mode};{order}": f"{mode};{other}"
-    for mode in ("RGB", "RGBA", "RGBX")
-    for order, other in (("16B", "16L"), ("16L", "16B"), ("16N", _NATIVE_SWAPPED))
-}
-"""Pillow's names for 16-bit color, and the same in the other byte order."""
-
-
-def bits_per_channel(image: Image.Image) -> int:
-    """8, 16 or 32 bits of an opened, not yet loaded image; 1-bit pictures count as 8."""
-    if image.mode in ("I", "F"):
-        return 32
-    return 16 if image.mode.startswith("I;16") or _raw_mode(image) in _SWAPPED else 8
-
-
-def deep_pixels(image: Image.Image, stream: IO[bytes]) -> NDArray[np.float32] | None:
-    """The pixels of a deep picture on the scale 0 .. 255, unrounded; None for one of 8 bits.
-
-    16-bit values are divided by 257, so that 65535 is 255; gray of 32-bit integers is taken as 16
-    bits, as Pillow widens it; floating-point gray is taken as [0, 1]. The image is just opened, and
-    loaded afterwards; the result is (H, W, k), gray, RGB or RGB and alpha, as the file lies.
-    """
-    swapped = _SWAPPED.get(_raw_mode(image))
-    if swapped is not None:
-        start = stream.tell()
-        stream.seek(0)
-        with Image.open(stream) as again:
-            _set_raw_mode(again, swapped)
-            low = np.asarray(again)
-        stream.seek(start)
-        image.load()
-        deep = np.asarray(image).astype(np.float32) * 256 + low
-        return deep[:, :, :3] / 257 if image.mode == "RGBX" else deep / 257
-    if image.mode == "F":
-        values = np.nan_to_num(np.asarray(image), nan=0.0)
-        return 255 * values.clip(0, 1)[:, :, None]
-    if image.mode.startswith("I"):  # I;16 and its byte orders; I where Pillow widens 16 bits to 32
-        values = np.asarray(image).astype(np.int64).clip(0, 65535)
-        return (values / 257).astype(np.float32)[:, :, None]
-    return None
-
-
-def _raw_mode(image: Image.Image) -> str:
-    """How the file's values are packed, in Pillow's words; empty where it does not say."""
-    tiles: list[Any] = getattr(image, "tile", [])
-    if not tiles:
-        return ""
-    details = tiles[0][3]
-    name = details[0] if isinstance(details, tuple) and details else details
-    return name if isinstance(name, str) else ""
-
-
-def _set_raw_mode(image: Image.Image, name: str) -> None:
-    """Read the values another way."""
-    image.tile = [  # type: ignore[attr-defined]
-        tile._replace(args=(name, *tile[3][1:]) if isinstance(tile[3], tuple) else name)
-        if hasattr(tile, "_replace")
-        else (*tile[:3], (name, *tile[3][1:]) if isinstance(tile[3], tuple) else name)
-        for tile in image.tile  # type: ignore[attr-defined]
-    ]
-
+from creps.pixels._deep import bits_per_channel, deep_pixels
+from creps.pixels._opening import opened
+from creps.pixels._profiles import Conversion, conversion_of, profile_name
+from creps.pixels._tiff import deep_tiff
 
 CHANNELS = {1: "gray", 3: "RGB", 4: "RGB and alpha"}
 """Channels that pictures may have, and their meaning."""
@@ -113,7 +50,9 @@ class Header:
         bits: per channel: 8, 16 or 32.
         format: "PNG", "JPEG", ...
         turned: whether the file asks to be turned or mirrored (EXIF orientation).
-        profile: whether it carries a color profile, which is not applied.
+        profile: the name of its color profile, empty without one that can be read.
+        converted: digest of the profile, if colors are converted from it; empty where they are
+            sRGB's already.
     """
 
     size: tuple[int, int]
@@ -121,38 +60,50 @@ class Header:
     bits: int
     format: str
     turned: bool
-    profile: bool
+    profile: str
+    converted: str
 
 
 def read_header(stream: IO[bytes]) -> Header:
-    """The header of an image file; raises whatever Pillow raises for a broken one."""
-    with Image.open(stream) as image:
+    """The header of a picture file; raises whatever its reader raises for a broken one."""
+    deep = deep_tiff(stream)
+    if deep is not None:
+        width, height = deep.size
+        size = (width, height) if deep.orientation in _LYING else (height, width)
+        facts = (size, deep.mode, deep.bits, "TIFF", deep.orientation != 1)
+        return Header(*facts, *_profile_facts(deep.profile, deep.mode))
+    with opened(stream) as image:
         orientation = _orientation(image)
-        return Header(
-            _upright_size(image, orientation),
-            image.mode,
-            bits_per_channel(image),
-            image.format or "",
-            orientation != 1,
-            "icc_profile" in image.info,
-        )
+        size = _upright_size(image, orientation)
+        bits = bits_per_channel(image)
+        facts = (size, image.mode, bits, image.format or "", orientation != 1)
+        return Header(*facts, *_profile_facts(image.info.get("icc_profile"), image.mode))
 
 
-def header_size(stream: IO[bytes]) -> tuple[int, int]:
-    """The upright (height, width) of an image file, from its header alone; errors alike."""
-    with Image.open(stream) as image:
-        return _upright_size(image, _orientation(image))
+def _profile_facts(profile: bytes | None, mode: str) -> tuple[str, str]:
+    """The name of a profile, and its digest if pictures of a mode are converted from it."""
+    if not profile:
+        return "", ""
+    conversion = conversion_of(profile)
+    suits = conversion is not None and conversion.suits(mode)
+    return profile_name(profile), conversion.digest if conversion and suits else ""
 
 
 def decode(
-    stream: IO[bytes], channels: int = 3, *, precise: bool = False, shortest: int = 0
+    stream: IO[bytes],
+    channels: int = 3,
+    *,
+    precise: bool = False,
+    shortest: int = 0,
+    keep_colors: bool = False,
 ) -> NDArray[np.uint8] | NDArray[np.float32]:
-    """The pixels of an image file, upright.
+    """The pixels of a picture file, upright, in sRGB.
 
     Transparent pictures are composited on white, unless alpha is requested; then invisible pixels
-    are white. Gray and color of 16 bits are scaled to 8 and rounded to nearest, or kept where
-    precise; floating-point gray is taken as [0, 1]. Color profiles are not applied. Of an
-    animation the first frame counts. A broken file raises whatever Pillow's reader raises.
+    are white. Gray and color of 16 and 32 bits are scaled to 8 and rounded to nearest, or kept
+    where precise; floating-point numbers are taken as [0, 1]. Colors of another profile than sRGB
+    are converted by it, before anything else is done to them. Of an animation the first frame
+    counts. A broken file raises whatever its reader raises.
 
     Args:
         stream: a seekable binary file.
@@ -160,27 +111,38 @@ def decode(
         precise: float32 on the scale 0 .. 255, unrounded where the file has more than 8 bits.
         shortest: pixels of the shorter side that are enough: a larger JPEG is read at 1/2, 1/4 or
             1/8 of its size, several times faster, as long as it stays at least as large as that.
+        keep_colors: take the values as they are, whatever the profile.
     Returns:
         (H, W, channels) uint8, or float32 if precise.
     """
     check_channels(channels)
-    with Image.open(stream) as image:
-        turn = _UPRIGHT.get(_orientation(image))
-        if shortest and image.format == "JPEG":
-            enough = shortest / min(image.size)
-            image.draft(image.mode, (int(enough * image.width), int(enough * image.height)))
-        deep = deep_pixels(image, stream)
-        if deep is None:
-            image.load()
-            pixels: NDArray[Any] = _shallow(image, channels)
-        else:
-            pixels = _to_channels(deep, channels)
-        if image.format == "TIFF":  # the only format that Pillow itself turns upright
-            turn = None
+    tiff = deep_tiff(stream)
+    if tiff is not None:
+        turn = _UPRIGHT.get(tiff.orientation)
+        conversion = None if keep_colors else conversion_of(tiff.profile)
+        pixels: NDArray[Any] = _deep_channels(tiff.pixels(), channels, conversion)
+    else:
+        with opened(stream, shortest=shortest) as image:
+            turn = _UPRIGHT.get(_orientation(image))
+            conversion = None if keep_colors else conversion_of(image.info.get("icc_profile"))
+            deep = deep_pixels(image, stream)
+            if deep is None:
+                image.load()
+                pixels = _shallow(conversion.applied(image) if conversion else image, channels)
+            else:
+                pixels = _deep_channels(deep, channels, conversion)
+            if image.format == "TIFF":  # the only format that Pillow itself turns upright
+                turn = None
     pixels = pixels if turn is None else np.ascontiguousarray(turn(pixels))
     if precise:
         return pixels.astype(np.float32)
     return pixels if pixels.dtype == np.uint8 else np.rint(pixels).astype(np.uint8)
+
+
+def _deep_channels(
+    pixels: NDArray[np.float32], channels: int, conversion: Conversion | None
+) -> NDArray[np.float32]:
+    return _to_channels(conversion.deep(pixels) if conversion else pixels, channels)
 
 
 def _upright_size(image: Image.Image, orientation: int) -> tuple[int, int]:

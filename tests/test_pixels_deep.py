@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from creps.data import open_images
-from creps.data._pixels import decode, read_header
 from creps.errors import ConfigError
+from creps.pixels import decode, read_header
 from image_files import noise, png, png_16, tiff_16
 
 DEEP = np.random.default_rng(0).integers(0, 65536, (5, 7, 4))

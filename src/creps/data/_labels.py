@@ -1,0 +1,135 @@
+"""Classes of pictures: beside them, in a list, or by the folders they lie in.
+
+Only classes that have pictures count, in the order of their numbers, or of their names: labels
+that begin at 1 or have gaps are numbered anew, and keep their names.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from creps.data._store import Label, Listing, Store, same_name
+from creps.errors import LabelError
+
+LABELS_NAME = "dataset.json"
+"""The list of labels of a folder and those in it, as the field writes it."""
+
+_SHARD = re.compile(r"\d{5}")  # 00000/, 00001/, ...: how large sets are split, not classes
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The classes of a set.
+
+    Attributes:
+        names: of the classes, in the order of their numbers.
+        of: the number of every image's class, by its name.
+    """
+
+    names: tuple[str, ...]
+    of: Mapping[str, int]
+
+
+def read_classes(store: Store, listing: Listing) -> Classes:
+    """The classes of a set: of its store, listed, or by folder.
+
+    A LabelError if labels are missing, malformed or incomplete.
+    """
+    names = [entry.name for entry in listing.images]
+    own = store.labels()
+    if own is not None:
+        return _numbered(_complete(own.of, names), own.order)
+    lists = [entry.name for entry in listing.others]
+    lists = [name for name in lists if posixpath.basename(name) == LABELS_NAME]
+    listed = _listed(store, lists)
+    if listed:
+        return _numbered(_looked_up(listed, names))
+    return _of_folders(names)
+
+
+def _numbered(labels: Mapping[str, Label], order: Iterable[str] = ()) -> Classes:
+    """Classes numbered in the order of their numbers, of `order`, or of their names."""
+    seen = set(labels.values())
+    if order:
+        sequence: list[Label] = [name for name in order if name in seen]
+    elif all(isinstance(label, int) for label in seen):
+        sequence = sorted(seen, key=int)
+    else:
+        named = {str(label) for label in seen}
+        numeric = all(name.isdecimal() for name in named)
+        sequence = sorted(named, key=(lambda name: (int(name), name)) if numeric else None)
+    number = {str(label): place for place, label in enumerate(sequence)}
+    return Classes(tuple(number), {name: number[str(label)] for name, label in labels.items()})
+
+
+def _complete(labels: Mapping[str, Label | None], names: Sequence[str]) -> dict[str, Label]:
+    """The labels of a store, if all images have one."""
+    found = {name: label for name in names if (label := labels.get(name)) is not None}
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise LabelError(
+            f"no class label for {len(missing)} of {len(names)} images, as {missing[0]}: expected "
+            'a .cls file next to each, .json with "label", or a column of labels'
+        )
+    return found
+
+
+def _listed(store: Store, lists: Sequence[str]) -> dict[str, dict[str, int]]:
+    """The labels of each list by the folder that it lies in; names as they are compared."""
+    found = {}
+    for place in lists:
+        try:
+            pairs = json.loads(store.read(place))["labels"]
+            labels = None if pairs is None else dict(pairs)
+        except (ValueError, KeyError, TypeError):
+            raise LabelError(
+                f'{place} is malformed: expected {{"labels": [["name.png", 3], ...]}}'
+            ) from None
+        if labels is None:
+            continue
+        for name, label in labels.items():
+            if not isinstance(label, int) or isinstance(label, bool) or label < 0:
+                raise LabelError(
+                    f"label of {name} is {label!r}: expected a class number, 0 or more"
+                )
+        folder = same_name(posixpath.dirname(place)) if posixpath.dirname(place) else ""
+        found[folder] = {same_name(str(name)): label for name, label in labels.items()}
+    return found
+
+
+def _looked_up(listed: Mapping[str, Mapping[str, int]], names: Sequence[str]) -> dict[str, Label]:
+    """The label of each image in the list of the nearest folder above it that has one."""
+    found: dict[str, Label] = {}
+    missing: list[tuple[str, str]] = []
+    for name in names:
+        inside = same_name(name)
+        folder = posixpath.dirname(inside)
+        while folder not in listed and folder:
+            folder = posixpath.dirname(folder)
+        label = listed.get(folder, {}).get(posixpath.relpath(inside, folder or "."))
+        if label is None:
+            missing.append((name, folder))
+        else:
+            found[name] = label
+    if missing:
+        first = posixpath.join(missing[0][1] if missing[0][1] in listed else "", LABELS_NAME)
+        raise LabelError(f"{first} has no label for {len(missing)} images, as {missing[0][0]}")
+    return found
+
+
+def _of_folders(names: Sequence[str]) -> Classes:
+    """Classes by the folders just below the one that all images share."""
+    folders = [posixpath.dirname(name) for name in names]
+    shared = posixpath.commonpath(folders) if all(folders) else ""
+    depth = len(shared.split("/")) if shared else 0
+    parts = [folder.split("/")[depth : depth + 1] if folder else [] for folder in folders]
+    if not all(parts) or all(_SHARD.fullmatch(part[0]) for part in parts):
+        raise LabelError(
+            f"no class labels: expected {LABELS_NAME}, "
+            "or every image in a sub-folder that is named by its class"
+        )
+    return _numbered({name: part[0] for name, part in zip(names, parts, strict=True)})

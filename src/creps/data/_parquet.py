@@ -1,0 +1,235 @@
+"""Parquet files of pictures, as Hugging Face's data sets have them (extra `sets`).
+
+An image is a struct of `bytes` and `path`, or the bytes alone; a class is a number or a name, and
+the schema may say what the numbers mean. Pictures are read where they lie, a group of rows at a
+time: the last groups are kept, so that neighbors cost nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from creps.data._store import Entry, Label, Listing, OwnLabels, Store, archive_stamp
+from creps.errors import DataError, MissingExtraError
+
+_GROUPS_KEPT = 4
+"""Of each thread: their encoded pictures stay in memory."""
+_SPLIT = re.compile(r"([A-Za-z_]+)-\d+-of-\d+")  # train-00000-of-00002
+_IMAGE_NAMES = ("image", "img", "jpg", "jpeg", "png", "webp", "picture", "photo", "bytes")
+_LABEL_NAMES = ("label", "labels", "class", "cls", "fine_label", "target")
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Which columns are read, and what their names and numbers mean."""
+
+    image: str
+    nested: bool  # a struct of bytes and path
+    label: str | None
+    classes: tuple[str, ...]
+    other_images: tuple[str, ...]
+
+
+class ParquetStore(Store):
+    """The pictures of parquet files, one a row; each is named `file/row`.
+
+    Of a folder with the splits of a set (train-..., test-...) only `train` is taken.
+    """
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        splits = {path: match[1] for path in files if (match := _SPLIT.match(path.stem))}
+        train = [path for path in files if splits.get(path) == "train"]
+        self._files = train if train else list(files)
+        self._left_out = {
+            path: split for path, split in splits.items() if train and path not in train
+        }
+        stems = [path.stem for path in self._files]
+        if len(set(stems)) < len(stems):  # of several folders
+            stems = [f"{number:06d}-{stem}" for number, stem in enumerate(stems)]
+        self._stems = {stem: number for number, stem in enumerate(stems)}
+        self._columns = _columns(self._files[0])
+        self._local = threading.local()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_local"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._local = threading.local()
+
+    def stamp(self) -> str | None:
+        return archive_stamp(self._files)
+
+    def listing(self) -> Listing:
+        images = [
+            Entry(f"{stem}/{row:08d}", size)
+            for stem, number in self._stems.items()
+            for row, size in self._rows(number)
+        ]
+        left_out = dict.fromkeys((f"column {name}" for name in self._columns.other_images), 1)
+        for split in self._left_out.values():
+            name = f"of the split {split}"
+            left_out[name] = left_out.get(name, 0) + 1
+        return Listing(images, [], left_out)
+
+    def open(self, name: str) -> IO[bytes]:
+        return io.BytesIO(self.read(name))
+
+    def read(self, name: str) -> bytes:
+        stem, _, row = name.rpartition("/")
+        if stem not in self._stems:
+            raise FileNotFoundError(name)
+        number = self._stems[stem]
+        file, first = self._file(number), 0
+        for group in range(file.num_row_groups):
+            count = file.metadata.row_group(group).num_rows
+            if int(row) < first + count:
+                return self._bytes(number, self._group(number, group)[int(row) - first].as_py())
+            first += count
+        raise FileNotFoundError(name)
+
+    def labels(self) -> OwnLabels | None:
+        """The classes of a column, by the names that the schema gives them."""
+        columns = self._columns
+        if columns.label is None:
+            return None
+        found: dict[str, Label | None] = {}
+        for stem, number in self._stems.items():
+            values = self._file(number).read(columns=[columns.label], use_threads=False)
+            for row, value in enumerate(values.column(0).to_pylist()):
+                found[f"{stem}/{row:08d}"] = _class(value, columns.classes)
+        return OwnLabels(found, columns.classes)
+
+    def _rows(self, number: int) -> Iterator[tuple[int, int]]:
+        """Row and a size: that of its group, which changes where pictures do."""
+        metadata, row = self._file(number).metadata, 0
+        for group in range(metadata.num_row_groups):
+            size = metadata.row_group(group).total_byte_size
+            for _ in range(metadata.row_group(group).num_rows):
+                yield row, size
+                row += 1
+
+    def _bytes(self, number: int, value: Any) -> bytes:
+        """The file in a cell, or the one that its path names, beside the parquet file."""
+        if not self._columns.nested:
+            content, path = value, None
+        else:
+            content, path = (value or {}).get("bytes"), (value or {}).get("path")
+        if content is not None:
+            return bytes(content)
+        folder = self._files[number].parent.resolve()
+        place = (folder / str(path)).resolve()
+        if path and place.is_relative_to(folder) and place.is_file():
+            return place.read_bytes()
+        raise DataError(f"the row has no bytes, and no file {path}" if path else "an empty row")
+
+    def _group(self, number: int, group: int) -> Any:
+        """The images of a group of rows, kept for the next ones."""
+        kept: OrderedDict[tuple[int, int], Any] = self._open_files()[1]
+        if (number, group) not in kept:
+            name = self._columns.image
+            table = self._file(number).read_row_group(group, columns=[name], use_threads=False)
+            kept[number, group] = table.column(0)
+            while len(kept) > _GROUPS_KEPT:
+                kept.popitem(last=False)
+        kept.move_to_end((number, group))
+        return kept[number, group]
+
+    def _file(self, number: int) -> Any:
+        files = self._open_files()[0]
+        if number not in files:
+            files[number] = _open(self._files[number])
+        return files[number]
+
+    def _open_files(self) -> tuple[dict[int, Any], OrderedDict[tuple[int, int], Any]]:
+        """Open files and kept groups of this process and thread."""
+        if getattr(self._local, "process", None) != os.getpid():
+            self._local.process, self._local.opened = os.getpid(), ({}, OrderedDict())
+        opened: tuple[dict[int, Any], OrderedDict[tuple[int, int], Any]] = self._local.opened
+        return opened
+
+
+def _open(path: Path) -> Any:
+    """A parquet file, nothing but its footer read."""
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise MissingExtraError("reading parquet files", "sets") from None
+    try:
+        return parquet.ParquetFile(path, memory_map=True)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise DataError(f"{path} is no parquet file, or damaged: {error}") from None
+
+
+def _columns(path: Path) -> _Columns:
+    """Which columns hold pictures and classes: what the schema says, or else types and names."""
+    schema = _open(path).schema_arrow
+    import pyarrow
+
+    features = _features(schema)
+    types = {field.name: field.type for field in schema}
+
+    def binary(kind: Any) -> bool:
+        return bool(pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind))
+
+    def struct(kind: Any) -> bool:
+        if not pyarrow.types.is_struct(kind):
+            return False
+        place = kind.get_field_index("bytes")
+        return place >= 0 and binary(kind.field(place).type)
+
+    said = [name for name, about in features.items() if about.get("_type") == "Image"]
+    structs = [name for name, kind in types.items() if struct(kind)]
+    plain = [name for name in _IMAGE_NAMES if name in types and binary(types[name])]
+    found = list(dict.fromkeys(n for n in (*said, *structs, *plain) if n in types))
+    found = [name for name in found if struct(types[name]) or binary(types[name])]
+    if not found:
+        names = ", ".join(types)
+        raise DataError(f"{path}: no column of pictures (bytes, or bytes and path) among {names}")
+    image = next((name for name in _IMAGE_NAMES if name in found), found[0])
+    classes = [name for name, about in features.items() if about.get("_type") == "ClassLabel"]
+    labels = [n for n in (*classes, *_LABEL_NAMES) if n in types and _countable(types[n])]
+    label = labels[0] if labels else None
+    meanings = features.get(label or "", {}).get("names") or ()
+    others = tuple(name for name in found if name != image)
+    return _Columns(image, struct(types[image]), label, tuple(map(str, meanings)), others)
+
+
+def _countable(kind: Any) -> bool:
+    import pyarrow
+
+    types = pyarrow.types
+    return bool(types.is_integer(kind) or types.is_string(kind) or types.is_large_string(kind))
+
+
+def _features(schema: Any) -> dict[str, dict[str, Any]]:
+    """What Hugging Face's note in a schema says of the columns; empty without one."""
+    try:
+        note = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+        features = note["info"]["features"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return (
+        {n: f for n, f in features.items() if isinstance(f, dict)}
+        if isinstance(features, dict)
+        else {}
+    )
+
+
+def _class(value: Any, names: Sequence[str]) -> Label | None:
+    """A class of a cell: its name where the schema has one; None where it is not known."""
+    if isinstance(value, int) and value < 0:
+        return None
+    if names and isinstance(value, int):
+        return names[value] if value < len(names) else None
+    return value if isinstance(value, int | str) and value != "" else None

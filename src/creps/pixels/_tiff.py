@@ -1,0 +1,158 @@
+"""TIFF files that Pillow cannot open or reads as other pictures, by tifffile.
+
+Deep pictures in planes, deep ones whose white is 0, unsigned integers of 32 bits, floating-point
+color, odd numbers of bits. The others are Pillow's, which reads more compressions by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import IO, Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from creps.errors import DataError
+from creps.pixels._opening import check_pixels
+
+_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2  # PhotometricInterpretation
+_UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3  # SampleFormat
+_ASSOCIATED, _UNASSOCIATED = 1, 2  # ExtraSamples: colors times alpha, and colors beside it
+_ORIENTATION, _PROFILE = 274, 34675  # tags
+_MOST_SAMPLES = 8  # of a pixel, that are decoded to find three or four
+
+
+@dataclass(frozen=True)
+class DeepTiff:
+    """The first page of a TIFF file.
+
+    Attributes:
+        size: (width, height), as the file lies.
+        bits: of each sample.
+        mode: in Pillow's words, roughly: "L", "RGB" or "RGBA" and the kind of number.
+        orientation: of EXIF, 1 to 8.
+        profile: ICC profile, or None.
+    """
+
+    size: tuple[int, int]
+    bits: int
+    mode: str
+    orientation: int
+    profile: bytes | None
+    _page: Any
+
+    def pixels(self) -> NDArray[np.float32]:
+        """(H, W, k) on the scale 0 .. 255: gray, RGB or RGB and alpha.
+
+        Integers span their range, floating-point numbers [0, 1].
+        """
+        page = self._page
+        if page.samplesperpixel > _MOST_SAMPLES:
+            raise DataError(f"{page.samplesperpixel} samples a pixel: expected at most 8")
+        try:
+            values = page.asarray(maxworkers=1)
+        except (ValueError, ImportError) as error:
+            if "imagecodecs" not in str(error):
+                raise
+            name = getattr(page.compression, "name", page.compression)
+            raise DataError(
+                f"a deep TIFF compressed by {name}: pip install 'creps[formats]' to read it"
+            ) from None
+        values = values.reshape(
+            (-1, *page.shape[-2:]) if page.planarconfig == 2 else (*self.size[::-1], -1)
+        )
+        if page.planarconfig == 2:
+            values = np.moveaxis(values, 0, 2)
+        scaled = self._scaled(values)
+        if page.photometric == _WHITE_IS_ZERO:
+            scaled[:, :, :1] = 255 - scaled[:, :, :1]
+        return self._channels(scaled)
+
+    def _scaled(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        """Samples on the scale 0 .. 255."""
+        if values.dtype.kind == "f":
+            values = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=1.0, neginf=0.0)
+            return 255 * values.clip(0, 1)
+        bits = self.bits - 1 if values.dtype.kind == "i" else self.bits
+        scaled: NDArray[np.float32] = (values.astype(np.float64) * (255 / (2**bits - 1))).astype(
+            np.float32
+        )
+        return scaled.clip(0, 255)
+
+    def _channels(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Gray, RGB or RGB and alpha of all samples."""
+        count = 3 if self._page.photometric == _RGB else 1
+        extra = list(self._page.extrasamples)
+        kinds = [kind for kind in extra if kind in (_ASSOCIATED, _UNASSOCIATED)]
+        colors = values[:, :, :count]
+        if not kinds:
+            return np.ascontiguousarray(colors)
+        place = count + extra.index(kinds[0])
+        alpha = values[:, :, place : place + 1]
+        if kinds[0] == _ASSOCIATED:
+            colors = np.where(alpha > 0, 255 * colors / np.maximum(alpha, 1e-6), 255).clip(0, 255)
+        colors = np.broadcast_to(colors, (*colors.shape[:2], 3))
+        return np.concatenate([colors, alpha], 2, dtype=np.float32)
+
+
+def deep_tiff(stream: IO[bytes]) -> DeepTiff | None:
+    """The first page of a TIFF file that Pillow does not read rightly; None for all other files.
+
+    The stream is left at its start. A damaged file raises whatever tifffile raises.
+    """
+    stream.seek(0)
+    magic = stream.read(4)
+    stream.seek(0)
+    if magic not in _MAGIC:
+        return None
+    logger = logging.getLogger("tifffile")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.CRITICAL)  # what is wrong with a file is said once, by us
+    try:
+        page: Any = tifffile.TiffFile(stream).pages[0]
+        kind = None if _suits_pillow(page) else _described(page)
+    except tifffile.TiffFileError:
+        kind = None  # Pillow is less strict, or says what is wrong
+    stream.seek(0)
+    return kind
+
+
+def _described(page: Any) -> DeepTiff:
+    width, height = int(page.imagewidth), int(page.imagelength)
+    check_pixels(width, height)
+    orientation = page.tags.valueof(_ORIENTATION, 1)
+    number = {_FLOAT: "F", _SIGNED: "S"}.get(_format(page), "U")
+    colors = "RGB" if page.photometric == _RGB else "L"
+    alpha = "A" if {_ASSOCIATED, _UNASSOCIATED} & set(page.extrasamples) else ""
+    profile = page.tags.valueof(_PROFILE)
+    return DeepTiff(
+        (width, height),
+        int(page.bitspersample),
+        f"{colors}{alpha};{page.bitspersample}{number}",
+        orientation if orientation in range(1, 9) else 1,
+        profile if isinstance(profile, bytes) else None,
+        page,
+    )
+
+
+def _format(page: Any) -> int:
+    """The kind of number of the samples."""
+    found = page.sampleformat
+    return int(found[0] if isinstance(found, tuple) else found)
+
+
+def _suits_pillow(page: Any) -> bool:
+    """Whether Pillow reads all of the picture, and as it is meant."""
+    bits, kind = page.bitspersample, _format(page)
+    if page.photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB):
+        return True  # palettes, CMYK, YCbCr, Lab: 8 bits, or Pillow's own way
+    if bits in (1, 2, 4, 8):
+        return True
+    if page.photometric == _WHITE_IS_ZERO or page.samplesperpixel == 2 or page.planarconfig == 2:
+        return False
+    if page.samplesperpixel == 1:
+        return (bits, kind) in ((16, _UNSIGNED), (16, _SIGNED), (32, _SIGNED), (32, _FLOAT))
+    return (bits, kind) == (16, _UNSIGNED) and page.samplesperpixel in (3, 4)
