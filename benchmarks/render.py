@@ -46,8 +46,8 @@ from creps.rendering._painter import Painter
 from creps.rendering._renderer import Renderer, render
 from creps.rendering._tiles import TilePlan
 from creps.rendering._view import Device, Precision, checked_device, checked_dtype
+from creps.rendering.output._chunks import BAND
 from creps.rendering.output._save import CHUNK
-from creps.rendering.output._store import BAND
 
 MATRIX = 2048  # side of the reference product: 17 GFLOP, operands of 16 MiB
 REPEATS = 5  # of the reference product; of the render below LARGE

@@ -5,7 +5,7 @@
 # What happens (libvips 8.18.7, pyvips 3.2.0): tiles smaller than its write buffer are flushed when they are
 # closed, and the failure of that flush is lost. dzsave returns normally and leaves tiles that are cut off.
 # Why it matters here: `creps render --out x.dzi` must not call a picture finished that is not. So the writer looks
-# for the end marker of the smallest tiles itself (src/creps/rendering/output/_formats.py).
+# for the end marker of the smallest tiles itself (src/creps/rendering/output/_flat.py).
 #
 # The full disk is a limit on the size of files (EFBIG). Installs pinned packages in a temporary folder; exits
 # with 1 if the behavior has changed.

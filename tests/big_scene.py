@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from creps.rendering._tiles import Tile
-from creps.rendering.output import _save
+from creps.rendering.output import _chunks, _save
 from creps.rendering.output._save import SUFFIXES, Outcome, Tiles, save_picture
 
 Picture = NDArray[np.uint8]
@@ -65,6 +65,7 @@ def through_chunks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_save, "CHUNK", CHUNK)
         patch.setattr(_save, "SMALL", 0)
+        patch.setattr(_chunks, "SECONDS", 0)
         yield
 
 
@@ -103,3 +104,13 @@ def contents(path: Path) -> dict[str, bytes]:
 
 def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def damage(store: Path, which: int) -> None:
+    """Change bytes of a chunk of an unfinished picture."""
+    (log,) = store.glob("*.done")
+    notes = np.fromfile(log, _chunks.NOTE)
+    (note,) = notes[notes["index"] == which]
+    with log.with_suffix(".chunks").open("rb+") as file:
+        file.seek(int(note["offset"]) + int(note["length"]) // 2)
+        file.write(b"damaged")

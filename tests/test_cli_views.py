@@ -294,6 +294,7 @@ def full_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_full_disk_is_one_line_and_the_same_command_goes_on(model, tmp_path, monkeypatch) -> None:
     out, words = tmp_path / "a.tif", ("--size", "600x700")
     with monkeypatch.context() as patch:
+        patch.setattr("creps.rendering.output._chunks.SECONDS", 0)
         full_after(3, patch)  # one of the store itself, two of its four chunks
         with pytest.raises(CrepsError) as told:
             made(model, out, *words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from big_scene import average, scene, whole
+from big_scene import average, damage, scene, whole
 from creps._files import discard
 from creps.errors import GridError, UsageError
 from creps.rendering._tiles import Tile
+from creps.rendering.output._chunks import NOTE
+from creps.rendering.output._compression import parse_compression
 from creps.rendering.output._levels import halve, level_sizes
 from creps.rendering.output._shards import Shard
 from creps.rendering.output._store import Store, exclusive
@@ -35,9 +38,14 @@ def opened(folder: Path, **other: Any) -> Store:
 
 def filled(folder: Path, **other: Any) -> Store:
     store = opened(folder, **other)
-    for tile in store.missing():
-        store.write(tile, scene(store.channels)(tile))
+    write(store, list(store.missing()))
     return store
+
+
+def write(store: Store, tiles: list[Tile]) -> None:
+    with store.writing() as take:
+        for tile in tiles:
+            take(tile, partial(scene(store.channels), tile))
 
 
 def test_a_new_store_misses_every_chunk_in_order(tmp_path: Path) -> None:
@@ -45,9 +53,19 @@ def test_a_new_store_misses_every_chunk_in_order(tmp_path: Path) -> None:
     assert list(pixels.missing()) == list(pixels.tiles)
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_pixels_come_back_as_they_were_written(tmp_path: Path, channels: int) -> None:
-    pixels = filled(tmp_path, channels=channels)
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize(
+    ("suffix", "words"),
+    [
+        *((".tif", words) for words in ("deflate", "deflate:1", "zstd", "zstd:22", "lzw", "none")),
+        *((".zarr", words) for words in ("zstd", "zstd:1", "lz4:9", "none")),
+    ],
+)
+def test_pixels_come_back_as_they_were_written(
+    tmp_path: Path, channels: int, suffix: str, words: str
+) -> None:
+    kept = {"suffix": suffix, "compression": parse_compression(words, f"a{suffix}")}
+    pixels = filled(tmp_path, channels=channels, **kept)
     assert not list(pixels.missing())
     expected = whole(37, 50, channels)
     np.testing.assert_array_equal(pixels.read(Tile(0, 0, 37, 50)), expected)
@@ -56,16 +74,16 @@ def test_pixels_come_back_as_they_were_written(tmp_path: Path, channels: int) ->
 
 def test_a_reopened_store_misses_what_was_not_written(tmp_path: Path) -> None:
     pixels = opened(tmp_path)
-    for tile in list(pixels.missing())[:5]:
-        pixels.write(tile, scene()(tile))
+    write(pixels, list(pixels.missing())[:5])
     assert list(opened(tmp_path).missing()) == list(pixels.tiles[5:])
 
 
 def test_black_pixels_are_pixels(tmp_path: Path) -> None:
     opened(tmp_path)
     pixels = opened(tmp_path)  # the store as a later process finds it
-    for tile in pixels.missing():
-        pixels.write(tile, np.zeros((tile.height, tile.width, 3), np.uint8))
+    with pixels.writing() as take:
+        for tile in pixels.missing():
+            take(tile, partial(np.zeros, (tile.height, tile.width, 3), np.uint8))
     assert not list(pixels.missing())
     assert not pixels.read(Tile(0, 0, 37, 50)).any()
 
@@ -78,18 +96,30 @@ def test_shards_miss_their_shares_only(tmp_path: Path) -> None:
 
 def test_a_damaged_chunk_is_missing(tmp_path: Path) -> None:
     store = filled(tmp_path)
-    with (store.path / "pixels").open("rb+") as file:
-        file.seek(6 * 16 * 16 * 3)
-        file.write(b"damaged by a disk")
+    damage(store.path, 6)
     assert list(opened(tmp_path).missing()) == [store.tiles[6]]
+
+
+@pytest.mark.parametrize("place", [2**31, 2**63 + 5, 2**64 - 1])
+def test_a_damaged_note_is_a_missing_chunk(tmp_path: Path, place: int) -> None:
+    store = filled(tmp_path)
+    (log,) = store.path.glob("*.done")
+    notes = np.fromfile(log, NOTE)
+    notes["offset"][2], notes["length"][3], notes["index"][4] = place, place, place
+    notes.tofile(log)
+    missing = [store.tiles[int(index)] for index in notes["index"][[2, 3]]]
+    missing.append(({*store.tiles} - {store.tiles[int(k)] for k in notes["index"] if k < 12}).pop())
+    assert {*opened(tmp_path).missing()} == {*missing}
 
 
 def test_only_whole_chunks_of_8_bit_pixels_are_taken(tmp_path: Path) -> None:
     pixels = opened(tmp_path)
-    with pytest.raises(UsageError, match=r"expected \(16, 16, 3\) uint8"):
-        pixels.write(pixels.tiles[0], np.zeros((16, 15, 3), np.uint8))
-    with pytest.raises(UsageError, match=r"expected \(16, 16, 3\) uint8"):
-        pixels.write(pixels.tiles[0], np.zeros((16, 16, 3)))  # type: ignore[arg-type]
+    for wrong in (np.zeros((16, 15, 3), np.uint8), np.zeros((16, 16, 3))):
+        with (
+            pytest.raises(UsageError, match=r"expected \(16, 16, 3\) uint8"),
+            pixels.writing() as take,
+        ):
+            take(pixels.tiles[0], partial(np.asarray, wrong))
     assert len(list(pixels.missing())) == len(pixels.tiles)
 
 
@@ -152,7 +182,7 @@ def test_only_one_process_holds_a_lock(tmp_path: Path) -> None:
 
 def test_what_does_not_fit_on_the_disk_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="do not fit in") as caught:
-        opened(tmp_path, height=10**7, width=10**7, chunk=10**4)
+        opened(tmp_path, height=10**9, width=10**9, chunk=10**4)
     assert caught.value.errno == errno.ENOSPC
     assert list(tmp_path.iterdir()) == []
 

@@ -79,7 +79,7 @@ def test_unknown_formats_are_refused_with_the_known_ones(tmp_path: Path, name: s
     ("other", "error", "words"),
     [
         ({"size": (0, 3, 3)}, GridError, "at least 1 pixel"),
-        ({"size": (3, 3, 4)}, UsageError, r"expected 3 \(color\) or 1 \(gray\)"),
+        ({"size": (3, 3, 2)}, UsageError, r"2 channels: expected 1 \(gray\), 3 \(color\) or 4"),
         ({"size": (3, 65_501, 3)}, GridError, "JPEG holds at most 65500 pixels a side"),
     ],
 )
@@ -96,12 +96,12 @@ def test_a_producer_of_wrong_pixels_is_told(tmp_path: Path) -> None:
         write_scene(tmp_path / "a.tif", lambda tile: whole(3, 3))
 
 
-@pytest.mark.parametrize("package", ["zarr", "filelock", "pyvips"])
+@pytest.mark.parametrize("package", ["zarr", "filelock", "pyvips", "tifffile", "imagecodecs"])
 def test_missing_packages_are_told_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    for module in ("_store", "_formats"):
+    for module in ("_store", "_formats", "_chunks", "_flat", "_tiff", "_zarr"):
         monkeypatch.delitem(sys.modules, f"creps.rendering.output.{module}", raising=False)
         monkeypatch.delattr(f"creps.rendering.output.{module}", raising=False)
     with pytest.raises(MissingExtraError, match=r"pip install 'creps\[big\]'"):

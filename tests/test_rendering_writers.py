@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import errno
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, ImageCms
 
 from creps import _files as files
 from creps.errors import DataError, GridError, UsageError
 from creps.rendering._sheets import Panel, captioned_sheet, contact_sheet
+from creps.rendering.output._compression import parse_compression
 from creps.rendering.output._images import read_settings, refuse_beyond_format
 from creps.rendering.output._save import save_picture
 
@@ -47,6 +49,83 @@ def test_gray_pictures_stay_gray(tmp_path, picture) -> None:
     with Image.open(tmp_path / "a.png") as image:
         assert image.mode == "L"
         assert np.array_equal(np.asarray(image), picture[:, :, 0])
+
+
+def by_lcms(path: Path) -> np.ndarray:
+    """A picture as a program with color management shows it on an sRGB screen."""
+    with Image.open(path) as image:
+        stored = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
+        screen = ImageCms.createProfile("sRGB")
+        return np.asarray(ImageCms.profileToProfile(image, stored, screen, outputMode="RGB"))
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_managed_colors_are_the_plain_ones(tmp_path, picture, suffix, channels) -> None:
+    save_picture(picture[:, :, :channels], tmp_path / f"a{suffix}")
+    with Image.open(tmp_path / f"a{suffix}") as image:
+        plain = np.asarray(image.convert("RGB")).astype(int)
+        assert image.getexif().get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ColorSpace] == 1
+    assert np.abs(by_lcms(tmp_path / f"a{suffix}") - plain).max() <= 1
+
+
+def test_a_png_says_that_its_colors_are_srgb(tmp_path, picture) -> None:
+    save_picture(picture, tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.info["srgb"] == 0  # perceptual
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp"])
+def test_credits_are_in_any_script(tmp_path, picture, suffix) -> None:
+    save_picture(picture, tmp_path / f"a{suffix}", settings=SETTINGS)
+    with Image.open(tmp_path / f"a{suffix}") as image:
+        stored = image.getexif()[ExifTags.Base.Copyright]
+    assert stored.encode("latin-1").decode() == SETTINGS["credits"]  # Pillow reads Latin-1
+
+
+@pytest.mark.parametrize(("suffix", "mode"), [(".png", "RGBA"), (".webp", "RGBA"), (".jpg", "RGB")])
+def test_transparency_is_kept_or_lies_on_white(tmp_path, picture, suffix, mode) -> None:
+    opacity = np.zeros((20, 30, 1), np.uint8)
+    opacity[:, :15] = 255
+    save_picture(np.concatenate([picture, opacity], 2), tmp_path / f"a{suffix}")
+    with Image.open(tmp_path / f"a{suffix}") as image:
+        assert image.mode == mode
+        found = np.asarray(image).astype(int)
+    assert np.abs(found[:, :14, :3] - picture[:, :14]).max() <= 16
+    if mode == "RGBA":
+        assert np.array_equal(found[:, :, 3:], opacity)
+    else:
+        assert found[:, 17:].min() >= 250
+
+
+def test_a_choice_of_compression_is_read_or_refused() -> None:
+    assert str(parse_compression("ZSTD:9", "a.TIF")) == "zstd:9"
+    assert str(parse_compression("none", "a.zarr")) == "none"
+    assert parse_compression(None, "a.jpg") is None
+    for text, name, words in (
+        ("zstd", "a.png", r"'zstd' of a \.png: known: deflate, none"),
+        ("deflat", "a.tif", "did you mean deflate"),
+        ("deflate:13", "a.tif", "levels from 1, fast, to 12, small, such as deflate:6"),
+        ("zstd:x", "a.tif", "did you mean zstd"),
+        ("lzw:3", "a.tif", "lzw has no levels"),
+        ("", "a.tif", "known: deflate, lzw, none, zstd"),
+        ("deflate", "a.jpg", "compressed with loss, at quality 95"),
+        ("deflate", "a.dzi", "compressed with loss, at quality 95"),
+    ):
+        with pytest.raises(UsageError, match=words) as told:
+            parse_compression(text, name)
+        assert "\n" not in str(told.value)
+
+
+def test_compression_changes_sizes_and_no_pixel(tmp_path, picture) -> None:
+    sizes = []
+    for words in ("none", "deflate:1", "deflate:9"):
+        save_picture(picture, tmp_path / "a.png", compression=words)
+        sizes.append((tmp_path / "a.png").stat().st_size)
+        with Image.open(tmp_path / "a.png") as image:
+            assert np.array_equal(np.asarray(image), picture)
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] > picture.size
 
 
 def test_settings_of_gigapixel_files_can_be_read(tmp_path, monkeypatch, picture) -> None:

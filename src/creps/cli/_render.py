@@ -86,6 +86,17 @@ ShardWords = Annotated[
     ),
 ]
 
+PackedWords = Annotated[
+    str | None,
+    typer.Option(
+        "--compression",
+        help="Lossless, by name and level: of .tif deflate, zstd, lzw or none; of .zarr zstd, lz4 "
+        "or none; of .png deflate or none; zstd:9 is smaller, zstd:1 faster.",
+        show_default="deflate:6; of .zarr zstd:5",
+        rich_help_panel=MAKING,
+    ),
+]
+
 
 @takes(PictureOptions)
 def render(
@@ -99,6 +110,7 @@ def render(
     foveated: FoveatedShare = None,
     gaze: Gaze = None,
     shard: ShardWords = None,
+    compression: PackedWords = None,
     overwrite: Overwrite = False,
     exact: Exact = False,
 ) -> None:
@@ -144,7 +156,14 @@ def render(
     look = None if gaze is None else parse_point(gaze, "gaze")
     share = shard_from_environment() if shard is None else parse_shard(shard)
     height, width = view.pixels or (1, 1)
-    refuse_target(out, height=height, width=width, shard=share, overwrite=overwrite)
+    refuse_target(
+        out,
+        height=height,
+        width=width,
+        shard=share,
+        overwrite=overwrite,
+        compression=compression,
+    )
     strange = _files_of(latent)
     from creps.checkpoints import load
 
@@ -155,7 +174,14 @@ def render(
     if foveated is not None:
         source = renderer.foveated(view, share=foveated, gaze=look)
     settings = {"model": picture.model, "dpi": picture.density}
-    outcome = _save(source, out, settings=settings, shard=share, overwrite=overwrite)
+    outcome = _save(
+        source,
+        out,
+        settings=settings,
+        shard=share,
+        overwrite=overwrite,
+        compression=compression,
+    )
     result = _result(source, out, outcome, share)
     typer.echo(f"{result}, {time.perf_counter() - started:.1f} s")
 
@@ -192,6 +218,7 @@ def _save(
     settings: Mapping[str, object],
     shard: Shard | None,
     overwrite: bool,
+    compression: str | None,
 ) -> Outcome:
     """`save_picture` behind a bar; what stops it is one line that says what is kept."""
     from creps.rendering import save_picture, unfinished
@@ -218,6 +245,7 @@ def _save(
                 overwrite=overwrite,
                 started=STARTED,
                 progress=show,
+                compression=compression,
             )
     return outcome
 

@@ -22,6 +22,8 @@ from PIL import (
 from creps import __version__
 from creps.errors import DataError, GridError, UsageError
 from creps.rendering._painter import Picture
+from creps.rendering.output._color import profile
+from creps.rendering.output._compression import Compression
 
 Format = Literal["PNG", "JPEG", "WEBP"]
 
@@ -50,6 +52,10 @@ UNFINISHED = "picture.json"
 
 INCH = 2
 """EXIF's code of the unit that resolutions are given in."""
+SRGB = 1
+"""EXIF's code of a color space."""
+PERCEPTUAL = b"\0"
+"""The rendering intent of a PNG's sRGB chunk."""
 
 
 def refuse_beyond_format(path: str | Path, height: int, width: int) -> None:
@@ -94,19 +100,33 @@ def tiles_folder(path: Path) -> Path:
     return path.with_name(f"{path.stem}_files")
 
 
-def encode(picture: Picture, path: Path, settings: Mapping[str, Any]) -> bytes:
+def encode(
+    picture: Picture,
+    path: Path,
+    settings: Mapping[str, Any],
+    *,
+    compression: Compression | None = None,
+) -> bytes:
     """The bytes of a whole PNG, JPEG or WebP file, as the suffix of `path` says."""
-    kind = FORMATS[path.suffix.lower()]
-    image = Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
-    quality = {"PNG": {}, "JPEG": {"quality": QUALITY, "subsampling": 0}}
-    options = quality.get(kind, {"quality": QUALITY})
+    kind, channels = FORMATS[path.suffix.lower()], picture.shape[2]
+    image = Image.fromarray(picture[:, :, 0] if channels == 1 else picture)
+    if kind == "JPEG" and channels == 4:  # it has no transparency
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image).convert("RGB")
+    options: dict[str, Any] = {"quality": QUALITY}
+    if kind == "JPEG":
+        options["subsampling"] = 0
+    if kind == "PNG":
+        options = {} if compression is None else {"compress_level": compression.level or 0}
+    else:
+        options["icc_profile"] = profile(len(image.getbands()) if kind == "JPEG" else 3)
     target = BytesIO()
     image.save(target, kind, **options, **settings_inside(kind, settings))
     return target.getvalue()
 
 
 def settings_inside(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What Pillow writes settings into a file with; nothing for formats that hold none."""
+    """What Pillow writes into a file: the settings, and that colors are sRGB; where it can."""
     dpi = settings.get("dpi")
     density = {} if dpi is None or kind == "WEBP" else {"dpi": (dpi, dpi)}
     if kind in ("JPEG", "WEBP", "TIFF"):
@@ -114,15 +134,21 @@ def settings_inside(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     if kind != "PNG":
         return {}
     chunks = PngImagePlugin.PngInfo()
+    chunks.add(b"sRGB", PERCEPTUAL)
     for keyword, note in notes_of(settings).items():
         chunks.add_itxt(keyword, note)
     return {"pnginfo": chunks, **density}
 
 
+def credits_of(settings: Mapping[str, Any]) -> str:
+    """The copyright notice; empty if there is none."""
+    return str(settings.get("credits", ""))
+
+
 def notes_of(settings: Mapping[str, Any]) -> dict[str, str]:
     """What the texts of a PNG say."""
     notes = {SETTINGS_KEY: json.dumps(dict(settings)), "Software": SOFTWARE}
-    if credits := str(settings.get("credits", "")):
+    if credits := credits_of(settings):
         notes["Copyright"] = credits
     return notes
 
@@ -132,8 +158,9 @@ def exif_of(settings: Mapping[str, Any]) -> Image.Exif:
     exif = Image.Exif()
     exif[ExifTags.Base.ImageDescription] = json.dumps(dict(settings))  # ASCII, as EXIF wants it
     exif[ExifTags.Base.Software] = SOFTWARE
-    if credits := str(settings.get("credits", "")):
-        exif[ExifTags.Base.Copyright] = credits
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ColorSpace] = SRGB
+    if credits := credits_of(settings):
+        exif[ExifTags.Base.Copyright] = credits.encode()  # as UTF-8, which programs read there
     if dpi := settings.get("dpi"):
         exif[ExifTags.Base.XResolution] = exif[ExifTags.Base.YResolution] = dpi
         exif[ExifTags.Base.ResolutionUnit] = INCH

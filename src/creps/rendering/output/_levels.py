@@ -18,10 +18,10 @@ def halve(pixels: Picture) -> Picture:
     """
     height, width = pixels.shape[:2]
     # Repeating the last row or column leaves the average of what exists as it is.
-    even = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge").astype(np.uint16)
-    rows = even[0::2] + even[1::2]
+    even = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    rows = np.add(even[0::2], even[1::2], dtype=f"u{2 * pixels.dtype.itemsize}")
     quarters = rows[:, 0::2] + rows[:, 1::2]
-    return ((quarters + 2) >> 2).astype(np.uint8)
+    return ((quarters + 2) >> 2).astype(pixels.dtype)
 
 
 def level_sizes(height: int, width: int, *, smallest: int) -> list[tuple[int, int]]:

@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from creps.errors import CrepsError, GridError, MissingExtraError, UsageError
 from creps.rendering._painter import Picture, Progress, TileSource
 from creps.rendering._tiles import Tile, TilePlan
 from creps.rendering._view import refuse_beyond_memory
+from creps.rendering.output._compression import Compression, parse_compression
 from creps.rendering.output._images import (
     FORMATS,
     encode,
@@ -34,6 +36,8 @@ from creps.rendering.output._shards import Shard
 if TYPE_CHECKING:
     from creps.rendering.output._store import Store
 
+LOSSLESS_PYRAMIDS = (".tif", ".tiff", ".zarr")
+"""Formats whose own tiles or chunks are kept until they are complete."""
 PYRAMIDS = (".tif", ".tiff", ".dzi", ".zarr")
 """Formats that hold smaller levels too."""
 SUFFIXES = (*PYRAMIDS, *FORMATS)
@@ -42,8 +46,16 @@ SUFFIXES = (*PYRAMIDS, *FORMATS)
 CHUNK = 512
 """Pixels of a chunk's side: less than 1 MiB to render again after a crash."""
 
+TILE_STEP = 16
+"""Sides of TIFF tiles are multiples of it. Small pictures have a chunk of about their own size:
+libvips refuses tiles far larger than a picture."""
+
 SMALL = 2**22
 """Samples of a picture that is made at once: some seconds of work, cheaper lost than kept."""
+
+
+CHANNELS = (1, 3, 4)
+CHANNELS_IN_WORDS = "1 (gray), 3 (color) or 4 (color and opacity)"
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,7 @@ def save_picture(
     shard: Shard | None = None,
     started: float | None = None,
     progress: Progress | None = None,
+    compression: str | None = None,
 ) -> Outcome:
     """Write a picture of any size, atomically.
 
@@ -78,11 +91,12 @@ def save_picture(
     in memory that does not grow with their height: after a stop or a crash, the same call resumes.
 
     Args:
-        source: (H, W, 3) or (H, W, 1) uint8 pixels; or what makes them part by part, such as
-            `Renderer.painter`: pixels that depend on nothing but their place and `settings`.
-        path: the suffix is the format: .tif (BigTIFF), .dzi (Deep Zoom) and .zarr (OME-Zarr) have
-            all smaller levels too, .png, .jpg (quality 95, full color) and .webp (quality 95) are
-            flat. Folders are made.
+        source: (H, W, C) uint8 pixels, C 3 for color, 1 for gray, 4 for color and opacity; or what
+            makes them part by part, such as `Renderer.painter`: pixels that depend on nothing but
+            their place and `settings`.
+        path: the suffix is the format: .tif (BigTIFF from 4 GB on), .dzi (Deep Zoom) and .zarr
+            (OME-Zarr) have all smaller levels too, .png, .jpg (quality 95, full color) and .webp
+            (quality 95) are flat. Folders are made.
         settings: JSON values, in addition to the source's own, that say how the picture was made:
             stored in the file, see `read_settings`, and compared before unfinished work is
             continued. The entry "credits" is the file's copyright notice too, "dpi" its pixels an
@@ -94,11 +108,14 @@ def save_picture(
             late, with nothing left to do, does not overwrite what the others finished since.
         progress: called with the pixels done and the pixels in all, of this shard; first with what
             an earlier call has done.
+        compression: of TIFF "deflate" (by default), "zstd", "lzw" or "none"; of Zarr "zstd" (by
+            default), "lz4" or "none"; of PNG "deflate" or "none"; with a level as "zstd:9" if it
+            matters.
     Returns:
         the path, or what is still missing.
     Raises:
-        UsageError: for an unknown suffix, other pixels, a file that exists, or unfinished work that
-            differs.
+        UsageError: for an unknown suffix, other pixels, a file that exists, a compression that the
+            format does not offer, or unfinished work that differs.
         GridError: if the format cannot hold a picture of this size.
         MissingExtraError: without the packages of the `big` extra, where they are needed.
         OSError: if the disk is full or fails, with a path; what is done stays and is continued.
@@ -110,8 +127,9 @@ def save_picture(
     settings = {name: value for name, value in told.items() if value is not None}
     height, width = source.height, source.width
     refuse_target(path, height=height, width=width, shard=shard)
-    if source.channels not in (1, 3):
-        raise UsageError(f"{source.channels} channels: expected 3 (color) or 1 (gray)")
+    packed = parse_compression(compression, path)
+    if source.channels not in CHANNELS:
+        raise UsageError(f"{source.channels} channels: expected {CHANNELS_IN_WORDS}")
     since = started if overwrite else 0.0
     if _made_by_others(path, settings, shard=shard, since=since):
         return Outcome(path, 0, len(TilePlan(height, width, CHUNK)))
@@ -127,12 +145,13 @@ def save_picture(
             shard=shard,
             since=since,
             progress=progress,
+            compression=packed,
         )
     refuse_beyond_memory(height, width, channels=source.channels)
     picture = source.pixels(progress=progress)
     if not overwrite:
         refuse_existing(path)  # something may have appeared meanwhile
-    write_atomically(path, encode(picture, path, settings))
+    write_atomically(path, encode(picture, path, settings, compression=packed))
     return Outcome(path, 0, len(TilePlan(height, width, CHUNK)))
 
 
@@ -143,11 +162,12 @@ def refuse_target(
     width: int = 1,
     shard: Shard | None = None,
     overwrite: bool = True,
+    compression: str | None = None,
 ) -> None:
     """Raise the errors of `save_picture` that can be known from the path, without a model.
 
     Args:
-        path, shard, overwrite: as for `save_picture`.
+        path, shard, overwrite, compression: as for `save_picture`.
         height, width: of the picture, if known.
     Raises:
         UsageError, GridError, MissingExtraError: as `save_picture`.
@@ -156,6 +176,7 @@ def refuse_target(
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{path.name}: unknown picture format, expected {', '.join(SUFFIXES)}")
     refuse_beyond_format(path, height, width)
+    parse_compression(compression, path)
     if shard is not None or path.suffix.lower() in PYRAMIDS:
         _exporter()
     if not overwrite and shard is None:  # other shards may have made just this file
@@ -229,7 +250,7 @@ def _tiles_of(picture: Picture) -> Tiles:
     if picture.dtype != np.uint8 or picture.ndim != 3:
         raise UsageError(
             f"picture of shape {picture.shape} and type {picture.dtype}: "
-            "expected (H, W, 3) or (H, W, 1) uint8"
+            f"expected uint8 of (H, W, C), C {CHANNELS_IN_WORDS}"
         )
     height, width, channels = picture.shape
 
@@ -248,6 +269,7 @@ def _save_by_chunks(
     shard: Shard | None,
     since: float | None,
     progress: Progress | None,
+    compression: Compression | None,
 ) -> Outcome:
     """`save_picture` of large pictures: through a store next to the file."""
     _exporter()
@@ -259,7 +281,9 @@ def _save_by_chunks(
         width=source.width,
         channels=source.channels,
         settings=settings,
-        chunk=CHUNK,
+        chunk=min(CHUNK, -(-max(source.height, source.width) // TILE_STEP) * TILE_STEP),
+        suffix=path.suffix.lower(),
+        compression=compression if path.suffix.lower() in LOSSLESS_PYRAMIDS else None,
         overwrite=overwrite,
     )
     if _made_by_others(path, settings, shard=shard, since=since):  # in the meantime
@@ -269,11 +293,11 @@ def _save_by_chunks(
     missing = sum(1 for _ in store.missing())
     if missing and not store.path.exists():
         missing = 0  # not undone: another process has made the file and removed the chunks
-    finished = not missing and _finish(store, path, overwrite=overwrite)
+    finished = not missing and _finish(store, path, overwrite=overwrite, compression=compression)
     return Outcome(path if finished else None, missing, len(store.tiles))
 
 
-def _exporter() -> Callable[[Store, Path], None]:
+def _exporter() -> Callable[[Store, Path, Compression | None], None]:
     """What makes the file of a store; all it needs is imported before hours of work."""
     try:
         from creps.rendering.output._formats import export
@@ -305,14 +329,19 @@ def _fill(
     left = sum(tile.height * tile.width for tile in store.missing(shard))
     if progress is not None:
         progress(total - left, total)
-    for tile in store.missing(shard):
-        store.write(tile, source.pixels(tile))
+
+    def kept(tile: Tile) -> None:
+        nonlocal left
         left -= tile.height * tile.width
         if progress is not None:
             progress(total - left, total)
 
+    with store.writing(kept) as write:
+        for tile in store.missing(shard):
+            write(tile, partial(np.asarray, source.pixels(tile)))
 
-def _finish(store: Store, path: Path, *, overwrite: bool) -> bool:
+
+def _finish(store: Store, path: Path, *, overwrite: bool, compression: Compression | None) -> bool:
     """Make the file of a complete store, unless another process does; whether it exists."""
     from creps.rendering.output._store import exclusive
 
@@ -327,7 +356,7 @@ def _finish(store: Store, path: Path, *, overwrite: bool) -> bool:
         discard(made.parent)  # of a process that was killed
         made.parent.mkdir()
         try:
-            _exporter()(store, made)
+            _exporter()(store, made, compression)
             flush(made)
         except OSError as error:
             discard(made.parent)
