@@ -205,6 +205,12 @@ def test_half_the_size_is_the_mean_of_what_exists(picture: np.ndarray) -> None:
     np.testing.assert_array_equal(halve(picture), average(picture))
 
 
+def test_colors_count_as_much_as_they_are_seen() -> None:
+    red, gone, faint = (200, 0, 0, 255), (0, 255, 0, 0), (0, 0, 100, 85)
+    picture = np.array([[red, gone, gone], [gone, faint, gone]], np.uint8)
+    assert halve(picture).tolist() == [[[150, 0, 25, 85], [0, 255, 0, 0]]]
+
+
 @given(height=st.integers(1, 300), width=st.integers(1, 300), smallest=st.integers(1, 40))
 def test_levels_halve_until_they_are_small(height: int, width: int, smallest: int) -> None:
     sizes = level_sizes(height, width, smallest=smallest)

@@ -12,6 +12,8 @@ from creps.rendering._painter import Picture
 def halve(pixels: Picture) -> Picture:
     """(H, W, C) pixels at half the size: means of 2 x 2, or of what exists, halves rounded up.
 
+    Colors with opacity, C 4, count as much as they are seen.
+
     Example:
         >>> halve(np.array([[[1], [2], [7]]], np.uint8)).tolist()
         [[[2], [7]]]
@@ -19,9 +21,21 @@ def halve(pixels: Picture) -> Picture:
     height, width = pixels.shape[:2]
     # Repeating the last row or column leaves the average of what exists as it is.
     even = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    if pixels.shape[2] == 4:
+        return _halve_seen(even)
     rows = np.add(even[0::2], even[1::2], dtype=f"u{2 * pixels.dtype.itemsize}")
     quarters = rows[:, 0::2] + rows[:, 1::2]
     return ((quarters + 2) >> 2).astype(pixels.dtype)
+
+
+def _halve_seen(even: Picture) -> Picture:
+    """Means of 2 x 2 pixels with opacity; sides are even."""
+    blocks = even.reshape(even.shape[0] // 2, 2, even.shape[1] // 2, 2, 4).astype(np.float64)
+    opacity = blocks[..., 3:].sum((1, 3))
+    seen = (blocks[..., :3] * blocks[..., 3:]).sum((1, 3)) / np.maximum(opacity, 1)
+    colors = np.where(opacity > 0, seen, blocks[..., :3].mean((1, 3)))
+    halved: Picture = np.floor(np.concatenate([colors, opacity / 4], 2) + 0.5).astype(even.dtype)
+    return halved
 
 
 def level_sizes(height: int, width: int, *, smallest: int) -> list[tuple[int, int]]:
@@ -60,10 +74,12 @@ def ome(
     ]
     multiscale = {"name": name, "axes": axes, "datasets": datasets, "type": made}
     colors = {"red": "FF0000", "green": "00FF00", "blue": "0000FF"}
+    if channels == 4:
+        colors["opacity"] = "FFFFFF"
     window = {"start": 0, "end": 255, "min": 0, "max": 255}
     shown = [
-        {"label": label, "color": color, "active": True, "window": window}
-        for label, color in (colors if channels == 3 else {"gray": "FFFFFF"}).items()
+        {"label": label, "color": color, "active": label != "opacity", "window": window}
+        for label, color in (colors if channels > 1 else {"gray": "FFFFFF"}).items()
     ]
-    omero = {"channels": shown, "rdefs": {"model": "color" if channels == 3 else "grayscale"}}
+    omero = {"channels": shown, "rdefs": {"model": "color" if channels > 1 else "grayscale"}}
     return {"ome": {"version": "0.5", "multiscales": [multiscale], "omero": omero}}
