@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
@@ -98,6 +98,14 @@ PackedWords = Annotated[
 ]
 
 
+class Saving(TypedDict):
+    """How the file is written, as `save_picture` takes it."""
+
+    shard: Shard | None
+    overwrite: bool
+    compression: str | None
+
+
 @takes(PictureOptions)
 def render(
     picture: PictureOptions,
@@ -156,14 +164,8 @@ def render(
     look = None if gaze is None else parse_point(gaze, "gaze")
     share = shard_from_environment() if shard is None else parse_shard(shard)
     height, width = view.pixels or (1, 1)
-    refuse_target(
-        out,
-        height=height,
-        width=width,
-        shard=share,
-        overwrite=overwrite,
-        compression=compression,
-    )
+    saving = Saving(shard=share, overwrite=overwrite, compression=compression)
+    refuse_target(out, height=height, width=width, **saving)
     strange = _files_of(latent)
     from creps.checkpoints import load
 
@@ -174,14 +176,7 @@ def render(
     if foveated is not None:
         source = renderer.foveated(view, share=foveated, gaze=look)
     settings = {"model": picture.model, "dpi": picture.density}
-    outcome = _save(
-        source,
-        out,
-        settings=settings,
-        shard=share,
-        overwrite=overwrite,
-        compression=compression,
-    )
+    outcome = _save(source, out, settings, saving)
     result = _result(source, out, outcome, share)
     typer.echo(f"{result}, {time.perf_counter() - started:.1f} s")
 
@@ -211,15 +206,7 @@ def _note_other_weights(files: dict[str, object], generator: Generator, model: s
             )
 
 
-def _save(
-    source: TileSource,
-    out: Path,
-    *,
-    settings: Mapping[str, object],
-    shard: Shard | None,
-    overwrite: bool,
-    compression: str | None,
-) -> Outcome:
+def _save(source: TileSource, out: Path, settings: Mapping[str, object], saving: Saving) -> Outcome:
     """`save_picture` behind a bar; what stops it is one line that says what is kept."""
     from creps.rendering import save_picture, unfinished
 
@@ -229,7 +216,7 @@ def _save(
             told(done, total)
             if done == total:
                 told.describe("writing")
-                if shard is None and unfinished(out).exists():
+                if saving["shard"] is None and unfinished(out).exists():
                     told.say(f"all pixels are rendered, writing {out.name}")
 
         def kept() -> str | None:
@@ -238,14 +225,7 @@ def _save(
 
         with resumable(kept):
             outcome = save_picture(
-                source,
-                out,
-                settings=settings,
-                shard=shard,
-                overwrite=overwrite,
-                started=STARTED,
-                progress=show,
-                compression=compression,
+                source, out, settings=settings, started=STARTED, progress=show, **saving
             )
     return outcome
 
