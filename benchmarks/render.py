@@ -40,12 +40,13 @@ from rich.console import Console
 from rich.table import Table
 
 import creps
+from creps._devices import Device, find_device
 from creps.networks.base import build_generator
 from creps.networks.creps import CREPS_PRESETS, Creps, CrepsConfig
 from creps.rendering._painter import Painter
 from creps.rendering._renderer import Renderer, render
 from creps.rendering._tiles import TilePlan
-from creps.rendering._view import Device, Precision, checked_device, checked_dtype
+from creps.rendering._view import Precision, checked_dtype
 from creps.rendering.output._chunks import BAND
 from creps.rendering.output._save import CHUNK
 
@@ -112,7 +113,7 @@ class Bench:
         torch.manual_seed(0)
         generator = build_generator("creps", CREPS_PRESETS["creps-512"])
         assert isinstance(generator, Creps)
-        self.device = checked_device(device, generator)
+        self.device = find_device(device or "cpu")
         self.dtype = checked_dtype(dtype, self.device) or torch.float32
         self.generator = generator.to(self.device)
 

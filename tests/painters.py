@@ -6,12 +6,13 @@ from typing import Any
 
 from torch import Tensor
 
+from creps._devices import Device
 from creps.coordinates import Canvas
 from creps.networks.base import Generator
 from creps.rendering._blends import StyleField
 from creps.rendering._latents import PreparedLatents
 from creps.rendering._painter import Painter
-from creps.rendering._view import Device, Precision, View
+from creps.rendering._view import Precision, View
 
 
 def painter_of(

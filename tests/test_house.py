@@ -27,7 +27,7 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 # docs/architecture.md: a room imports only from floors below its own.
 FLOORS = (
     {"errors", "_code"},
-    {"coordinates", "config", "_files", "pixels"},
+    {"coordinates", "config", "_devices", "_files", "pixels"},
     {"networks", "data"},
     {"checkpoints"},
     {"rendering"},
@@ -50,7 +50,7 @@ FILE_MODULES = {
     "zipfile",
 }
 
-MOST_MODULES = 180
+MOST_MODULES = 210
 MOST_PUBLIC_DEFINITIONS = 450
 LONGEST_MODULE = 700
 LONGEST_FUNCTION = 80

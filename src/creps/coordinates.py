@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,7 +32,7 @@ class AxisGrid:
     """An axis-aligned grid: every row coordinate with every column coordinate.
 
     Args:
-        ys: (H,) plane coordinates of the rows.
+        ys: (H,) plane coordinates of the rows: a tensor, an array or a list.
         xs: (W,) plane coordinates of the columns; any length, also other than H.
     Raises:
         GridError: if an axis is not a non-empty 1-D floating tensor.
@@ -41,7 +42,9 @@ class AxisGrid:
     xs: Tensor
 
     def __post_init__(self) -> None:
-        for name, axis in (("ys", self.ys), ("xs", self.xs)):
+        for name in ("ys", "xs"):
+            axis = _floats(getattr(self, name), name)
+            object.__setattr__(self, name, axis)
             if axis.ndim != 1 or not axis.numel() or not axis.is_floating_point():
                 raise GridError(
                     f"{name} has shape {tuple(axis.shape)} and type {axis.dtype}: "
@@ -59,7 +62,7 @@ class PointGrid:
     """A free grid: each pixel has its own place on the plane (rotations, warps).
 
     Args:
-        points: (H, W, 2) of plane coordinates (y, x).
+        points: (H, W, 2) of plane coordinates (y, x): a tensor, an array or lists.
     Raises:
         GridError: if the points are not a non-empty (H, W, 2) floating tensor.
     """
@@ -67,7 +70,8 @@ class PointGrid:
     points: Tensor
 
     def __post_init__(self) -> None:
-        points = self.points
+        points = _floats(self.points, "points")
+        object.__setattr__(self, "points", points)
         if (
             points.ndim != 3
             or points.shape[2] != 2
@@ -83,6 +87,20 @@ class PointGrid:
     def shape(self) -> tuple[int, int]:
         """(H, W) of a picture on this grid."""
         return self.points.shape[0], self.points.shape[1]
+
+
+def _floats(values: object, name: str) -> Tensor:
+    """Tensors as they are, anything else as one: in float64 unless it is floating already."""
+    if isinstance(values, Tensor):
+        return values
+    try:
+        found = torch.as_tensor(np.asarray(values))
+        return found if found.is_floating_point() else found.double()
+    except (TypeError, ValueError, RuntimeError):
+        raise GridError(
+            f"{name} of type {type(values).__name__}: expected a tensor, an array or a list of "
+            "plane coordinates"
+        ) from None
 
 
 def pixel_centers(first: int, count: int, canvas: int) -> Tensor:

@@ -22,6 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
+from creps._devices import find_device
 from creps._files import write_atomically, write_directory
 from creps.errors import CheckpointError, ConfigError, UsageError, nearest
 from creps.networks.base import Generator, build_generator, describe_generator
@@ -105,6 +106,13 @@ class ModelSummary:
     stored_as: str
 
 
+RUN_MODEL = "model"
+"""Where a training run has its model, in its folder."""
+
+_OTHER_SUFFIXES = {".pt", ".pth", ".pkl", ".ckpt", ".bin", ".onnx", ".json", ".npz", ".zip"}
+"""Names that promise another kind of file."""
+
+
 def save(
     generator: Generator,
     path: str | os.PathLike[str],
@@ -125,11 +133,19 @@ def save(
         dtype: torch.float32; or float16 or bfloat16 for half the size (buffers stay float32).
     Raises:
         CheckpointError: if a weight is not finite in `dtype`, or if `path` is a file.
-        UsageError: for another dtype, or a record that is not JSON.
+        UsageError: for another dtype, a path that promises another kind of file, or a record that
+            is not JSON.
     Example:
         >>> save(load("portraits"), "my-model")  # doctest: +SKIP
     """
     path = Path(path)
+    if not isinstance(generator, Generator):
+        raise UsageError(f"a {type(generator).__name__} given: expected a generator to save")
+    if path.suffix.lower() in _OTHER_SUFFIXES and not path.is_dir():
+        raise UsageError(
+            f"{path}: models are safetensors files: give a name that ends with .safetensors, or "
+            "that of a folder"
+        )
     if dtype not in _STORED_TYPES:
         raise UsageError(f"dtype {dtype}: weights are stored as float32, float16 or bfloat16")
     family, config = describe_generator(generator)
@@ -161,30 +177,34 @@ def save(
         write_directory(path, {WEIGHTS: weights, CONFIG: beside})
 
 
-def load(path_or_name: str | os.PathLike[str]) -> Generator:
+def load(path_or_name: str | os.PathLike[str], *, device: str | torch.device = "cpu") -> Generator:
     """Load a trained generator, ready to draw.
 
     Args:
         path_or_name: the name of a model inside the package ("portraits"); or a path: a model's
             directory, or a `.safetensors` file. What has a slash in it, ends with `.safetensors` or
-            is a directory with a model in it is a path; anything else is a name.
+            is a directory with a model in it is a path; anything else is a name. The folder of a
+            training run stands for the model in it.
+        device: where to put it, such as "cuda", or "auto": a GPU if there is one.
     Returns:
-        A `torch.nn.Module` in evaluation mode, on the CPU, in float32, without gradients.
+        A `torch.nn.Module` in evaluation mode, in float32, without gradients.
         `g.config` says what it is and `g.record` where it comes from; `g.map` and `g.synthesize`
         draw with tensors, `creps.render` makes pictures; `g.to("cuda")` and `g.double()` work.
     Raises:
         CheckpointError: for an unknown name (with the nearest known ones), a missing or damaged
             file, or weights that do not fit their config.
+        UsageError: for a device that is not here.
     Example:
         >>> import creps
         >>> g = creps.load("portraits")
         >>> creps.render(g, seed=7, size=(96, 128)).shape
         (96, 128, 3)
     """
+    place = find_device(device)
     with _opened(path_or_name) as (_, document, generator, file):
         fill(generator, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     generator.record = document.record
-    return generator
+    return generator.to(place)
 
 
 def summarize(path_or_name: str | os.PathLike[str]) -> ModelSummary:
@@ -289,6 +309,7 @@ def _weights_file(path_or_name: str | os.PathLike[str]) -> Path:
         or any(separator in text for separator in ("/", os.sep))
         or path.suffix in (".safetensors", *_OFFICIAL)
         or any((path / name).is_file() for name in (WEIGHTS, CONFIG))
+        or any((path / RUN_MODEL / name).is_file() for name in (WEIGHTS, CONFIG))
     )
     if not is_path:
         if text not in (names := packaged_names()):
@@ -301,8 +322,15 @@ def _weights_file(path_or_name: str | os.PathLike[str]) -> Path:
         raise CheckpointError(
             f"{path} is an official file: convert it with creps convert {path} --out DIR"
         )
+    if (path / RUN_MODEL / WEIGHTS).is_file() and not (path / WEIGHTS).exists():
+        path = path / RUN_MODEL
     weights = path / WEIGHTS if path.is_dir() else path
     if not weights.exists():
+        if (path / "snapshots").is_dir():
+            raise CheckpointError(
+                f"{path} is a run that has not made its model yet: go on with the same creps train "
+                f"command; the model will be {path / RUN_MODEL}"
+            )
         raise CheckpointError(
             f"{weights}: no such file; a model is a directory with {WEIGHTS}, "
             "or one .safetensors file"

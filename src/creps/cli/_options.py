@@ -134,11 +134,10 @@ Label = Annotated[
     ),
 ]
 ComputeDevice = Annotated[
-    str | None,
+    str,
     typer.Option(
         "--device",
-        help="Where to compute: cpu, cuda, cuda:1, mps.",
-        show_default="cpu",
+        help="Where to compute: auto (a GPU if there is one), cpu, cuda, cuda:1, mps.",
         rich_help_panel=MAKING,
     ),
 ]
@@ -227,7 +226,7 @@ class PictureOptions:
             rich_help_panel=CHANGE,
         ),
     ] = "1"
-    device: ComputeDevice = None
+    device: ComputeDevice = "auto"
     dtype: Dtype = None
 
     @property

@@ -72,7 +72,7 @@ def project(
     seed: Seed = 0,
     size: Compared = None,
     features: Features = "auto",
-    device: ComputeDevice = None,
+    device: ComputeDevice = "auto",
     overwrite: Overwrite = False,
 ) -> None:
     """Find the styles of a picture: then the model paints it at any size, bent or mixed.
@@ -87,12 +87,14 @@ def project(
     started = time.perf_counter()
     _refuse_there(out, "styles.safetensors", overwrite=overwrite)
     where = None if window is None else parse_window(window)
+    from creps._devices import find_device
     from creps.coordinates import WHOLE_PLANE, Canvas
     from creps.inversion import InversionSettings, invert, save_inversion
 
     plane = where or WHOLE_PLANE
     Canvas(1, 1, plane)  # refuses an empty window
     settings = InversionSettings(space=cast("Space", space), steps=steps, starts=starts, seed=seed)
+    device = str(find_device(device))
     extractor = _extractor(features, device)
     generator, picture = _opened(model, image, device=device, whole=where is not None)
     with report("projecting", unit="steps", per_unit=1) as bar:
@@ -134,7 +136,7 @@ def _refuse_there(out: Path, name: str, *, overwrite: bool) -> None:
         raise UsageError(f"{out / name} exists already: choose another --out, or --overwrite")
 
 
-def _extractor(features: str, device: str | None) -> EffnetLite0 | None:
+def _extractor(features: str, device: str) -> EffnetLite0 | None:
     """The extractor that `--features` names."""
     if features not in ("auto", "effnet", "none"):
         raise UsageError(f"features {features!r}: expected auto, effnet or none")
@@ -143,21 +145,20 @@ def _extractor(features: str, device: str | None) -> EffnetLite0 | None:
     from creps.metrics._extractors import effnet
 
     try:
-        return effnet(device=device or "cpu")
+        return effnet(device=device)
     except MissingExtraError:
         if features == "effnet":
             raise
         return None
 
 
-def _opened(model: str, path: Path, *, device: str | None, whole: bool) -> tuple[Generator, Pixels]:
+def _opened(model: str, path: Path, *, device: str, whole: bool) -> tuple[Generator, Pixels]:
     """The model where it is to work, and the picture or its largest centerd square."""
     from creps.checkpoints import load
     from creps.data._framing import read_picture, square
-    from creps.rendering._view import checked_device
 
     generator = load(model)
     picture = read_picture(path, channels=generator.config.img_channels, precise=True)
     if not whole:
         picture = square(picture, min(picture.shape[:2]))
-    return generator.to(checked_device(device, generator)), picture
+    return generator.to(device), picture

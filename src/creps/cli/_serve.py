@@ -97,7 +97,7 @@ def serve(
             show_default="creps/serve in the user's cache folder",
         ),
     ] = None,
-    device: ComputeDevice = None,
+    device: ComputeDevice = "auto",
     dtype: Dtype = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="A line a request.")] = False,
 ) -> None:
@@ -139,7 +139,7 @@ def export_site(
     title: Annotated[
         str | None, typer.Option(help="Of the page.", show_default="the model's name")
     ] = None,
-    device: ComputeDevice = None,
+    device: ComputeDevice = "auto",
     dtype: Dtype = None,
 ) -> None:
     """Make a gallery of deep zooms as plain files, which any web host can serve.

@@ -88,7 +88,7 @@ class FilmOptions:
         bool,
         typer.Option("--overwrite", help="Replace an existing film, or frames of another."),
     ] = False
-    device: ComputeDevice = None
+    device: ComputeDevice = "auto"
     dtype: Dtype = None
     exact: Exact = False
 

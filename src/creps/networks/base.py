@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from creps.config import from_dict, to_dict
-from creps.coordinates import AxisGrid, PointGrid, Sampling
-from creps.errors import ConfigError, UnsupportedError, UsageError, nearest
+from creps.coordinates import AxisGrid, Canvas, PointGrid, Sampling
+from creps.errors import ConfigError, GridError, UnsupportedError, UsageError, nearest
 from creps.networks._layers import MappingNetwork, one_hot_labels
 from creps.networks._prepared import AddMap as AddMap
 from creps.networks._prepared import Axis as Axis
@@ -42,6 +42,27 @@ def points_of(grid: Grid) -> Tensor:
     if isinstance(grid, PointGrid):
         return grid.points.flatten(0, 1)
     return torch.cartesian_prod(grid.ys, grid.xs).reshape(-1, 2)
+
+
+def as_grid(grid: Grid | Canvas) -> Grid:
+    """The grid of a canvas, and grids as they are; a GridError for anything else."""
+    if isinstance(grid, Canvas):
+        return grid.grid()
+    if not isinstance(grid, AxisGrid | PointGrid):
+        raise GridError(
+            f"grid of type {type(grid).__name__}: expected a Canvas, an AxisGrid or a PointGrid"
+        )
+    return grid
+
+
+def as_tensor(values: object, what: str) -> Tensor:
+    """A tensor of a tensor, an array or lists of numbers; a UsageError for anything else."""
+    try:
+        return torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError):
+        raise UsageError(
+            f"{what} of type {type(values).__name__}: expected a tensor or an array of numbers"
+        ) from None
 
 
 def blended_parts(
@@ -177,6 +198,10 @@ class Generator(nn.Module, ABC):
         """Where the samples of a picture lie: pixel centers, or corners for converted models."""
         return self.config.sampling
 
+    def extra_repr(self) -> str:
+        """What a model says of itself before its layers, as PyTorch prints modules."""
+        return f"{self.family} of {self.config.resolution} px, on {self.device}"
+
     @property
     def device(self) -> torch.device:
         """Where the weights live."""
@@ -193,7 +218,7 @@ class Generator(nn.Module, ABC):
         """Styles of latents.
 
         Args:
-            z: (B, Z) standard normal latents.
+            z: (B, Z) standard normal latents, a tensor or an array.
             label: (B,) class indices or (B, label_dim) one-hot rows; None for unconditional models.
             truncation: 1 keeps w, 0 gives the average picture (StyleGAN, section B).
             truncation_cutoff: truncate only this many leading styles; all of them by default.
@@ -203,6 +228,7 @@ class Generator(nn.Module, ABC):
             LabelError: if labels are missing, unexpected or do not fit z.
             UsageError: if z has another width than the model's latents.
         """
+        z = as_tensor(z, "latents")
         if z.ndim != 2 or z.shape[1] != self.config.z_dim:
             raise UsageError(
                 f"latents of shape {tuple(z.shape)}: expected (B, {self.config.z_dim})"
@@ -228,12 +254,12 @@ class Generator(nn.Module, ABC):
         return torch.where(keep[:, None], styles, truncated)
 
     @abstractmethod
-    def synthesize(self, styles: Tensor, grid: Grid) -> Tensor:
+    def synthesize(self, styles: Tensor, grid: Grid | Canvas) -> Tensor:
         """The picture of `styles` on `grid`.
 
         Args:
             styles: (B, K, D) from `map`; each of the K vectors may differ (style mixing).
-            grid: plane coordinates, shared by the batch.
+            grid: plane coordinates, shared by the batch; or the canvas that has them.
         Returns:
             (B, C, H, W) in the weights' precision, nominal range [-1, 1], not clipped.
         """

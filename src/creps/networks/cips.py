@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from creps.coordinates import AxisGrid, PointGrid, Sampling
+from creps.coordinates import AxisGrid, Canvas, PointGrid, Sampling
 from creps.errors import ConfigError, UsageError
 from creps.networks._layers import EPSILON, GAIN, SLOPE, ModulatedLinear, blended_map
 from creps.networks.base import (
@@ -27,6 +27,7 @@ from creps.networks.base import (
     GeneratorConfig,
     Grid,
     Weights,
+    as_grid,
     blended_parts,
     register_family,
 )
@@ -363,7 +364,9 @@ class Cips(Generator):
             shows = config.connections == "skip" or j == len(widths) - 1
             self.levels.append(CipsLevel(config, before, width, shows=shows))
 
-    def synthesize(self, styles: Tensor, grid: Grid, *, noise: Tensor | None = None) -> Tensor:
+    def synthesize(
+        self, styles: Tensor, grid: Grid | Canvas, *, noise: Tensor | None = None
+    ) -> Tensor:
         """The picture of `styles` on `grid`.
 
         Without gradients the pixels are made a part at a time, so that memory besides the picture
@@ -376,6 +379,7 @@ class Cips(Generator):
                 official code adds fresh noise to every picture, and no two of its tiles would
                 agree.
         """
+        grid = as_grid(grid)
         self._check_styles(styles)
         if noise is not None:
             self._check_noise(noise, len(styles))

@@ -21,7 +21,7 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
-from creps.coordinates import AxisGrid
+from creps.coordinates import AxisGrid, Canvas
 from creps.errors import ConfigError
 from creps.networks._layers import EqualizedLinear, ModulatedLinear, blended_map
 from creps.networks._prepared import Folded, FoldedBlock, affine_of
@@ -32,6 +32,7 @@ from creps.networks.base import (
     Grid,
     Prepared,
     Weights,
+    as_grid,
     blended_parts,
     points_of,
     register_family,
@@ -377,7 +378,8 @@ class Creps(Generator):
             dtype=dtype,
         )
 
-    def synthesize(self, styles: Tensor, grid: Grid) -> Tensor:
+    def synthesize(self, styles: Tensor, grid: Grid | Canvas) -> Tensor:
+        grid = as_grid(grid)
         return self._color(self._fuse(self._composed_maps(styles, grid)), styles).unflatten(
             2, grid.shape
         )

@@ -27,11 +27,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from creps.coordinates import AxisGrid
+from creps.coordinates import AxisGrid, Canvas
 from creps.errors import ConfigError, GridError
 from creps.networks._layers import ModulatedLinear
 from creps.networks._resampling import upsample2d
-from creps.networks.base import Generator, GeneratorConfig, Grid, register_family
+from creps.networks.base import Generator, GeneratorConfig, Grid, as_grid, register_family
 from creps.networks.stylegan2 import ModulatedConv2d, low_pass
 
 UNEVEN = 1e-3
@@ -230,7 +230,7 @@ class ScaleParty(Generator):
         )
         self.blocks = nn.ModuleList(ScaleBlock(config, size) for size in config.sizes)
 
-    def synthesize(self, styles: Tensor, grid: Grid) -> Tensor:
+    def synthesize(self, styles: Tensor, grid: Grid | Canvas) -> Tensor:
         """The picture of `styles` on `grid`.
 
         Args:
@@ -241,7 +241,7 @@ class ScaleParty(Generator):
             GridError: for other grids.
         """
         self._check_styles(styles)
-        rows, columns = lattices(grid, self.config.resolution)
+        rows, columns = lattices(as_grid(grid), self.config.resolution)
         doublings = self.config.doublings
         levels = list(zip(rows.ranges(doublings), columns.ranges(doublings), strict=True))
         x = self._encoded(rows, columns, levels[0], styles[:, 0])

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from creps.coordinates import AxisGrid, Sampling, pixel_centers, pixel_corners
+from creps.coordinates import AxisGrid, Canvas, Sampling, pixel_centers, pixel_corners
 from creps.errors import ConfigError, GridError
 from creps.networks._layers import (
     EPSILON,
@@ -30,7 +30,7 @@ from creps.networks._layers import (
     ModulatedLinear,
 )
 from creps.networks._resampling import conv2d_resample, resample_filter, upsample2d
-from creps.networks.base import Generator, GeneratorConfig, Grid, register_family
+from creps.networks.base import Generator, GeneratorConfig, Grid, as_grid, register_family
 
 NoiseMode = Literal["off", "const"]
 Noise = NoiseMode | torch.Generator
@@ -253,7 +253,9 @@ class StyleGAN2(Generator):
         self.const = nn.Parameter(torch.randn(config.channels(SMALLEST), SMALLEST, SMALLEST))
         self.blocks = nn.ModuleList(SynthesisBlock(config, size) for size in config.sizes)
 
-    def synthesize(self, styles: Tensor, grid: Grid, *, noise: Noise | None = None) -> Tensor:
+    def synthesize(
+        self, styles: Tensor, grid: Grid | Canvas, *, noise: Noise | None = None
+    ) -> Tensor:
         """The picture of `styles`, which has one size and one place.
 
         Args:
@@ -264,7 +266,7 @@ class StyleGAN2(Generator):
         Raises:
             GridError: for any other grid.
         """
-        self._refuse_other_grids(grid)
+        self._refuse_other_grids(as_grid(grid))
         ((_, picture),) = deque(self.stages(styles, noise=noise), maxlen=1)
         assert picture is not None
         return picture

@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from creps.coordinates import Canvas
 from creps.errors import ConfigError
 from creps.networks._alias_free import (
     Placement,
@@ -31,7 +32,7 @@ from creps.networks._alias_free import (
     placement_of,
 )
 from creps.networks._layers import EPSILON, GAIN, EqualizedLinear
-from creps.networks.base import Generator, GeneratorConfig, Grid, Weights, register_family
+from creps.networks.base import Generator, GeneratorConfig, Grid, Weights, as_grid, register_family
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -451,7 +452,7 @@ class StyleGAN3(Generator):
             for spec in config.layers
         )
 
-    def synthesize(self, styles: Tensor, grid: Grid) -> Tensor:
+    def synthesize(self, styles: Tensor, grid: Grid | Canvas) -> Tensor:
         """The picture of `styles` on an evenly spaced grid of any size and place.
 
         Args:
@@ -463,7 +464,7 @@ class StyleGAN3(Generator):
         Raises:
             GridError: for any other grid.
         """
-        return self._drawn(styles, self._placed(grid))
+        return self._drawn(styles, self._placed(as_grid(grid)))
 
     def synthesize_measured(self, styles: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
         magnitudes: list[Tensor] = []

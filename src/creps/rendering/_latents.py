@@ -8,14 +8,15 @@ and lines and line tables are kept. Other families synthesize.
 from __future__ import annotations
 
 import copy
-import math
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from creps._devices import Device, find_device
 from creps.coordinates import AxisGrid
 from creps.errors import UsageError
 from creps.networks.base import Generator, Grid, Prepared
@@ -23,7 +24,7 @@ from creps.rendering._blends import StyleBlend, StyleField, parse_blend
 from creps.rendering._lines import COLUMNS_KEPT, LineStore
 from creps.rendering._points import TableStore
 from creps.rendering._styles import Recipe, Walk, parse_recipes, styles_of
-from creps.rendering._view import Device, Precision, checked_device, checked_dtype
+from creps.rendering._view import Precision, checked_dtype
 
 Styles = Tensor | StyleField | Recipe | tuple[Recipe, ...] | str
 """Styles, or what makes them."""
@@ -41,13 +42,17 @@ class LatentOptions(TypedDict, total=False):
     truncation_cutoff: int | None
 
 
+MOST_TRUNCATION = 100
+"""Either way: ten times beyond what any picture survives, far from where numbers overflow."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Latent:
     """Whose picture: a seed, a latent z or styles; checked when it is made, without a model.
 
     Args:
         seed: integer 0 .. 2**32 - 1 that draws the latent (see `latents`).
-        z: (1, Z) latent.
+        z: (1, Z) latent, a tensor or an array.
         styles: recipes or their text, such as "7..12@0.4" or "7/12/3" (see `parse_recipes`); or
             what is labeled and truncated already: (1, K, D) from `Generator.map`, or several
             styles and how they share the picture (`StyleField`).
@@ -76,6 +81,10 @@ class Latent:
             raise UsageError(
                 f"{' and '.join(given) or 'nothing'} given: expected one of seed, z, styles"
             )
+        for name in ("z", "styles"):
+            value = getattr(self, name)
+            if isinstance(value, np.ndarray):
+                object.__setattr__(self, name, torch.from_numpy(value).float())
         if isinstance(self.styles, str):
             object.__setattr__(self, "styles", parse_recipes(self.styles))
         if isinstance(self.blend, str):
@@ -88,9 +97,11 @@ class Latent:
                 f"{count} styles: say how they share the picture, such as blend gradient, radial "
                 "or panorama"
             )
-        if not math.isfinite(self.truncation):
+        psi = self.truncation
+        if not (isinstance(psi, float | int) and abs(psi) <= MOST_TRUNCATION):
             raise UsageError(
-                f"truncation {self.truncation}: expected a finite number, usually 0..1"
+                f"truncation {psi!r}: expected a number, usually 0..1, up to "
+                f"{MOST_TRUNCATION} either way"
             )
         if self.truncation_cutoff is not None and self.truncation_cutoff < 0:
             raise UsageError(
@@ -204,7 +215,7 @@ class PreparedLatents:
     ) -> None:
         self.generator, self.dtype = generator, dtype
         self.latent = Latent(styles=styles) if latent is None else latent
-        self.device = checked_device(device, generator)
+        self.device = generator.device if device is None else find_device(device)
         wanted = checked_dtype(dtype, self.device)
         self.field = styles if isinstance(styles, StyleField) else None
         if self.field is not None:

@@ -6,10 +6,15 @@ large and only ever exist for a few tiles.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from typing import Any, Unpack
 
-from creps.errors import UsageError
+import numpy as np
+
+from creps._devices import Device
+from creps.checkpoints import load
+from creps.errors import UsageError, nearest
 from creps.networks.base import Generator
 from creps.rendering._blends import StyleField
 from creps.rendering._foveated import FoveatedPainter
@@ -17,7 +22,7 @@ from creps.rendering._latents import Latent, LatentOptions, PreparedLatents
 from creps.rendering._lines import LINES_KEPT
 from creps.rendering._painter import Painter, Picture, Progress
 from creps.rendering._tiles import Tile
-from creps.rendering._view import Device, Precision, View, ViewOptions, refuse_beyond_memory
+from creps.rendering._view import Precision, View, ViewOptions, refuse_beyond_memory
 
 
 class RenderOptions(LatentOptions, ViewOptions, total=False):
@@ -27,8 +32,12 @@ class RenderOptions(LatentOptions, ViewOptions, total=False):
     dtype: Precision
 
 
+Model = Generator | str | os.PathLike[str]
+"""A model, or the name or path that `creps.load` takes."""
+
+
 def render(
-    generator: Generator,
+    generator: Model,
     latent: Latent | None = None,
     *,
     view: View | None = None,
@@ -41,31 +50,45 @@ def render(
     product) and a few tiles. For many pictures of one latent, see `Renderer`.
 
     Args:
-        generator: the model; it stays as and where it is.
+        generator: the model, which stays as and where it is; or its name or path, as `creps.load`
+            takes it.
         latent: whose picture; or in keywords, as `Latent` takes them: seed, z, styles, blend,
             label, truncation, truncation_cutoff.
         view: what is seen; or in keywords, as `View` takes them: size, window, zoom, pan, warp,
             supersample, exact, tile. By default the model's own size and the unit square,
             undistorted: the shorter side spans [0, 1], the longer reaches beyond it on both ends.
-        device: where to work, such as "cuda"; where the model is by default. What is needed is
-            copied there and freed at the end: for many pictures keep a `Renderer`.
+        device: where to work, such as "cuda", or "auto"; where the model is by default. What is
+            needed is copied there and freed at the end: for many pictures keep a `Renderer`.
         dtype: "float32", "float64", "bfloat16" or "float16"; the model's own by default.
         progress: called after each tile with the pixels done and the pixels in all.
     Returns:
         (H, W, C) uint8; C is 3 for color and 1 for gray models. See `to_uint8` for the rounding.
+        Of several seeds, such as seed=[7, 8], (N, H, W, C): a picture each.
     Raises:
         GridError: for sizes or windows that cannot be rendered or do not fit in memory.
         UsageError: unless exactly one of seed, z and styles is given, for one picture; for an
             invalid warp, number of samples, device or precision.
         LabelError: if the label is missing, unexpected or unknown.
     """
+    _refuse_unknown(options)
+    seeds = options.get("seed")
+    if isinstance(seeds, Iterable) and not isinstance(seeds, str):
+        alone: Any = {name: value for name, value in options.items() if name != "seed"}
+        model = _loaded(generator)
+        pictures = [
+            render(model, latent, view=view, progress=progress, seed=seed, **alone)
+            for seed in seeds
+        ]
+        if not pictures:
+            raise UsageError("no seeds given: expected one or more")
+        return np.stack(pictures)
     view, others = _parted(view, options)
     renderer = Renderer(generator, latent, keep=None, **others)
     return renderer.picture(view, progress=progress)
 
 
 def render_tiles(
-    generator: Generator,
+    generator: Model,
     latent: Latent | None = None,
     *,
     view: View | None = None,
@@ -83,8 +106,17 @@ def render_tiles(
     Raises:
         GridError, UsageError, LabelError: as `render`, at once; no size is too large.
     """
+    _refuse_unknown(options)
     view, others = _parted(view, options)
     return Renderer(generator, latent, keep=None, **others).tiles(view)
+
+
+def _refuse_unknown(options: RenderOptions) -> None:
+    """Refuse keywords that `render` does not have, before they reach what would name itself."""
+    known = RenderOptions.__annotations__
+    for name in options:
+        if name not in known:
+            raise UsageError(f"keyword {name!r} is unknown: {nearest(name, known)}")
 
 
 def _parted(view: View | None, options: RenderOptions) -> tuple[View, Any]:
@@ -105,7 +137,7 @@ class Renderer:
     (`torch.set_num_threads(1)`). It can be pickled, for other processes of the same version.
 
     Args:
-        generator: the model; it stays as and where it is.
+        generator: the model, which stays as and where it is; or its name or path.
         latent, device, dtype, options: as for `render`.
         keep: bytes of lines to keep besides those in use; line tables have their own bounds
             (`_points.TABLE_BYTES`, for each axis). None: for one picture, as `render` does.
@@ -125,7 +157,7 @@ class Renderer:
 
     def __init__(
         self,
-        generator: Generator,
+        generator: Model,
         latent: Latent | None = None,
         *,
         device: Device = None,
@@ -135,14 +167,26 @@ class Renderer:
     ) -> None:
         if latent is None:
             latent = Latent(**options)
+        elif not isinstance(latent, Latent):
+            raise UsageError(
+                f"latent {latent!r}: expected a Latent; or keywords, such as seed=7 or "
+                'styles="7..12@0.4"'
+            )
         elif options:
             raise UsageError(f"a latent and {', '.join(options)} given: expected one of them")
-        self.generator = generator
+        self.generator = generator = _loaded(generator)
         styles = latent.resolve(generator)
         self.styles = styles.styles if isinstance(styles, StyleField) else styles
         self._made_with = generator, latent, device, dtype, keep
         self._latents = PreparedLatents(
             generator, styles, device=device, dtype=dtype, keep=keep, latent=latent
+        )
+
+    def __repr__(self) -> str:
+        config = self.generator.config
+        return (
+            f"<creps.Renderer: {self.generator.family} of {config.resolution} px, "
+            f"{len(self.styles)} style{'s' * (len(self.styles) > 1)}, on {self._latents.device}>"
         )
 
     def __reduce__(self) -> Any:  # a process that receives one prepares its own
@@ -225,6 +269,18 @@ class Renderer:
         painter = self.painter(view, **options)
         refuse_beyond_memory(part.height, part.width, channels=painter.channels)
         return painter.pixels(part)
+
+
+def _loaded(generator: Model) -> Generator:
+    """The model itself, or that of a name or path."""
+    if isinstance(generator, str | os.PathLike):
+        return load(generator)
+    if not isinstance(generator, Generator):
+        raise UsageError(
+            f"model of type {type(generator).__name__}: expected one of creps.load, or its name "
+            "or path"
+        )
+    return generator
 
 
 def _again(

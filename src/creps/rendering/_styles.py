@@ -53,21 +53,23 @@ _PARALLEL = 1e-7  # radians: closer to 0 or pi, two directions do not span a pla
 LAST_SEED = 2**32 - 1
 
 
-def latents(seeds: Iterable[int], generator: Generator) -> Tensor:
+def latents(seeds: int | Iterable[int], generator: Generator) -> Tensor:
     """Standard normal latents, one row a seed; a row does not depend on the other seeds.
 
     Row k is `numpy.random.RandomState(seeds[k]).randn(1, Z)`, as in the official StyleGAN and CREPS
     tools: seed 7 is the picture other tools call seed 7.
 
     Args:
-        seeds: integers 0 .. 2**32 - 1.
+        seeds: integers 0 .. 2**32 - 1, or a single one.
         generator: the model, for the width Z of its latents.
     Returns:
-        (len(seeds), Z) float32 tensor on the CPU.
+        (number of seeds, Z) float32 tensor on the CPU.
     Raises:
         UsageError: for a seed that is not an integer in range.
     """
     width = generator.config.z_dim
+    if not isinstance(seeds, Iterable):
+        seeds = (seeds,)
     rows = [np.random.RandomState(checked_seed(seed)).randn(1, width) for seed in seeds]
     return torch.from_numpy(np.concatenate([np.empty((0, width)), *rows])).float()
 

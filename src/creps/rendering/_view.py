@@ -22,7 +22,6 @@ from creps.rendering.warps import Warp, WarpLike, as_warp
 
 Size = int | tuple[int, int]
 Samples = int | Literal["auto"]
-Device = str | torch.device | None
 Precision = str | torch.dtype | None
 
 PRECISIONS = {
@@ -202,23 +201,6 @@ def refuse_beyond_memory(height: int, width: int, *, channels: int = 3) -> None:
             f"{needed / 1e9:,.1f} GB of memory, {limit / 1e9:,.1f} GB {reason}: "
             "ask for a smaller size, or for a window of it"
         )
-
-
-def checked_device(device: Device, generator: Generator) -> torch.device:
-    """The requested device, by default the generator's; a UsageError if it is not available."""
-    if device is None:
-        return generator.device
-    try:
-        wanted = torch.device(device)
-        torch.empty(0, device=wanted)
-    except (RuntimeError, AssertionError, ValueError, TypeError) as error:
-        reason = str(error).splitlines()[0].rstrip(". ")
-        raise UsageError(
-            f"device {device}: {reason}; expected an available one, such as cpu, cuda or mps"
-        ) from None
-    if wanted.type == "cuda" and wanted.index is None:  # as tensors call it
-        return torch.device("cuda", torch.cuda.current_device())
-    return wanted
 
 
 def checked_dtype(dtype: Precision, device: torch.device) -> torch.dtype | None:

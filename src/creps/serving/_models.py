@@ -12,13 +12,14 @@ from functools import cached_property
 from typing import Any
 
 from creps._code import code_id
+from creps._devices import find_device
 from creps.checkpoints import weights_id
 from creps.errors import ConfigError, CrepsError, LabelError, UsageError, nearest
 from creps.networks.base import Generator
 from creps.rendering._provenance import provenance
 from creps.rendering._renderer import Renderer
 from creps.rendering._sampling import detail_resolution
-from creps.rendering._view import View, checked_device, checked_dtype
+from creps.rendering._view import View, checked_dtype
 from creps.serving._identifiers import NAME, PictureId
 from creps.serving._settings import ServeSettings
 from creps.serving._views import RenderedSource, Source, UpsampledSource, ViewSpec
@@ -114,7 +115,7 @@ class ModelRegistry:
         self._settings = settings
         self.models: dict[str, ServedModel] = {}
         for name, generator in generators.items():
-            device = checked_device(settings.device, generator)
+            device = generator.device if settings.device is None else find_device(settings.device)
             checked_dtype(settings.dtype, device)
             self.models[name] = ServedModel(name, generator.to(device), settings.dtype)
         for model in self.models.values():

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from creps import __version__
+from creps._devices import Device
 from creps._files import write_atomically
 from creps.errors import CrepsError
 from creps.networks.base import Generator
 from creps.rendering import Latent, Renderer, View, provenance, read_settings, save_picture
 from creps.rendering._painter import Progress
-from creps.rendering._view import Device, Precision
+from creps.rendering._view import Precision
 from creps.rendering.output._images import tiles_folder
 from creps.rendering.output._save import unfinished
 from creps.serving._pages import INDEX, static_files

@@ -14,13 +14,14 @@ from types import FrameType
 
 import torch
 
+from creps._devices import find_device
 from creps.errors import CrepsError
 from creps.training._batches import load_training_batches, open_training_set
 from creps.training._callbacks import Alarms, TimeLimit, standard_callbacks
 from creps.training._config import TrainConfig
 from creps.training._distributed import Vote, process_group
 from creps.training._engine import Engine
-from creps.training._precision import choose_device, tune_device
+from creps.training._precision import tune_device
 from creps.training._presets import preset
 from creps.training._run import Callback, Run, open_run
 from creps.training._state import initial_state
@@ -70,7 +71,7 @@ def train(
         >>> creps.render(run.model, seed=7, size=256)  # doctest: +SKIP
     """
     config = preset(config) if isinstance(config, str) else config
-    with process_group(choose_device(device)) as (group, place):
+    with process_group(_place(device)) as (group, place):
         tune_device(place, config.precision)
         run = open_run(
             Path(out),
@@ -154,9 +155,15 @@ class Trial:
     device: str
 
 
+def _place(device: str) -> str:
+    """A device that is here; "cuda" stays without a number, which each process finds for itself."""
+    found = find_device(device)
+    return device if ":" in device else found.type
+
+
 def try_run(config: TrainConfig, data: Path, *, device: str = "auto") -> Trial:
     """Measure a few steps of a run; nothing is written."""
-    place = choose_device(device)
+    place = _place(device)
     pictures, state = open_training_set(config, data), initial_state(config, place)
     if config.teacher.weight:  # one that costs as much
         state.teacher = copy.deepcopy(state.average)

@@ -102,13 +102,6 @@ def grid_on(canvas: Canvas, device: torch.device) -> AxisGrid:
     return AxisGrid(grid.ys.to(place), grid.xs.to(place))
 
 
-def choose_device(name: str) -> str:
-    """Where to train: "auto" is a GPU if there is one."""
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return name
-
-
 def tune_device(device: str, precision: Precision) -> None:
     """Global switches that make a GPU faster: the best algorithms, TF32 with half precision."""
     if device.startswith("cuda"):

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from creps._devices import Device
 from creps.coordinates import Window
 from creps.networks.base import Generator
 from creps.rendering._latents import Latent
@@ -17,7 +18,6 @@ from creps.rendering._provenance import made_by, warp_about
 from creps.rendering._renderer import Renderer
 from creps.rendering._styles import Recipe, SeedPath
 from creps.rendering._view import (
-    Device,
     Precision,
     Samples,
     View,
