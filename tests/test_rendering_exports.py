@@ -139,6 +139,19 @@ def test_a_zarr_holds_the_pixels_and_their_averages(
     assert max(expected.shape[:2]) <= 16 / 2 or len(image["datasets"]) == 1
 
 
+def test_a_zarr_of_a_print_says_how_large_it_is(tmp_path: Path) -> None:
+    path = written(tmp_path, ".zarr", (70, 45, 3), settings={**SETTINGS, "dpi": 300})
+    (image,) = zarr.open_group(path, mode="r").attrs["ome"]["multiscales"]
+    assert [axis.get("unit") for axis in image["axes"]] == [None, "millimeter", "millimeter"]
+    pixel = 25.4 / 300
+    for k, dataset in enumerate(image["datasets"]):
+        scale, shift = dataset["coordinateTransformations"]
+        assert scale["scale"] == [1.0, *[pytest.approx(pixel * 2**k)] * 2]
+        middle = (2**k - 1) / 2  # of the pixels that its first one averages
+        assert shift["translation"] == [0.0, *[pytest.approx(pixel * middle)] * 2]
+    assert k == 3
+
+
 def test_a_zarr_is_described_as_ome_zarr_wants(tmp_path: Path) -> None:
     attributes = zarr.open_group(written(tmp_path, ".zarr", (20, 40, 3)), mode="r").attrs
     assert attributes["ome"]["version"] == "0.5"

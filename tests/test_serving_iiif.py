@@ -167,6 +167,15 @@ def test_any_words_are_a_picture_within_the_limits_or_refused(
     assert asked(*wanted.canonical.split("/")).canonical == wanted.canonical
 
 
+def test_offered_sizes_are_those_that_viewers_compute() -> None:
+    """Rounded up, as tiles are: some viewers take their levels from `sizes`."""
+    document = information("http://x/iiif/a:1", width=1001, height=777, limits=Limits())
+    found = [(size["width"], size["height"]) for size in document["sizes"]]
+    assert found == [(251, 195), (501, 389), (1001, 777)]
+    (tiles,) = document["tiles"]
+    assert len(found) == len(tiles["scaleFactors"])
+
+
 @given(st.integers(1, 200_000), st.integers(1, 200_000))
 def test_every_offered_size_and_tile_can_be_had(width: int, height: int) -> None:
     document = information("http://x/iiif/a:1", width=width, height=height, limits=LIMITS)

@@ -172,7 +172,8 @@ def information(base: str, *, width: int, height: int, limits: Limits) -> dict[s
     levels = max(math.ceil(math.log2(max(width, height) / TILE)), 0) + 1
     factors = [2**level for level in range(levels)]
     halves = range(max(math.floor(math.log2(max(width, height) / SMALLEST)), 0) + 1)
-    sizes = {(max(round(width / 2**k), 1), max(round(height / 2**k), 1)) for k in halves}
+    # Rounded up, as viewers round the sizes of tiles that they request.
+    sizes = {(-(-width // 2**k), -(-height // 2**k)) for k in halves}
     fitting = [
         (w, h) for w, h in sorted(sizes) if w * h <= limits.pixels and max(w, h) <= limits.side
     ]

@@ -8,6 +8,8 @@ import numpy as np
 
 from creps.rendering._painter import Picture
 
+MM_AN_INCH = 25.4
+
 
 def halve(pixels: Picture) -> Picture:
     """(H, W, C) pixels at half the size: means of 2 x 2, or of what exists, halves rounded up.
@@ -53,21 +55,30 @@ def level_sizes(height: int, width: int, *, smallest: int) -> list[tuple[int, in
 
 
 def ome(
-    name: str, levels: int, channels: int, *, made: str = "mean of 2x2 pixels"
+    name: str,
+    levels: int,
+    channels: int,
+    *,
+    made: str = "mean of 2x2 pixels",
+    dpi: float | None = None,
+    most: int = 255,
 ) -> dict[str, Any]:
     """What describes arrays "0", "1", ... of axes (c, y, x) as levels of one image, and how a level
     is `made`.
 
-    Lengths are in pixels of the full size; a pixel of level k is centerd on the 2**k x 2**k pixels
-    that it averages.
+    Lengths are in pixels of the full size, or in millimeters where pixels an inch are given; a
+    pixel of level k is centered on the 2**k x 2**k pixels that it averages. `most` is white.
     """
-    axes = [{"name": "c", "type": "channel"}] + [{"name": n, "type": "space"} for n in "yx"]
+    unit = {} if dpi is None else {"unit": "millimeter"}
+    pixel = 1.0 if dpi is None else MM_AN_INCH / dpi
+    axes = [{"name": "c", "type": "channel"}]
+    axes += [{"name": name, "type": "space", **unit} for name in "yx"]
     datasets = [
         {
             "path": str(k),
             "coordinateTransformations": [
-                {"type": "scale", "scale": [1.0, 2.0**k, 2.0**k]},
-                {"type": "translation", "translation": [0.0, *[(2.0**k - 1) / 2] * 2]},
+                {"type": "scale", "scale": [1.0, *[pixel * 2**k] * 2]},
+                {"type": "translation", "translation": [0.0, *[pixel * (2**k - 1) / 2] * 2]},
             ],
         }
         for k in range(levels)
@@ -76,7 +87,7 @@ def ome(
     colors = {"red": "FF0000", "green": "00FF00", "blue": "0000FF"}
     if channels == 4:
         colors["opacity"] = "FFFFFF"
-    window = {"start": 0, "end": 255, "min": 0, "max": 255}
+    window = {"start": 0, "end": most, "min": 0, "max": most}
     shown = [
         {"label": label, "color": color, "active": label != "opacity", "window": window}
         for label, color in (colors if channels > 1 else {"gray": "FFFFFF"}).items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import zarr
 from zarr.codecs import BloscCodec
 
@@ -18,7 +19,13 @@ def write_zarr(store: Store, place: Path, levels: Sequence[Chunks]) -> None:
     """A group with an array for each level, the largest first; chunks are stored as they are."""
     edge, channels = store.tiles.edge, store.channels
     settings = {SETTINGS_KEY: {"settings": store.settings}}
-    described = ome(place.stem, len(levels), channels)
+    described = ome(
+        place.stem,
+        len(levels),
+        channels,
+        dpi=store.settings.get("dpi"),
+        most=np.iinfo(store.dtype).max,
+    )
     group = zarr.create_group(str(place), attributes={**settings, **described})
     packed = None
     if store.compression.name != "none":
