@@ -1,0 +1,282 @@
+"""Quality over CPU hours: training recipes against each other, each for the same processor time.
+
+    python benchmarks/cpu_hours.py --data portraits-256.zip --out FOLDER --minutes 15 today projected
+
+Trains each named recipe of `RECIPES` on the same pictures until it has used so many minutes of
+processor time (of all its threads and processes; measuring it is not counted), so that other work
+on the machine does not matter. A few steps first tell how many pictures fit into the budget: that
+number is kept in FOLDER/RECIPE-SEED/plan.json, so that what a recipe anneals ends with it. At each
+of `--points` equal parts it writes a row to FOLDER/cpu-hours.jsonl and a sheet of seeds 0 to 23.
+An interrupted benchmark goes on.
+
+Numbers are of `--count` samples against as many real pictures at the size of training: `swd`
+is the sliced Wasserstein distance of 7 x 7 patches at the full and half size (no network takes
+part), `fd_effnet` is left out where the recipe looks at features of that network itself.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+import typer
+from numpy.typing import NDArray
+from PIL import Image
+from record import Record
+from torch import Tensor
+
+from creps.coordinates import Canvas
+from creps.data import open_images, square
+from creps.metrics._distances import frechet_distance
+from creps.metrics._extractors import effnet, extract
+from creps.networks.base import Generator
+from creps.rendering._sheets import contact_sheet
+from creps.rendering._styles import latents
+from creps.training import Callback, Run, TrainConfig, preset, train
+from creps.training._state import step_of
+
+WHOLE = "data.workers=0 data.cache_megabytes=4000 data.detail=2 preview_every=0 snapshot_every=200 "
+
+RECIPES: dict[str, tuple[str, str]] = {
+    "today": ("small-64", ""),
+}
+"""Preset and changes by name; {all} is the number of pictures of the run, {half}, {fifth} parts."""
+
+TRIED_STEPS = 33
+BATCH = 50
+SHEET = 24
+
+
+class Meter(Callback):
+    """Processor seconds of a run's steps, those of earlier sessions included."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "cpu.jsonl"
+        self.before, self.started = 0.0, cpu_seconds()
+
+    def resume(self, step: int) -> None:
+        """Go on from what the steps that a snapshot holds have used."""
+        if self.path.exists():
+            rows = [json.loads(line) for line in self.path.read_text().splitlines()]
+            self.before = max((row["cpu"] for row in rows if row["step"] <= step), default=0.0)
+        self.started = cpu_seconds()
+
+    @property
+    def spent(self) -> float:
+        """Processor seconds so far."""
+        return self.before + cpu_seconds() - self.started
+
+    def after_step(self, run: Run, stats: dict[str, Tensor]) -> None:
+        """Note the time every few steps."""
+        if run.state.step % 20 == 0 or run.complete:
+            with self.path.open("a", encoding="utf-8") as file:
+                row = {"step": run.state.step, "cpu": round(self.spent, 2)}
+                file.write(json.dumps(row) + "\n")
+
+
+class Pace(Callback):
+    """Processor seconds of each step of a trial."""
+
+    def __init__(self) -> None:
+        self.moments: list[float] = []
+
+    def after_step(self, run: Run, stats: dict[str, Tensor]) -> None:
+        """Note the time."""
+        self.moments.append(cpu_seconds())
+
+
+def cpu_seconds() -> float:
+    """Processor time of this process and of those it has waited for."""
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+def settings(recipe: str, images: int, seed: int) -> TrainConfig:
+    """The settings of a recipe for a run of so many pictures."""
+    base, changes = RECIPES[recipe]
+    parts = {"all": images, "half": images // 2, "fifth": images // 5}
+    words = (WHOLE + changes.format(**parts)).split()
+    return preset(base, *words, f"images={images}", f"seed={seed}")
+
+
+def planned_images(recipe: str, data: Path, folder: Path, *, seconds: float, seed: int) -> int:
+    """How many pictures a recipe sees in its processor time: measured once, then kept."""
+    path = folder / "plan.json"
+    if not path.exists():
+        config, pace = settings(recipe, 100_000, seed), Pace()
+        stopped = StopAfter(TRIED_STEPS)
+        trial = folder / f"trial-{time.time_ns()}"
+        train(data, trial, config, device="cpu", callbacks=[pace, stopped], log=lambda line: None)
+        # Sixteen steps or 32: whole rounds of everything that is due every few steps.
+        per_step = (pace.moments[-1] - pace.moments[0]) / (len(pace.moments) - 1)
+        images = int(seconds / per_step) * config.batch
+        path.write_text(json.dumps({"images": images, "cpu_per_step": per_step}) + "\n")
+    return int(json.loads(path.read_text())["images"])
+
+
+class StopAfter(Callback):
+    """Ends a run after a number of steps."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def after_step(self, run: Run, stats: dict[str, Tensor]) -> None:
+        """Stop when they are done."""
+        if run.state.step >= self.steps:
+            run.stop = "tried"
+
+
+def samples(model: Generator, *, size: int, count: int) -> Iterator[Tensor]:
+    """Batches (B, 3, size, size) uint8 of samples, seeds 0 to count - 1."""
+    grid = Canvas(size, size, sampling=model.sampling).grid()
+    for first in range(0, count, BATCH):
+        z = latents(list(range(first, min(first + BATCH, count))), model)
+        with torch.inference_mode():
+            images = model.synthesize(model.map(z), grid)
+        yield ((images + 1) * 127.5).clamp(0, 255).round().to(torch.uint8)
+
+
+def real_pictures(data: Path, *, size: int, count: int) -> Tensor:
+    """The first training pictures, reduced to `size`: (N, 3, size, size) uint8."""
+    source = open_images(data)
+    arrays = [square(source.image(index), size) for index in range(min(count, len(source)))]
+    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)
+
+
+def sliced_wasserstein(a: Tensor, b: Tensor, *, directions: int = 128) -> float:
+    """Mean distance of the patches of two sets (N, 3, S, S) uint8 along random directions.
+
+    Sets of one size; 16 patches of 7 x 7 pixels a picture, at the full and at half size, in 0 .. 1
+    (Progressive GAN, section 5, without its normalization: colors count).
+    """
+    random = torch.Generator().manual_seed(0)
+    total = 0.0
+    for _ in range(2):
+        side = a.shape[-1] - 7
+        corners = torch.randint(0, side + 1, (16, 2), generator=random)
+        rows = []
+        for images in (a, b):
+            cut = [images[:, :, y : y + 7, x : x + 7].flatten(1) for y, x in corners.tolist()]
+            rows.append(torch.cat(cut).float() / 255)
+        axes = torch.randn(rows[0].shape[1], directions, generator=random)
+        axes = axes / axes.norm(dim=0)
+        first, second = ((patches @ axes).sort(0).values for patches in rows)
+        total += float((first - second).abs().mean())
+        a, b = (F.avg_pool2d(images.float(), 2).round().to(torch.uint8) for images in (a, b))
+    return total / 2
+
+
+def judged(model: Generator, real: Tensor, features: NDArray[np.float64] | None) -> dict[str, Any]:
+    """The numbers of a model beside real pictures (N, 3, S, S), and their features if they count."""
+    size, count = real.shape[-1], len(real)
+    made = torch.cat(list(samples(model, size=size, count=count)))
+    row: dict[str, Any] = {"n": count, "swd": round(sliced_wasserstein(made, real), 4)}
+    if features is not None:
+        row["fd_effnet"] = round(frechet_distance(extract([made], effnet()), features), 2)
+    return row
+
+
+def sheet(model: Generator, size: int) -> Image.Image:
+    """Seeds 0 to 23, none left out."""
+    images = next(samples(model, size=size, count=SHEET)).permute(0, 2, 3, 1).numpy()
+    return Image.fromarray(contact_sheet(list(images), columns=12))
+
+
+def run_recipe(
+    recipe: str,
+    data: Path,
+    out: Path,
+    *,
+    seconds: float,
+    points: int,
+    real: Tensor,
+    seed: int,
+    record: Record,
+) -> None:
+    """Train and judge one recipe, or what is left of it."""
+    folder, path = out / f"{recipe}-{seed}", out / "cpu-hours.jsonl"
+    folder.mkdir(parents=True, exist_ok=True)
+    images = planned_images(recipe, data, folder, seconds=seconds, seed=seed)
+    config = settings(recipe, images, seed)
+    done = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    known = {row["images"] for row in done if (row["recipe"], row["seed"]) == (recipe, seed)}
+    features: NDArray[np.float64] | None = None
+    for point in range(1, points + 1):
+        seen = -(-images * point // points // config.batch) * config.batch
+        if seen in known:
+            continue
+        meter = Meter(folder)
+        kept = sorted((folder / "run" / "snapshots").glob("step-*.safetensors"))
+        meter.resume(step_of(kept[-1]) if kept else 0)
+        part = preset_of(config, seen)
+        run = train(data, folder / "run", part, device="cpu", callbacks=[meter], log=print)
+        if run.stop:
+            raise SystemExit(f"{recipe}: {run.stop}")
+        meter.resume(run.state.step)
+        if features is None and not sees_effnet(config):
+            features = extract([real], effnet())
+        model = run.model.eval()
+        row = {
+            "recipe": recipe,
+            "seed": seed,
+            "minutes": round(meter.before / 60, 2),
+            "budget_minutes": round(seconds / 60, 1),
+            "images": run.images,
+            "images_per_cpu_second": round(run.images / max(meter.before, 1e-9), 2),
+            **judged(model, real, features),
+        }
+        sheet(model, real.shape[-1]).save(folder / f"{run.images:07d}.png")
+        record.write(row)
+
+
+def preset_of(config: TrainConfig, images: int) -> TrainConfig:
+    """The run until so many pictures were seen; what it anneals ends with the whole run."""
+    from creps.config import replace
+
+    return replace(config, [f"images={images}"])
+
+
+def sees_effnet(config: TrainConfig) -> bool:
+    """Whether a recipe looks at features of the network that `fd_effnet` is measured with."""
+    return config.teacher.weight > 0 and config.teacher.perceptual != "none"
+
+
+def main(
+    recipes: Annotated[list[str], typer.Argument(help=f"Of {', '.join(RECIPES)}.")],
+    data: Annotated[Path, typer.Option(help="Pictures: folder, zip, shards.")],
+    out: Annotated[Path, typer.Option(help="Folder of the runs and results.")],
+    minutes: Annotated[float, typer.Option(help="Processor time of each recipe.")] = 15.0,
+    points: Annotated[int, typer.Option(help="Measurements of each recipe.")] = 3,
+    count: Annotated[int, typer.Option(help="Pictures a set.")] = 1_000,
+    size: Annotated[int, typer.Option(help="Pixels a side at which pictures are compared.")] = 64,
+    seed: Annotated[int, typer.Option(help="Of weights, order and draws.")] = 0,
+) -> None:
+    """Train each recipe for the same processor time and judge it on the way."""
+    unknown = [name for name in recipes if name not in RECIPES]
+    if unknown:
+        raise SystemExit(f"unknown recipe {unknown[0]!r}: expected of {', '.join(RECIPES)}")
+    out.mkdir(parents=True, exist_ok=True)
+    record = Record("cpu-hours", out / "cpu-hours.jsonl")
+    real = real_pictures(data, size=size, count=count)
+    for recipe in recipes:
+        run_recipe(
+            recipe,
+            data,
+            out,
+            seconds=60 * minutes,
+            points=points,
+            real=real,
+            seed=seed,
+            record=record,
+        )
+
+
+if __name__ == "__main__":
+    typer.run(main)
