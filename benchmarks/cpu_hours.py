@@ -49,8 +49,23 @@ COMMON = (
     "preview_every=0 snapshot_every=200 "
 )
 
+_PROJECTED = "projected.weight=1 projected.side=64 "
+_NARROW = "discriminator.channel_base=768 discriminator.channel_max=96 "
+_FINITE = "loss.penalty=finite loss.discriminator_interval=1 "
+_ANNEAL = "anneal.images={all} optimizer.beta2=0.9 ema_half_life=20000 "
+
 RECIPES: dict[str, tuple[str, str]] = {
     "today": ("small-32-zoom", ""),
+    "narrow": ("small-32-zoom", _NARROW),
+    "projected": ("small-32-zoom", _PROJECTED),
+    "projected-narrow": ("small-32-zoom", _PROJECTED + _NARROW),
+    "projected-128": ("small-32-zoom", _PROJECTED + _NARROW + "projected.side=128"),
+    "finite": ("small-32-zoom", _FINITE),
+    "anneal": ("small-32-zoom", _ANNEAL),
+    "finite-anneal": ("small-32-zoom", _FINITE + _ANNEAL + _NARROW),
+    "all": ("small-32-zoom", _PROJECTED + _NARROW + _FINITE + _ANNEAL),
+    "blur": ("small-32-zoom", _PROJECTED + _NARROW + "augment.blur=4 augment.blur_images={fifth}"),
+    "diffaugment": ("small-32-zoom", _PROJECTED + _NARROW + "augment.kind=diffaugment"),
 }
 """Preset and changes by name; {all} is the number of pictures of the run, {half}, {fifth} parts."""
 

@@ -221,8 +221,14 @@ class EffnetLite0(FeatureExtractor):
 
         Five, at 112, 56, 28, 14 and 7 places a side, each the last one of its size.
         """
-        x = _normalized((images.to(self.device).float() + 1) / 2)
+        return self.maps(_resized((images.to(self.device).float() + 1) / 2, self.side))
+
+    def maps(self, pictures: Tensor, /) -> list[Tensor]:
+        """What `layers` gives, of pictures (B, 3, H, W) in [0, 1] at the size that they have."""
         network = self.network
+        x = (pictures - 0.498) / 0.502
+        # With the channels last a pass takes half the time on a CPU.
+        x = x.contiguous(memory_format=torch.channels_last)
         x = network._swish(network._bn0(network._conv_stem(x)))
         maps = []
         for block in network._blocks:

@@ -18,6 +18,7 @@ from creps.errors import DataError
 from creps.training._config import TrainConfig
 from creps.training._cylinder import turned
 from creps.training._distributed import SINGLE, ProcessGroup
+from creps.training._schedules import largest_zoom
 from creps.training._state import step_random
 
 TrainingSet = Pictures | NativePatches
@@ -100,7 +101,7 @@ def draw_region(config: TrainConfig, step: int) -> Canvas:
     window = (0.0, 0.0, 1.0, 1.0)
     if data.zoom > 1 and chance < data.window_share:
         even = data.window_spread == "uniform"
-        low, high = data.zoom_from, data.zoom
+        low, high = data.zoom_from, largest_zoom(config, step)
         side = 1 / (low + (high - low) * magnitude) if even else (high / low) ** -magnitude / low
         top, left = y * (1 - side), x * (1 - side)
         window = (top, left, top + side, left + side)

@@ -14,7 +14,7 @@ from creps.coordinates import Canvas, Sampling, Window, undistorted_window
 from creps.errors import CheckpointError, ConfigError
 from creps.networks.base import family_config, read_config
 from creps.networks.discriminator import DiscriminatorConfig, DiscriminatorKind
-from creps.training._losses import LossKind
+from creps.training._losses import LossKind, PenaltyKind
 from creps.training.augment._settings import AugmentSettings
 
 _OLD_NAMES = {"judge": "discriminator_kind"}
@@ -50,6 +50,9 @@ class DataSettings:
     as large as the whole picture's, so detail costs no more (any-resolution GAN, section 3.2)."""
     zoom_from: float = 1.0
     """Smallest magnification of random windows (any-resolution GAN, Table 12)."""
+    zoom_images: int = 0
+    """Images over which the largest magnification grows to `zoom`, from the smallest on: coarse
+    windows first; 0 draws all of them from the start."""
     window_share: float = 0.5
     """Share of the steps that train a random window, where zoom is above 1; the others keep the
     whole in view."""
@@ -73,11 +76,14 @@ class DataSettings:
                 f"expected zoom from 1 to detail ({self.detail}; any with native=true), zoom_from "
                 "from 1 to zoom, share from 0 to 1"
             )
-        if self.detail < 1 or min(self.workers, self.window_group, self.cache_megabytes) < 0:
+        counts = self.workers, self.window_group, self.cache_megabytes, self.zoom_images
+        if self.detail < 1 or min(counts) < 0:
             raise ConfigError(
                 f"detail {self.detail}: expected at least 1; "
-                "workers, window_group and cache_megabytes: at least 0"
+                "workers, window_group, cache_megabytes and zoom_images: at least 0"
             )
+        if self.window_group and self.zoom_images:
+            raise ConfigError("zoom_images: expected window_group=0, one window a step")
         if self.window_group and not self.native:
             raise ConfigError("window_group: expected native=true, whole pictures share a window")
 
@@ -102,6 +108,12 @@ class LossSettings:
     """Steps between two path length penalties."""
     discriminator_interval: int = 16
     """Steps between two gradient penalties."""
+    penalty: PenaltyKind = "exact"
+    """How squared gradients are had: "exact" by a second derivative, in an update of its own, or
+    "finite": by differences of logits under a little noise, as part of the discriminator's update
+    (GAT, 2509.24935; APT, 2501.08316). It is cheaper, and noisier: meant for every step or two."""
+    penalty_noise: float = 0.01
+    """Standard deviation of that noise, where colors span [-1, 1]."""
 
     def __post_init__(self) -> None:
         if min(self.r1_gamma, self.r2_gamma, self.path_length_weight) < 0:
@@ -109,6 +121,32 @@ class LossSettings:
         intervals = self.generator_interval, self.discriminator_interval, self.path_length_shrink
         if min(intervals) < 1:
             raise ConfigError("loss intervals and path_length_shrink: expected at least 1")
+        if not 0 < self.penalty_noise < 1:
+            raise ConfigError(f"loss.penalty_noise {self.penalty_noise}: expected above 0, below 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectedSettings:
+    """A second discriminator, of the features of a frozen network (Projected GAN, 2111.01007).
+
+    It looks at EfficientNet-Lite0 (extra `metrics`): a run with it must not be measured by that
+    network, `fd_effnet` would favor it.
+    """
+
+    weight: float = 0.0
+    """Weight of its loss in the generator's; 0: there is none."""
+    side: int = 0
+    """Pixels of the shorter side at which features are taken: smaller patches are enlarged to it;
+    0 takes them as they are."""
+    width: int = 64
+    """Channels of its heads, one for each of four sizes of features."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight < math.inf or self.side < 0 or self.width < 1:
+            raise ConfigError(
+                f"projected: weight {self.weight}, side {self.side}, width {self.width}: expected "
+                "at least 0, 0 and 1"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +165,32 @@ class OptimizerSettings:
     def __post_init__(self) -> None:
         if self.learning_rate <= 0 or not 0 <= self.beta1 < 1 or not 0 <= self.beta2 < 1:
             raise ConfigError("optimizer: expected learning_rate > 0 and betas in [0, 1)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnnealSettings:
+    """What settings have become at the end of a run, along half a cosine (R3GAN, section 3.5).
+
+    The averaged generator needs nothing here: its half life grows with the images seen, see
+    `ema_rampup`.
+    """
+
+    images: int = 0
+    """Images over which they move, the length of the run as a rule; 0: nothing moves."""
+    learning_rate: float = 0.25
+    """What the learning rate is multiplied by at the end."""
+    beta2: float = 0.99
+    """Adam's decay of the second moment at the end; R3GAN starts with `optimizer.beta2` = 0.9."""
+    gamma: float = 0.1
+    """What the weights of the gradient penalties are multiplied by at the end."""
+
+    def __post_init__(self) -> None:
+        if self.images < 0 or min(self.learning_rate, self.gamma) <= 0 or not 0 <= self.beta2 < 1:
+            raise ConfigError(
+                f"anneal: images {self.images}, learning_rate {self.learning_rate}, gamma "
+                f"{self.gamma}, beta2 {self.beta2}: expected at least 0, above 0, above 0 and from "
+                "0 to below 1"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,8 +302,12 @@ class TrainConfig:
     """What is done to pictures before the discriminator sees them."""
     loss: LossSettings = field(default_factory=LossSettings)
     """The adversarial loss."""
+    projected: ProjectedSettings = field(default_factory=ProjectedSettings)
+    """A second discriminator, of the features of a frozen network."""
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     """Adam's settings."""
+    anneal: AnnealSettings = field(default_factory=AnnealSettings)
+    """How settings change over the run."""
     precision: Precision = "float32"
     """Of the two networks' first-order passes; regularizers, statistics and logits are float32.
     Half precision needs about half the memory and time on a GPU; float16 wants clamps of 256."""
@@ -323,6 +391,12 @@ class TrainConfig:
         """The part of the plane that a whole picture covers: (0, 0, 1, 1) for square ones."""
         return undistorted_window(*self.size)
 
+    @property
+    def perceptual(self) -> Perceptual:
+        """The network whose features take part in training, and which must not measure it."""
+        taught = self.teacher.perceptual if self.teacher.weight else "none"
+        return "effnet" if self.projected.weight else taught
+
     def canvas(self, window: Window | None = None) -> Canvas:
         """The training grid on a window of the plane, by default on a whole picture's."""
         sampling: Sampling = self.generator.sampling
@@ -357,11 +431,15 @@ class TrainConfig:
             )
         if self.consistency.weight and self.canvas().sampling != "centers":
             raise ConfigError("consistency.weight: expected a generator that samples centers")
-        seen = self.teacher.weight and self.teacher.perceptual != "none"
-        if seen and self.watch.evaluate_every:
+        if self.perceptual != "none" and self.watch.evaluate_every:
             raise ConfigError(
-                f"watch.evaluate_every measures with {self.teacher.perceptual}, which this run is "
+                f"watch.evaluate_every measures with {self.perceptual}, which this run is "
                 "trained with: set it to 0 and evaluate with another network"
+            )
+        if self.projected.weight and self.generator.img_channels not in (1, 3):
+            raise ConfigError(
+                f"projected.weight: expected pictures of 1 or 3 channels, not "
+                f"{self.generator.img_channels}"
             )
 
     def _resolve_networks(self) -> None:

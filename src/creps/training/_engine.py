@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -20,9 +19,13 @@ from creps.training._config import TrainConfig
 from creps.training._cylinder import draw_split
 from creps.training._distributed import SINGLE, ProcessGroup
 from creps.training._precision import Passes
+from creps.training._schedules import Trained, adam_rates, blur_sigma
 from creps.training._state import TrainState, step_random
 from creps.training._teacher import Teacher
-from creps.training.augment import augment
+from creps.training.augment import augment, blurred
+
+_SHARP = 0.1
+"""Pixels of blur that cannot be seen."""
 
 Stats = dict[str, Tensor]
 """Scalars worth logging, still on the device."""
@@ -58,14 +61,14 @@ class Engine:
         config.check_share(group.count)
         self.state, self.config, self.group = state, config, group
         self.passes = Passes(state, config, log=log)
+        if config.perceptual != "none":
+            name = config.perceptual
+            log(f"trained with {name}: do not measure this run by fd_{name} or kid_{name}")
         self.teacher: Teacher | None = None
         if config.teacher.weight:
             if state.teacher is None:
                 raise ConfigError("teacher.weight: expected a state with a teacher (see open_run)")
             self.teacher = Teacher(state.teacher, config)
-            if config.teacher.perceptual != "none":
-                name = config.teacher.perceptual
-                log(f"trained with {name}: do not measure this run by fd_{name} or kid_{name}")
 
     def parts(self, batch: Batch) -> list[Part]:
         """This process's share of a batch, cut into parts."""
@@ -101,15 +104,12 @@ class Engine:
         return self.passes.synthesize(styles, part.batch, magnitudes=magnitudes, split=split)
 
     def logits(self, images: Tensor, part: Part, purpose: str, *, eager: bool = False) -> Tensor:
-        """Logits (B, 1) of pictures of a part, augmented first, as their purpose decides.
+        """Logits (B, 1) of pictures of a part, shown as their purpose decides.
 
-        Eager ones are in float32 and not compiled, for second derivatives.
+        Eager ones are in float32 and not compiled, for second derivatives and small differences.
         """
         config = self.config
-        if config.augment.kind != "none":
-            random = step_random(config.seed, self.state.step, f"augment {purpose}")
-            strength = self.state.augment_strength
-            images = augment(images, strength, config.augment, generator=random, first=part.first)
+        images = self._shown(images, part, purpose)
         beside: list[Tensor | None] = [part.batch.label]
         if config.discriminator_kind != "one":
             beside.append(self._scales(part.batch))
@@ -125,9 +125,35 @@ class Engine:
         logits: Tensor = self.state.discriminator(images, *beside)
         return logits
 
+    def projected_scores(self, images: Tensor, part: Part, purpose: str) -> list[Tensor]:
+        """Scores (B, 1, h, w) of the heads of the projected discriminator, as `logits`."""
+        return self.passes.projected_scores(self._shown(images, part, purpose))
+
+    def noise(self, part: Part, like: Tensor, purpose: str) -> Tensor:
+        """Standard normal numbers of the shape of a part's pictures (B, C, H, W)."""
+        noise = torch.empty_like(like)
+        for k, each in enumerate(noise):
+            own = f"{purpose} {part.first + k}"
+            each.normal_(
+                generator=step_random(self.config.seed, self.state.step, own, self.state.device)
+            )
+        return noise
+
+    def _shown(self, images: Tensor, part: Part, purpose: str) -> Tensor:
+        """Pictures of a part as discriminators see them: blurred, then augmented."""
+        config, step = self.config, self.state.step
+        sigma = blur_sigma(config, step)
+        if sigma > _SHARP:
+            images = blurred(images, sigma)
+        if config.augment.kind == "none":
+            return images
+        random = step_random(config.seed, step, f"augment {purpose}")
+        strength = self.state.augment_strength
+        return augment(images, strength, config.augment, generator=random, first=part.first)
+
     def learn(
         self,
-        name: Literal["generator", "discriminator"],
+        name: Trained,
         parts: Iterable[Part],
         loss: Callable[[Part], Tensor],
         *,
@@ -140,6 +166,9 @@ class Engine:
         share of its elements that were not finite.
         """
         network, optimizer = self.state.optimized()[name]
+        rates = adam_rates(self.config, name, self.state.step)
+        for group in optimizer.param_groups:
+            group["lr"], group["betas"] = rates.learning_rate, rates.betas
         optimizer.zero_grad(set_to_none=True)
         for part in parts:
             torch.autograd.backward(loss(part) * scale)

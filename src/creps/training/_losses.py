@@ -7,6 +7,7 @@ every k-th step and scaled by k where they are used.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -17,6 +18,7 @@ from torch import Tensor
 from creps.coordinates import Canvas
 
 LossKind = Literal["nonsaturating", "relativistic"]
+PenaltyKind = Literal["exact", "finite"]
 
 _COMPARED_SIDE = 16
 """Pixels a side, at most, that pictures are compared at: what is seen, not its noise. It costs next
@@ -55,6 +57,43 @@ def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
     """
     (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return gradient.square().sum((1, 2, 3)).mean()
+
+
+def finite_penalty(logits: Tensor, noisy: Tensor, *, noise: float) -> Tensor:
+    """What `gradient_penalty` is, from differences: mean of (D(x + s n) - D(x))^2 / s^2.
+
+    For n of independent standard normal numbers its expectation is the squared norm of the gradient
+    as s becomes small (2501.08316, section 4.3; 2509.24935).
+
+    Args:
+        logits: (B, 1) of pictures.
+        noisy: (B, 1) of the pictures with noise added.
+        noise: its standard deviation s.
+    Returns:
+        scalar, to be weighted by gamma / 2.
+    """
+    return ((noisy - logits) / noise).square().mean()
+
+
+def hinge_generator_loss(fake: Sequence[Tensor]) -> Tensor:
+    """What the generator minimizes against scores of several heads (Projected GAN, eq. 4).
+
+    Args:
+        fake: scores of generated pictures, one tensor (B, 1, h, w) a head.
+    Returns:
+        scalar: means over pictures and places, summed over heads.
+    """
+    return -torch.stack([scores.mean() for scores in fake]).sum()
+
+
+def hinge_discriminator_loss(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
+    """What the heads minimize: scores of real ones above 1, of generated ones below -1."""
+    return torch.stack(
+        [
+            F.relu(1 + of_fake).mean() + F.relu(1 - of_real).mean()
+            for of_fake, of_real in zip(fake, real, strict=True)
+        ]
+    ).sum()
 
 
 def path_lengths(images: Tensor, styles: Tensor, noise: Tensor) -> Tensor:

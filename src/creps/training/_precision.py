@@ -14,9 +14,11 @@ from torch import Tensor
 
 from creps.coordinates import AxisGrid, Canvas
 from creps.data import Batch
+from creps.metrics._extractors import effnet
 from creps.networks.base import Synthesize, coordinate_device
 from creps.training._config import Precision, TrainConfig
 from creps.training._cylinder import straddling
+from creps.training._features import feature_maps, seen_size
 from creps.training._state import TrainState
 
 _HALF_TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -38,6 +40,10 @@ class Passes:
         self._generator = state.generator
         self._synthesize: Synthesize = state.generator.synthesize
         self._discriminator: Callable[..., Tensor] = state.discriminator
+        self._projected = state.projected
+        if state.projected is not None:
+            self._features = effnet(device=self.device)
+            self._seen_size = seen_size(config)
         if config.compile:
             problem = _compile_problem(self.device)
             if problem:
@@ -69,6 +75,13 @@ class Passes:
         """Logits (B, 1) of pictures in float32; `beside` holds labels, and scales if used."""
         with self._mixed():
             return self._discriminator(images, *beside).float()
+
+    def projected_scores(self, images: Tensor) -> list[Tensor]:
+        """Scores (B, 1, h, w) in float32 of pictures, one tensor for each head."""
+        assert self._projected is not None
+        with self._mixed():
+            maps = feature_maps(self._features, images, self._seen_size)
+            return [scores.float() for scores in self._projected(maps)]
 
     def _measuring(self, magnitudes: list[Tensor] | None) -> Synthesize:
         """The generator; reports the sizes of its features if requested."""

@@ -86,9 +86,8 @@ class Run:
         height, width = self.config.size
         if height != width:
             training["size"] = [height, width]
-        teacher = self.config.teacher
-        if teacher.weight and teacher.perceptual != "none":
-            training["perceptual"] = teacher.perceptual  # measurements of the model depend on it
+        if self.config.perceptual != "none":  # measurements of the model depend on it
+            training["perceptual"] = self.config.perceptual
         training |= {"steps": self.state.step, "images": self.images}
         source = self.pictures.source
         record: dict[str, Any] = {"training": training}

@@ -18,7 +18,10 @@ from creps._files import flush, replacing
 from creps.errors import CheckpointError, CrepsError
 from creps.networks.base import Generator, build_generator
 from creps.networks.discriminator import AnyDiscriminator, build_discriminator
-from creps.training._config import OptimizerSettings, TrainConfig
+from creps.networks.projected import ProjectedDiscriminator
+from creps.training._config import TrainConfig
+from creps.training._features import projected_discriminator
+from creps.training._schedules import Trained, adam_rates
 
 _SNAPSHOTS_KEPT = 2
 """Older snapshots are removed once a newer one is complete."""
@@ -38,6 +41,7 @@ class TrainState:
             how many they are.
         step: steps done.
         teacher: what patches stay faithful to; frozen, so not part of `tensors`.
+        projected: the second discriminator, of features, and its optimizer; None without one.
     """
 
     generator: Generator
@@ -50,14 +54,17 @@ class TrainState:
     augment_signs: Tensor
     step: int = 0
     teacher: Generator | None = None
+    projected: ProjectedDiscriminator | None = None
+    projected_optimizer: torch.optim.Adam | None = None
 
     def networks(self) -> list[tuple[str, nn.Module]]:
         """The networks by their names."""
-        return [
+        found: list[tuple[str, nn.Module]] = [
             ("generator", self.generator),
             ("discriminator", self.discriminator),
             ("average", self.average),
         ]
+        return found + ([] if self.projected is None else [("projected", self.projected)])
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         """Every tensor of the state by a unique name; copying to them changes the state."""
@@ -73,12 +80,15 @@ class TrainState:
                 for moment, tensor in optimizer.state.get(parameter, {}).items():
                     yield f"{name}_optimizer.{key}.{moment}", tensor
 
-    def optimized(self) -> dict[str, tuple[nn.Module, torch.optim.Adam]]:
+    def optimized(self) -> dict[Trained, tuple[nn.Module, torch.optim.Adam]]:
         """The trained networks by their names, with their optimizers."""
-        return {
+        found: dict[Trained, tuple[nn.Module, torch.optim.Adam]] = {
             "generator": (self.generator, self.generator_optimizer),
             "discriminator": (self.discriminator, self.discriminator_optimizer),
         }
+        if self.projected is not None and self.projected_optimizer is not None:
+            found["projected"] = self.projected, self.projected_optimizer
+        return found
 
     def allocate_moments(self, names: Container[str]) -> None:
         """Give the parameters that have moments among `names` moments to copy them to."""
@@ -105,6 +115,7 @@ def initial_state(config: TrainConfig, device: torch.device | str = "cpu") -> Tr
         discriminator = build_discriminator(
             config.discriminator, config.discriminator_kind, largest=config.data.zoom
         )
+        projected = projected_discriminator(config) if config.projected.weight else None
     average = copy.deepcopy(generator).to(device)
     generator.to(device).train().requires_grad_(True)
     discriminator.to(device).train()
@@ -112,17 +123,13 @@ def initial_state(config: TrainConfig, device: torch.device | str = "cpu") -> Tr
         generator=generator,
         discriminator=discriminator,
         average=average,
-        generator_optimizer=_adam(
-            generator,
-            config.optimizer,
-            config.loss.generator_interval if config.loss.path_length_weight else 0,
-        ),
-        discriminator_optimizer=_adam(
-            discriminator, config.optimizer, config.loss.discriminator_interval
-        ),
+        generator_optimizer=_adam(generator, config, "generator"),
+        discriminator_optimizer=_adam(discriminator, config, "discriminator"),
         path_length_mean=torch.zeros((), device=device),
         augment_strength=torch.tensor(config.augment.p, dtype=torch.float64),
         augment_signs=torch.zeros(2, device=device),
+        projected=None if projected is None else projected.to(device).train(),
+        projected_optimizer=None if projected is None else _adam(projected, config, "projected"),
     )
 
 
@@ -138,17 +145,14 @@ def step_random(
     return torch.Generator(device).manual_seed(state % 2**63)
 
 
-def _adam(network: nn.Module, settings: OptimizerSettings, interval: int) -> torch.optim.Adam:
-    """Adam for a network with a lazy regularizer every `interval` steps (0: none).
-
-    The extra step is made up for by rescaled rates (StyleGAN2, appendix B).
-    """
-    ratio = interval / (interval + 1) if interval else 1.0
+def _adam(network: nn.Module, config: TrainConfig, name: Trained) -> torch.optim.Adam:
+    """Adam for a network, with the rates of the first step."""
+    rates = adam_rates(config, name, 0)
     return torch.optim.Adam(
         network.parameters(),
-        lr=settings.learning_rate * ratio,
-        betas=(settings.beta1**ratio, settings.beta2**ratio),
-        eps=settings.epsilon,
+        lr=rates.learning_rate,
+        betas=rates.betas,
+        eps=config.optimizer.epsilon,
         foreach=True,
     )
 

@@ -17,8 +17,11 @@ from creps.training._engine import Engine, Means, Part, Stats
 from creps.training._losses import (
     cross_scale_loss,
     discriminator_loss,
+    finite_penalty,
     generator_loss,
     gradient_penalty,
+    hinge_discriminator_loss,
+    hinge_generator_loss,
     path_length_penalty,
     path_lengths,
     refined,
@@ -26,7 +29,8 @@ from creps.training._losses import (
     thumbnails,
 )
 from creps.training._precision import paint
-from creps.training._state import TrainState, step_random
+from creps.training._schedules import penalty_scale
+from creps.training._state import TrainState
 from creps.training.augment import adapt_strength
 
 _DIVERSITY_INTERVAL = 4
@@ -46,7 +50,10 @@ def train_step(engine: Engine, batch: Batch) -> Stats:
             _let_discriminator_learn(engine, True)
             real = engine.logits(batch.image, parts[0], "real")
         stats |= generator_step(engine, parts, real=real)
-    stats |= discriminator_step(engine, parts, real=real)
+    drawn: list[Tensor] = []
+    stats |= discriminator_step(engine, parts, real=real, drawn=drawn)
+    if state.projected is not None:
+        stats |= projected_step(engine, parts, drawn)
     update_average(state, config)
     state.step += 1
     _adapt_augmentation(engine)
@@ -75,6 +82,12 @@ def generator_step(engine: Engine, parts: list[Part], *, real: Tensor | None = N
                 others = engine.logits(part.batch.image, part, "real")
         value = generator_loss(loss.kind, fake, None if others is None else others.detach())
         means.add("loss/generator", value)
+        if state.projected is not None:
+            state.projected.requires_grad_(False)
+            scores = engine.projected_scores(image, part, "generator")
+            projected = hinge_generator_loss(scores)
+            means.add("loss/generator_projected", projected)
+            value = value + projected * engine.config.projected.weight
         return value + _regularization(engine, part, z=z, styles=styles, image=image, means=means)
 
     gradient = engine.learn("generator", parts, adversarial, scale=engine.passes.loss_scale)
@@ -134,22 +147,29 @@ def path_length_step(engine: Engine, parts: list[Part]) -> Stats:
 
 def _path_lengths(engine: Engine, part: Part) -> tuple[Tensor, Tensor]:
     """Path lengths (N,) of fresh pictures in a part's places, and their styles."""
-    config, state = engine.config, engine.state
+    state = engine.state
     few = engine.path_part(part)
     styles = engine.styles(few, "path length")
     image = paint(state.generator.synthesize, styles, few.batch)
-    noise = torch.empty_like(image)
-    for k, each in enumerate(noise):
-        purpose = f"path length noise {few.first + k}"
-        each.normal_(generator=step_random(config.seed, state.step, purpose, state.device))
+    noise = engine.noise(few, image, "path length noise")
     return path_lengths(image, styles, noise), styles
 
 
-def discriminator_step(engine: Engine, parts: list[Part], *, real: Tensor | None = None) -> Stats:
-    """Update the discriminator once, and once more for its lazy penalties; `real` with a graph."""
+def discriminator_step(
+    engine: Engine,
+    parts: list[Part],
+    *,
+    real: Tensor | None = None,
+    drawn: list[Tensor] | None = None,
+) -> Stats:
+    """Update the discriminator once, and once more for its exact penalties.
+
+    `real` are known logits with their graph; `drawn` takes the generated pictures of each part.
+    """
     state, loss, means = engine.state, engine.config.loss, Means()
     _let_discriminator_learn(engine, True)
-    fake_images: list[Tensor] = []
+    fake_images: list[Tensor] = [] if drawn is None else drawn
+    due = state.step % loss.discriminator_interval == 0 and (loss.r1_gamma or loss.r2_gamma)
 
     def adversarial(part: Part) -> Tensor:
         with torch.no_grad():
@@ -163,6 +183,10 @@ def discriminator_step(engine: Engine, parts: list[Part], *, real: Tensor | None
         means.add("logits/fake", fake)
         if engine.config.augment.kind == "ada":
             means.add("signs/real", of_real.detach().sign())
+        if due and loss.penalty == "finite":
+            value = value + _finite_penalties(
+                engine, part, fake_images[-1], real=of_real, fake=fake, means=means
+            )
         return value
 
     gradient = engine.learn("discriminator", parts, adversarial, scale=engine.passes.loss_scale)
@@ -171,11 +195,51 @@ def discriminator_step(engine: Engine, parts: list[Part], *, real: Tensor | None
         sign = stats["signs/real"]
         state.augment_signs += torch.stack([sign, torch.ones_like(sign)])
         stats["augment/strength"] = state.augment_strength.clone()
-    if state.step % loss.discriminator_interval == 0 and (loss.r1_gamma or loss.r2_gamma):
+    if due and loss.penalty == "exact":
         stats |= penalty_step(engine, parts, fake_images)
     if state.step % _DIVERSITY_INTERVAL == 0 and engine.config.batch > 1:
         stats |= _diversity(engine, parts, fake_images)
     return stats
+
+
+def _finite_penalties(
+    engine: Engine, part: Part, fake_image: Tensor, *, real: Tensor, fake: Tensor, means: Means
+) -> Tensor:
+    """R1 and R2 of a part from differences of logits, weighted; `real` and `fake` are known."""
+    loss, total = engine.config.loss, torch.zeros((), device=real.device)
+    for name, gamma, image, logits, purpose in (
+        ("r1", loss.r1_gamma, part.batch.image, real, "real"),
+        ("r2", loss.r2_gamma, fake_image, fake, "discriminator"),
+    ):
+        if gamma:
+            rounded = engine.config.precision != "float32"  # too coarse for differences
+            if rounded:
+                logits = engine.logits(image, part, purpose, eager=True)
+            noise = engine.noise(part, image, f"penalty noise {purpose}") * loss.penalty_noise
+            noisy = engine.logits(image + noise, part, purpose, eager=rounded)
+            term = finite_penalty(logits, noisy, noise=loss.penalty_noise)
+            means.add(f"penalty/{name}", term)
+            total = total + term * (gamma / 2)
+    scale = penalty_scale(engine.config, engine.state.step)
+    return total * (loss.discriminator_interval * scale)
+
+
+def projected_step(engine: Engine, parts: list[Part], drawn: list[Tensor]) -> Stats:
+    """Update the heads of the projected discriminator, on the pictures of the discriminator's."""
+    state, means, fakes = engine.state, Means(), iter(drawn)
+    assert state.projected is not None
+    state.projected.requires_grad_(True)
+
+    def hinge(part: Part) -> Tensor:
+        fake = engine.projected_scores(next(fakes), part, "discriminator")
+        real = engine.projected_scores(part.batch.image, part, "real")
+        value = hinge_discriminator_loss(fake, real)
+        means.add("loss/projected", value)
+        return value
+
+    gradient = engine.learn("projected", parts, hinge, scale=engine.passes.loss_scale)
+    state.projected.tighten()
+    return means.joint(engine.group) | gradient
 
 
 def penalty_step(engine: Engine, parts: list[Part], fake_images: list[Tensor]) -> Stats:
@@ -195,7 +259,8 @@ def penalty_step(engine: Engine, parts: list[Part], fake_images: list[Tensor]) -
                 term = gradient_penalty(logits, image)
                 means.add(f"penalty/{name}", term)
                 penalty = penalty + term * (gamma / 2)
-        return penalty * loss.discriminator_interval
+        scale = penalty_scale(engine.config, engine.state.step)
+        return penalty * (loss.discriminator_interval * scale)
 
     engine.learn("discriminator", parts, penalties)
     return means.joint(engine.group)

@@ -81,6 +81,24 @@ def augment(
         return recolor(moved, draw_color(draws, chance, settings)).to(images.dtype)
 
 
+def blurred(images: Tensor, sigma: float) -> Tensor:
+    """Pictures (B, C, H, W) under a Gaussian of `sigma` pixels; at borders over what is there.
+
+    Example:
+        >>> blurred(torch.ones(1, 1, 3, 5), 2.0).allclose(torch.ones(1, 1, 3, 5))
+        True
+    """
+    rows, columns = (_gaussian_weights(side, sigma).to(images) for side in images.shape[2:])
+    return rows @ images @ columns.T
+
+
+def _gaussian_weights(side: int, sigma: float) -> Tensor:
+    """(side, side): how much of each pixel the blurred ones of an axis are made of."""
+    places = torch.arange(side, dtype=torch.float64)
+    weights = (-((places[:, None] - places) / sigma).square() / 2).exp()
+    return weights / weights.sum(1, keepdim=True)
+
+
 def adapt_strength(
     strength: Tensor, sign_mean: Tensor, settings: AugmentSettings, *, images: int
 ) -> Tensor:

@@ -64,6 +64,10 @@ class AugmentSettings:
     saturation: float = 1.0
     policy: str = ",".join(_DIFFAUGMENT_PARTS)
     """DiffAugment: what it does, of color, translation and cutout, with commas."""
+    blur: float = 0.0
+    """Whatever the kind: standard deviation in pixels of a blur of all pictures at the start."""
+    blur_images: int = 10_000
+    """Images over which the blur becomes nothing."""
 
     def __post_init__(self) -> None:
         if self.kind not in ("none", "ada", "diffaugment"):
@@ -72,6 +76,11 @@ class AugmentSettings:
             raise ConfigError(f"augment.p {self.p}: expected a probability from 0 to 1")
         if self.kind == "ada" and not self.adapt and self.p == 0:
             raise ConfigError("augment.p 0 without augment.adapt does nothing: set p or adapt=true")
+        if not 0 <= self.blur < math.inf or self.blur_images < 1:
+            raise ConfigError(
+                f"augment.blur {self.blur}, blur_images {self.blur_images}: expected at least 0 "
+                "pixels and at least 1"
+            )
         if not -1 < self.target < 1:
             raise ConfigError(f"augment.target {self.target}: expected a number between -1 and 1")
         if not 0 < self.speed_kimg < math.inf or self.interval < 1:
