@@ -21,6 +21,7 @@ from creps.training.augment._augment import (
     AugmentSettings,
     adapt_strength,
     augment,
+    blurred,
     cut_out,
     diffaugment,
     jitter_color,
@@ -624,3 +625,15 @@ def test_impossible_settings_are_refused(values: dict[str, object], message: str
 def test_channels_that_are_no_picture_are_refused() -> None:
     with pytest.raises(UsageError, match="2 channels cannot be augmented"):
         augment(torch.zeros(1, 2, 4, 4), 0.5, ADA, generator=seeded())
+
+
+def test_blur_is_a_gaussian_that_keeps_means_inside_and_borders_whole() -> None:
+    spot = torch.zeros(1, 1, 21, 31, dtype=torch.float64)
+    spot[0, 0, 10, 15] = 1
+    seen = blurred(spot, 1.5)
+    assert seen.sum() == pytest.approx(1, abs=1e-6)
+    rows = torch.arange(21, dtype=torch.float64) - 10
+    assert (seen.sum((0, 1, 3)) * rows.square()).sum() == pytest.approx(1.5**2, rel=1e-3)
+    torch.testing.assert_close(seen, seen.flip(2, 3))
+    flat = torch.full((2, 3, 5, 8), 0.25)
+    torch.testing.assert_close(blurred(flat, 3.0), flat)

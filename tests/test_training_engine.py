@@ -40,6 +40,11 @@ RECIPES = {
         *("augment.kind=ada", "augment.p=0.6", "augment.interval=2", "loss.path_length_weight=2"),
         *("data.labels=true", "generator.label_dim=3", "discriminator.label_dim=3"),
     ],
+    "projected": [
+        *("projected.weight=1", "projected.side=40", "anneal.images=24", "optimizer.beta2=0.9"),
+        *("loss.penalty=finite", "loss.discriminator_interval=1", "augment.kind=diffaugment"),
+        *("augment.blur=2", "augment.blur_images=32", "height=8", "width=12"),
+    ],
     "native patches": ["data.native=true", "data.zoom=2", "data.window_group=2"],
 }
 
@@ -51,6 +56,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_parts_of_a_batch_make_the_step_of_the_whole(pictures: Path, name: str) -> None:
+    if name == "projected":
+        pytest.importorskip("efficientnet_lite_pytorch")
     whole, logged = few_steps(tiny(*RECIPES[name], "batch=8"), pictures)
     parts, logged_parts = few_steps(tiny(*RECIPES[name], "batch=8", "accumulate=2"), pictures)
     assert largest_difference(whole, parts) < PARITY
@@ -84,8 +91,13 @@ def run_command(out: Path, data: Path, *changes: str, processes: int) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_make_the_step_of_one_and_one_goes_on(tmp_path: Path, pictures: Path) -> None:
-    recipe = [*RECIPES["classes, augmented"], "batch=8", "data.labels=true"]
+@pytest.mark.parametrize("name", ["classes, augmented", "projected"])
+def test_two_processes_make_the_step_of_one_and_one_goes_on(
+    tmp_path: Path, pictures: Path, name: str
+) -> None:
+    if name == "projected":
+        pytest.importorskip("efficientnet_lite_pytorch")
+    recipe = [*RECIPES[name], "batch=8"]
     run_command(tmp_path / "pair", pictures, *recipe, "images=24", processes=2)
     alone, _ = few_steps(tiny(*recipe), pictures)
     pair = initial_state(tiny(*recipe))

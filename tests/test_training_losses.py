@@ -7,8 +7,11 @@ import torch
 
 from creps.training._losses import (
     discriminator_loss,
+    finite_penalty,
     generator_loss,
     gradient_penalty,
+    hinge_discriminator_loss,
+    hinge_generator_loss,
     path_length_penalty,
     path_lengths,
 )
@@ -43,6 +46,29 @@ def test_penalty_of_a_linear_critic_is_its_squared_weight():
     images = torch.randn(2, 3, 4, 5, requires_grad=True)
     logits = (images * weight).sum((1, 2, 3), keepdim=True)[:, :, 0, 0]
     torch.testing.assert_close(gradient_penalty(logits, images), weight.square().sum())
+
+
+def test_differences_measure_the_gradient_of_a_linear_critic():
+    random = torch.Generator().manual_seed(0)
+    weight = torch.randn(3, 4, 5, generator=random, dtype=torch.float64)
+    images = torch.randn(4000, 3, 4, 5, generator=random, dtype=torch.float64)
+    noise = torch.randn(images.shape, generator=random, dtype=torch.float64)
+
+    def critic(pictures):
+        return (pictures * weight).sum((1, 2, 3))[:, None]
+
+    one = finite_penalty(critic(images[:1]), critic(images[:1] + 0.01 * noise[:1]), noise=0.01)
+    torch.testing.assert_close(one, (weight * noise[0]).sum().square())
+    many = finite_penalty(critic(images), critic(images + 0.01 * noise), noise=0.01)
+    torch.testing.assert_close(many, weight.square().sum(), rtol=0.1, atol=0)
+
+
+def test_heads_are_content_beyond_their_margins():
+    real = [torch.full((2, 1, 3, 4), 1.5), torch.tensor([[[[0.5]]], [[[2.0]]]])]
+    fake = [torch.full((2, 1, 3, 4), -1.0), torch.tensor([[[[0.0]]], [[[-2.0]]]])]
+    # Only the second head is within its margins: (0.5 + 0) / 2 for real ones, (1 + 0) / 2 else.
+    assert hinge_discriminator_loss(fake, real).item() == pytest.approx(0.75)
+    assert hinge_generator_loss(fake).item() == pytest.approx(1.0 + 1.0)
 
 
 def test_path_length_of_a_linear_picture():

@@ -60,10 +60,15 @@ def files(folder):
         ["loss.kind=relativistic", "loss.discriminator_interval=2"],
         ["loss.kind=nonsaturating", "loss.r2_gamma=0", "loss.path_length_weight=2",
          "loss.generator_interval=2", "data.mirror=true"],
+        ["loss.penalty=finite", "loss.discriminator_interval=2", "projected.weight=0.5",
+         "anneal.images=40", "optimizer.beta2=0.9", "augment.blur=2", "augment.blur_images=20",
+         "data.zoom=4", "data.zoom_images=24"],
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("stopped_at", [3, 5])
 def test_a_stopped_run_ends_with_the_same_bytes(tmp_path, pictures, recipe, stopped_at):
+    if "projected.weight=0.5" in recipe:
+        pytest.importorskip("efficientnet_lite_pytorch")
     config = tiny(*recipe)
     run_to(tmp_path / "whole", config, pictures)
     run_to(tmp_path / "parts", config, pictures, steps=stopped_at)
@@ -140,6 +145,10 @@ def test_a_run_of_an_earlier_version_goes_on(tmp_path, pictures):
     stored = json.loads(settings.read_text())
     stored["train"]["judge"] = stored["train"].pop("discriminator_kind")
     stored["train"]["generator"]["sampling"] = "centres"
+    for young in ("anneal", "projected"):
+        del stored["train"][young]
+    for group, young in (("loss", "penalty"), ("augment", "blur"), ("data", "zoom_images")):
+        del stored["train"][group][young]
     settings.write_text(json.dumps(stored))
     assert run_to(tmp_path / "run", tiny(), pictures).step == 8
     assert stored_settings(tmp_path / "run")[0] == tiny()

@@ -136,8 +136,8 @@ class ProjectedSettings:
     weight: float = 0.0
     """Weight of its loss in the generator's; 0: there is none."""
     side: int = 0
-    """Pixels of the shorter side at which features are taken: smaller patches are enlarged to it;
-    0 takes them as they are."""
+    """Pixels of the shorter side at which features are taken: smaller patches are enlarged to it,
+    and to 32 in any case."""
     width: int = 64
     """Channels of its heads, one for each of four sizes of features."""
 

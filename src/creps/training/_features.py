@@ -12,6 +12,9 @@ from creps.training._config import TrainConfig
 CHANNELS = (24, 40, 112, 320)
 """Of the maps at a quarter, an eighth, a sixteenth and a thirty-second of the pictures' size."""
 
+SMALLEST = 32
+"""Pixels a side at which the smallest map still has one place."""
+
 
 def projected_discriminator(config: TrainConfig) -> ProjectedDiscriminator:
     """Fresh heads for the maps of a run's pictures; the seed of the run fixes the mixing."""
@@ -26,7 +29,7 @@ def projected_discriminator(config: TrainConfig) -> ProjectedDiscriminator:
 def seen_size(config: TrainConfig) -> tuple[int, int]:
     """(height, width) in pixels at which features of patches are taken."""
     height, width = config.size
-    growth = max(config.projected.side / min(height, width), 1.0)
+    growth = max(max(config.projected.side, SMALLEST) / min(height, width), 1.0)
     return round(height * growth), round(width * growth)
 
 

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from creps.coordinates import AxisGrid, Canvas
 from creps.data import Batch
-from creps.metrics._extractors import effnet
 from creps.networks.base import Synthesize, coordinate_device
 from creps.training._config import Precision, TrainConfig
 from creps.training._cylinder import straddling
@@ -42,6 +41,8 @@ class Passes:
         self._discriminator: Callable[..., Tensor] = state.discriminator
         self._projected = state.projected
         if state.projected is not None:
+            from creps.metrics._extractors import effnet
+
             self._features = effnet(device=self.device)
             self._seen_size = seen_size(config)
         if config.compile:

@@ -20,7 +20,15 @@ from creps.training.monitoring._doctor import RunDiagnosis, RunFinding, diagnose
 from creps.training.monitoring._previews import MAGNIFICATIONS
 
 _CHARTS: tuple[tuple[str, str, dict[str, str]], ...] = (
-    ("Losses", "loss", {"generator": "loss/generator", "discriminator": "loss/discriminator"}),
+    (
+        "Losses",
+        "loss",
+        {
+            "generator": "loss/generator",
+            "discriminator": "loss/discriminator",
+            "projected": "loss/projected",
+        },
+    ),
     ("Logits", "mean logit", {"real": "logits/real", "generated": "logits/fake"}),
     ("Distance of pictures", "distance", {"real": "spread/real", "generated": "spread/fake"}),
     ("Nearest pictures", "distance", {"real": "nearest/real", "generated": "nearest/fake"}),

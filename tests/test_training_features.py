@@ -1,0 +1,117 @@
+"""Training with a projected discriminator: what it sees, how it learns, what is said of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from creps.errors import ConfigError, MissingExtraError
+from creps.training._engine import Engine
+from creps.training._features import CHANNELS, feature_maps, seen_size
+from creps.training._run import open_run
+from creps.training._state import initial_state
+from training_pictures import draw_pictures, few_steps, run_to, tiny
+
+pytest.importorskip("efficientnet_lite_pytorch")
+
+PROJECTED = ["projected.weight=1"]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw_pictures(tmp_path_factory.mktemp("pictures"))
+
+
+def test_patches_are_enlarged_to_the_wanted_side_and_never_reduced() -> None:
+    assert seen_size(tiny()) == (32, 32)
+    assert seen_size(tiny("projected.side=40", "height=8", "width=12")) == (40, 60)
+    large = ["resolution=64", "discriminator.resolution=64", "projected.side=40"]
+    assert seen_size(tiny(*large)) == (64, 64)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_four_maps_each_half_as_large(channels: int) -> None:
+    from creps.metrics._extractors import effnet
+
+    images = torch.rand(2, channels, 8, 12) * 2 - 1
+    maps = feature_maps(effnet(), images, (64, 96))
+    assert [tuple(each.shape) for each in maps] == [
+        (2, width, 64 // reduction, 96 // reduction)
+        for width, reduction in zip(CHANNELS, (4, 8, 16, 32), strict=True)
+    ]
+
+
+def test_heads_and_generator_learn_and_the_features_do_not(pictures: Path) -> None:
+    config = tiny(*PROJECTED)
+    fresh = initial_state(config)
+    state, logged = few_steps(config, pictures, steps=2)
+    assert fresh.projected is not None
+    assert state.projected is not None
+    before = dict(fresh.projected.named_parameters())
+    for name, parameter in state.projected.named_parameters():
+        assert not torch.equal(before[name], parameter), name
+    names = {"loss/projected", "loss/generator_projected", "gradient/projected"}
+    assert names <= logged[0].keys()
+    alone, _ = few_steps(tiny(), pictures, steps=2)
+    pairs = zip(alone.generator.parameters(), state.generator.parameters(), strict=True)
+    assert any(not torch.equal(one, other) for one, other in pairs)
+
+
+def test_other_networks_start_as_without_it() -> None:
+    with_it, without = initial_state(tiny(*PROJECTED)), initial_state(tiny())
+    tensors = dict(with_it.tensors())
+    for name, tensor in without.tensors():
+        assert torch.equal(tensors[name], tensor), name
+
+
+def test_heads_learn_to_tell_blurred_pictures(pictures: Path) -> None:
+    config = tiny(*PROJECTED, "resolution=32", "discriminator.resolution=32")
+    state = initial_state(config)
+    engine = Engine(state, config)
+    random = torch.Generator().manual_seed(0)
+    real = torch.randn(16, 3, 32, 32, generator=random)
+    fake = torch.nn.functional.avg_pool2d(real, 5, 1, 2)
+    heads = state.projected
+    assert heads is not None
+    optimizer = torch.optim.Adam(heads.parameters(), lr=2e-3, betas=(0.0, 0.99))
+    for _ in range(30):
+        optimizer.zero_grad()
+        of_real, of_fake = (engine.passes.projected_scores(each) for each in (real, fake))
+        gaps = [a.mean() - b.mean() for a, b in zip(of_real, of_fake, strict=True)]
+        torch.autograd.backward(-torch.stack(gaps).sum())
+        optimizer.step()
+        heads.tighten()
+    assert min(float(gap) for gap in gaps) > 0
+
+
+def test_models_say_which_network_must_not_measure_them(tmp_path: Path, pictures: Path) -> None:
+    config = tiny(*PROJECTED)
+    run = open_run(tmp_path / "run", config, pictures)
+    assert run.record["training"]["perceptual"] == "effnet"
+    said: list[str] = []
+    Engine(run.state, config, log=said.append)
+    assert "do not measure this run by fd_effnet" in said[0]
+    with pytest.raises(ConfigError, match=r"watch\.evaluate_every measures with effnet"):
+        tiny(*PROJECTED, "watch.evaluate_every=10")
+    with pytest.raises(ConfigError, match="expected pictures of 1 or 3 channels, not 4"):
+        tiny(*PROJECTED, "generator.img_channels=4", "discriminator.img_channels=4")
+
+
+def test_a_run_without_it_is_what_one_with_it_can_start_from(
+    tmp_path: Path, pictures: Path
+) -> None:
+    plain = run_to(tmp_path / "plain", tiny("images=8"), pictures)
+    run = open_run(tmp_path / "next", tiny(*PROJECTED), pictures, start=tmp_path / "plain")
+    pairs = zip(plain.generator.parameters(), run.state.generator.parameters(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
+
+
+def test_without_the_packages_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
+    config = tiny(*PROJECTED)
+    with pytest.raises(MissingExtraError, match="metrics"):
+        Engine(initial_state(config), config)
