@@ -59,6 +59,7 @@ RECIPES: dict[str, tuple[str, str]] = {
     "narrow": ("small-32-zoom", _NARROW),
     "projected": ("small-32-zoom", _PROJECTED),
     "projected-narrow": ("small-32-zoom", _PROJECTED + _NARROW),
+    "projected-light": ("small-32-zoom", _PROJECTED + _NARROW + "projected.weight=0.1"),
     "projected-128": ("small-32-zoom", _PROJECTED + _NARROW + "projected.side=128"),
     "finite": ("small-32-zoom", _FINITE),
     "anneal": ("small-32-zoom", _ANNEAL),
