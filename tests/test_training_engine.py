@@ -47,7 +47,7 @@ RECIPES = {
     ],
     "finite, annealed": [
         *("loss.penalty=finite", "loss.discriminator_interval=1", "anneal.images=24"),
-        *("optimizer.beta2=0.9", "augment.kind=diffaugment", "augment.blur=2", "height=8"),
+        *("optimizer.beta2=0.9", "augment.blur=2", "height=8"),
         *("augment.blur_images=32", "width=12", "loss.penalty_noise=0.1", _CALM),
     ],
     "native patches": ["data.native=true", "data.zoom=2", "data.window_group=2"],
