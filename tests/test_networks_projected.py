@@ -5,11 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from creps.networks.projected import (
+from creps.networks.discriminator import (
     ProjectedDiscriminator,
     RandomMixing,
     SpectralConv2d,
-    halved,
 )
 
 CHANNELS, SIZE = (4, 6, 8, 10), (48, 80)
@@ -17,8 +16,7 @@ CHANNELS, SIZE = (4, 6, 8, 10), (48, 80)
 
 def network(seed: int = 3) -> ProjectedDiscriminator:
     torch.manual_seed(0)
-    sides = halved(SIZE, len(CHANNELS))
-    return ProjectedDiscriminator(CHANNELS, sides, width=5, seed=seed).double()
+    return ProjectedDiscriminator(SIZE, width=5, seed=seed, channels=CHANNELS).double()
 
 
 def maps(count: int = 2) -> list[Tensor]:
@@ -34,7 +32,6 @@ def maps(count: int = 2) -> list[Tensor]:
 
 
 def test_each_map_is_scored_at_no_more_than_four_places_a_side() -> None:
-    assert halved(SIZE, 4) == [20, 10, 5, 3]
     scores = network()(maps())
     assert [tuple(each.shape) for each in scores] == [
         *((2, 1, 2, 3), (2, 1, 2, 3), (2, 1, 2, 3), (2, 1, 2, 3)),

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from creps.errors import ConfigError, MissingExtraError
+from creps.networks.discriminator import FEATURE_CHANNELS
 from creps.training._engine import Engine
-from creps.training._features import CHANNELS, feature_maps, seen_size
+from creps.training._precision import feature_maps
 from creps.training._run import open_run
 from creps.training._state import initial_state
 from training_pictures import draw_pictures, few_steps, run_to, tiny
@@ -25,10 +26,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_patches_are_enlarged_to_the_wanted_side_and_never_reduced() -> None:
-    assert seen_size(tiny()) == (32, 32)
-    assert seen_size(tiny("projected.side=40", "height=8", "width=12")) == (40, 60)
+    assert tiny().projected_size == (32, 32)
+    assert tiny("projected.side=40", "height=8", "width=12").projected_size == (40, 60)
     large = ["resolution=64", "discriminator.resolution=64", "projected.side=40"]
-    assert seen_size(tiny(*large)) == (64, 64)
+    assert tiny(*large).projected_size == (64, 64)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -39,7 +40,7 @@ def test_four_maps_each_half_as_large(channels: int) -> None:
     maps = feature_maps(effnet(), images, (64, 96))
     assert [tuple(each.shape) for each in maps] == [
         (2, width, 64 // reduction, 96 // reduction)
-        for width, reduction in zip(CHANNELS, (4, 8, 16, 32), strict=True)
+        for width, reduction in zip(FEATURE_CHANNELS, (4, 8, 16, 32), strict=True)
     ]
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from creps.errors import ConfigError
 from creps.training._batches import draw_region
-from creps.training._schedules import (
+from creps.training._state import (
     adam_rates,
     blur_sigma,
     cosine,

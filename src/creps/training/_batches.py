@@ -18,8 +18,7 @@ from creps.errors import DataError
 from creps.training._config import TrainConfig
 from creps.training._cylinder import turned
 from creps.training._distributed import SINGLE, ProcessGroup
-from creps.training._schedules import largest_zoom
-from creps.training._state import step_random
+from creps.training._state import largest_zoom, step_random
 
 TrainingSet = Pictures | NativePatches
 

@@ -20,6 +20,9 @@ from creps.training.augment._settings import AugmentSettings
 _OLD_NAMES = {"judge": "discriminator_kind"}
 """Names of settings in run folders of earlier versions, and what they are called now."""
 
+_SMALLEST_SEEN = 32
+"""Pixels a side at which the smallest map of features still has one place."""
+
 Precision = Literal["float32", "bfloat16", "float16"]
 TeacherDirection = Literal["inverse", "forward"]
 Perceptual = Literal["none", "effnet"]
@@ -390,6 +393,13 @@ class TrainConfig:
     def whole(self) -> Window:
         """The part of the plane that a whole picture covers: (0, 0, 1, 1) for square ones."""
         return undistorted_window(*self.size)
+
+    @property
+    def projected_size(self) -> tuple[int, int]:
+        """(height, width) in pixels at which the projected discriminator sees patches."""
+        height, width = self.size
+        growth = max(max(self.projected.side, _SMALLEST_SEEN) / min(height, width), 1.0)
+        return round(height * growth), round(width * growth)
 
     @property
     def perceptual(self) -> Perceptual:

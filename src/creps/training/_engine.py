@@ -19,8 +19,7 @@ from creps.training._config import TrainConfig
 from creps.training._cylinder import draw_split
 from creps.training._distributed import SINGLE, ProcessGroup
 from creps.training._precision import Passes
-from creps.training._schedules import Trained, adam_rates, blur_sigma
-from creps.training._state import TrainState, step_random
+from creps.training._state import Trained, TrainState, adam_rates, blur_sigma, step_random
 from creps.training._teacher import Teacher
 from creps.training.augment import augment, blurred
 

@@ -10,14 +10,15 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from creps.coordinates import AxisGrid, Canvas
 from creps.data import Batch
+from creps.metrics._extractors import EffnetLite0, effnet
 from creps.networks.base import Synthesize, coordinate_device
 from creps.training._config import Precision, TrainConfig
 from creps.training._cylinder import straddling
-from creps.training._features import feature_maps, seen_size
 from creps.training._state import TrainState
 
 _HALF_TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -41,10 +42,8 @@ class Passes:
         self._discriminator: Callable[..., Tensor] = state.discriminator
         self._projected = state.projected
         if state.projected is not None:
-            from creps.metrics._extractors import effnet
-
             self._features = effnet(device=self.device)
-            self._seen_size = seen_size(config)
+            self._seen_size = config.projected_size
         if config.compile:
             problem = _compile_problem(self.device)
             if problem:
@@ -99,6 +98,17 @@ class Passes:
 
     def _mixed(self) -> AbstractContextManager[object]:
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None)
+
+
+def feature_maps(network: EffnetLite0, images: Tensor, size: tuple[int, int]) -> list[Tensor]:
+    """Maps (B, C_l, h_l, w_l), finest first, of pictures (B, 1 or 3, H, W) in [-1, 1].
+
+    Four, at a quarter to a thirty-second of `size`, (height, width), which pictures are brought to.
+    """
+    x = (images.expand(-1, 3, -1, -1) + 1) / 2
+    if x.shape[2:] != size:
+        x = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+    return network.maps(x)[1:]
 
 
 def paint(synthesize: Synthesize, styles: Tensor, batch: Batch) -> Tensor:

@@ -1,12 +1,17 @@
-"""The state of a run, every tensor of it by name, and its snapshots: restored bit for bit."""
+"""The state of a run, every tensor of it by name, and its snapshots: restored bit for bit.
+
+Also what changes over a run, and what is drawn in a step: functions of the step alone.
+"""
 
 from __future__ import annotations
 
 import copy
+import math
 import zlib
 from collections.abc import Container, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -17,16 +22,21 @@ from torch import Tensor, nn
 from creps._files import flush, replacing
 from creps.errors import CheckpointError, CrepsError
 from creps.networks.base import Generator, build_generator
-from creps.networks.discriminator import AnyDiscriminator, build_discriminator
-from creps.networks.projected import ProjectedDiscriminator
+from creps.networks.discriminator import (
+    AnyDiscriminator,
+    ProjectedDiscriminator,
+    build_discriminator,
+)
 from creps.training._config import TrainConfig
-from creps.training._features import projected_discriminator
-from creps.training._schedules import Trained, adam_rates
 
 _SNAPSHOTS_KEPT = 2
 """Older snapshots are removed once a newer one is complete."""
 _YOUNGER_NAMES = frozenset({"augment_strength", "augment_signs"})
 """Tensors that snapshots of earlier versions lack: they keep their fresh values."""
+
+
+Trained = Literal["generator", "discriminator", "projected"]
+"""The networks that learn."""
 
 
 @dataclass
@@ -115,7 +125,11 @@ def initial_state(config: TrainConfig, device: torch.device | str = "cpu") -> Tr
         discriminator = build_discriminator(
             config.discriminator, config.discriminator_kind, largest=config.data.zoom
         )
-        projected = projected_discriminator(config) if config.projected.weight else None
+        projected = None
+        if config.projected.weight:
+            projected = ProjectedDiscriminator(
+                config.projected_size, width=config.projected.width, seed=config.seed
+            )
     average = copy.deepcopy(generator).to(device)
     generator.to(device).train().requires_grad_(True)
     discriminator.to(device).train()
@@ -143,6 +157,75 @@ def step_random(
     entropy = [seed, step, zlib.crc32(purpose.encode())]
     state = int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0])
     return torch.Generator(device).manual_seed(state % 2**63)
+
+
+class AdamRates(NamedTuple):
+    """What Adam is given for one update."""
+
+    learning_rate: float
+    betas: tuple[float, float]
+
+
+def cosine(start: float, end: float, share: float) -> float:
+    """From `start` to `end` along half a cosine; `share` of the way, 0 to 1, is clipped.
+
+    Example:
+        >>> cosine(1.0, 0.0, 0.5), cosine(1.0, 0.25, 7.0)
+        (0.5, 0.25)
+    """
+    return end + (start - end) * (1 + math.cos(math.pi * min(max(share, 0.0), 1.0))) / 2
+
+
+def annealed_share(config: TrainConfig, step: int) -> float:
+    """How much of the annealing lies behind a step, 0 to 1; 0 where nothing is annealed."""
+    images = config.anneal.images
+    return min(step * config.batch / images, 1.0) if images else 0.0
+
+
+def adam_rates(config: TrainConfig, name: Trained, step: int) -> AdamRates:
+    """The rates of a network's update in a step.
+
+    The extra step of a lazy regularizer is made up for by rescaled rates (StyleGAN2, appendix B).
+    """
+    optimizer, share = config.optimizer, annealed_share(config, step)
+    rate, beta2 = optimizer.learning_rate, optimizer.beta2
+    if config.anneal.images:
+        rate = cosine(rate, rate * config.anneal.learning_rate, share)
+        beta2 = cosine(beta2, config.anneal.beta2, share)
+    interval = lazy_interval(config, name)
+    ratio = interval / (interval + 1) if interval else 1.0
+    return AdamRates(rate * ratio, (optimizer.beta1**ratio, beta2**ratio))
+
+
+def lazy_interval(config: TrainConfig, name: Trained) -> int:
+    """Steps between two extra updates of a network for its regularizer; 0: there are none."""
+    loss = config.loss
+    if name == "generator":
+        return loss.generator_interval if loss.path_length_weight else 0
+    exact = name == "discriminator" and loss.penalty == "exact"
+    return loss.discriminator_interval if exact else 0
+
+
+def penalty_scale(config: TrainConfig, step: int) -> float:
+    """What the gammas of the gradient penalties are multiplied by in a step."""
+    return cosine(1.0, config.anneal.gamma, annealed_share(config, step))
+
+
+def blur_sigma(config: TrainConfig, step: int) -> float:
+    """Standard deviation in pixels of the blur of all that the discriminators see in a step."""
+    settings = config.augment
+    if not settings.blur:
+        return 0.0
+    return settings.blur * max(1 - step * config.batch / settings.blur_images, 0.0)
+
+
+def largest_zoom(config: TrainConfig, step: int) -> float:
+    """The largest magnification of windows in a step: it grows by doublings, coarse ones first."""
+    data = config.data
+    if not data.zoom_images:
+        return data.zoom
+    share = min(step * config.batch / data.zoom_images, 1.0)
+    return data.zoom_from * (data.zoom / data.zoom_from) ** share
 
 
 def _adam(network: nn.Module, config: TrainConfig, name: Trained) -> torch.optim.Adam:

@@ -29,8 +29,7 @@ from creps.training._losses import (
     thumbnails,
 )
 from creps.training._precision import paint
-from creps.training._schedules import penalty_scale
-from creps.training._state import TrainState
+from creps.training._state import TrainState, penalty_scale
 from creps.training.augment import adapt_strength
 
 _DIVERSITY_INTERVAL = 4
