@@ -23,6 +23,7 @@ from creps.cli._video import COMMANDS
 from creps.errors import CheckpointError, CrepsError, GridError, UsageError
 from creps.networks.base import build_generator
 from creps.rendering import Renderer, render
+from creps.rendering._styles import StyleFile, latents, parse_way, save_styles
 from creps.rendering.output._images import read_settings
 from creps.rendering.video import ZoomMotion
 from creps.rendering.video._motion import cruise
@@ -352,3 +353,29 @@ def test_a_zoom_deeper_than_float64_says_so(model, tmp_path, octaves):
     result = run("zoom", "--model", model, "--octaves", octaves, "--out", tmp_path / "deep.mp4")
     assert isinstance(result.exception, GridError)
     assert "zoom in less deep" in str(result.exception)
+
+
+def test_a_film_leads_through_stored_styles_and_seeds(tmp_path: Path) -> None:
+    network = load("portraits")
+    folder = tmp_path / "a..b"
+    folder.mkdir()
+    files = [folder / f"{seed}.safetensors" for seed in (0, 1)]
+    for seed, path in enumerate(files):
+        save_styles(path, network.map(latents([seed], network)))
+    way, frames = f"{files[0]}..12..{files[1]}", tmp_path / "frames"
+    assert parse_way(way) == (StyleFile(str(files[0])), 12, StyleFile(str(files[1])))
+    command = ["interpolate", "--size", "16", "--frames", "5", "--out", frames]
+    ran(*command, "--styles", way)
+    pictures = [np.asarray(Image.open(path)) for path in sorted(frames.glob("*.png"))]
+    assert len(pictures) == 5
+    for index, seed in ((0, 0), (2, 12), (4, 1)):
+        expected = render(network, seed=seed, size=16, supersample="auto")
+        np.testing.assert_array_equal(pictures[index], expected)
+    for words, told in (
+        (["--styles", "7..face.png"], "expected seeds and files that end with"),
+        (["--styles", "7.."], "expected seeds and files"),
+        (["--styles", f"{tmp_path}/none.safetensors..7"], "no such file of styles"),
+        (["--styles", way, "--seeds", "3"], "expected one of them"),
+        (["--styles", way, "--space", "z"], "is no latent: expected space w"),
+    ):
+        assert told in str(run(*command, *words).exception)

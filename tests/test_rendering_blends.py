@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
 from creps.coordinates import Canvas
 from creps.errors import DataError, UsageError
-from creps.rendering._blends import BLENDS, Gradient, Radial, StyleField, panorama, parse_blend
+from creps.rendering._blends import (
+    BLENDS,
+    Gradient,
+    Radial,
+    StyleField,
+    load_mask,
+    panorama,
+    parse_blend,
+)
 from creps.rendering._painter import Painter
 from creps.rendering._sampling import box_reduced
 from creps.rendering._tiles import Tile
@@ -109,6 +119,56 @@ def test_masks_that_are_none_are_refused(tmp_path: Path) -> None:
         parse_blend(f"mask:{tmp_path}/none.png").check(2)
     with pytest.raises(UsageError, match="y0 < y1"):
         parse_blend(f"mask:{tmp_path}/three.npy,y1=0").check(3)
+
+
+def _rgba(path: Path, gray: list[int], alpha: list[int]) -> Path:
+    pixels = [[(g, g, g, a) for g, a in zip(gray, alpha, strict=True)]]
+    Image.fromarray(np.array(pixels, np.uint8)).save(path)
+    return path
+
+
+def test_what_is_transparent_in_a_mask_counts_as_black(tmp_path: Path) -> None:
+    path = _rgba(tmp_path / "a.png", [255, 255, 255, 0], [0, 255, 51, 255])
+    values = load_mask(path, 2).maps[1]
+    torch.testing.assert_close(values, torch.tensor([[0, 1, 0.2, 0]], dtype=torch.float64))
+    path = _rgba(tmp_path / "b.png", [0, 0, 0, 0], [0, 255, 255, 0])
+    with pytest.raises(DataError, match="nothing but black on a transparent ground"):
+        load_mask(path, 2)
+
+
+def test_masks_keep_all_digits_and_any_file_that_is_no_mask_is_one_line(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.array([[0.25, 0.5]], np.float32))
+    assert load_mask(tmp_path / "a.tif", 2).maps[1, 0].tolist() == [0.25, 0.5]
+    Image.fromarray(np.array([[257, 65535]], np.uint16)).save(tmp_path / "b.png")
+    expected = [257 / 65535, 1.0]
+    assert load_mask(tmp_path / "b.png", 2).maps[1, 0].tolist() == pytest.approx(expected)
+    np.save(tmp_path / "c.npy", np.ones((2, 2)))
+    whole = (tmp_path / "c.npy").read_bytes()
+    fractions = (tmp_path / "b.png").with_name("d.tif")
+    tifffile.imwrite(fractions, np.ones((4, 4), np.uint8))
+    content = bytearray(fractions.read_bytes())
+    place = content.index(struct.pack("<HH", 256, 4))
+    content[place : place + 4] = struct.pack("<HH", 256, 5)  # the width as a fraction
+    fractions.write_bytes(content)
+    broken = [whole.replace(b"(2, 2)", b"(2, (2"), whole.replace(b"False", b"((((("), whole[:40]]
+    for number, content in enumerate(broken):
+        (tmp_path / f"e{number}.npy").write_bytes(content)
+    for path in (fractions, *tmp_path.glob("e*.npy")):
+        with pytest.raises(DataError, match="neither a picture nor a NumPy array") as told:
+            load_mask(path, 2)
+        assert "\n" not in str(told.value)
+
+
+def test_the_name_of_a_mask_may_hold_commas(tmp_path: Path) -> None:
+    folder = tmp_path / "a,b"
+    folder.mkdir()
+    _rgba(folder / "mask,1.png", [0, 255], [255, 255])
+    for text, x1 in ((f"{folder}/mask,1.png", 1.0), (f"{folder}/mask,1.png,x1=2", 2.0)):
+        blend = parse_blend(f"mask:{text}")
+        assert (blend.file, blend.numbers["x1"]) == (f"{folder}/mask,1.png", x1)
+        assert str(blend) == f"mask:{text}"
+        blend.check(2)
+    assert parse_blend("mask:a,b/mask.png,0,0,1,2").file == "a,b/mask.png"
 
 
 # Drawing

@@ -155,6 +155,7 @@ def test_files_that_are_no_arrays_are_refused(tmp_path: Path, flow: Path) -> Non
         "text.npy": b"not an array",
         "cut.npy": whole[:-5],
         "header.npy": whole[:40],
+        "damaged.npy": whole.replace(b"False", b"((((("),
         "huge.npy": huge,
     }
     for name, content in broken.items():

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from creps.errors import CheckpointError, ConfigError
 from creps.training._run import open_run
-from creps.training._state import snapshots
+from creps.training._state import save_snapshot, snapshots
 from training_pictures import draw_pictures, run_to, tiny
 
 
@@ -95,6 +95,26 @@ def test_a_larger_training_size_needs_only_more_coordinates(tmp_path: Path, pict
         assert torch.equal(run.state.generator.state_dict()[name], weights)
     styles = run.state.average.map(torch.zeros(1, 8))
     assert run.state.average.synthesize(styles, config.canvas().grid()).shape == (1, 3, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("changes", "carried"),
+    [((), True), (("augment.p=0.25",), False), (("augment.kind=none",), False)],
+)
+def test_the_strength_of_ada_is_carried_on(
+    tmp_path: Path, pictures: Path, changes: tuple[str, ...], carried: bool
+) -> None:
+    ada = tiny("augment.kind=ada", "images=80")
+    state = run_to(tmp_path / "run", ada, pictures, steps=1)
+    state.augment_strength.fill_(0.4)
+    state.augment_signs.copy_(torch.tensor([1.0, 2.0]))
+    state.step += 1
+    save_snapshot(state, tmp_path / "run" / "snapshots")
+    config = tiny("augment.kind=ada", "images=80", *changes)
+    run = open_run(tmp_path / "next", config, pictures, start=tmp_path / "run")
+    assert run.state.step == 0
+    assert float(run.state.augment_strength) == (0.4 if carried else config.augment.p)
+    assert run.state.augment_signs.tolist() == ([1, 2] if carried else [0, 0])
 
 
 def test_runs_of_earlier_versions_go_on(tmp_path: Path, pictures: Path) -> None:

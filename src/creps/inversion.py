@@ -25,6 +25,7 @@ from creps._files import write_atomically
 from creps.coordinates import WHOLE_PLANE, Canvas, Window
 from creps.data._framing import area_average
 from creps.errors import ConfigError, UsageError
+from creps.metrics._models import on_white
 from creps.metrics._similarity import LayeredExtractor, perceptual_distance
 from creps.networks.base import Generator
 from creps.rendering import contact_sheet, made_by, save_picture, save_styles, to_uint8
@@ -126,7 +127,7 @@ def invert(
     settings: InversionSettings | None = None,
     window: Window = WHOLE_PLANE,
     size: int | None = None,
-    label: int | Tensor | None = None,
+    label: int | str | Tensor | None = None,
     extractor: LayeredExtractor | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Inversion:
@@ -139,8 +140,8 @@ def invert(
         window: (y0, x0, y1, x1): the part of the plane that the picture shows, all of it.
         size: pixels of the longer side that are compared, never more than the picture has; by
             default `COMPARED`, or the model's own resolution if that is more.
-        label: class index, or (1,) of it or (1, label_dim) one-hot row, for class-conditional
-            models.
+        label: index or name of a class, or (1,) of the index or (1, label_dim) one-hot row, for
+            class-conditional models.
         extractor: whose features are compared besides pixels; None compares pixels alone.
         progress: called with the steps done and the steps in all.
     Raises:
@@ -160,8 +161,9 @@ def invert(
     canvas = _compared_canvas(generator, picture, window=window, size=size)
     target = _pixels_of(picture, (canvas.height, canvas.width), generator)
     search = _Search(generator, canvas, target, settings=settings, extractor=extractor)
-    if isinstance(label, int):
-        label = torch.tensor([label])
+    if not isinstance(label, Tensor):
+        index = generator.class_index(label)
+        label = None if index is None else torch.tensor([index])
     offsets = search.start(label)  # (B, 1, D)
     curves: list[list[float]] = [[] for _ in offsets]
     done = 0
@@ -202,8 +204,8 @@ def save_inversion(
     about = {**made_by(generator), **record}
     folder.mkdir(parents=True, exist_ok=True)
     save_styles(folder / "styles.safetensors", found.styles, record=about)
-    target, image = (to_uint8(each[0]) for each in (found.target, found.image))
-    save_picture(image, folder / "picture.png", settings=about)
+    save_picture(to_uint8(found.image[0]), folder / "picture.png", settings=about)
+    target, image = (to_uint8(on_white(each[0])) for each in (found.target, found.image))
     difference = np.abs(image.astype(np.int16) - target)
     beside = contact_sheet([target, image, difference.astype(np.uint8)], columns=3)
     save_picture(beside, folder / "comparison.png", settings=about)
@@ -316,11 +318,11 @@ class _Remembering:
     def layers(self, images: Tensor, /) -> list[Tensor]:
         """Feature maps, those of the target from memory."""
         if self.target is None or images is not self.target:
-            return self._extractor.layers(images)
+            return self._extractor.layers(on_white(images))
         storage = images.untyped_storage().data_ptr()
         if self._seen is None or self._seen[0] != storage:
             with torch.no_grad():
-                self._seen = storage, self._extractor.layers(images[:1])
+                self._seen = storage, self._extractor.layers(on_white(images[:1]))
         return self._seen[1]
 
 

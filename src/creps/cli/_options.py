@@ -128,9 +128,11 @@ Truncation = Annotated[
     ),
 ]
 Label = Annotated[
-    int | None,
+    str | None,
     typer.Option(
-        "--class", help="Class index, for class-conditional models.", rich_help_panel=PICTURE
+        "--class",
+        help="Name or index of a class, for class-conditional models: creps info shows them.",
+        rich_help_panel=PICTURE,
     ),
 ]
 ComputeDevice = Annotated[

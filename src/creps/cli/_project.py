@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from creps.networks.base import Generator
 
 LOOKING = "How to search"
+STYLES = "styles.safetensors"
 
 Out = Annotated[Path, typer.Option(help="Folder for what is found.")]
 
@@ -57,6 +59,13 @@ Features = Annotated[
     ),
 ]
 Steps = Annotated[int, typer.Option(help="Of gradient descent.", rich_help_panel=LOOKING)]
+KeepColors = Annotated[
+    bool,
+    typer.Option(
+        "--keep-colors",
+        help="Take the picture's values as they are, whatever color profile it has.",
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Of what it begins with.", rich_help_panel=LOOKING)]
 
 
@@ -73,6 +82,7 @@ def project(
     size: Compared = None,
     features: Features = "auto",
     device: ComputeDevice = "auto",
+    keep_colors: KeepColors = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Find the styles of a picture: then the model paints it at any size, bent or mixed.
@@ -85,7 +95,7 @@ def project(
     See docs/projection.md.
     """
     started = time.perf_counter()
-    _refuse_there(out, "styles.safetensors", overwrite=overwrite)
+    _refuse_there(out, STYLES, overwrite=overwrite)
     where = None if window is None else parse_window(window)
     from creps._devices import find_device
     from creps.coordinates import WHOLE_PLANE, Canvas
@@ -96,7 +106,9 @@ def project(
     settings = InversionSettings(space=cast("Space", space), steps=steps, starts=starts, seed=seed)
     device = str(find_device(device))
     extractor = _extractor(features, device)
-    generator, picture = _opened(model, image, device=device, whole=where is not None)
+    generator, picture = _opened(
+        model, image, device=device, whole=where is not None, keep_colors=keep_colors
+    )
     with report("projecting", unit="steps", per_unit=1) as bar:
         found = invert(
             generator,
@@ -112,19 +124,19 @@ def project(
         "model": model,
         "image": image.name,
         "window": plane,
-        "class": label,
+        "class": None if label is None else generator.class_index(label),
         **vars(settings),
         "compared": list(found.target.shape[2:]),
         "features": "none, pixels alone" if extractor is None else extractor.name,
         "psnr": round(found.psnr, 3),
         "seconds": round(time.perf_counter() - started, 1),
     }
-    record = save_inversion(found, out, generator, record=record)
+    record, styles = save_inversion(found, out, generator, record=record), out / STYLES
     typer.echo(
         f"{out}: {found.psnr:.2f} dB at {'x'.join(map(str, record['compared']))} pixels, "
         f"features: {record['features']}, {record['seconds']:.0f} s\n"
-        f"now: creps render --model {model} --styles {out / 'styles.safetensors'} --size 1024 "
-        f"--out {out / 'large.png'}"
+        f"now: creps render --model {quote(model)} --styles {quote(str(styles))} --size 1024 "
+        f"--out {quote(str(out / 'large.png'))}"
     )
 
 
@@ -152,13 +164,17 @@ def _extractor(features: str, device: str) -> EffnetLite0 | None:
         return None
 
 
-def _opened(model: str, path: Path, *, device: str, whole: bool) -> tuple[Generator, Pixels]:
+def _opened(
+    model: str, path: Path, *, device: str, whole: bool, keep_colors: bool
+) -> tuple[Generator, Pixels]:
     """The model where it is to work, and the picture or its largest centerd square."""
     from creps.checkpoints import load
-    from creps.data._framing import read_picture, square
+    from creps.data._framing import square
+    from creps.pixels import read_picture
 
     generator = load(model)
-    picture = read_picture(path, channels=generator.config.img_channels, precise=True)
+    channels = generator.config.img_channels
+    picture = read_picture(path, channels=channels, precise=True, keep_colors=keep_colors)
     if not whole:
         picture = square(picture, min(picture.shape[:2]))
     return generator.to(device), picture

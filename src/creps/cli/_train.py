@@ -7,6 +7,7 @@ import re
 import time
 from collections import deque
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -335,12 +336,14 @@ def _describe(config: TrainConfig, data: Path, device: str) -> None:
 def _print_result(run: Run) -> None:
     """Say where the results of a run are and how its model is used."""
     model, page = run.folder / "model", run.folder / "report.html"
+    names = run.pictures.source.class_names
+    chosen = f" --class {quote(names[0])}" if names else ""
     lines = [
         f"model:    {model}",
         f"previews: {run.folder / 'previews'}",
         *([f"report:   {page}"] if page.exists() else []),
-        f"doctor:   creps train doctor {run.folder}",
-        f"pictures: creps generate --model {model} --seeds 0-7 --out DIR",
+        f"doctor:   creps train doctor {quote(str(run.folder))}",
+        f"pictures: creps generate --model {quote(str(model))} --seeds 0-7 --out DIR{chosen}",
     ]
     Console().print("\n".join(lines))
 

@@ -26,6 +26,7 @@ from creps.rendering._words import parse_point, parse_window
 
 if TYPE_CHECKING:
     from creps.coordinates import Window
+    from creps.rendering._styles import Stop
     from creps.rendering.video import Motion, VideoFile
 
 DEFAULT_SECONDS = 4.0
@@ -72,7 +73,8 @@ class FilmOptions:
         float, typer.Option(help="1: as drawn; towards 0: closer to the average picture.")
     ] = 1.0
     label: Annotated[
-        int | None, typer.Option("--class", help="Class index, for class-conditional models.")
+        str | None,
+        typer.Option("--class", help="Name or index of a class, for class-conditional models."),
     ] = None
     supersample: Annotated[
         str,
@@ -126,7 +128,7 @@ class FilmOptions:
         motion: Motion,
         *,
         easing: str,
-        seeds: tuple[int, ...],
+        seeds: tuple[Stop, ...],
         space: Space = Space.w,
         warp: str | None = None,
     ) -> None:
@@ -273,16 +275,34 @@ def rotate(
 def interpolate(
     film: FilmOptions,
     *,
-    seeds: Annotated[str, typer.Option(help="Seeds to go through, such as 0-3,12.")] = "0-3",
+    seeds: Annotated[
+        str | None,
+        typer.Option(help="Seeds to go through, such as 0-3,12.", show_default="0-3"),
+    ] = None,
+    styles: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead: files that creps project has made, and seeds, joined by two dots, such "
+            "as a.safetensors..7..b.safetensors."
+        ),
+    ] = None,
     space: Annotated[
         Space, typer.Option(help="w: straight between styles; z: great circles between latents.")
     ] = Space.w,
     window: View = None,
 ) -> None:
     """Change one picture into the next, through several seeds; each leg is eased on its own."""
+    from creps.rendering._styles import StyleFile, parse_way
     from creps.rendering.video import InterpolateMotion
 
-    way = tuple(parse_seeds(seeds))
+    if seeds is not None and styles is not None:
+        raise UsageError("--seeds and --styles given: expected one of them")
+    way: tuple[Stop, ...] = tuple(parse_seeds(seeds or "0-3"))
+    if styles is not None:
+        way = parse_way(styles)
+        for stop in way:
+            if isinstance(stop, StyleFile):
+                stop.read()  # refuses what is none before a model is loaded
     motion = InterpolateMotion(film.window(window), len(way), back=film.loop)
     film.make(motion, easing="linear", seeds=way, space=space)
 

@@ -62,8 +62,8 @@ class ModelRef:
 
     @property
     def channels(self) -> int:
-        """Of its pictures: 1 or 3."""
-        return int(self.generator().config.img_channels)
+        """Of its pictures as they are measured: 1 or 3. Those with opacity are laid on white."""
+        return min(int(self.generator().config.img_channels), 3)
 
     @property
     def trained(self) -> Size:
@@ -90,16 +90,28 @@ def model_ref(model: ModelRef | Generator | str | Path) -> ModelRef:
 
     Raises:
         CheckpointError: for an unknown name, or a missing or damaged file.
-        UsageError: for a model whose pictures have neither 1 nor 3 channels.
+        UsageError: for a model whose pictures have other than 1, 3 or 4 channels.
     """
     if isinstance(model, ModelRef):
         return model
     path = IN_MEMORY if isinstance(model, Generator) else str(model)
     generator = model if isinstance(model, Generator) else load(path)
     ref = ModelRef(path=path, weights_id=weights_id(generator), _generator=generator)
-    if ref.channels not in (1, 3):
-        raise UsageError(f"{path} paints {ref.channels} channels: expected 1 or 3 to measure it")
+    channels = int(generator.config.img_channels)
+    if channels not in (1, 3, 4):
+        raise UsageError(f"{path} paints {channels} channels: expected 1, 3 or 4 to measure it")
     return ref
+
+
+def on_white(images: Tensor) -> Tensor:
+    """Pictures (..., 4, H, W) of colors and opacity in [-1, 1] as (..., 3, H, W) on white paper.
+
+    Others are as they are.
+    """
+    if images.shape[-3] != 4:
+        return images
+    seen = (images[..., 3:, :, :].clamp(-1, 1) + 1) / 2
+    return images[..., :3, :, :] * seen + (1 - seen)
 
 
 def draw(
@@ -126,7 +138,7 @@ def draw(
     image = torch.empty(model.channels, part.height, part.width)
     for tile, pixels in painter.images(part):
         top, left = tile.top - part.top, tile.left - part.left
-        image[:, top : top + tile.height, left : left + tile.width] = pixels[0]
+        image[:, top : top + tile.height, left : left + tile.width] = on_white(pixels[0])
     if not bool(image.isfinite().all()):
         raise DataError(
             f"{model.path} paints NaN or infinite colors (seed {seed}, {size[0]}x{size[1]} px): "

@@ -17,7 +17,7 @@ from torch import Tensor
 from creps.coordinates import Canvas
 from creps.metrics._extractors import ExtractorSpec
 from creps.metrics._measurements import Measurement
-from creps.metrics._models import ModelRef, Size
+from creps.metrics._models import ModelRef, Size, on_white
 from creps.metrics._similarity import perceptual_distance
 from creps.rendering._styles import latents, slerp
 
@@ -58,7 +58,7 @@ class PathSteps(Measurement):
             styles = styles_between(self.model, seeds, (t, t + self.step), space=self.space)
             network = self.model.generator()
             grid = Canvas(*self.size, sampling=network.sampling).grid()
-            images = network.synthesize(styles.to(network.device), grid).float().cpu()
+            images = on_white(network.synthesize(styles.to(network.device), grid).float().cpu())
             distance = perceptual_distance(
                 images[:1], images[1:], extractor=self.extractor.layered()
             )

@@ -21,7 +21,14 @@ from torch import Tensor, nn
 
 from creps.config import from_dict, to_dict
 from creps.coordinates import AxisGrid, Canvas, PointGrid, Sampling
-from creps.errors import ConfigError, GridError, UnsupportedError, UsageError, nearest
+from creps.errors import (
+    ConfigError,
+    GridError,
+    LabelError,
+    UnsupportedError,
+    UsageError,
+    nearest,
+)
 from creps.networks._layers import MappingNetwork, one_hot_labels
 from creps.networks._prepared import AddMap as AddMap
 from creps.networks._prepared import Axis as Axis
@@ -201,6 +208,43 @@ class Generator(nn.Module, ABC):
     def extra_repr(self) -> str:
         """What a model says of itself before its layers, as PyTorch prints modules."""
         return f"{self.family} of {self.config.resolution} px, on {self.device}"
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What its classes are called, in the order of their indices; empty if not known."""
+        names = self.record.get("classes")
+        known = isinstance(names, list) and len(names) == self.config.label_dim
+        return tuple(map(str, names)) if names and known else ()
+
+    def class_index(self, label: int | str | None) -> int | None:
+        """The index of a class: by its name, or else by its index as text; others as they are.
+
+        Raises:
+            LabelError: for a name that is not known, with the nearest ones, and for no label where
+                the model has classes.
+        """
+        names, count = self.class_names, self.config.label_dim
+        if label is None and count:
+            raise LabelError(f"this model has {count} classes: choose with --class {self._choices}")
+        if not isinstance(label, str):
+            return label
+        if not count:
+            raise LabelError(f"class {label!r} given to an unconditional model: leave it out")
+        if label in names:
+            return names.index(label)
+        if label.isdecimal() and int(label) < count:
+            return int(label)
+        hint = nearest(label, names) if names else f"expected {self._choices}"
+        raise LabelError(f"class {label!r} is unknown: {hint}")
+
+    @property
+    def _choices(self) -> str:
+        """Its classes in a few words."""
+        names, last = self.class_names, self.config.label_dim - 1
+        if not names or names == tuple(map(str, range(len(names)))):
+            return f"0 to {last}" if last > 0 else "0"
+        shown = ", ".join(names[:8])
+        return f"{shown}{', ...' if len(names) > 8 else ''} (or 0 to {last})"
 
     @property
     def device(self) -> torch.device:

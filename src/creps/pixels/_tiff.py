@@ -101,7 +101,7 @@ class DeepTiff:
 def deep_tiff(stream: IO[bytes]) -> DeepTiff | None:
     """The first page of a TIFF file that Pillow does not read rightly; None for all other files.
 
-    The stream is left at its start. A damaged file raises whatever tifffile raises.
+    The stream is left at its start. A DataError for too many pixels.
     """
     stream.seek(0)
     magic = stream.read(4)
@@ -114,8 +114,10 @@ def deep_tiff(stream: IO[bytes]) -> DeepTiff | None:
     try:
         page: Any = tifffile.TiffFile(stream).pages[0]
         kind = None if _suits_pillow(page) else _described(page)
-    except tifffile.TiffFileError:
-        kind = None  # Pillow is less strict, or says what is wrong
+    except (MemoryError, DataError):
+        raise
+    except Exception:  # Pillow is less strict, or says what is wrong
+        kind = None
     stream.seek(0)
     return kind
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -18,12 +19,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from creps.coordinates import WHOLE_PLANE, Window
 from creps.errors import DataError, UsageError, nearest
+from creps.pixels import read_picture
 from creps.rendering._words import parameters_text, parse_parameters, usage_text
+
+_LUMA = np.array((0.299, 0.587, 0.114))  # ITU-R 601
 
 Weights = Callable[[Tensor], Tensor]
 """Points (P, 2) of (y, x) to weights (M, P)."""
@@ -194,22 +197,20 @@ def load_mask(path: str | Path, count: int, *, window: Window = WHOLE_PLANE) -> 
     """A mask from a file: a picture (see `gray_mask`), or a NumPy array.
 
     Args:
-        path: an image in any format Pillow reads, black 0 and white 1; or a .npy file, (h, w) from
-            0 to 1 as `gray_mask` or (M, h, w) as `Mask`.
+        path: a picture as `creps.pixels.read_picture` takes it, black 0 and white 1, transparent
+            parts black; or a .npy file, (h, w) from 0 to 1 as `gray_mask` or (M, h, w) as `Mask`.
         count: M, how many styles.
         window: as `Mask`.
     Raises:
-        DataError: if the file is missing, broken or neither of these.
+        DataError: if the file is missing, broken or neither of these, or paints black alone on a
+            transparent ground.
         UsageError: for a mask of another shape or range, or for another number of styles.
     """
     path = Path(path)
-    try:
-        array = _numpy_file(path) if path.suffix.lower() == ".npy" else _gray_picture(path)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such mask") from None
-    except (OSError, ValueError, UnidentifiedImageError):
-        raise DataError(f"{path}: neither a picture nor a NumPy array of numbers") from None
-    values = torch.from_numpy(array)
+    if not path.exists():
+        raise DataError(f"{path}: no such mask")
+    numbers = path.suffix.lower() == ".npy"
+    values = torch.from_numpy(_numpy_file(path) if numbers else _gray_picture(path))
     if values.ndim == 2:
         return gray_mask(values, count, window=window)
     if len(values) != count:
@@ -218,15 +219,34 @@ def load_mask(path: str | Path, count: int, *, window: Window = WHOLE_PLANE) -> 
 
 
 def _numpy_file(path: Path) -> NDArray[np.float64]:
-    return np.asarray(np.load(path, allow_pickle=False), dtype=np.float64)
+    """The numbers of a file; an array that it only claims to hold costs no memory."""
+    try:
+        array = np.lib.format.open_memmap(path, mode="r")
+        return np.array(array, dtype=np.float64)
+    except MemoryError:
+        raise
+    except Exception:  # of a damaged header, which is parsed as Python, nearly anything
+        raise DataError(f"{path}: neither a picture nor a NumPy array of numbers") from None
 
 
 def _gray_picture(path: Path) -> NDArray[np.float64]:
-    """(h, w), 0 to 1, with all the digits that a 16-bit picture has."""
-    with Image.open(path) as image:
-        if image.mode.startswith("I"):
-            return np.asarray(image, dtype=np.float64) / 65535
-        return np.asarray(image.convert("L"), dtype=np.float64) / 255
+    """(h, w), 0 to 1, with all the digits that a picture has; what is transparent is black."""
+    try:
+        picture = read_picture(path, channels=4, precise=True).astype(np.float64)
+    except DataError as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        raise DataError(
+            f"{path}: neither a picture nor a NumPy array of numbers ({reason})"
+        ) from None
+    colors, alpha = picture[:, :, :3], picture[:, :, 3] / 255
+    gray = colors[:, :, 0] if (colors == colors[:, :, :1]).all() else colors @ _LUMA
+    values = np.asarray(gray * alpha / 255).clip(0, 1)
+    if not values.any() and (alpha < 1).any():
+        raise DataError(
+            f"{path} paints nothing but black on a transparent ground, which counts as black: "
+            "paint white what the last style is to have, or fill the ground with white"
+        )
+    return values
 
 
 def _along(points: Tensor, angle: float) -> Tensor:
@@ -252,6 +272,9 @@ def _check(count: int, softness: float) -> None:
 
 # As text, the form is that of warps, a name, a colon, and numbers in order or by name. A mask
 # has a file first, a gray picture or .npy array: mask:FILE,x1=2; black is the first style.
+
+_NUMBER_WORD = re.compile(r"\s*(?:[^/\\=]*=[^/\\]*|[-+.\d][-+.\deE]*|)\s*")
+"""What follows a file name: a number, or one with its name."""
 
 _KINDS: dict[str, Any] = {"gradient": Gradient, "radial": Radial, "stripes": Stripes}
 BLENDS: dict[str, dict[str, float]] = {
@@ -349,7 +372,7 @@ def parse_blend(text: str) -> StyleBlend:
         raise UsageError(f"unknown blend {name!r}: {nearest(name, BLENDS)}")
     defaults, file, usage = BLENDS[name], None, usage_text(name, BLENDS[name])
     if name == "mask":
-        file, _, words = (part.strip() for part in words.partition(","))
+        file, words = _file_and_words(words.strip())
         usage = usage.replace(":", ":FILE,")
         if not file:
             raise UsageError("blend mask without a file: write mask:FILE, a picture or .npy array")
@@ -358,6 +381,22 @@ def parse_blend(text: str) -> StyleBlend:
         if not math.isfinite(value):
             raise UsageError(f"blend {name}, {key} {value}: expected a finite number")
     return StyleBlend(name, {key: float(numbers.get(key, d)) for key, d in defaults.items()}, file)
+
+
+def _file_and_words(text: str) -> tuple[str, str]:
+    """The file of a mask, whose name may hold commas, and the numbers after it."""
+    parts = text.split(",")
+    first = len(parts)
+    while first > 1 and _NUMBER_WORD.fullmatch(parts[first - 1]) and not _is_file(text):
+        first -= 1
+    return ",".join(parts[:first]).strip(), ",".join(parts[first:])
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # no name at all
+        return False
 
 
 EVERYWHERE: Window = (-math.inf, -math.inf, math.inf, math.inf)

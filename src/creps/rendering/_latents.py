@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
 import numpy as np
@@ -37,7 +37,7 @@ class LatentOptions(TypedDict, total=False):
     z: Tensor | None
     styles: Styles | None
     blend: StyleBlend | str | None
-    label: int | Tensor | None
+    label: int | str | Tensor | None
     truncation: float
     truncation_cutoff: int | None
 
@@ -57,7 +57,8 @@ class Latent:
             what is labeled and truncated already: (1, K, D) from `Generator.map`, or several
             styles and how they share the picture (`StyleField`).
         blend: how several recipes share the picture, such as "gradient:90" (see `parse_blend`).
-        label: class index, or (1, label_dim) one-hot row, for class-conditional models.
+        label: index or name of a class, or (1, label_dim) one-hot row, for class-conditional
+            models.
         truncation: 1 keeps the styles, 0 gives the average picture.
         truncation_cutoff: truncate only this many leading styles; all by default.
     Attributes:
@@ -71,7 +72,7 @@ class Latent:
     z: Tensor | None = None
     styles: Styles | None = None
     blend: StyleBlend | str | None = None
-    label: int | Tensor | None = None
+    label: int | str | Tensor | None = None
     truncation: float = 1.0
     truncation_cutoff: int | None = None
 
@@ -127,6 +128,16 @@ class Latent:
         """Unit squares side by side that its scene has, as `View` takes it."""
         return self.blend.across(len(self.recipes)) if isinstance(self.blend, StyleBlend) else 1
 
+    def suited(self, generator: Generator) -> Latent:
+        """The same with the index of a class in place of its name.
+
+        Raises:
+            LabelError: for a name that the model does not know.
+        """
+        if not isinstance(self.label, str):
+            return self
+        return replace(self, label=generator.class_index(self.label))
+
     @torch.inference_mode()
     def resolve(self, generator: Generator) -> Tensor | StyleField:
         """(1, K, D) styles on the model's device, or several that share the picture.
@@ -139,8 +150,10 @@ class Latent:
         if isinstance(self.styles, StyleField):
             return self.styles
         label = self.label
-        if label is not None and not isinstance(label, Tensor):
-            label = torch.tensor([label])
+        drawn = self.z is not None or any(recipe.drawn for recipe in self.recipes)
+        if not isinstance(label, Tensor):
+            index = generator.class_index(label) if label is not None or drawn else None
+            label = None if index is None else torch.tensor([index])
         how: Any = {"truncation": self.truncation, "truncation_cutoff": self.truncation_cutoff}
         if isinstance(self.styles, Tensor):
             styles = self.styles

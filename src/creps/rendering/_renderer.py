@@ -175,6 +175,7 @@ class Renderer:
         elif options:
             raise UsageError(f"a latent and {', '.join(options)} given: expected one of them")
         self.generator = generator = _loaded(generator)
+        latent = latent.suited(generator)
         styles = latent.resolve(generator)
         self.styles = styles.styles if isinstance(styles, StyleField) else styles
         self._made_with = generator, latent, device, dtype, keep

@@ -48,6 +48,7 @@ JOINTS: dict[Space, str] = {"w": "..", "z": "~"}
 _NUMBER = r"\d+(?:\.\d+)?(?:e-?\d+)?"
 _SEED = r"\d{1,10}"
 _WALK = re.compile(rf"({_SEED}(?:\.\.{_SEED})*|{_SEED}(?:~{_SEED})*)(?:@({_NUMBER}))?")
+_STOP = re.compile(rf"(?:({_SEED})|(.+?\.safetensors))(?:\.\.(?=.)|$)", re.DOTALL)
 _PARALLEL = 1e-7  # radians: closer to 0 or pi, two directions do not span a plane
 
 LAST_SEED = 2**32 - 1
@@ -274,21 +275,26 @@ def mix_styles(base: Tensor, other: Tensor, layers: str) -> Tensor:
     return mixed
 
 
+Stop = int | StyleFile
+"""A place that a way leads through: a seed, or a file of styles."""
+
+
 @dataclass(frozen=True)
 class Walk:
-    """A point on a way through seeds.
+    """A point on a way through seeds, in films through files of styles too.
 
     Args:
-        seeds: integers 0 .. 2**32 - 1, at least one.
+        seeds: integers 0 .. 2**32 - 1, or files, at least one.
         position: 0 .. len(seeds) - 1, counted in seeds; 1.4 lies 40 % of the way from the second
             to the third.
         space: "w": straight lines between styles; "z": great circles between latents. One seed is
             the same in both and always says "w".
     Raises:
-        UsageError: for no seeds, a seed out of range, or a position off the way.
+        UsageError: for no seeds, a seed out of range, a position off the way, or a great circle
+            between files.
     """
 
-    seeds: tuple[int, ...]
+    seeds: tuple[Stop, ...]
     position: float = 0.0
     space: Space = "w"
 
@@ -296,7 +302,11 @@ class Walk:
         if not self.seeds:
             raise UsageError("no seeds given: expected at least one")
         for seed in self.seeds:
-            checked_seed(seed)
+            if isinstance(seed, StyleFile):
+                if self.space == "z":
+                    raise UsageError(f"{seed} is no latent: expected space w, straight lines")
+            else:
+                checked_seed(seed)
         if not 0 <= self.position <= len(self.seeds) - 1:  # also refuses NaN
             raise UsageError(
                 f"position {self.position} on a way through {len(self.seeds)} seeds: "
@@ -320,14 +330,16 @@ class Walk:
         """(1, K, D) styles here, at a seed exactly that seed's; arguments as `styles_of`."""
         first = math.floor(self.position)
         t = self.position - first
-        z = latents(self.seeds[first : first + (2 if t else 1)], generator)
+        how: Any = {"truncation": truncation, "truncation_cutoff": truncation_cutoff}
+        stops = self.seeds[first : first + (2 if t else 1)]
         if t and self.space == "z":
-            z = slerp(z[:1], z[1:], t)
+            z = latents([stop for stop in stops if isinstance(stop, int)], generator)
+            return generator.map(slerp(z[:1], z[1:], t), label, **how)
         ends = [
-            generator.map(
-                row[None], label, truncation=truncation, truncation_cutoff=truncation_cutoff
-            )
-            for row in z
+            stop.styles(generator, label=label, **how)
+            if isinstance(stop, StyleFile)
+            else generator.map(latents([stop], generator), label, **how)
+            for stop in stops
         ]
         return torch.lerp(ends[0], ends[-1], t)
 
@@ -358,6 +370,11 @@ class Recipe:
         """The walks it is made of, the first one left out where it begins with a file."""
         first = () if isinstance(self.base, StyleFile) else (self.base,)
         return *first, *(walk for walk, _ in self.mixes)
+
+    @property
+    def drawn(self) -> bool:
+        """Whether any of it is drawn by a seed, and so needs a class where the model has some."""
+        return any(isinstance(stop, int) for walk in self.walks for stop in walk.seeds)
 
     @property
     def file(self) -> StyleFile | None:
@@ -415,6 +432,27 @@ def parse_recipes(text: str) -> tuple[Recipe, ...]:
     return tuple(recipes)
 
 
+def parse_way(text: str) -> tuple[Stop, ...]:
+    """The places of a way such as `face.safetensors..7..found/other.safetensors`.
+
+    Raises:
+        UsageError: for what is neither a seed nor a file of styles.
+    """
+    stops: list[Stop] = []
+    rest = text.strip()
+    while True:
+        match = _STOP.match(rest)
+        if match is None:
+            raise UsageError(
+                f"way {text!r}: expected seeds and files that end with {SUFFIX}, joined by .., as "
+                f"a{SUFFIX}..7..b{SUFFIX}"
+            )
+        stops.append(int(match[1]) if match[1] else StyleFile(match[2]))
+        if match.end() == len(rest):
+            return tuple(stops)
+        rest = rest[match.end() :]
+
+
 def styles_of(
     text: str | Recipe,
     generator: Generator,
@@ -456,19 +494,19 @@ class SeedPath:
     """A way through several seeds, for films and scrolling: a recipe for each moment.
 
     Args:
-        seeds: integers 0 .. 2**32 - 1, at least one.
+        seeds: integers 0 .. 2**32 - 1, or files of styles, at least one.
         closed: the way leads from the last seed back to the first, without a jump.
         space: as in `Walk`.
     Raises:
         UsageError: as `Walk`.
     """
 
-    seeds: tuple[int, ...]
+    seeds: tuple[Stop, ...]
     closed: bool = False
     space: Space = "w"
 
     def __post_init__(self) -> None:
-        Walk(self.seeds)
+        Walk(self.seeds, space=self.space)
 
     def at(self, share: float) -> Recipe:
         """The recipe at a share of the way; each leg between two seeds takes the same share.

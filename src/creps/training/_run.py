@@ -153,7 +153,7 @@ def open_run(
     if found:
         restore_snapshot(state, found[-1])
     elif start is not None:
-        start_from(state, start)
+        start_from(state, start, augment=config.augment)
     if not group.same(state.step):
         raise CheckpointError(f"{folder} is not the same for all processes: use a shared disk")
     log = RunLog(folder / "log.jsonl", batch=config.batch)

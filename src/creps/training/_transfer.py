@@ -11,12 +11,15 @@ from creps.errors import CheckpointError, UnsupportedError
 from creps.networks.base import GeneratorConfig
 from creps.training._config import stored_settings
 from creps.training._state import TrainState, copy_tensors, read_snapshot, snapshots
+from creps.training.augment._settings import AugmentSettings
 
-_OWN = frozenset({"step", "augment_strength", "augment_signs"})
+_OWN = frozenset({"step"})
 """What a new run counts for itself."""
+_ADAPTED = frozenset({"augment_strength", "augment_signs"})
+"""What only a run that adapts its augmentation alike takes over."""
 
 
-def start_from(state: TrainState, path: Path) -> None:
+def start_from(state: TrainState, path: Path, *, augment: AugmentSettings) -> None:
     """Give a fresh state what an earlier run, or a model, has learnt.
 
     A generator with more levels (a larger `generator.resolution`) takes what has the same place in
@@ -24,14 +27,15 @@ def start_from(state: TrainState, path: Path) -> None:
     the same generator gets more coordinates. An any-resolution generator continues from one without
     its scale branch, or from a StyleGAN3.
 
-    Of a run with the same networks it takes all of the state but the counts; with another
+    Of a run with the same networks it takes all of the state but the counts, the strength of ADA
+    too where both runs adapt it from the same start (`augment`: the new run's); with another
     discriminator (one for another resolution has other outer blocks) generator, average and what
     fits of the discriminator; of a model generator and average.
 
     Raises:
         CheckpointError: if its generator is another network; the message names the difference.
     """
-    tensors, config = _learnt(path)
+    tensors, config, before = _learnt(path)
     for name, network in (("generator", state.generator), ("average", state.average)):
         try:
             network.grow_from(config, _part(tensors, name))
@@ -45,20 +49,27 @@ def start_from(state: TrainState, path: Path) -> None:
     theirs = {name: tensor.shape for name, tensor in tensors.items() if name in ours}
     if ours == theirs and "step" in tensors:
         state.allocate_moments(tensors)
-        copy_tensors(state, tensors, names=set(tensors) - _OWN)
+        alike = before is not None and _starts(before) == _starts(augment)
+        copy_tensors(state, tensors, names=set(tensors) - (_OWN if alike else _OWN | _ADAPTED))
     else:
         state.discriminator.grow_from(_part(tensors, "discriminator"))
 
 
-def _learnt(path: Path) -> tuple[dict[str, Tensor], GeneratorConfig]:
-    """Tensors of a run or model by the state's names, and its generator's config."""
+def _starts(augment: AugmentSettings) -> tuple[object, ...]:
+    """How the strength of an augmentation begins, and whether it moves."""
+    return augment.kind, augment.adapt, augment.p
+
+
+def _learnt(path: Path) -> tuple[dict[str, Tensor], GeneratorConfig, AugmentSettings | None]:
+    """Tensors of a run or model by the state's names, its generator's config, its augmentation."""
     kept = snapshots(path / "snapshots")
     if not kept:
         model = load(path)
         weights = model.state_dict().items()
         names = ("generator", "average")
-        return {f"{name}.{key}": t for name in names for key, t in weights}, model.config
-    return read_snapshot(kept[-1]), stored_settings(path)[0].generator
+        return {f"{name}.{key}": t for name in names for key, t in weights}, model.config, None
+    settings = stored_settings(path)[0]
+    return read_snapshot(kept[-1]), settings.generator, settings.augment
 
 
 def _part(tensors: dict[str, Tensor], network: str) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from creps.rendering._latents import Latent
 from creps.rendering._painter import Picture, Progress
 from creps.rendering._provenance import made_by, warp_about
 from creps.rendering._renderer import Renderer
-from creps.rendering._styles import Recipe, SeedPath
+from creps.rendering._styles import Recipe, SeedPath, Stop, StyleFile
 from creps.rendering._view import (
     Precision,
     Samples,
@@ -36,7 +36,7 @@ class Film:
     Args:
         motion: what is seen when.
         size: (height, width) of every frame.
-        seeds: one, or those that the motion leads through.
+        seeds: one, or those that the motion leads through; files of styles may be among them.
         space: how it leads there: "w", straight between styles, or "z", on great circles between
             latents.
         warp: the text of the warp that the motion grows from nothing.
@@ -50,12 +50,12 @@ class Film:
 
     motion: Motion
     size: tuple[int, int]
-    seeds: tuple[int, ...] = (0,)
+    seeds: tuple[Stop, ...] = (0,)
     space: Literal["w", "z"] = "w"
     warp: str | None = None
     easing: str = "linear"
     loop: bool = False
-    label: int | None = None
+    label: int | str | None = None
     truncation: float = 1.0
     supersample: Samples = "auto"
     exact: bool = False
@@ -96,9 +96,10 @@ class Film:
         """What changes the pixels of its frames; a stopped film resumes only with the same."""
         settings = {
             **made_by(generator),
-            "seeds": list(self.seeds),
+            "seeds": [stop if isinstance(stop, int) else str(stop) for stop in self.seeds],
+            "files": [s.fingerprint for s in self.seeds if isinstance(s, StyleFile)] or None,
             "space": self.space if len(self.seeds) > 1 else None,
-            "class": self.label,
+            "class": self._class(generator),
             "truncation": self.truncation,
             "size": list(self.size),
             "motion": {
@@ -113,6 +114,10 @@ class Film:
             "dtype": None if dtype is None else str(dtype),
         }
         return {name: value for name, value in settings.items() if value is not None}
+
+    def _class(self, generator: Generator) -> int | None:
+        """The index of its class."""
+        return None if self.label is None else generator.class_index(self.label)
 
     @functools.cached_property  # a map is read from its file once
     def _whole_warp(self) -> Warp | None:

@@ -399,7 +399,9 @@ def _read_array(path: Path) -> NDArray[np.float64]:
         array = np.lib.format.open_memmap(path, mode="r")
     except OSError as error:
         raise GridError(f"map {path} cannot be read: {error.strerror or error}") from None
-    except (ValueError, OverflowError):
+    except MemoryError:
+        raise
+    except Exception:  # of a damaged header, which is parsed as Python, nearly anything
         raise GridError(f"map {path} is not an array of numbers: expected a .npy file") from None
     if array.dtype.kind != "f":
         raise GridError(f"map {path} holds {array.dtype}: expected floats, plane units 0 to 1")
