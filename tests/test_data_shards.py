@@ -6,11 +6,11 @@ import pickle
 import numpy as np
 import pytest
 
+from creps._files import expand_braces
 from creps.data import _archives as stores
 from creps.data import _shards as tar_shards
 from creps.data import _store as index_cache
 from creps.data import open_images
-from creps.data._shards import expand_braces
 from creps.errors import DataError, LabelError
 from image_files import noise, png, write_tar
 

@@ -28,6 +28,7 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 FLOORS = (
     {"errors", "_code"},
     {"coordinates", "config", "_devices", "_files", "pixels"},
+    {"_urls"},
     {"networks", "data"},
     {"checkpoints"},
     {"rendering"},

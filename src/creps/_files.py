@@ -1,12 +1,14 @@
 """Atomic files and folders: written under a temporary name, then renamed.
 
 Temporary names are `.NAME.XXXX.part`; only a killed process leaves them behind. Also here: the
-user's cache folder and the number of cores to use.
+user's cache folder, the number of cores to use, and names of numbered files.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -14,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from platformdirs import user_cache_path
+
+_BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
 
 
 def cache_folder(*parts: str) -> Path:
@@ -31,6 +35,20 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def expand_braces(pattern: str) -> list[str]:
+    """The names of a pattern of shards: data-{008..010}.tar for three."""
+    parts = _BRACES.split(pattern)  # text, first, last, text, first, last, ..., text
+    texts, firsts, lasts = parts[0::3], parts[1::3], parts[2::3]
+    ranges = [
+        [str(number).zfill(len(first)) for number in range(int(first), int(last) + 1)]
+        for first, last in zip(firsts, lasts, strict=True)
+    ]
+    return [
+        "".join(itertools.chain(*zip(texts, (*numbers, ""), strict=True)))
+        for numbers in itertools.product(*ranges)
+    ]
 
 
 @contextmanager

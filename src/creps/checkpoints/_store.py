@@ -24,6 +24,7 @@ from torch import Tensor
 
 from creps._devices import find_device
 from creps._files import write_atomically, write_directory
+from creps._urls import fetched, is_url
 from creps.errors import CheckpointError, ConfigError, UsageError, nearest
 from creps.networks.base import Generator, build_generator, describe_generator
 
@@ -181,10 +182,10 @@ def load(path_or_name: str | os.PathLike[str], *, device: str | torch.device = "
     """Load a trained generator, ready to draw.
 
     Args:
-        path_or_name: the name of a model inside the package ("portraits"); or a path: a model's
-            directory, or a `.safetensors` file. What has a slash in it, ends with `.safetensors` or
-            is a directory with a model in it is a path; anything else is a name. The folder of a
-            training run stands for the model in it.
+        path_or_name: the name of a model inside the package ("portraits"); or a path or URL: a
+            model's directory, or a `.safetensors` file. What has a slash in it, ends with
+            `.safetensors` or is a directory with a model in it is a path; anything else is a name.
+            The folder of a training run stands for the model in it.
         device: where to put it, such as "cuda", or "auto": a GPU if there is one.
     Returns:
         A `torch.nn.Module` in evaluation mode, in float32, without gradients.
@@ -301,7 +302,9 @@ def fill(generator: Generator, tensors: Mapping[str, Tensor]) -> None:
 
 
 def _weights_file(path_or_name: str | os.PathLike[str]) -> Path:
-    """Where the weights of a path or packaged name are."""
+    """Where the weights of a path or packaged name are; those of a URL are fetched."""
+    if is_url(path_or_name):
+        path_or_name = fetched(str(path_or_name), CheckpointError)
     path = Path(path_or_name)
     text = os.fspath(path_or_name)
     is_path = (

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
+from creps._urls import is_url, shown
 from creps.cli._options import (
     CHANGE,
     MAKING,
@@ -32,7 +33,11 @@ STARTED = time.time()
 DEFAULT_SEED = 7
 
 Out = Annotated[
-    Path, typer.Option(help="Picture to write: .png, .jpg, .webp, .tif, .dzi or .zarr.")
+    str,
+    typer.Option(
+        help="Picture to write: .png, .jpg, .webp, .tif, .dzi or .zarr; a .zarr also by URL, "
+        "s3://BUCKET/NAME.zarr."
+    ),
 ]
 Seed = Annotated[
     int | None,
@@ -175,7 +180,7 @@ def render(
     source: TileSource = renderer.painter(view)
     if foveated is not None:
         source = renderer.foveated(view, share=foveated, gaze=look)
-    settings = {"model": picture.model, "dpi": picture.density}
+    settings = {"model": shown(picture.model), "dpi": picture.density}
     outcome = _save(source, out, settings, saving)
     result = _result(source, out, outcome, share)
     typer.echo(f"{result}, {time.perf_counter() - started:.1f} s")
@@ -206,7 +211,7 @@ def _note_other_weights(files: dict[str, object], generator: Generator, model: s
             )
 
 
-def _save(source: TileSource, out: Path, settings: Mapping[str, object], saving: Saving) -> Outcome:
+def _save(source: TileSource, out: str, settings: Mapping[str, object], saving: Saving) -> Outcome:
     """`save_picture` behind a bar; what stops it is one line that says what is kept."""
     from creps.rendering import save_picture, unfinished
 
@@ -216,11 +221,13 @@ def _save(source: TileSource, out: Path, settings: Mapping[str, object], saving:
             told(done, total)
             if done == total:
                 told.describe("writing")
-                if saving["shard"] is None and unfinished(out).exists():
-                    told.say(f"all pixels are rendered, writing {out.name}")
+                if not is_url(out) and saving["shard"] is None and unfinished(Path(out)).exists():
+                    told.say(f"all pixels are rendered, writing {Path(out).name}")
 
         def kept() -> str | None:
-            place = unfinished(out)
+            if is_url(out):
+                return f"{told.share:.0%} of the pixels are at {shown(out)}"
+            place = unfinished(Path(out))
             return f"{told.share:.0%} of the pixels are in {place}" if place.exists() else None
 
         with resumable(kept):
@@ -230,11 +237,15 @@ def _save(source: TileSource, out: Path, settings: Mapping[str, object], saving:
     return outcome
 
 
-def _result(source: TileSource, out: Path, outcome: Outcome, shard: Shard | None) -> str:
+def _result(source: TileSource, out: str, outcome: Outcome, shard: Shard | None) -> str:
     """The outcome as text."""
     size = f"{source.height}x{source.width} pixels"
-    if outcome.path is not None:
-        count = _bytes_in(out)
+    if is_url(out):
+        out = shown(out)
+        if outcome.path is not None:
+            return f"{out}: {size} in {outcome.chunks} chunks"
+    elif outcome.path is not None:
+        count = _bytes_in(Path(out))
         amount = f"{count / 1e6:,.1f} MB" if count >= 1e6 else f"{count / 1e3:,.1f} kB"
         return f"{out}: {size}, {amount}"
     share = "" if shard is None else f" share {shard} is done,"

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from creps._urls import local
 from creps.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,8 +39,11 @@ def _option(text: str, *names: str, group: str | None = None, default: str | boo
 
 PRESETS_OWN = "the preset's"
 Data = Annotated[
-    Path | None,
-    _option("Pictures of any size: a folder, a zip, or tar shards. \\[required]", default=False),
+    str | None,
+    _option(
+        "Pictures of any size: a folder, a zip, or tar shards, or their URL. \\[required]",
+        default=False,
+    ),
 ]
 Out = Annotated[
     Path | None,
@@ -54,7 +58,7 @@ ListPresets = Annotated[
 ]
 DryRun = Annotated[bool, _option("Say what would be done and how long it takes; write nothing.")]
 Start = Annotated[
-    Path | None,
+    str | None,
     _option(
         "Run or model that a new run starts from: other data, settings or resolution; a larger "
         "generator.resolution adds levels.",
@@ -196,13 +200,14 @@ def train(
     changes = [f"{name}={value}" for name, value in flags.items() if value is not None]
     changes += ["data.mirror=true"] * mirror + ["data.keep_colors=true"] * keep_colors
     changes += list(settings or [])
-    config = replace(config, [*changes, *(_label_settings(data) if labels else [])])
+    place = local(data)
+    config = replace(config, [*changes, *(_label_settings(place) if labels else [])])
     if dry_run:
-        _describe(config, data, device)
+        _describe(config, place, device)
         return
     with RunProgress(Console()) as shown:
         run = _loop.train(
-            data,
+            place,
             out,
             config,
             start=start,

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from creps._files import expand_braces
+from creps._urls import local
 from creps.data._lmdb import LmdbStore
 from creps.data._parquet import ParquetStore
-from creps.data._shards import TarStore, expand_braces
+from creps.data._shards import TarStore
 from creps.data._store import (
     Entry,
     Listing,
@@ -28,14 +30,15 @@ from creps.errors import DataError
 def open_store(path: str | os.PathLike[str]) -> Store:
     """The store at a path, as `open_images` takes it.
 
-    A folder of tar or parquet files is one of shards if no images lie next to them.
+    A folder of tar or parquet files is one of shards if no images lie next to them. What a URL
+    names is fetched into the user's cache.
     """
-    place = Path(path)
+    place = local(path)
     if place.is_dir():
         return _folder(place)
     if not place.exists():
         if "{" in place.name:
-            shards = _shards_of(os.fspath(path))
+            shards = _shards_of(os.fspath(place))
             return ParquetStore(shards) if place.suffix == ".parquet" else TarStore(shards)
         raise DataError(f"no such file or folder: {place}")
     if zipfile.is_zipfile(place):

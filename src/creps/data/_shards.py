@@ -9,7 +9,6 @@ share a key without being fields of one sample, each is a sample.
 from __future__ import annotations
 
 import io
-import itertools
 import json
 import posixpath
 import re
@@ -39,23 +38,8 @@ from creps.errors import DataError
 CREDITS = ("ATTRIBUTION.txt",)
 """Files in the folder of the shards that belong to the set."""
 
-_BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
 _LONGEST_NOTE = 1 << 20  # bytes of a .cls or .json file that is read for a label
 _LABEL_FIELDS = ("label", "cls", "class")
-
-
-def expand_braces(pattern: str) -> list[str]:
-    """The names of a pattern of shards: data-{008..010}.tar for three."""
-    parts = _BRACES.split(pattern)  # text, first, last, text, first, last, ..., text
-    texts, firsts, lasts = parts[0::3], parts[1::3], parts[2::3]
-    ranges = [
-        [str(number).zfill(len(first)) for number in range(int(first), int(last) + 1)]
-        for first, last in zip(firsts, lasts, strict=True)
-    ]
-    return [
-        "".join(itertools.chain(*zip(texts, (*numbers, ""), strict=True)))
-        for numbers in itertools.product(*ranges)
-    ]
 
 
 _Row = tuple[int, int, int, Label | None]

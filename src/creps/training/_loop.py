@@ -15,7 +15,8 @@ from types import FrameType
 import torch
 
 from creps._devices import find_device
-from creps.errors import CrepsError
+from creps._urls import local
+from creps.errors import CheckpointError, CrepsError
 from creps.training._batches import load_training_batches, open_training_set
 from creps.training._callbacks import Alarms, TimeLimit, standard_callbacks
 from creps.training._config import TrainConfig
@@ -51,10 +52,10 @@ def train(
     processes make together the steps that one would.
 
     Args:
-        data: the pictures: a folder, a zip, or tar shards.
+        data: the pictures: a folder, a zip, or tar shards; or their URL, fetched into the cache.
         out: the run's folder.
         config: a run's settings, of `creps.training.preset` for instance; or a preset's name.
-        start: run or model that a new run starts from.
+        start: run or model that a new run starts from, or its URL.
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1" or "mps".
         seconds: after which it stops, with a snapshot; None: when all images are shown.
         loggers: "tensorboard", "trackio" or "wandb", in addition to RUN/log.jsonl.
@@ -71,14 +72,15 @@ def train(
         >>> creps.render(run.model, seed=7, size=256)  # doctest: +SKIP
     """
     config = preset(config) if isinstance(config, str) else config
+    data, start = local(data), None if start is None else local(start, CheckpointError)
     with process_group(_place(device)) as (group, place):
         tune_device(place, config.precision)
         run = open_run(
             Path(out),
             config,
-            Path(data),
+            data,
             device=place,
-            start=None if start is None else Path(start),
+            start=start,
             group=group,
             loggers=loggers,
         )
@@ -93,7 +95,7 @@ def train(
             say(f"going on at step {run.state.step} of {config.steps}")
         beside: list[Callback] = [] if seconds is None else [TimeLimit(seconds)]
         if group.writes:
-            beside += standard_callbacks(run, data=Path(data))
+            beside += standard_callbacks(run, data=data)
             beside += [Reports(run, log=say)] if report else []
             beside += [*callbacks, Alarms(run)]
         try:

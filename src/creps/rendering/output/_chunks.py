@@ -30,11 +30,6 @@ from creps.rendering._tiles import Tile, TilePlan
 from creps.rendering.output._compression import Compression
 from creps.rendering.output._shards import Shard
 
-BAND = 2048
-"""Columns of a picture that are filled from top to bottom before the next ones: the lines of so
-many are kept (14 MiB with the 512 preset), and those of the rows are computed again for each band,
-which costs a fifth of the pixels' time there, and a fiftieth with the packaged model."""
-
 CHUNKS, DONE = ".chunks", ".done"
 
 NOTE = np.dtype([("index", "<u8"), ("offset", "<u8"), ("length", "<u8"), ("check", "<u8")])
@@ -140,7 +135,7 @@ class Chunks:
         """The chunks that are not done, or are damaged, in bands."""
         notes, first = self._notes()
         share = range(len(self.tiles)) if shard is None else shard.indices(len(self.tiles))
-        for index in self.tiles.in_bands(BAND):
+        for index in self.tiles.in_bands():
             if index in share and self._sound["run"][index] < 0:
                 start, stop = np.searchsorted(first, [index, index + 1])
                 if not any(self._is_sound(index, note) for note in notes[start:stop]):

@@ -167,7 +167,9 @@ def exif_of(settings: Mapping[str, Any]) -> Image.Exif:
     return exif
 
 
-def refuse_other_settings(path: Path, there: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+def refuse_other_settings(
+    path: Path | str, there: Mapping[str, Any], asked: Mapping[str, Any]
+) -> None:
     """Raise a UsageError that names the settings in which unfinished work differs."""
     differences = [
         f"{name} {there.get(name)}, not {asked.get(name)}"

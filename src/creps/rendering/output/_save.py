@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from creps._files import discard, flush, write_atomically
+from creps._urls import is_url, last_name, shown
 from creps.errors import CrepsError, GridError, MissingExtraError, UsageError
 from creps.rendering._painter import Picture, Progress, TileSource
 from creps.rendering._tiles import Tile, TilePlan
@@ -34,6 +35,7 @@ from creps.rendering.output._images import (
 from creps.rendering.output._shards import Shard
 
 if TYPE_CHECKING:
+    from creps.rendering.output._shared import SharedZarr
     from creps.rendering.output._store import Store
 
 LOSSLESS_PYRAMIDS = (".tif", ".tiff", ".zarr")
@@ -63,13 +65,13 @@ class Outcome:
     """How far a picture is after one call of `save_picture`.
 
     Attributes:
-        path: the finished file; None while chunks of other shards are missing, or while another
-            process makes the file.
+        path: the finished file, or its URL; None while chunks of other shards are missing, or
+            while another process makes the file.
         missing: chunks without pixels, of `chunks` in all.
         chunks: chunks of the whole picture.
     """
 
-    path: Path | None
+    path: Path | str | None
     missing: int
     chunks: int
 
@@ -96,7 +98,8 @@ def save_picture(
             their place and `settings`.
         path: the suffix is the format: .tif (BigTIFF from 4 GB on), .dzi (Deep Zoom) and .zarr
             (OME-Zarr) have all smaller levels too, .png, .jpg (quality 95, full color) and .webp
-            (quality 95) are flat. Folders are made.
+            (quality 95) are flat. Folders are made. A .zarr may be a URL, such as
+            s3://bucket/picture.zarr.
         settings: JSON values, in addition to the source's own, that say how the picture was made:
             stored in the file, see `read_settings`, and compared before unfinished work is
             continued. The entry "credits" is the file's copyright notice too, "dpi" its pixels an
@@ -117,19 +120,23 @@ def save_picture(
         UsageError: for an unknown suffix, other pixels, a file that exists, a compression that the
             format does not offer, or unfinished work that differs.
         GridError: if the format cannot hold a picture of this size.
-        MissingExtraError: without the packages of the `big` extra, where they are needed.
+        MissingExtraError: without the packages of the extras `big` and `arrays`, where they are
+            needed.
+        DataError: for a URL that refuses; what is there stays.
         OSError: if the disk is full or fails, with a path; what is done stays and is continued.
     """
-    path = Path(path)
     if isinstance(source, np.ndarray):
         source = _tiles_of(source)
-    told = {**source.about(), **(settings or {})}
-    settings = {name: value for name, value in told.items() if value is not None}
+    settings = settings_of(source, settings)
     height, width = source.height, source.width
     refuse_target(path, height=height, width=width, shard=shard)
     packed = parse_compression(compression, path)
     if source.channels not in CHANNELS:
         raise UsageError(f"{source.channels} channels: expected {CHANNELS_IN_WORDS}")
+    if is_url(path):
+        shared = shared_zarr(source, str(path), settings, compression=compression)
+        return _fill_in_place(shared, source, shard, overwrite=overwrite, progress=progress)
+    path = Path(path)
     since = started if overwrite else 0.0
     if _made_by_others(path, settings, shard=shard, since=since):
         return Outcome(path, 0, len(TilePlan(height, width, CHUNK)))
@@ -137,16 +144,8 @@ def save_picture(
         refuse_existing(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if is_streamed(path, height=height, width=width, samples=source.samples, shard=shard):
-        return _save_by_chunks(
-            source,
-            path,
-            settings,
-            overwrite=overwrite,
-            shard=shard,
-            since=since,
-            progress=progress,
-            compression=packed,
-        )
+        how: Any = {"overwrite": overwrite, "shard": shard, "since": since, "progress": progress}
+        return _save_by_chunks(source, path, settings, compression=packed, **how)
     refuse_beyond_memory(height, width, channels=source.channels)
     picture = source.pixels(progress=progress)
     if not overwrite:
@@ -155,8 +154,14 @@ def save_picture(
     return Outcome(path, 0, len(TilePlan(height, width, CHUNK)))
 
 
+def settings_of(source: TileSource, settings: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What a file records of a source: the source's own, and more of it."""
+    told = {**source.about(), **(settings or {})}
+    return {name: value for name, value in told.items() if value is not None}
+
+
 def refuse_target(
-    path: Path,
+    path: str | Path,
     *,
     height: int = 1,
     width: int = 1,
@@ -173,6 +178,13 @@ def refuse_target(
         UsageError, GridError, MissingExtraError: as `save_picture`.
     """
     TilePlan(height, width, CHUNK)
+    if is_url(path):
+        if not last_name(str(path)).lower().endswith(".zarr"):
+            raise UsageError(f"{shown(str(path))}: only a .zarr can be written to a URL")
+        parse_compression(compression, ".zarr")
+        _in_place()
+        return
+    path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{path.name}: unknown picture format, expected {', '.join(SUFFIXES)}")
     refuse_beyond_format(path, height, width)
@@ -281,7 +293,7 @@ def _save_by_chunks(
         width=source.width,
         channels=source.channels,
         settings=settings,
-        chunk=min(CHUNK, -(-max(source.height, source.width) // TILE_STEP) * TILE_STEP),
+        chunk=chunk_of(source),
         suffix=path.suffix.lower(),
         compression=compression if path.suffix.lower() in LOSSLESS_PYRAMIDS else None,
         overwrite=overwrite,
@@ -295,6 +307,75 @@ def _save_by_chunks(
         missing = 0  # not undone: another process has made the file and removed the chunks
     finished = not missing and _finish(store, path, overwrite=overwrite, compression=compression)
     return Outcome(path if finished else None, missing, len(store.tiles))
+
+
+def chunk_of(source: TileSource) -> int:
+    """Pixels of a chunk's side of a picture."""
+    return min(CHUNK, -(-max(source.height, source.width) // TILE_STEP) * TILE_STEP)
+
+
+def shared_zarr(
+    source: TileSource,
+    place: str,
+    settings: Mapping[str, Any],
+    *,
+    compression: str | None = None,
+    name: str | None = None,
+) -> SharedZarr:
+    """A Zarr of a picture that is filled in place, in a folder or at a URL."""
+    packed = parse_compression(compression, "picture.zarr")
+    assert packed is not None
+    return _in_place()(
+        place,
+        last_name(place).rpartition(".")[0] if name is None else name,
+        height=source.height,
+        width=source.width,
+        channels=source.channels,
+        settings=settings,
+        chunk=chunk_of(source),
+        compression=packed,
+    )
+
+
+def _in_place() -> type[SharedZarr]:
+    """What fills a Zarr in place; its packages are imported before hours of work."""
+    try:
+        from creps.rendering.output._shared import SharedZarr
+    except ImportError:
+        raise MissingExtraError("a picture that is filled in place", "arrays") from None
+    return SharedZarr
+
+
+def _fill_in_place(
+    shared: SharedZarr,
+    source: TileSource,
+    shard: Shard | None,
+    *,
+    overwrite: bool,
+    progress: Progress | None,
+) -> Outcome:
+    """`save_picture` to a URL: chunks in place, the group's document when all are there."""
+    chunks = len(shared.plan(0))
+    if not shared.begin(overwrite=overwrite, alone=shard is None):
+        return Outcome(shared.place, 0, chunks)
+    share = range(chunks) if shard is None else shard.indices(chunks)
+    total = sum(shared.plan(0)[k].height * shared.plan(0)[k].width for k in share)
+    todo = shared.missing(0, shard)
+    left = sum(tile.height * tile.width for tile in todo)
+    if progress is not None:
+        progress(total - left, total)
+    for tile in todo:
+        shared.write(tile, source.pixels(tile))
+        left -= tile.height * tile.width
+        if progress is not None:
+            progress(total - left, total)
+    if missing := len(shared.missing(0)):
+        return Outcome(None, missing, chunks)
+    for level in range(1, len(shared.sizes)):
+        for tile in shared.missing(level):
+            shared.reduce(tile, level=level)
+    shared.finish()
+    return Outcome(shared.place, 0, chunks)
 
 
 def _exporter() -> Callable[[Store, Path, Compression | None], None]:
