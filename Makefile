@@ -44,15 +44,18 @@ gallery: .venv/.installed ## make the pictures of docs/gallery.md again, by the 
 	@echo "==> Making the pictures of the gallery (about a minute)"
 	@$(BIN)/python docs/gallery.py
 
-# The page's own files are served as they are; only OpenSeadragon comes from npm, as web/package-lock.json has it.
-web: ## take OpenSeadragon from npm again and check the page's code; needs Node
+# The page's own files are served as they are; only OpenSeadragon comes from npm, as web/package-lock.json has it, and
+# only the kernel is compiled.
+web: ## take OpenSeadragon from npm again, compile the kernel and check the page's code; needs Node
 	@echo "==> Taking the pinned packages from npm"
 	@cd web && npm ci --no-audit --no-fund --silent
 	@echo "==> Copying OpenSeadragon into the package"
 	@cp web/node_modules/openseadragon/build/openseadragon/openseadragon.min.js src/creps/serving/static/vendor/
 	@cp web/node_modules/openseadragon/LICENSE.txt src/creps/serving/static/vendor/openseadragon-LICENSE.txt
+	@echo "==> Compiling the kernel"
+	@cd web && npx asc kernel.ts -o ../src/creps/serving/static/js/live/kernel.wasm --enable simd -O3 --noAssert --runtime stub --importMemory
 	@echo "==> Checking types and formatting"
-	@cd web && npx tsc -p . && npx prettier --config .prettierrc.json --check --log-level warn '../src/creps/serving/static/**/*.{js,css,html}' '!../src/creps/serving/static/vendor/**'
+	@cd web && npx tsc -p . && npx prettier --config .prettierrc.json --check --log-level warn '../src/creps/serving/static/**/*.{js,css,html}' '!../src/creps/serving/static/vendor/**' kernel.ts
 
 # The stamp is written last, so an interrupted installation is taken up again by the next call.
 .venv/.installed: pyproject.toml constraints.txt

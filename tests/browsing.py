@@ -19,9 +19,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
 
 FLAGS = (
-    "--headless",
     "--no-sandbox",
-    "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -29,6 +27,9 @@ FLAGS = (
     "--disable-sync",
     "--hide-scrollbars",
 )
+WITHOUT_GPU = ("--headless", "--disable-gpu")
+SOFTWARE_GPU = ("--headless=new", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader")
+"""WebGPU without a graphics card: slow, and its canvases cannot be read back, but buffers can."""
 AT_REST = """
     const panes = [...document.querySelectorAll('.pane:not([hidden])')];
     return panes.length > 0 && panes.every((each) => each.getAttribute('aria-busy') === 'false');
@@ -41,16 +42,16 @@ FOREIGN = """
 
 
 @contextmanager
-def browser(folder: Path) -> Iterator[Any]:
+def browser(folder: Path, gpu: tuple[str, ...] = WITHOUT_GPU) -> Iterator[Any]:
     """A Selenium driver; downloads go to `folder`/downloads."""
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
     downloads = folder / "downloads"
-    downloads.mkdir()
+    downloads.mkdir(parents=True)
     options = webdriver.ChromeOptions()
     options.binary_location = str(CHROMIUM)
-    for flag in (*FLAGS, f"--user-data-dir={folder / 'profile'}"):
+    for flag in (*FLAGS, *gpu, f"--user-data-dir={folder / 'profile'}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))

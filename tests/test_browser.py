@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,7 @@ from browsing import CHROMIUM, DRIVER, rest, seen, show_on
 from creps.rendering._renderer import render
 from creps.serving._sites import SiteSettings, write_site
 from patience import wait_until
+from served import static_host
 from tiny_creps import tiny_creps
 from visiting import (
     address,
@@ -294,32 +292,18 @@ def test_a_static_gallery(page: Any, tmp_path: Path) -> None:
     pytest.importorskip("zarr")
     settings = SiteSettings(name="tiny", title="Tiny pictures", seeds=(3, 8), size=300)
     write_site(tmp_path, tiny_creps(), settings=settings)
-    handler = partial(QuietHandler, directory=str(tmp_path))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as host:
-        thread = threading.Thread(target=host.serve_forever)
-        thread.start()
-        try:
-            page.get(f"http://127.0.0.1:{host.server_port}/")
-            pictures = wait_until(
-                lambda: page.find_elements("css selector", ".pictures button"), "a wall"
-            )
-            assert len(pictures) == 2
-            pictures[1].click()
-            wait_until(lambda: page.find_element("id", "room-title").text == "seed 8", "a room")
-            wait_until(
-                lambda: "training size" in page.find_element("id", "room-scale").text, "a picture"
-            )
-            click(page, "#following")
-            wait_until(lambda: page.current_url.endswith("#seed=3"), "the next picture")
-            click(page, "#close")
-            wait_until(lambda: not page.find_element("id", "room").is_displayed(), "the wall again")
-        finally:
-            host.shutdown()
-            thread.join()
-
-
-class QuietHandler(SimpleHTTPRequestHandler):
-    """A plain static host."""
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+    with static_host(tmp_path) as base:
+        page.get(f"{base}/")
+        pictures = wait_until(
+            lambda: page.find_elements("css selector", ".pictures button"), "a wall"
+        )
+        assert len(pictures) == 2
+        pictures[1].click()
+        wait_until(lambda: page.find_element("id", "room-title").text == "seed 8", "a room")
+        wait_until(
+            lambda: "training size" in page.find_element("id", "room-scale").text, "a picture"
+        )
+        click(page, "#following")
+        wait_until(lambda: page.current_url.endswith("#seed=3"), "the next picture")
+        click(page, "#close")
+        wait_until(lambda: not page.find_element("id", "room").is_displayed(), "the wall again")

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 ACCESS, LIMITS = "Access", "Limits"
 """Groups of options in the help."""
 
+FIRST_SEEDS, SIDE = "0-23", 16384
+"""What a gallery shows, and pixels of a picture's side, unless it is said."""
+
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -51,6 +54,9 @@ SETTINGS = {
     "size": _option(VIEW, "Declared pixels of a picture's side, for IIIF and Deep Zoom."),
     "token": _option(ACCESS, "Clients must present it.", envvar="CREPS_TOKEN"),
     "url": _option(ACCESS, "Public address behind a proxy, such as https://example.org/creps."),
+    "live": _option(
+        MAKING, "Let visitors' browsers draw: they get the weights of models that pages can draw."
+    ),
     "workers": _option(
         MAKING, "Threads that draw.", show_default="one a core, one on an accelerator"
     ),
@@ -107,6 +113,7 @@ def serve(
     creps serve
     creps serve --model portraits --model mine=runs/mine/model --port 8080
     creps serve --host 0.0.0.0 --token a-long-secret
+    creps serve --live
 
     See docs/serving.md. Ctrl-C ends it.
     """
@@ -133,34 +140,58 @@ def serve(
 def export_site(
     out: Annotated[Path, typer.Option(help="Folder for the site; made if missing.")] = Path("site"),
     model: Model = "portraits",
-    seeds: Annotated[str, _option(PICTURE, "Seeds such as 7, 0-7 or 0-7,12.")] = "0-23",
+    live: Annotated[
+        bool, _option(PICTURE, "A page that draws by itself, instead of finished pictures.")
+    ] = False,
+    seeds: Annotated[
+        str | None,
+        _option(PICTURE, "Seeds such as 7, 0-7 or 0-7,12.", show_default=FIRST_SEEDS),
+    ] = None,
     truncation: Truncation = 1.0,
-    size: Annotated[int, _option(VIEW, "Pixels of a picture's side.")] = 16384,
+    size: Annotated[
+        int | None, _option(VIEW, "Pixels of a picture's side.", show_default=str(SIDE))
+    ] = None,
     title: Annotated[
         str | None, typer.Option(help="Of the page.", show_default="the model's name")
     ] = None,
     device: ComputeDevice = "auto",
     dtype: Dtype = None,
 ) -> None:
-    """Make a gallery of deep zooms as plain files, which any web host can serve.
+    """Make a site of plain files, which any web host can serve.
 
-    After a stop, the same command resumes; finished pictures are kept.
+    A gallery of deep zooms; or with --live the viewer and the model itself: visitors' browsers draw
+    every seed at any depth. A gallery takes time: after a stop, the same command resumes.
 
     \b
+    creps export-site --live --model portraits --out site
     creps export-site --seeds 0-23 --size 16384 --out site
     python -m http.server --directory site
     """
     from creps.checkpoints import load
     from creps.rendering._styles import checked_seed
-    from creps.serving._sites import SiteSettings, write_site
 
-    wanted = parse_seeds(seeds)
+    try:
+        from creps.serving._sites import SiteSettings, write_live_site, write_site
+    except ImportError:
+        raise MissingExtraError("creps export-site", "serve") from None
+
+    name = model_name(model)
+    if live:
+        given = {"seeds": seeds, "size": size, "title": title, "device": device, "dtype": dtype}
+        fixed = [word for word, value in given.items() if value is not None]
+        if fixed or truncation != 1:
+            word = [*fixed, "truncation"][0]
+            raise UsageError(f"--{word} with --live: visitors choose by themselves, leave it out")
+        total = write_live_site(out, load(model), name=name)
+        typer.echo(f"{out / 'index.html'}: {name}, drawn by the visitor, {total / 1e6:.1f} MB")
+        return
+    wanted = parse_seeds(FIRST_SEEDS if seeds is None else seeds)
     checked_seed(max(wanted))
     settings = SiteSettings(
-        name=model_name(model),
-        title=title or model_name(model),
+        name=name,
+        title=title or name,
         seeds=tuple(wanted),
-        size=size,
+        size=SIDE if size is None else size,
         truncation=truncation,
     )
     generator = load(model)
@@ -168,7 +199,8 @@ def export_site(
         count = write_site(
             out, generator, settings=settings, device=device, dtype=dtype, progress=told
         )
-    typer.echo(f"{out / 'index.html'}: {len(wanted)} pictures of {size} x {size}, {count} new")
+    pictures = f"{len(wanted)} pictures of {settings.size} x {settings.size}"
+    typer.echo(f"{out / 'index.html'}: {pictures}, {count} new")
 
 
 def model_name(word: str) -> str:

@@ -1,7 +1,7 @@
 from ._app import build_app
 from ._notebook import view
 from ._settings import Limits, ServeSettings
-from ._sites import SiteSettings, write_site
+from ._sites import SiteSettings, write_live_site, write_site
 
 __all__ = [
     "Limits",
@@ -9,5 +9,6 @@ __all__ = [
     "SiteSettings",
     "build_app",
     "view",
+    "write_live_site",
     "write_site",
 ]

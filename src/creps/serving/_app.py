@@ -17,13 +17,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from creps import __version__
+from creps.errors import UnsupportedError
 from creps.networks.base import Generator
-from creps.serving._iiif import TURN_COST
 from creps.serving._jobs import JOB_FORMATS, JobQueue, JobRoutes
 from creps.serving._middleware import AccessMiddleware
 from creps.serving._models import ModelRegistry
-from creps.serving._pages import page_routes
-from creps.serving._picture_routes import HIGHEST_LEVEL, LOWEST_LEVEL, PictureRoutes
+from creps.serving._offer import offer, page_weights
+from creps.serving._pages import page_routes, weights_routes
+from creps.serving._picture_routes import PictureRoutes
 from creps.serving._responses import error_response, guarded
 from creps.serving._service import RenderService
 from creps.serving._settings import ServeSettings
@@ -47,6 +48,7 @@ def build_app(generators: Mapping[str, Generator], *, settings: ServeSettings) -
     Raises:
         ConfigError: for no models, or a name that no address can have.
         UsageError: for an invalid device or precision.
+        UnsupportedError: for a server of live pages without a model that pages can draw.
     Example:
         >>> import creps
         >>> app = build_app({"portraits": creps.load("portraits")}, settings=ServeSettings())
@@ -60,7 +62,12 @@ def build_app(generators: Mapping[str, Generator], *, settings: ServeSettings) -
         jobs = JobQueue(settings.jobs, registry=registry, pool=service.pool, limits=settings.limits)
         telemetry.watch("jobs_waiting", "Jobs that wait.", lambda: jobs.waiting if jobs else 0)
         routes += JobRoutes(jobs, limits=settings.limits).routes()
-    routes += [*_about(service, telemetry, jobs=jobs is not None), *page_routes()]
+    weights = _weights(generators) if settings.live else {}
+    routes += [
+        *_about(service, telemetry, jobs=jobs is not None, weights=weights),
+        *page_routes(),
+        *weights_routes(weights),
+    ]
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -125,24 +132,30 @@ def listening(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _about(service: RenderService, telemetry: Telemetry, *, jobs: bool) -> list[Route]:
+def _weights(generators: Mapping[str, Generator]) -> dict[str, bytes]:
+    """The files of the models that pages draw by themselves; others are drawn here."""
+    weights: dict[str, bytes] = {}
+    for name, generator in generators.items():
+        try:
+            weights[name] = page_weights(generator)
+        except UnsupportedError:
+            if len(generators) == 1:
+                raise
+    return weights
+
+
+def _about(
+    service: RenderService, telemetry: Telemetry, *, jobs: bool, weights: Mapping[str, bytes]
+) -> list[Route]:
     """Routes about the server itself."""
-    settings, limits = service.settings, service.settings.limits
-    document = {
-        "version": __version__,
-        "models": [
-            model.describe(size=settings.size) for model in service.registry.models.values()
-        ],
-        "limits": {
-            "pixels": limits.pixels,
-            "turned_pixels": limits.pixels // TURN_COST,
-            "side": limits.side,
-            "job_pixels": limits.job_pixels,
-            "job_formats": list(JOB_FORMATS),
-            "plane_levels": [LOWEST_LEVEL, HIGHEST_LEVEL],
-        },
-        "jobs": jobs,
-    }
+    settings = service.settings
+    document = offer(
+        service.registry.models,
+        size=settings.size,
+        limits=settings.limits,
+        weights={name: f"weights/{name}.safetensors" for name in weights},
+        formats=tuple(JOB_FORMATS) if jobs else (),
+    )
 
     async def models(request: Request) -> Response:
         return JSONResponse(document, headers={"Cache-Control": "no-cache"})

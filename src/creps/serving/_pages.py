@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -19,6 +20,7 @@ MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
+    ".wasm": "application/wasm",
 }
 """Files of other kinds are not sent."""
 
@@ -26,8 +28,8 @@ INDEX, LOGIN = "index.html", "login.html"
 """The viewer, and the page that requests the token first."""
 
 POLICY = (
-    "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
-    "object-src 'none'; base-uri 'none'; form-action 'self'"
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' data: blob:; "
+    "style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; form-action 'self'"
 )
 """What the page may load: nothing from elsewhere."""
 
@@ -62,17 +64,14 @@ def login_page(*, wrong: bool) -> Response:
 def page_routes() -> list[Route]:
     """Routes of the page and its files."""
     contents = static_files()
-    tags = {name: f'"{hashlib.sha256(body).hexdigest()[:32]}"' for name, body in contents.items()}
+    tags = {name: _tag(body) for name, body in contents.items()}
 
     def _file(request: Request, name: str) -> Response:
         if name not in contents:
             return PlainTextResponse("not found\n", 404)
-        headers = {"ETag": tags[name], "Cache-Control": "no-cache"}
-        if name.endswith(".html"):
-            headers["Content-Security-Policy"] = POLICY
-        if matches(request, tags[name]):
-            return Response(status_code=304, headers=headers)
-        return Response(contents[name], media_type=MEDIA_TYPES[Path(name).suffix], headers=headers)
+        more = {"Content-Security-Policy": POLICY} if name.endswith(".html") else {}
+        kind = MEDIA_TYPES[Path(name).suffix]
+        return _whole(request, contents[name], tag=tags[name], kind=kind, headers=more)
 
     async def index(request: Request) -> Response:
         return _file(request, INDEX)
@@ -87,3 +86,30 @@ def page_routes() -> list[Route]:
 
     table = {"/": index, "/static/{name:path}": static, "/robots.txt": robots}
     return [Route(path, guarded(route), methods=["GET"]) for path, route in table.items()]
+
+
+def weights_routes(weights: Mapping[str, bytes]) -> list[Route]:
+    """Routes of the files from which pages draw models by themselves."""
+    tags = {name: _tag(body) for name, body in weights.items()}
+
+    async def file(request: Request) -> Response:
+        name = request.path_params["name"].removesuffix(".safetensors")
+        if name not in weights:
+            return PlainTextResponse("not found\n", 404)
+        return _whole(request, weights[name], tag=tags[name], kind="application/octet-stream")
+
+    return [Route("/weights/{name}", guarded(file), methods=["GET"])]
+
+
+def _tag(body: bytes) -> str:
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
+def _whole(
+    request: Request, body: bytes, *, tag: str, kind: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """A file, or the word that it is as it was."""
+    headers = {"ETag": tag, "Cache-Control": "no-cache", **(headers or {})}
+    if matches(request, tag):
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type=kind, headers=headers)

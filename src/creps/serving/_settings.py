@@ -65,6 +65,7 @@ class ServeSettings:
         jobs: folder of background jobs; None: no jobs.
         token: clients must present it; None: no token needed.
         url: public address, such as https://example.org/creps; None: the request's own.
+        live: give browsers the weights, so that the viewer draws by itself where it can.
         limits: of every answer.
     Raises:
         ConfigError: for an invalid size, number of workers, token or address.
@@ -78,6 +79,7 @@ class ServeSettings:
     jobs: Path | None = None
     token: str | None = None
     url: str | None = None
+    live: bool = False
     limits: Limits = Limits()
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Galleries of deep zooms as plain files: what `creps export-site` writes."""
+"""Sites of plain files, which `creps export-site` writes: galleries, and pages that draw."""
 
 from __future__ import annotations
 
@@ -19,13 +19,25 @@ from creps.rendering._painter import Progress
 from creps.rendering._view import Precision
 from creps.rendering.output._images import tiles_folder
 from creps.rendering.output._save import unfinished
-from creps.serving._pages import INDEX, static_files
+from creps.serving._models import ServedModel
+from creps.serving._offer import LIVE_LIMITS, offer, page_weights
+from creps.serving._pages import INDEX, LOGIN, POLICY, static_files
+from creps.serving._settings import ServeSettings
 
 THUMBNAIL = 384
 """Pixels of a side of the small pictures on the page."""
 
 GALLERY = "gallery.html"
 """The static page: it becomes the site's index."""
+
+SITE = "site.json"
+"""What a site shows."""
+
+OFFER = b'<meta name="creps-offer" content="api/models" />'
+"""Where the viewer's page says what it reads first."""
+OWN_OFFER = f"""<meta http-equiv="Content-Security-Policy" content="{POLICY}" />
+    <meta name="creps-offer" content="{SITE}" />""".encode()
+"""The same where there is no server, which would say what the page may load."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +97,43 @@ def write_site(
         new += _write_picture(target, make, view, about=about, progress=told)
     _write_page(out, generator, settings)
     return new
+
+
+def write_live_site(out: Path, generator: Generator, *, name: str) -> int:
+    """Write the viewer and a model that it draws by itself, in the visitor's browser.
+
+    `OUT/index.html` is the page, `OUT/site.json` says what there is, `OUT/weights` holds the model
+    and `OUT/static` what the page needs. All addresses are relative: the folder works anywhere.
+
+    Args:
+        out: the folder; made if missing.
+        generator: the model.
+        name: of the model, in links.
+    Returns:
+        bytes of all files.
+    Raises:
+        UnsupportedError: for a model that a page cannot draw.
+    """
+    address = f"weights/{name}.safetensors"
+    document = offer(
+        {name: ServedModel(name, generator)},
+        size=ServeSettings.size,
+        limits=LIVE_LIMITS,
+        weights={name: address},
+        draws=False,
+    )
+    contents = {address: page_weights(generator), SITE: json.dumps(document, indent=2).encode()}
+    for file, content in static_files().items():
+        if file == INDEX:
+            contents[INDEX] = content.replace(OFFER, OWN_OFFER)
+        elif file not in (GALLERY, LOGIN):
+            contents[f"static/{file}"] = content
+    out.mkdir(parents=True, exist_ok=True)
+    # The page comes last: what it needs is there before it.
+    for file in sorted(contents, key=lambda file: file == INDEX):
+        (out / file).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(out / file, contents[file])
+    return sum(map(len, contents.values()))
 
 
 def _write_picture(
@@ -150,7 +199,7 @@ def _write_page(out: Path, generator: Generator, settings: SiteSettings) -> None
         place = out / INDEX if name == GALLERY else out / "static" / name
         place.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(place, content)
-    write_atomically(out / "site.json", json.dumps(document, indent=2).encode())
+    write_atomically(out / SITE, json.dumps(document, indent=2).encode())
 
 
 def _of_all(progress: Progress, before: int, total: int, done: int, _: int) -> None:

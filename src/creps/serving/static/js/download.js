@@ -1,6 +1,5 @@
 // The current view as a file: small ones directly, large ones as a job of the server.
 import { button, find, input, make, part, say, select } from "./dom.js";
-import { askForFile, viewAddress } from "./server.js";
 
 /** @typedef {import("./server.js").Limits} Limits */
 /** @typedef {{id: string, view: import("./link.js").View, frame: {height: number, width: number}}} Shot */
@@ -38,10 +37,10 @@ const pixels = (count) =>
 
 /**
  * The dialog.
- * @param {{limits: Limits, jobs: boolean, shot: () => Shot, tray: import("./tray.js").Tray}} options
+ * @param {{limits: Limits, jobs: boolean, shot: () => Shot, tray: import("./tray.js").Tray, pixelsOf: (id: string) => import("./pixels.js").Pixels}} options
  * @returns {() => void} opens it
  */
-export function downloadDialog({ limits, jobs, shot, tray }) {
+export function downloadDialog({ limits, jobs, shot, tray, pixelsOf }) {
   const dialog = find("#download-dialog", HTMLDialogElement);
   const formats = jobs ? limits.job_formats : ["png", "jpg", "webp"];
   select("format").append(
@@ -84,7 +83,7 @@ export function downloadDialog({ limits, jobs, shot, tray }) {
       const size = `${wish.width.toLocaleString("en")} × ${wish.height.toLocaleString("en")}, ${pixels(wish.count)}`;
       const largest = jobs ? limits.job_pixels : limits.pixels;
       sum.textContent = !wish.fits
-        ? `${size}: this server draws at most ${pixels(largest)}.`
+        ? `${size}: at most ${pixels(largest)} are drawn here.`
         : wish.direct
           ? `${size}.`
           : `${size}: drawn in the background.`;
@@ -102,7 +101,7 @@ export function downloadDialog({ limits, jobs, shot, tray }) {
     const { view, id } = taken;
     const format = select("format").value;
     if (wish.direct) {
-      void save(viewAddress(id, { ...asked(wish, view), format, download: 1 }));
+      void save(pixelsOf(id), { ...asked(wish, taken), format });
     } else {
       const { window, height, width } = wish;
       void tray.begin({
@@ -119,7 +118,7 @@ export function downloadDialog({ limits, jobs, shot, tray }) {
   return () => {
     taken = shot();
     if (!input("longest").value) input("longest").value = "2048";
-    preview(viewAddress(taken.id, { ...asked(sized(taken, 320), taken.view), format: "jpg" }));
+    void preview(pixelsOf(taken.id), { ...asked(sized(taken, 320), taken), format: "jpg" });
     update();
     dialog.returnValue = "";
     dialog.showModal();
@@ -128,53 +127,51 @@ export function downloadDialog({ limits, jobs, shot, tray }) {
 
 /**
  * @param {{window: number[], height: number, width: number}} size
- * @param {import("./link.js").View} view
+ * @param {Shot} shot
  */
-function asked({ window, height, width }, view) {
-  return {
-    window: window.map(plain).join(","),
-    height,
-    width,
-    ...(view.turn ? { rotation: plain(view.turn) } : {}),
-    ...(view.mirror ? { mirror: 1 } : {}),
-  };
-}
-
-/**
- * A number with as many digits as the server reads.
- * @param {number} value
- */
-const plain = (value) => String(Number(value.toFixed(16)));
+const asked = ({ window, height, width }, { id, view: { turn, mirror } }) => ({
+  id,
+  window,
+  height,
+  width,
+  turn,
+  mirror,
+});
 
 /**
  * Show a small picture of the view, or say why there is none.
- * @param {string} address
+ * @param {import("./pixels.js").Pixels} pixels
+ * @param {import("./pixels.js").Asked} wish
  */
-function preview(address) {
+async function preview(pixels, wish) {
   const image = find("#download-preview", HTMLImageElement);
   const line = part("download-trouble");
-  const show = (/** @type {string} */ words) => {
-    image.hidden = words !== "";
-    line.textContent = words;
-  };
-  image.onload = () => show("");
-  image.onerror = () => {
-    show("No preview now.");
-    askForFile(address).catch((error) => show(`No preview: ${error.message}`));
-  };
-  image.removeAttribute("src");
-  show("Drawing a preview");
-  image.src = address;
+  URL.revokeObjectURL(image.src);
+  image.hidden = true;
+  line.textContent = "Drawing a preview";
+  const key = (image.dataset.wish = JSON.stringify(wish));
+  let words = "";
+  let address = "";
+  try {
+    address = URL.createObjectURL((await pixels.file({ ...wish, quick: true })).picture);
+  } catch (error) {
+    words = `No preview: ${error instanceof Error ? error.message : error}`;
+  }
+  if (image.dataset.wish !== key) return URL.revokeObjectURL(address); // opened anew meanwhile
+  line.textContent = words;
+  image.hidden = words !== "";
+  if (address) image.src = address;
 }
 
 /**
- * Fetch a picture and hand it to the browser as a file; what goes wrong is told here, in words.
- * @param {string} address
+ * Have a picture drawn and hand it to the browser as a file; what goes wrong is told here, in words.
+ * @param {import("./pixels.js").Pixels} pixels
+ * @param {import("./pixels.js").Asked} wish
  */
-async function save(address) {
+async function save(pixels, wish) {
   say("The picture is being drawn; your browser saves it.");
   try {
-    const { picture, name } = await askForFile(address);
+    const { picture, name } = await pixels.file(wish);
     const link = make("a", { href: URL.createObjectURL(picture), download: name });
     document.body.append(link);
     link.click();

@@ -2,7 +2,8 @@
 import { button, find, part, say } from "./dom.js";
 import { downloadDialog } from "./download.js";
 import { standardKeys } from "./keys.js";
-import { ServerError, offer } from "./server.js";
+import { LivePixels, showWay } from "./live.js";
+import { ServerError, offer, serverPixels } from "./server.js";
 import { Stage, fullScreen, viewTools } from "./stage.js";
 import { themeSwitch } from "./theme.js";
 import { TileQueue, deepest } from "./tiles.js";
@@ -42,16 +43,18 @@ async function start() {
 }
 
 /** @param {import("./server.js").Offer} offered */
-function build({ models, limits, jobs }) {
+function build({ models, limits, jobs, draws }) {
   const queue = new TileQueue();
-  const levels = deepest(limits.plane_levels);
-  const stage = new Stage({ queue, deepest: levels });
-  const viewer = new Viewer({ models, stage, deepest: levels });
+  const pixelsOf = sources(models, draws);
+  const source = { queue, pixelsOf, deepest: deepest(limits.plane_levels) };
+  const stage = new Stage(source);
+  const viewer = new Viewer({ models, stage, ...source });
   troubles(queue, stage.main.sketched);
   viewTools(stage);
   standardKeys({ stage, full: fullScreen, seed: (step) => viewer.go(step) });
   button("surprise").addEventListener("click", () => viewer.surprise());
-  const download = downloadDialog({ limits, jobs, shot: () => viewer.shot, tray: new Tray() });
+  const shot = () => viewer.shot;
+  const download = downloadDialog({ limits, jobs, shot, tray: new Tray(), pixelsOf });
   button("download").addEventListener("click", download);
   button("link").addEventListener("click", () => {
     viewer.remember();
@@ -65,6 +68,27 @@ function build({ models, limits, jobs }) {
     find("#pane-main .openseadragon-canvas", HTMLElement).focus();
   });
   viewer.follow();
+}
+
+/**
+ * Where the pictures of each model come from: this browser, if it may have the weights, or the server.
+ * @param {import("./server.js").Model[]} models
+ * @param {boolean} served whether there is a server that draws
+ * @returns {(id: string) => import("./pixels.js").Pixels}
+ */
+function sources(models, served) {
+  let lost = false;
+  const tell = (/** @type {import("./live.js").Way} */ way, /** @type {string} */ why) => {
+    showWay(way);
+    if (why && !lost) say("The graphics card is busy with other things; the processor draws on.");
+    if (why) console.info(`WebGPU is lost: ${why}`);
+    lost = why !== "";
+  };
+  const live = models
+    .filter(({ weights }) => weights !== null)
+    .map((model) => /** @type {const} */ ([model.name, new LivePixels(model, { served, tell })]));
+  const byName = new Map(live);
+  return (id) => byName.get(id.split(/[@:]/)[0]) ?? serverPixels;
 }
 
 /** @param {string} text */

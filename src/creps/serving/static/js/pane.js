@@ -1,7 +1,7 @@
 // One view of the plane: an OpenSeadragon viewer that changes pictures without a flash.
 import { calm } from "./dom.js";
 import { twoFingers } from "./fingers.js";
-import { REACH, TILE, planeSource } from "./tiles.js";
+import { REACH, planeSource } from "./tiles.js";
 
 /** @typedef {import("./link.js").View} View */
 
@@ -31,11 +31,12 @@ const { console } = globalThis;
 export class Pane {
   /**
    * @param {HTMLElement} element
-   * @param {{queue: import("./tiles.js").TileQueue, deepest: number, name: string}} options
+   * @param {import("./stage.js").Source & {name: string}} options
    */
-  constructor(element, { queue, deepest, name }) {
+  constructor(element, { queue, pixelsOf, deepest, name }) {
     this.element = element;
     this.queue = queue;
+    this.pixelsOf = pixelsOf;
     this.deepest = deepest;
     /** @type {any} OpenSeadragon's own types leave out some of what is used here */
     this.viewer = OpenSeadragon(
@@ -113,7 +114,12 @@ export class Pane {
     this.busy = true;
     this.element.setAttribute("aria-busy", "true");
     this.viewer.addTiledImage({
-      tileSource: planeSource(id, { queue: this.queue, deepest: this.deepest, owner: this }),
+      tileSource: planeSource(id, {
+        queue: this.queue,
+        pixels: this.pixelsOf(id),
+        deepest: this.deepest,
+        owner: this,
+      }),
       x: -REACH,
       y: -REACH,
       width: 2 * REACH,
@@ -248,16 +254,13 @@ export class Pane {
       Array.from({ length: world.getItemCount() }, (_, k) => world.getItemAt(k).source),
     );
     const seen = this.viewport.getBounds(false).getBoundingBox();
-    const finest =
-      Math.log2(
-        (this.viewport.getZoom(false) *
-          this.viewport.getContainerSize().x *
-          OpenSeadragon.pixelDensityRatio) /
-          TILE,
-      ) + 2;
+    const scale =
+      this.viewport.getZoom(false) *
+      this.viewport.getContainerSize().x *
+      OpenSeadragon.pixelDensityRatio;
     this.queue.keep(({ source, place: { y, x, side, level } }) => {
       if (source.owner !== this) return true;
-      if (!own.has(source) || level > finest) return false;
+      if (!own.has(source) || level > Math.log2(scale / source.tile) + 2) return false;
       // Neighbors stay wanted: OpenSeadragon asks for tiles that only touch the view.
       const margin = side / 4;
       return (
@@ -297,7 +300,7 @@ const SETTINGS = {
   maxTilesPerFrame: 64,
   imageLoaderLimit: 0,
   timeout: 2 ** 30,
-  maxImageCacheCount: 400,
+  maxImageCacheCount: 1600,
   visibilityRatio: 1,
   zoomPerScroll: 1.35,
   zoomPerClick: 2,

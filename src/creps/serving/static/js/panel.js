@@ -1,7 +1,6 @@
 // The panel: which picture, and how it is changed. Everything goes through `change`; `panel` shows the state.
 import { button, find, input, make, part } from "./dom.js";
 import { LARGEST_SEED, PLAIN, identifier } from "./picture.js";
-import { thumbnail } from "./server.js";
 
 /** @typedef {import("./picture.js").Picture} Picture */
 /** @typedef {import("./server.js").Model} Model */
@@ -13,11 +12,11 @@ const SLOTS = ["picture", "blend", "mix"];
 const TITLES = { picture: "Pictures", blend: "Blend with", mix: "Take styles from" };
 
 /**
- * @param {{state: () => Picture, model: () => Model, change: (patch: Partial<Picture>, options?: {step?: boolean}) => void, painted: Promise<void>}} options
+ * @param {{state: () => Picture, model: () => Model, change: (patch: Partial<Picture>, options?: {step?: boolean}) => void, painted: Promise<void>, thumbnail: (id: string) => Promise<string>}} options
  *   `change` with `step`: a choice that "back" undoes; `painted`: thumbnails wait for it
  * @returns {() => void} shows the state
  */
-export function panel({ state, model, change, painted }) {
+export function panel({ state, model, change, painted, thumbnail }) {
   /** @type {Slot} */
   let slot = "picture";
   let count = PAGE;
@@ -86,7 +85,7 @@ export function panel({ state, model, change, painted }) {
         width: "96",
         height: "96",
       });
-      void painted.then(() => patiently(image, thumbnail(id)));
+      void painted.then(() => whenSeen(image, () => patiently(image, id, thumbnail)));
       const tile = make(
         "button",
         {
@@ -114,25 +113,56 @@ export function panel({ state, model, change, painted }) {
     const seed = chosen();
     if (document.activeElement !== input("seed"))
       input("seed").value = seed === null ? "" : `${seed}`;
-    faces(state(), model());
+    faces(state(), model(), thumbnail);
     values(state(), model());
   };
   return show;
 }
 
+/** @type {WeakMap<Element, () => void>} */
+const unseen = new WeakMap();
+const watcher = new IntersectionObserver(
+  (entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (!isIntersecting) continue;
+      watcher.unobserve(target);
+      unseen.get(target)?.();
+    }
+  },
+  { rootMargin: "200px" },
+);
+
 /**
- * Load an image; a busy server gets some more chances.
- * @param {HTMLImageElement} image
- * @param {string} address
+ * Do something once an element is in view, or nearly.
+ * @param {Element} element
+ * @param {() => void} does
  */
-function patiently(image, address, chances = 5) {
-  image.onload = () => image.classList.remove("missing");
-  image.onerror = () => {
+function whenSeen(element, does) {
+  unseen.set(element, does);
+  watcher.observe(element);
+}
+
+/**
+ * Load a small picture; a busy server gets some more chances.
+ * @param {HTMLImageElement} image
+ * @param {string} id
+ * @param {(id: string) => Promise<string>} thumbnail
+ */
+function patiently(image, id, thumbnail, chances = 5) {
+  image.dataset.id = id;
+  const wanted = () => image.dataset.id === id;
+  const missing = () => {
+    if (!wanted()) return;
     image.classList.add("missing"); // an empty place, not a sign of damage
-    const later = () => image.getAttribute("src") === address;
-    if (chances > 0) setTimeout(() => later() && patiently(image, address, chances - 1), 2000);
+    const again = () => wanted() && patiently(image, id, thumbnail, chances - 1);
+    if (chances > 0) setTimeout(again, 2000);
   };
-  image.src = address;
+  thumbnail(id).then((address) => {
+    if (!wanted()) return;
+    image.onload = () => image.classList.remove("missing");
+    image.onerror = missing;
+    image.src = address;
+  }, missing);
 }
 
 /** @param {(slot: Slot, focus?: boolean) => void} select */
@@ -189,8 +219,9 @@ function sliders({ state, model, change }) {
  * The three round faces of the tabs.
  * @param {Picture} picture
  * @param {Model} model
+ * @param {(id: string) => Promise<string>} thumbnail
  */
-function faces(picture, { name, pin, classes }) {
+function faces(picture, { name, pin, classes }, thumbnail) {
   const seeds = { picture: picture.seed, blend: picture.towards, mix: picture.donor };
   for (const slot of SLOTS) {
     const tab = button(`tab-${slot}`);
@@ -199,10 +230,8 @@ function faces(picture, { name, pin, classes }) {
     face.hidden = seed === null;
     find("b", HTMLElement, tab).textContent = seed === null ? "none" : `seed ${seed}`;
     if (seed === null) continue;
-    const address = thumbnail(
-      identifier({ ...PLAIN, model: name, seed, label: picture.label }, { pin, classes }),
-    );
-    if (face.getAttribute("src") !== address) patiently(face, address);
+    const id = identifier({ ...PLAIN, model: name, seed, label: picture.label }, { pin, classes });
+    if (face.dataset.id !== id) patiently(face, id, thumbnail);
   }
 }
 

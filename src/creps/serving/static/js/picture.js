@@ -33,6 +33,9 @@ export const PLAIN = Object.freeze({
 export const LARGEST_SEED = 2 ** 32 - 1;
 
 const RECIPE = /^(\d{1,10})(?:\.\.(\d{1,10})@([\d.]+))?(?:\+(\d{1,10}):(\d+)(?:-(\d+))?)?$/;
+/** Recipes that the controls cannot express, too. */
+const WALK = String.raw`\d{1,10}(?:(?:(?:\.\.\d{1,10})+|(?:~\d{1,10})+)@[\d.]+(?:e-?\d+)?)?`;
+const ANY_RECIPE = new RegExp(String.raw`^${WALK}(?:\+${WALK}:[\d,-]+)*$`);
 const WHOLE = /^([\w.-]+)(?:@([0-9a-f]{8}))?:([^;]+)((?:;[^;]*)*)$/;
 
 /** @param {number} value */
@@ -68,12 +71,14 @@ export function identifier(picture, { pin = "", classes = 0, by = "" } = {}) {
 /**
  * The picture that an identifier names, and the pin it has.
  * @param {string} text
- * @returns {{picture: Picture, pin: string} | null} null for what is no identifier
+ * @returns {{picture: Picture, pin: string} | null} null for what is no identifier, or names no seeds that there are
  */
 export function readIdentifier(text) {
   const match = WHOLE.exec(text);
   if (!match) return null;
   const [, model, pin = "", words, tail] = match;
+  const seeds = words.replace(/@[\d.e-]+|:[\d,-]+/g, " ").match(/\d+/g) ?? [];
+  if (!ANY_RECIPE.test(words) || seeds.some((seed) => Number(seed) > LARGEST_SEED)) return null;
   /** @type {Picture} */
   const picture = { ...PLAIN, model, ...readRecipe(words), extra: [] };
   for (const option of tail.split(";").slice(1)) {

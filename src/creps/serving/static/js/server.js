@@ -1,4 +1,6 @@
-// What the page asks of its server: models, jobs, and addresses of pictures. See docs/serving.md.
+// What the page asks of its server: models, jobs, and pictures. See docs/serving.md.
+import { find } from "./dom.js";
+import { NoPicture } from "./pixels.js";
 
 /**
  * @typedef {object} Model
@@ -10,6 +12,7 @@
  * @property {number} classes
  * @property {string} credits
  * @property {string} license
+ * @property {string | null} weights address of the model's file, if browsers may draw by themselves
  *
  * @typedef {object} Limits
  * @property {number} pixels of one direct answer
@@ -18,7 +21,12 @@
  * @property {string[]} job_formats
  * @property {[number, number]} plane_levels
  *
- * @typedef {{version: string, models: Model[], limits: Limits, jobs: boolean}} Offer
+ * @typedef {object} Offer
+ * @property {string} version
+ * @property {Model[]} models
+ * @property {Limits} limits
+ * @property {boolean} jobs
+ * @property {boolean} draws whether there is a server that draws
  *
  * @typedef {object} Job
  * @property {string} job
@@ -37,10 +45,12 @@ export class ServerError extends Error {
   /**
    * @param {number} status 0: no answer at all
    * @param {string} message
+   * @param {number} [retry] seconds until it may be asked again
    */
-  constructor(status, message) {
+  constructor(status, message, retry = 0) {
     super(message);
     this.status = status;
+    this.retry = retry;
   }
 }
 
@@ -62,14 +72,15 @@ async function answer(path, options) {
   const { error = `The server answered ${response.status}.` } = await response
     .json()
     .catch(() => ({}));
-  throw new ServerError(response.status, asSentence(error));
+  const retry = Number(response.headers.get("Retry-After")) || 1;
+  throw new ServerError(response.status, asSentence(error), retry);
 }
 
 /**
  * The server's words as a sentence of the page.
  * @param {string} words
  */
-export const asSentence = (words) =>
+const asSentence = (words) =>
   `${words[0].toUpperCase()}${words.slice(1)}${/[.!?]$/.test(words) ? "" : "."}`;
 
 /**
@@ -87,7 +98,7 @@ export const ask = async (path, options) => (await answer(path, options)).json()
  * @returns {Promise<{picture: Blob, name: string}>} `name`: what the server calls it
  * @throws {ServerError}
  */
-export async function askForFile(path) {
+async function askForFile(path) {
   const response = await answer(path);
   const name = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "");
   try {
@@ -97,8 +108,12 @@ export async function askForFile(path) {
   }
 }
 
-/** @returns {Promise<Offer>} */
-export const offer = () => ask("api/models");
+/**
+ * What there is to be seen. The page itself says where that is written: a server has it, and a folder
+ * of files.
+ * @returns {Promise<Offer>}
+ */
+export const offer = () => ask(find("meta[name=creps-offer]", HTMLMetaElement).content);
 
 /**
  * @param {object} wish
@@ -124,21 +139,72 @@ export const dropJob = (job) => ask(`api/jobs/${encodeURIComponent(job)}`, { met
  * An identifier as one segment of a path; what may stay as it is stays readable.
  * @param {string} id
  */
-export const segment = (id) =>
-  encodeURIComponent(id).replace(/%(3A|40|2C|2B|3D)/g, decodeURIComponent);
+const segment = (id) => encodeURIComponent(id).replace(/%(3A|40|2C|2B|3D)/g, decodeURIComponent);
 
 /**
- * The picture on its unit square, 256 pixels a side.
+ * One tile, as a file of the browser's.
  * @param {string} id
+ * @param {import("./pixels.js").Place} place
+ * @param {AbortSignal} [signal]
  */
-export const thumbnail = (id) => `plane/${segment(id)}/0/0_0.jpg`;
+async function tile(id, { level, x, y }, signal) {
+  // An enlarged picture ends at its borders; beyond them it is transparent. (OpenSeadragon would draw PNG
+  // tiles with seams when they are turned.)
+  const format = id.includes(";by=") ? "webp" : "jpg";
+  const response = await answer(`plane/${segment(id)}/${level}/${x}_${y}.${format}`, { signal });
+  return response.blob();
+}
 
 /**
  * One view as a picture file.
  * @param {string} id
  * @param {Record<string, string | number>} parameters
  */
-export const viewAddress = (id, parameters) =>
+const viewAddress = (id, parameters) =>
   `view/${segment(id)}?${Object.entries(parameters)
     .map(([k, v]) => `${k}=${encodeURIComponent(v).replaceAll("%2C", ",")}`)
     .join("&")}`;
+
+const PATIENCE = 1000; // ms before a tile is asked for again
+
+/**
+ * Pictures that the server draws.
+ * @type {import("./pixels.js").Pixels}
+ */
+export const serverPixels = {
+  tile: 256,
+  async draw(id, place, signal) {
+    try {
+      return { data: await tile(id, place, signal), type: "rasterBlob" };
+    } catch (error) {
+      if (!(error instanceof ServerError))
+        throw new NoPicture("The server does not answer; trying again.", { pause: PATIENCE });
+      const { status, message, retry } = error;
+      if (status === 0)
+        throw new NoPicture("The server does not answer; trying again.", { pause: PATIENCE });
+      if (status >= 500)
+        throw new NoPicture("The server is busy; the picture follows.", { pause: 1000 * retry });
+      // 400: this far out or this deep there is nothing to be had; the rest of the picture is fine.
+      throw new NoPicture(message, { quiet: status === 400 });
+    }
+  },
+  thumbnail: async (id) => `plane/${segment(id)}/0/0_0.jpg`,
+  file: ({ id, window, height, width, turn, mirror, format, quick }) =>
+    askForFile(
+      viewAddress(id, {
+        window: window.map(plain).join(","),
+        height,
+        width,
+        ...(turn ? { rotation: plain(turn) } : {}),
+        ...(mirror ? { mirror: 1 } : {}),
+        format,
+        ...(quick ? {} : { download: 1 }),
+      }),
+    ),
+};
+
+/**
+ * A number with as many digits as the server reads.
+ * @param {number} value
+ */
+const plain = (value) => String(Number(value.toFixed(16)));

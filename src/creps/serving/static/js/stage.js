@@ -4,13 +4,19 @@ import { Pane } from "./pane.js";
 import { WHOLE } from "./link.js";
 
 /** @typedef {import("./link.js").View} View */
+/**
+ * @typedef {object} Source where tiles come from
+ * @property {import("./tiles.js").TileQueue} queue
+ * @property {(id: string) => import("./pixels.js").Pixels} pixelsOf a picture
+ * @property {number} deepest plane level
+ */
 /** @typedef {{layout: "beside" | "curtain", split: number, id: string, captions: [string, string]}} Rival */
 
 const TURN = 15; // degrees
 const PAN = 0.2; // of the shorter side
 
 export class Stage {
-  /** @param {{queue: import("./tiles.js").TileQueue, deepest: number}} options */
+  /** @param {Source} options */
   constructor(options) {
     this.options = options;
     this.panes = find(".panes", HTMLElement);

@@ -2,9 +2,9 @@
 //
 // The world is the part of the plane from -16 to 16 on both axes, laid down so that OpenSeadragon's
 // coordinates are plane units. Its level 0 is one tile of 32 units, so plane level L is level L + 5.
-import { asSentence, segment } from "./server.js";
+import { NoPicture } from "./pixels.js";
 
-export const TILE = 256;
+const SIDE = 256; // pixels of a plane unit at level 0 of the server's tiles
 export const REACH = 16;
 const LEVEL_0 = 5;
 /** The plane level of a view of many units. */
@@ -13,12 +13,11 @@ const COARSEST = -1;
 const DEEPEST = 34;
 
 const AT_ONCE = 6; // what a browser keeps open to one server
-const PATIENCE = 1000; // ms before a tile is asked for again
 
 /**
  * @typedef {object} Wanted a tile that is asked for or on its way
  * @property {any} job OpenSeadragon's
- * @property {string} url
+ * @property {(signal: AbortSignal) => Promise<import("./pixels.js").Drawn>} draw
  * @property {AbortController | null} sent
  * @property {{y: number, x: number, side: number, level: number}} place plane units
  * @property {any} source
@@ -40,7 +39,7 @@ const before = (a, b) =>
     ? a.squaredDistance < b.squaredDistance
     : a.visibility > b.visibility;
 
-/** Fetches tiles, a few at a time, the best first; what is no longer in view is given up. */
+/** Has tiles drawn, a few at a time, the best first; what is no longer in view is given up. */
 export class TileQueue {
   constructor() {
     /** @type {Wanted[]} */
@@ -91,36 +90,31 @@ export class TileQueue {
       const next = this.waiting.reduce((a, b) => (before(b.job.tile, a.job.tile) ? b : a));
       this.waiting.splice(this.waiting.indexOf(next), 1);
       this.sent.add(next);
-      void this.fetch(next);
+      void this.draw(next);
     }
   }
 
   /** @param {Wanted} tile */
-  async fetch(tile) {
-    tile.sent = new AbortController();
+  async draw(tile) {
+    const sent = new AbortController();
+    tile.sent = sent;
     try {
-      const response = await fetch(tile.url, { signal: tile.sent.signal });
-      if (response.ok) {
-        const blob = await response.blob();
-        if (!this.sent.delete(tile)) return;
-        this.tell(null);
-        tile.job.finish(blob, null, "rasterBlob");
-      } else if (response.status === 503 || response.status >= 500) {
-        const seconds = Number(response.headers.get("Retry-After")) || 1;
-        this.later(tile, seconds * 1000, "The server is busy; the picture follows.");
-      } else {
-        const { error = `The server answered ${response.status}.` } = await response
-          .json()
-          .catch(() => ({}));
-        if (this.sent.delete(tile)) tile.job.fail(error);
-        // 400: this far out or this deep there is nothing to be had; the rest of the picture is fine.
-        if (response.status !== 400) this.tell(asSentence(error));
+      const { data, type } = await tile.draw(sent.signal);
+      if (!this.sent.delete(tile)) return;
+      this.tell(null);
+      tile.job.finish(data, null, type);
+    } catch (error) {
+      if (sent.signal.aborted) return;
+      const { message, pause, quiet } =
+        error instanceof NoPicture ? error : new NoPicture(String(error));
+      if (pause) this.later(tile, pause, message);
+      else {
+        if (this.sent.delete(tile)) tile.job.fail(message);
+        if (!quiet) this.tell(message);
       }
-    } catch {
-      if (!tile.sent?.signal.aborted)
-        this.later(tile, PATIENCE, "The server does not answer; trying again.");
+    } finally {
+      this.pump();
     }
-    this.pump();
   }
 
   /**
@@ -147,42 +141,38 @@ export class TileQueue {
 /**
  * The tile source of a picture.
  * @param {string} id pinned, so that its tiles may be kept for ever
- * @param {{queue: TileQueue, deepest: number, owner: object}} options `owner`: the pane that shows it
+ * @param {{queue: TileQueue, pixels: import("./pixels.js").Pixels, deepest: number, owner: object}} options
+ *   `owner`: the pane that shows it
  */
-export function planeSource(id, { queue, deepest, owner }) {
-  const levels = deepest + LEVEL_0;
+export function planeSource(id, { queue, pixels, deepest, owner }) {
+  const { tile } = pixels;
+  const levels = deepest + Math.log2(SIDE / tile) + LEVEL_0;
   const source = new OpenSeadragon.TileSource({
-    width: TILE * 2 ** levels,
-    height: TILE * 2 ** levels,
-    tileSize: TILE,
+    width: tile * 2 ** levels,
+    height: tile * 2 ** levels,
+    tileSize: tile,
     tileOverlap: 0,
     minLevel: LEVEL_0 + COARSEST,
     maxLevel: levels,
   });
-  const address = `plane/${segment(id)}`;
-  // An enlarged picture ends at its borders; beyond them it is transparent. (OpenSeadragon would draw PNG
-  // tiles with seams when they are turned.)
-  const format = id.includes(";by=") ? "webp" : "jpg";
   const place = (/** @type {number} */ level, /** @type {number} */ index) =>
     index - REACH * 2 ** (level - LEVEL_0);
   return Object.assign(source, {
     owner,
+    tile,
+    // Never fetched by OpenSeadragon: what its cache knows a tile by.
     getTileUrl: (/** @type {number} */ level, /** @type {number} */ x, /** @type {number} */ y) =>
-      `${address}/${level - LEVEL_0}/${place(level, x)}_${place(level, y)}.${format}`,
+      `${id} ${level - LEVEL_0} ${place(level, x)} ${place(level, y)}`,
     downloadTileStart: (/** @type {any} */ job) => {
       const { level, x, y } = job.tile;
       const side = 2 ** (LEVEL_0 - level);
+      const at = { level: level - LEVEL_0, x: place(level, x), y: place(level, y) };
       queue.add({
         job,
         source,
-        url: job.src,
+        draw: (signal) => pixels.draw(id, at, signal),
         sent: null,
-        place: {
-          y: place(level, y) * side,
-          x: place(level, x) * side,
-          side,
-          level: level - LEVEL_0,
-        },
+        place: { y: at.y * side, x: at.x * side, side, level: at.level },
       });
     },
     downloadTileAbort: (/** @type {any} */ job) => queue.drop(job),

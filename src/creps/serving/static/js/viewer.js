@@ -15,8 +15,8 @@ const FIRST = 7; // the seed that a visitor sees first
 const SURPRISES = 100_000; // seeds among which one is drawn
 
 export class Viewer {
-  /** @param {{models: Model[], stage: import("./stage.js").Stage, deepest: number}} options */
-  constructor({ models, stage, deepest }) {
+  /** @param {{models: Model[], stage: import("./stage.js").Stage} & import("./stage.js").Source} options */
+  constructor({ models, stage, deepest, pixelsOf }) {
     this.models = models;
     this.stage = stage;
     /** @type {Picture} */
@@ -30,6 +30,7 @@ export class Viewer {
       model,
       change: (patch, options) => this.change(patch, options),
       painted: stage.main.painted,
+      thumbnail: (id) => pixelsOf(id).thumbnail(id),
     });
     this.showBar = compareBar({
       models,

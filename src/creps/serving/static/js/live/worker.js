@@ -1,0 +1,20 @@
+// The thread that draws. Each message is one wish with a number; its answer has the same number.
+import { Studio } from "./studio.js";
+import { isPlain } from "./styles.js";
+
+const studio = new Studio((way, why) => postMessage({ way, why }));
+
+addEventListener("message", async ({ data: { number, start, paint } }) => {
+  try {
+    if (start) {
+      await studio.open(start);
+      postMessage({ number });
+    } else {
+      const pixels = await studio.paint(paint);
+      postMessage({ number, pixels }, { transfer: [pixels.buffer] });
+    }
+  } catch (error) {
+    const words = error instanceof Error ? error.message : `${error}`;
+    postMessage({ number, error: words, plain: isPlain(error) });
+  }
+});
