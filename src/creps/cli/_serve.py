@@ -177,11 +177,16 @@ def export_site(
 
     name = model_name(model)
     if live:
-        given = {"seeds": seeds, "size": size, "title": title, "device": device, "dtype": dtype}
-        fixed = [word for word, value in given.items() if value is not None]
-        if fixed or truncation != 1:
-            word = [*fixed, "truncation"][0]
-            raise UsageError(f"--{word} with --live: visitors choose by themselves, leave it out")
+        given = {
+            "seeds": seeds is not None,
+            "truncation": truncation != 1,
+            "size": size is not None,
+            "title": title is not None,
+            "device": device != "auto",
+            "dtype": dtype is not None,
+        }
+        if fixed := [word for word, there in given.items() if there]:
+            raise UsageError(f"--{fixed[0]} with --live: visitors choose, leave it out")
         total = write_live_site(out, load(model), name=name)
         typer.echo(f"{out / 'index.html'}: {name}, drawn by the visitor, {total / 1e6:.1f} MB")
         return
