@@ -105,3 +105,55 @@ def test_pictures_of_the_earth_are_cut_out_with_their_credit(tmp_path):
     assert "NOAA" in result.stdout
     with zipfile.ZipFile(tmp_path / "e.zip") as archive:
         assert sum(name.endswith(".png") for name in archive.namelist()) == 2
+
+
+def test_pictures_are_shown_exactly_as_training_sees_them(tmp_path):
+    import torch
+
+    from creps.training._batches import load_training_batches, open_training_set
+    from foreign_files import _P3, saved
+    from training_pictures import run_to, tiny
+
+    (tmp_path / "set").mkdir()
+    for k in range(5):
+        picture = Image.fromarray(np.random.default_rng(k).integers(0, 256, (40, 50, 3), np.uint8))
+        (tmp_path / "set" / f"{k}.png").write_bytes(saved(picture, "png", icc_profile=_P3))
+    config = tiny("data.subpixel_shift=false", "data.zoom=1", "images=4")
+    run_to(tmp_path / "run", config, tmp_path / "set")
+    result = RUN.invoke(
+        data_app,
+        ["show", str(tmp_path / "set"), "--out", str(tmp_path / "seen"), "--count", "9",
+         "--run", str(tmp_path / "run")],
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "color profiles converted to sRGB: 5 Hand-made P3" in result.stdout
+    assert "5 of 5 pictures, 8x8 px, as training sees them" in result.stdout
+    shown = {
+        np.asarray(Image.open(path)).tobytes() for path in sorted((tmp_path / "seen").glob("*.png"))
+    }
+    pictures = open_training_set(config, tmp_path / "set")
+    batches = load_training_batches(pictures, config, first_step=0, device=torch.device("cpu"))
+    seen = {
+        np.rint((image.permute(1, 2, 0).numpy() + 1) * 127.5).clip(0, 255).astype("u1").tobytes()
+        for _ in range(4)
+        for image in next(batches).image
+    }
+    assert len(shown) == 5
+    assert shown == seen
+
+
+def test_pictures_are_shown_at_any_size_with_opacity_or_as_they_are(tmp_path):
+    (tmp_path / "set").mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (70, 90, 4), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "set" / "a b.png")
+    out = tmp_path / "seen"
+    how = ["show", str(tmp_path / "set"), "--out", str(out)]
+    result = RUN.invoke(data_app, [*how, "--size", "20x30", "--channels", "4", "--keep-colors"])
+    assert result.exit_code == 0, result.output
+    with Image.open(out / "000000-a_b.png") as image:
+        assert (image.size, image.mode) == ((30, 20), "RGBA")
+    assert RUN.invoke(data_app, how).exit_code == 0
+    with Image.open(out / "000000-a_b.png") as image:
+        assert (image.size, image.mode) == ((64, 64), "RGB")
+    refused = RUN.invoke(data_app, [*how, "--run", str(tmp_path), "--size", "8"])
+    assert "leave the other options out" in str(refused.exception)

@@ -5,8 +5,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from creps.data import fit, square
+from creps.data import fit, open_images, square
 from creps.data._batches import area_weights
 from creps.data._framing import area_average, centerd_box
 from creps.errors import ConfigError, GridError
@@ -89,3 +90,20 @@ def test_a_smaller_reading_is_cut_where_the_file_would_be():
 def test_nonsense_is_refused(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(("height", "width"), [(9, 14), (14, 9), (8, 13), (1, 4)])
+@pytest.mark.parametrize("kind", ["png", "tiff", "deep"])
+def test_the_square_of_a_file_is_that_of_its_picture(tmp_path, orientation, height, width, kind):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = noise(height, width)
+    if kind == "deep":
+        content = Image.fromarray(pixels[:, :, 0].astype(np.uint16) * 257)
+    else:
+        content = Image.fromarray(pixels)
+    content.save(tmp_path / f"a.{'tiff' if kind == 'tiff' else 'png'}", exif=exif)
+    source = open_images(tmp_path)
+    whole, part = source.image(0), source.image(0, square=True)
+    np.testing.assert_array_equal(part, square(whole, min(height, width)))

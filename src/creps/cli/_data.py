@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -151,7 +152,73 @@ def check(
         raise typer.Exit(1)
 
 
-COMMANDS = (portraits, earth, check)
+def show(
+    path: Annotated[str, typer.Argument(help="The set, as creps train takes it.", metavar="SET")],
+    *,
+    out: Annotated[Path, typer.Option(help="Folder for the pictures; made if missing.")],
+    count: Annotated[int, typer.Option(min=1, help="How many, evenly from the set.")] = 16,
+    run: Annotated[
+        Path | None,
+        typer.Option(help="As this run sees them: its size, channels, colors and framing."),
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            help="Training size: 128, or HEIGHTxWIDTH.",
+            show_default="as creps data check advises",
+        ),
+    ] = None,
+    channels: Annotated[int, typer.Option(help="1 gray, 3 color, 4 with opacity.")] = 3,
+    keep_colors: _KEEP_COLORS = False,
+) -> None:
+    """Write pictures exactly as training sees them: after color profiles and framing, as PNG."""
+    from creps.cli._options import parse_size
+    from creps.data._checking import advise
+    from creps.errors import UsageError
+
+    wanted = None if size is None else parse_size(size)
+    if out.is_file():
+        raise UsageError(f"--out {out} is a file: expected a folder")
+    if run is not None and (size is not None or channels != 3 or keep_colors):
+        raise UsageError("--run says how pictures are seen: leave the other options out")
+    from creps.data._batches import Pictures
+    from creps.data._sources import open_images
+    from creps.rendering import save_picture, to_uint8
+    from creps.training._batches import TrainingSet, open_training_set, shown_picture
+    from creps.training._config import DataSettings, stored_settings
+
+    pictures: TrainingSet
+    if run is not None:
+        config = stored_settings(run)[0]
+        pictures, wanted = open_training_set(config, Path(path)), config.size
+    else:
+        source = open_images(path, channels=channels, keep_colors=keep_colors)
+        side = advise(source.sizes.min(1).tolist()).resolution
+        wanted = wanted or (side, side)
+        height, width = (DataSettings().detail * pixels for pixels in wanted)
+        framed = height if height == width else (height, width)
+        pictures = Pictures(source, size=framed, mirror=False, labels=False)
+    source = pictures.source
+    out.mkdir(parents=True, exist_ok=True)
+    chosen = [k * len(source) // min(count, len(source)) for k in range(min(count, len(source)))]
+    with report("writing pictures", unit="pictures", per_unit=1) as told:
+        for done, index in enumerate(chosen, 1):
+            image, other = shown_picture(pictures, index, wanted)
+            name = source.names[index]
+            stem = re.sub(r"[^\w.-]+", "_", Path(name).stem)[-60:]
+            save_picture(to_uint8(image), out / f"{index:06d}-{stem}.png", settings={"image": name})
+            if other:
+                typer.echo(f"{name} is broken: the next picture takes its place", err=True)
+            told(done, len(chosen))
+    for remark in source.remarks():
+        typer.echo(remark)
+    typer.echo(
+        f"{out}: {len(chosen)} of {len(source):,} pictures, {wanted[0]}x{wanted[1]} px, as "
+        "training sees them"
+    )
+
+
+COMMANDS = (portraits, earth, check, show)
 
 
 def _print(report: Report) -> None:

@@ -137,7 +137,7 @@ class Pictures(Dataset[tuple[np.ndarray, int, int]]):
 
     def _decode(self, image: int) -> np.ndarray[Any, Any]:
         if not isinstance(self.size, tuple):
-            return square(self.source.image(image, precise=self.precise), self.size)
+            return square(self.source.image(image, precise=self.precise, square=True), self.size)
         native = self.source.size(image)
         shortest = 0 if self.precise else enough(native, centerd_box(native, self.size), self.size)
         pixels = self.source.image(image, precise=self.precise, shortest=shortest)

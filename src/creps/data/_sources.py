@@ -168,7 +168,7 @@ class ImageSource:
         return len(self.names)
 
     def image(
-        self, index: int, *, precise: bool = False, shortest: int = 0
+        self, index: int, *, precise: bool = False, shortest: int = 0, square: bool = False
     ) -> NDArray[np.uint8] | NDArray[np.float32]:
         """(H, W, channels) pixels of one image, upright, in sRGB; transparency laid on white.
 
@@ -177,6 +177,7 @@ class ImageSource:
             precise: float32 on the scale 0 .. 255, not rounded to 8 bits, instead of uint8.
             shortest: pixels of the shorter side that are enough; a much larger JPEG is then read
                 at a half, a quarter or an eighth of its size. 0 reads every pixel.
+            square: the largest centered square alone.
         Raises:
             DataError: naming the file, if it is truncated, damaged or gone.
         """
@@ -190,6 +191,7 @@ class ImageSource:
                 precise=precise,
                 shortest=shortest,
                 keep_colors=self.keep_colors,
+                square=square,
             )
         except MemoryError:
             raise

@@ -96,6 +96,7 @@ def decode(
     precise: bool = False,
     shortest: int = 0,
     keep_colors: bool = False,
+    square: bool = False,
 ) -> NDArray[np.uint8] | NDArray[np.float32]:
     """The pixels of a picture file, upright, in sRGB.
 
@@ -112,6 +113,7 @@ def decode(
         shortest: pixels of the shorter side that are enough: a larger JPEG is read at 1/2, 1/4 or
             1/8 of its size, several times faster, as long as it stays at least as large as that.
         keep_colors: take the values as they are, whatever the profile.
+        square: the largest centered square alone: colors of what is cut off need no conversion.
     Returns:
         (H, W, channels) uint8, or float32 if precise.
     """
@@ -126,17 +128,39 @@ def decode(
             turn = _UPRIGHT.get(_orientation(image))
             conversion = None if keep_colors else conversion_of(image.info.get("icc_profile"))
             deep = deep_pixels(image, stream)
-            if deep is None:
-                image.load()
-                pixels = _shallow(conversion.applied(image) if conversion else image, channels)
-            else:
-                pixels = _deep_channels(deep, channels, conversion)
             if image.format == "TIFF":  # the only format that Pillow itself turns upright
                 turn = None
+            if deep is None:
+                image.load()
+                uneven = square and image.width != image.height
+                part = image.crop(_square(image, turn)) if uneven else image
+                pixels = _shallow(conversion.applied(part) if conversion else part, channels)
+                square = False
+            else:
+                pixels = _deep_channels(deep, channels, conversion)
     pixels = pixels if turn is None else np.ascontiguousarray(turn(pixels))
+    if square:
+        side = min(pixels.shape[:2])
+        top, left = (pixels.shape[0] - side) // 2, (pixels.shape[1] - side) // 2
+        pixels = np.ascontiguousarray(pixels[top : top + side, left : left + side])
     if precise:
         return pixels.astype(np.float32)
     return pixels if pixels.dtype == np.uint8 else np.rint(pixels).astype(np.uint8)
+
+
+def _square(
+    image: Image.Image, turn: Callable[[NDArray[Any]], NDArray[Any]] | None
+) -> tuple[int, int, int, int]:
+    """(left, top, right, bottom), before a picture is turned, of its square once it is upright."""
+    side = min(image.size)
+    rows = np.broadcast_to(np.arange(image.height)[:, None], (image.height, image.width))
+    columns = np.broadcast_to(np.arange(image.width), rows.shape)
+    if turn is not None:
+        rows, columns = turn(rows), turn(columns)  # views
+    top, left = (rows.shape[0] - side) // 2, (rows.shape[1] - side) // 2
+    corners = (slice(top, top + side, max(side - 1, 1)), slice(left, left + side, max(side - 1, 1)))
+    first, start = int(rows[corners].min()), int(columns[corners].min())
+    return (start, first, start + side, first + side)
 
 
 def _deep_channels(

@@ -48,7 +48,10 @@ class Conversion:
         return self.mode == "RGB" or (self.mode == "L" and gray)
 
     def applied(self, image: Image.Image) -> Image.Image:
-        """A loaded picture as RGB or RGBA in sRGB; as it is where the profile does not suit it."""
+        """A loaded picture as RGB or RGBA in sRGB; as it is where the profile does not suit it.
+
+        The picture may be changed in place: it is not to be used afterwards.
+        """
         if not self.suits(image.mode):
             return image
         if image.has_transparency_data:
@@ -63,6 +66,9 @@ class Conversion:
             colors = _apply(image.getchannel(0), self._transform)
             colors.putalpha(image.getchannel("A"))
             return colors
+        if image.mode == "RGB":
+            ImageCms.applyTransform(image, self._transform, inPlace=True)
+            return image
         return _apply(image, self._transform)
 
     def deep(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:

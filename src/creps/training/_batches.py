@@ -56,6 +56,25 @@ def open_training_set(config: TrainConfig, path: Path) -> TrainingSet:
     )
 
 
+def shown_picture(pictures: TrainingSet, index: int, size: tuple[int, int]) -> tuple[Tensor, bool]:
+    """A picture as a step shows all of it: not shifted, not augmented.
+
+    Args:
+        pictures: the training set.
+        index: which picture.
+        size: (height, width) of the patches of a step.
+    Returns:
+        (C, H, W) in [-1, 1], and whether it is another picture, because that one is broken.
+    """
+    whole = (0.0, 0.0, 1.0, 1.0)
+    if isinstance(pictures, NativePatches):
+        pixels, _, broken = pictures[index, whole]
+        return torch.from_numpy(pixels).float() / 127.5 - 1, broken >= 0
+    pixels, _, broken = pictures[index]
+    image = torch.from_numpy(pixels)[None].float() / 127.5 - 1
+    return take_window(image, Canvas(*size, whole))[0], broken >= 0
+
+
 def load_training_batches(
     pictures: TrainingSet,
     config: TrainConfig,
