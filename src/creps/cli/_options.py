@@ -93,6 +93,18 @@ def parse_dpi(text: str) -> float:
     return dpi
 
 
+def parse_depth(text: str) -> Literal[8, 16]:
+    """Bits of a channel.
+
+    Example:
+        >>> parse_depth("16")
+        16
+    """
+    if text.strip() not in ("8", "16"):
+        raise UsageError(f"depth {text!r}: expected 8 or 16 bits a channel")
+    return 16 if text.strip() == "16" else 8
+
+
 def parse_supersample(text: str) -> int | Literal["auto"]:
     """Samples a side of a pixel: `auto`, or a number from 1 to 16.
 
@@ -258,6 +270,8 @@ class PictureOptions:
         warp: str | None = None,
         exact: bool = False,
         tile: int | None = None,
+        depth: Literal[8, 16] = 8,
+        dither: bool = False,
     ) -> View:
         """What is seen of it."""
         from creps.rendering import View
@@ -275,6 +289,8 @@ class PictureOptions:
             supersample=parse_supersample(self.supersample),
             exact=exact,
             tile=tile,
+            depth=depth,
+            dither=dither,
         )
 
     def renderer(self, generator: Generator, latent: Latent) -> Renderer:

@@ -17,6 +17,7 @@ from creps.cli._options import (
     Exact,
     Overwrite,
     PictureOptions,
+    parse_depth,
     takes,
 )
 from creps.cli._progress import report, resumable
@@ -103,6 +104,24 @@ PackedWords = Annotated[
 ]
 
 
+DepthWords = Annotated[
+    str,
+    typer.Option(
+        "--depth",
+        help="Bits a channel, 8 or 16: 16 of .png, .tif and .zarr, for large prints without bands.",
+        rich_help_panel=MAKING,
+    ),
+]
+Dither = Annotated[
+    bool,
+    typer.Option(
+        "--dither",
+        help="Hide the bands of 8 bits under fine grain.",
+        rich_help_panel=MAKING,
+    ),
+]
+
+
 class Saving(TypedDict):
     """How the file is written, as `save_picture` takes it."""
 
@@ -124,6 +143,8 @@ def render(
     gaze: Gaze = None,
     shard: ShardWords = None,
     compression: PackedWords = None,
+    depth: DepthWords = "8",
+    dither: Dither = False,
     overwrite: Overwrite = False,
     exact: Exact = False,
 ) -> None:
@@ -165,12 +186,14 @@ def render(
         styles=styles,
         blend=blend,
     )
-    view = picture.view(across=latent.across, warp=warp, exact=exact)
+    view = picture.view(
+        across=latent.across, warp=warp, exact=exact, depth=parse_depth(depth), dither=dither
+    )
     look = None if gaze is None else parse_point(gaze, "gaze")
     share = shard_from_environment() if shard is None else parse_shard(shard)
     height, width = view.pixels or (1, 1)
     saving = Saving(shard=share, overwrite=overwrite, compression=compression)
-    refuse_target(out, height=height, width=width, **saving)
+    refuse_target(out, height=height, width=width, depth=view.depth, **saving)
     strange = _files_of(latent)
     from creps.checkpoints import load
 

@@ -19,9 +19,10 @@ from torch import Tensor
 from creps.coordinates import AxisGrid, Canvas, PointGrid
 from creps.errors import GridError, UsageError
 from creps.rendering._latents import PreparedLatents
-from creps.rendering._painter import Picture, Progress, to_uint8
+from creps.rendering._painter import Picture, Progress
 from creps.rendering._points import POINTS, CrossedLines
 from creps.rendering._provenance import provenance
+from creps.rendering._rounding import rounded
 from creps.rendering._tiles import Tile
 from creps.rendering._view import View, refuse_beyond_memory
 from creps.rendering._workers import map_in_order, worker_count
@@ -43,7 +44,7 @@ class FoveatedPainter:
         view: what is seen of it: size and window alone.
         share, gaze, sigma, seed: as `sampling_pattern`.
     Attributes:
-        height, width, channels, samples, sampling: as `TileSource`.
+        height, width, channels, depth, samples, sampling: as `TileSource`.
         mask: (H, W) boolean: the pixels that the model evaluates; the others are filled in.
     Raises:
         UsageError, GridError: as `sampling_pattern`; for a view that is warped or supersampled, and
@@ -70,7 +71,7 @@ class FoveatedPainter:
         pattern = {"foveated": share, "gaze": gaze, "pattern": seed or None}
         self._pattern = {name: value for name, value in pattern.items() if value is not None}
         self.height, self.width = self._canvas.height, self._canvas.width
-        self.channels = generator.config.img_channels
+        self.channels, self.depth = int(generator.config.img_channels), view.depth
         self.samples = 1
         self.sampling: int | str = 1
         refuse_beyond_memory(self.height, self.width, channels=BYTES_A_PIXEL)
@@ -93,9 +94,12 @@ class FoveatedPainter:
         return self._image
 
     def pixels(self, part: Tile | None = None, *, progress: Progress | None = None) -> Picture:
-        """A part of one picture as 8-bit pixels; as `Painter.pixels`."""
+        """A part of one picture as pixels; as `Painter.pixels`."""
         image = self.image(progress=progress)[0]
-        return to_uint8(image if part is None else image[:, part.rows, part.columns])
+        part = Tile(0, 0, self.height, self.width) if part is None else part
+        view, image = self._view, image[:, part.rows, part.columns]
+        place = {"top": part.top, "left": part.left}
+        return rounded(image, depth=view.depth, dither=view.dither, **place)
 
     def about(self) -> dict[str, Any]:
         """What a file records of how the pixels were made; as `TileSource.about`."""

@@ -7,6 +7,7 @@ a pixel depends on is decided by the whole picture, never by the part or tile it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,6 +23,7 @@ from creps.rendering._blends import StyleField
 from creps.rendering._latents import PreparedLatent, PreparedLatents
 from creps.rendering._points import CrossedLines, ExactPoints, PointColors
 from creps.rendering._provenance import provenance
+from creps.rendering._rounding import Depth, rounded
 from creps.rendering._sampling import (
     PADDING,
     antialiased,
@@ -35,7 +37,8 @@ from creps.rendering._view import View
 from creps.rendering._workers import map_in_order, worker_count
 from creps.rendering.warps import Chain, CustomWarp, Warp, as_warp, split_nowhere, warped_grid
 
-Picture = NDArray[np.uint8]
+Picture = NDArray[Any]
+"""(H, W, C) uint8, or uint16 where 16 bits a channel are asked for."""
 Progress = Callable[[int, int], None]
 Draw = Callable[[Tile], Tensor]
 
@@ -63,6 +66,7 @@ class TileSource(Protocol):
 
     Attributes:
         height, width, channels: of the picture; 3 channels are color, 1 is gray.
+        depth: bits of a channel, 8 or 16: pixels are uint8 or uint16.
         samples: evaluated a side of a pixel, at most: the work of a pixel grows with its square.
         sampling: the same as files record it: a number, or "auto, N" for up to N where they matter.
     """
@@ -70,11 +74,12 @@ class TileSource(Protocol):
     height: int
     width: int
     channels: int
+    depth: Depth
     samples: int
     sampling: int | str
 
     def pixels(self, part: Tile | None = None, *, progress: Progress | None = None) -> Picture:
-        """(part.height, part.width, channels) uint8 of a part; of the whole picture by default."""
+        """(part.height, part.width, channels) of a part; of the whole picture by default."""
 
     def about(self) -> dict[str, Any]:
         """What a file records of how the pixels were made: all that they depend on, as JSON."""
@@ -97,7 +102,7 @@ class Painter:
         UsageError: for a warp of several styles.
     Attributes:
         canvas: size, window and sampling rule.
-        height, width, channels, samples, sampling: as `TileSource`.
+        height, width, channels, depth, samples, sampling: as `TileSource`.
         tile: pixels of a tile's side, or samples where there are more.
     """
 
@@ -108,7 +113,7 @@ class Painter:
         self.generator, self.canvas = generator, view.canvas(generator)
         self._latents, self._view = latents, view
         self.height, self.width = self.canvas.height, self.canvas.width
-        self.channels = int(generator.config.img_channels)
+        self.channels, self.depth = int(generator.config.img_channels), view.depth
         self.samples = (
             automatic_supersample(generator, self.canvas, warp)
             if view.supersample == "auto"
@@ -155,25 +160,27 @@ class Painter:
         yield from map_in_order(job, cells, workers=worker_count(self._device))
 
     def tiles(self, part: Tile | None = None) -> Iterator[tuple[Tile, Picture]]:
-        """The tiles of a part of one picture as 8-bit pixels, row by row, for any sink.
+        """The tiles of a part of one picture as pixels, row by row, for any sink.
 
         Yields:
-            (tile, pixels): a tile of the canvas, and its (tile.height, tile.width, C) uint8 pixels.
+            (tile, pixels): a tile of the canvas, and its (tile.height, tile.width, C) pixels.
         """
+        finish = partial(rounded, depth=self.depth, dither=self._view.dither)
         for tile, image in self.images(part):
-            yield tile, to_uint8(image[0])
+            yield tile, finish(image[0], top=tile.top, left=tile.left)
 
     def pixels(self, part: Tile | None = None, *, progress: Progress | None = None) -> Picture:
-        """A part of one picture as 8-bit pixels.
+        """A part of one picture as pixels.
 
         Args:
             part: pixels of the canvas; all by default.
             progress: called after each tile with the pixels done and the pixels in all.
         Returns:
-            (part.height, part.width, C) uint8.
+            (part.height, part.width, C) uint8, or uint16 of 16 bits.
         """
         part = self._part(part)
-        picture = np.empty((part.height, part.width, self.channels), dtype=np.uint8)
+        kind = np.uint8 if self.depth == 8 else np.uint16
+        picture: Picture = np.empty((part.height, part.width, self.channels), kind)
         done = 0
         for tile, pixels in self.tiles(part):
             inside = tile.moved(-part.top, -part.left)
@@ -205,14 +212,7 @@ def to_uint8(image: Tensor) -> Picture:
     Returns:
         (H, W, C) uint8 array on the CPU.
     """
-    image = image.permute(1, 2, 0)
-    if image.device.type != "cpu":  # a quarter of the bytes comes over
-        levels = ((image + 1) * 127.5).clamp(0, 255).round().to(torch.uint8)
-        picture: Picture = levels.cpu().numpy()
-        return picture
-    # In NumPy: torch would wake its threads for little work, and they spin while tile workers run.
-    picture = np.rint(((image.numpy() + 1) * 127.5).clip(0, 255)).astype(np.uint8)
-    return picture
+    return rounded(image)
 
 
 def _tile_edge(wanted: int | None, latents: PreparedLatents, *, aligned: bool) -> int:

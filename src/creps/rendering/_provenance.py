@@ -47,6 +47,8 @@ def provenance(
         **warp_about(view.bend),
         "supersample": None if sampling == 1 else sampling,
         "exact": view.exact or None,
+        "depth": None if view.depth == 8 else view.depth,
+        "dither": view.dither or None,
         "dtype": None if dtype is None else str(dtype).removeprefix("torch."),
     }
     return {name: value for name, value in settings.items() if value is not None}

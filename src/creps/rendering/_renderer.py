@@ -55,14 +55,16 @@ def render(
         latent: whose picture; or in keywords, as `Latent` takes them: seed, z, styles, blend,
             label, truncation, truncation_cutoff.
         view: what is seen; or in keywords, as `View` takes them: size, window, zoom, pan, warp,
-            supersample, exact, tile. By default the model's own size and the unit square,
-            undistorted: the shorter side spans [0, 1], the longer reaches beyond it on both ends.
+            supersample, exact, tile, depth, dither. By default the model's own size and the unit
+            square, undistorted: the shorter side spans [0, 1], the longer reaches beyond it on both
+            ends.
         device: where to work, such as "cuda", or "auto"; where the model is by default. What is
             needed is copied there and freed at the end: for many pictures keep a `Renderer`.
         dtype: "float32", "float64", "bfloat16" or "float16"; the model's own by default.
         progress: called after each tile with the pixels done and the pixels in all.
     Returns:
-        (H, W, C) uint8; C is 3 for color and 1 for gray models. See `to_uint8` for the rounding.
+        (H, W, C) uint8, or uint16 with depth=16; C is 3 for color and 1 for gray models, 4 with
+        opacity. See `to_uint8` for the rounding.
         Of several seeds, such as seed=[7, 8], (N, H, W, C): a picture each.
     Raises:
         GridError: for sizes or windows that cannot be rendered or do not fit in memory.
@@ -102,7 +104,7 @@ def render_tiles(
         generator, latent, view, options: as for `render`.
     Returns:
         an iterator of (tile, pixels): where the tile lies, `tile.rows` and `tile.columns` of the
-        picture, and its (tile.height, tile.width, C) uint8 pixels; row by row.
+        picture, and its (tile.height, tile.width, C) pixels; row by row.
     Raises:
         GridError, UsageError, LabelError: as `render`, at once; no size is too large.
     """
@@ -242,7 +244,9 @@ class Renderer:
     ) -> Picture:
         """One picture of the latent; arguments, result and errors as `render`."""
         painter = self.painter(view, **options)
-        refuse_beyond_memory(painter.height, painter.width, channels=painter.channels)
+        refuse_beyond_memory(
+            painter.height, painter.width, channels=painter.channels, depth=painter.depth
+        )
         return painter.pixels(progress=progress)
 
     def tiles(
@@ -263,12 +267,14 @@ class Renderer:
             part: pixels of the picture, or beyond its borders.
             view: of the whole picture; or in keywords, as `View` takes them.
         Returns:
-            (part.height, part.width, C) uint8.
+            (part.height, part.width, C) uint8, or uint16 with depth=16.
         Raises:
             GridError, UsageError: as `render`, for an empty part too.
         """
         painter = self.painter(view, **options)
-        refuse_beyond_memory(part.height, part.width, channels=painter.channels)
+        refuse_beyond_memory(
+            part.height, part.width, channels=painter.channels, depth=painter.depth
+        )
         return painter.pixels(part)
 
 

@@ -18,6 +18,7 @@ import torch
 from creps.coordinates import FARTHEST, Canvas, Window, undistorted_window
 from creps.errors import GridError, UsageError, nearest
 from creps.networks.base import Generator
+from creps.rendering._rounding import Depth
 from creps.rendering.warps import Warp, WarpLike, as_warp
 
 Size = int | tuple[int, int]
@@ -48,6 +49,8 @@ class ViewOptions(TypedDict, total=False):
     supersample: Samples
     exact: bool
     tile: int | None
+    depth: Depth
+    dither: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +73,9 @@ class View:
             tables: up to a hundred times slower, closer by less than a gray level.
         tile: pixels of a tile's side, >= 1; bounds memory, changes pixels only by rounding. None:
             what suits the device and the model.
+        depth: bits of a channel, 8 or 16; 16 show no bands in smooth parts of large prints.
+        dither: hide the bands of 8 bits under fine grain, which is the same however the picture is
+            cut into tiles.
     Raises:
         GridError: for impossible sizes, windows or tiles, and for pixels so small that float64
             cannot tell them apart.
@@ -88,6 +94,8 @@ class View:
     supersample: Samples = 1
     exact: bool = False
     tile: int | None = None
+    depth: Depth = 8
+    dither: bool = False
 
     def __post_init__(self, zoom: float | None, pan: tuple[float, float] | None) -> None:
         if self.size is not None:
@@ -113,6 +121,10 @@ class View:
             object.__setattr__(self, "supersample", _whole_samples(self.supersample))
         if self.tile is not None and self.tile < 1:
             raise GridError(f"tile of {self.tile} pixels: expected at least 1")
+        if self.depth not in (8, 16):
+            raise UsageError(f"depth {self.depth!r}: expected 8 or 16 bits")
+        if self.dither and self.depth != 8:
+            raise UsageError("dither is for 8 bits: 16 show no bands")
 
     @property
     def pixels(self) -> tuple[int, int] | None:
@@ -189,9 +201,9 @@ def refuse_beyond_precision(window: Window, height: int, width: int) -> None:
             )
 
 
-def refuse_beyond_memory(height: int, width: int, *, channels: int = 3) -> None:
-    """Raise a GridError for a picture that cannot be held in memory as 8-bit pixels."""
-    needed = height * width * channels
+def refuse_beyond_memory(height: int, width: int, *, channels: int = 3, depth: Depth = 8) -> None:
+    """Raise a GridError for a picture that cannot be held in memory as pixels."""
+    needed = height * width * channels * depth // 8
     available = _available_memory()
     limit = PICTURE_LIMIT if available is None else min(PICTURE_LIMIT, available)
     if needed > limit:

@@ -36,8 +36,6 @@ JPEG = {"Q": QUALITY, "subsample_mode": "off"}
 END_OF_JPEG = b"\xff\xd9"
 """Tiles without it did not fit on the disk: of small files libvips (8.18) does not notice."""
 
-WHITE = 255
-
 
 def write_flat(store: Store, place: Path, compression: Compression | None) -> None:
     """The picture in the format that the suffix of `place` names."""
@@ -89,7 +87,7 @@ def _with_profile(image: pyvips.Image, channels: int) -> pyvips.Image:
 
 def _on_white(image: pyvips.Image) -> pyvips.Image:
     """A picture without transparency, for formats that have none."""
-    return image.flatten(background=WHITE) if image.hasalpha() else image
+    return image.flatten(background=255) if image.hasalpha() else image
 
 
 def _write_deep_zoom(image: pyvips.Image, store: Store, place: Path) -> None:

@@ -22,6 +22,7 @@ from creps._files import discard, flush, write_atomically
 from creps._urls import is_url, last_name, shown
 from creps.errors import CrepsError, GridError, MissingExtraError, UsageError
 from creps.rendering._painter import Picture, Progress, TileSource
+from creps.rendering._rounding import Depth
 from creps.rendering._tiles import Tile, TilePlan
 from creps.rendering._view import refuse_beyond_memory
 from creps.rendering.output._compression import Compression, parse_compression
@@ -42,6 +43,8 @@ LOSSLESS_PYRAMIDS = (".tif", ".tiff", ".zarr")
 """Formats whose own tiles or chunks are kept until they are complete."""
 PYRAMIDS = (".tif", ".tiff", ".dzi", ".zarr")
 """Formats that hold smaller levels too."""
+DEEP = (*LOSSLESS_PYRAMIDS, ".png")
+"""Formats that hold 16 bits a channel."""
 SUFFIXES = (*PYRAMIDS, *FORMATS)
 """What picture files are named."""
 
@@ -93,9 +96,9 @@ def save_picture(
     in memory that does not grow with their height: after a stop or a crash, the same call resumes.
 
     Args:
-        source: (H, W, C) uint8 pixels, C 3 for color, 1 for gray, 4 for color and opacity; or what
-            makes them part by part, such as `Renderer.painter`: pixels that depend on nothing but
-            their place and `settings`.
+        source: (H, W, C) uint8 or uint16 pixels, C 3 for color, 1 for gray, 4 for color and
+            opacity; or what makes them part by part, such as `Renderer.painter`: pixels that depend
+            on nothing but their place and `settings`.
         path: the suffix is the format: .tif (BigTIFF from 4 GB on), .dzi (Deep Zoom) and .zarr
             (OME-Zarr) have all smaller levels too, .png, .jpg (quality 95, full color) and .webp
             (quality 95) are flat. Folders are made. A .zarr may be a URL, such as
@@ -129,7 +132,7 @@ def save_picture(
         source = _tiles_of(source)
     settings = settings_of(source, settings)
     height, width = source.height, source.width
-    refuse_target(path, height=height, width=width, shard=shard)
+    refuse_target(path, height=height, width=width, shard=shard, depth=source.depth)
     packed = parse_compression(compression, path)
     if source.channels not in CHANNELS:
         raise UsageError(f"{source.channels} channels: expected {CHANNELS_IN_WORDS}")
@@ -143,15 +146,28 @@ def save_picture(
     if not overwrite:
         refuse_existing(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if is_streamed(path, height=height, width=width, samples=source.samples, shard=shard):
+    size: Any = {"height": height, "width": width, "samples": source.samples}
+    if is_streamed(path, **size, depth=source.depth, shard=shard):
         how: Any = {"overwrite": overwrite, "shard": shard, "since": since, "progress": progress}
         return _save_by_chunks(source, path, settings, compression=packed, **how)
-    refuse_beyond_memory(height, width, channels=source.channels)
+    write_atomically(path, _made_at_once(source, path, settings, overwrite, progress, packed))
+    return Outcome(path, 0, len(TilePlan(height, width, CHUNK)))
+
+
+def _made_at_once(
+    source: TileSource,
+    path: Path,
+    settings: Mapping[str, Any],
+    overwrite: bool,
+    progress: Progress | None,
+    compression: Compression | None,
+) -> bytes:
+    """The file of a small picture."""
+    refuse_beyond_memory(source.height, source.width, channels=source.channels)
     picture = source.pixels(progress=progress)
     if not overwrite:
         refuse_existing(path)  # something may have appeared meanwhile
-    write_atomically(path, encode(picture, path, settings, compression=packed))
-    return Outcome(path, 0, len(TilePlan(height, width, CHUNK)))
+    return encode(picture, path, settings, compression=compression)
 
 
 def settings_of(source: TileSource, settings: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -168,12 +184,14 @@ def refuse_target(
     shard: Shard | None = None,
     overwrite: bool = True,
     compression: str | None = None,
+    depth: Depth = 8,
 ) -> None:
     """Raise the errors of `save_picture` that can be known from the path, without a model.
 
     Args:
         path, shard, overwrite, compression: as for `save_picture`.
         height, width: of the picture, if known.
+        depth: bits of a channel.
     Raises:
         UsageError, GridError, MissingExtraError: as `save_picture`.
     """
@@ -189,21 +207,31 @@ def refuse_target(
         raise UsageError(f"{path.name}: unknown picture format, expected {', '.join(SUFFIXES)}")
     refuse_beyond_format(path, height, width)
     parse_compression(compression, path)
-    if shard is not None or path.suffix.lower() in PYRAMIDS:
+    if depth == 16 and path.suffix.lower() not in DEEP:
+        raise UsageError(f"{path.name}: 16 bits are for {', '.join(DEEP)}; {path.suffix} holds 8")
+    if shard is not None or depth == 16 or path.suffix.lower() in PYRAMIDS:
         _exporter()
     if not overwrite and shard is None:  # other shards may have made just this file
         refuse_existing(path)
 
 
 def is_streamed(
-    path: Path, *, height: int, width: int, samples: int = 1, shard: Shard | None = None
+    path: Path,
+    *,
+    height: int,
+    width: int,
+    samples: int = 1,
+    depth: Depth = 8,
+    shard: Shard | None = None,
 ) -> bool:
     """Whether a picture goes through chunks on disk, and so resumes after a stop.
 
-    So do all but PNG, JPEG and WebP; of those the large ones, shared ones, and what was begun in
-    this way. Without the extra `big`, flat pictures that fit in memory are made there.
+    So do all but PNG, JPEG and WebP; of those the large ones, shared ones, those of 16 bits, and
+    what was begun in this way. Without the extra `big`, flat pictures that fit in memory are made
+    there.
     """
-    if shard is not None or path.suffix.lower() in PYRAMIDS or unfinished(path).exists():
+    begun = unfinished(path).exists()
+    if shard is not None or depth == 16 or path.suffix.lower() in PYRAMIDS or begun:
         return True
     if height * width * samples**2 <= SMALL:
         return False
@@ -240,6 +268,7 @@ class Tiles:
     width: int
     channels: int
     make: Callable[[Tile], Picture]
+    depth: Depth = 8
     samples: int = 1
     sampling: int | str = 1
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -259,17 +288,18 @@ class Tiles:
 
 def _tiles_of(picture: Picture) -> Tiles:
     """An array as a source."""
-    if picture.dtype != np.uint8 or picture.ndim != 3:
+    if picture.dtype not in (np.uint8, np.uint16) or picture.ndim != 3:
         raise UsageError(
             f"picture of shape {picture.shape} and type {picture.dtype}: "
-            f"expected uint8 of (H, W, C), C {CHANNELS_IN_WORDS}"
+            f"expected uint8 or uint16 of (H, W, C), C {CHANNELS_IN_WORDS}"
         )
     height, width, channels = picture.shape
 
     def make(tile: Tile) -> Picture:
         return picture[tile.rows, tile.columns]
 
-    return Tiles(height=height, width=width, channels=channels, make=make)
+    depth: Depth = 8 if picture.dtype == np.uint8 else 16
+    return Tiles(height=height, width=width, channels=channels, make=make, depth=depth)
 
 
 def _save_by_chunks(
@@ -292,6 +322,7 @@ def _save_by_chunks(
         height=source.height,
         width=source.width,
         channels=source.channels,
+        dtype=np.uint8 if source.depth == 8 else np.uint16,
         settings=settings,
         chunk=chunk_of(source),
         suffix=path.suffix.lower(),
@@ -334,6 +365,7 @@ def shared_zarr(
         settings=settings,
         chunk=chunk_of(source),
         compression=packed,
+        depth=source.depth,
     )
 
 

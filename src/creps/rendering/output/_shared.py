@@ -26,6 +26,7 @@ from zarr.storage import FsspecStore, LocalStore, MemoryStore
 from creps._urls import is_url, one_line, shown
 from creps.errors import UsageError
 from creps.rendering._painter import Picture
+from creps.rendering._rounding import Depth
 from creps.rendering._tiles import Tile, TilePlan
 from creps.rendering.output._compression import Compression
 from creps.rendering.output._images import SETTINGS_KEY, UNFINISHED, refuse_other_settings
@@ -34,7 +35,6 @@ from creps.rendering.output._shards import Shard
 from creps.rendering.output._zarr import create_group, create_level
 
 DOCUMENT = "zarr.json"
-DTYPE = np.dtype(np.uint8)
 _CHUNK = re.compile(r"(\d+)/c/0/(\d+)/(\d+)")
 
 
@@ -48,6 +48,7 @@ class SharedZarr:
         settings: JSON values that say how it is made; nothing secret.
         chunk: pixels of a chunk's side.
         compression: of chunks.
+        depth: bits of a channel.
     """
 
     def __init__(
@@ -61,8 +62,9 @@ class SharedZarr:
         settings: Mapping[str, Any],
         chunk: int,
         compression: Compression,
+        depth: Depth = 8,
     ) -> None:
-        self.compression = compression
+        self.compression, self.dtype = compression, np.dtype(f"u{depth // 8}")
         self.place, self.name, self.settings = place, name, json.loads(json.dumps(settings))
         self.height, self.width, self.channels, self.chunk = height, width, channels, chunk
         self.sizes = level_sizes(height, width, smallest=chunk)
@@ -121,7 +123,7 @@ class SharedZarr:
         return [plan[k] for k in left]
 
     def write(self, tile: Tile, pixels: Picture, *, level: int = 0) -> None:
-        """Put a chunk there, (tile.height, tile.width, C) uint8; at once, or not at all."""
+        """Put a chunk there, (tile.height, tile.width, C); at once, or not at all."""
         with one_line(self.place):
             self._array(level)[:, tile.rows, tile.columns] = np.moveaxis(pixels, 2, 0)
 
@@ -160,6 +162,7 @@ class SharedZarr:
             "settings": self.settings,
             "pixels": pixels,
             "chunk": self.chunk,
+            "depth": 8 * self.dtype.itemsize,
             "compression": str(self.compression),
             "kind": "zarr",
         }
@@ -173,7 +176,7 @@ class SharedZarr:
             levels=len(self.sizes),
             channels=channels,
             settings=self.settings,
-            dtype=DTYPE,
+            dtype=self.dtype,
         )
         for number, size in enumerate(self.sizes):
             create_level(
@@ -181,7 +184,7 @@ class SharedZarr:
                 number,
                 (channels, *size),
                 chunk=self.chunk,
-                dtype=DTYPE,
+                dtype=self.dtype,
                 compression=self.compression,
             )
         keys = [DOCUMENT, *(f"{number}/{DOCUMENT}" for number in range(len(self.sizes)))]

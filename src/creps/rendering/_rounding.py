@@ -1,0 +1,56 @@
+"""Colors as integers, of 8 bits or of 16, plain or dithered."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Depth = Literal[8, 16]
+
+GOLDEN = (5**0.5 - 1) / 2
+"""What the noise of one channel is shifted by from that of the one before it."""
+
+
+def rounded(
+    image: Tensor, *, depth: Depth = 8, dither: bool = False, top: int = 0, left: int = 0
+) -> NDArray[Any]:
+    """A picture in [-1, 1] as integers from 0 to 2**depth - 1, rounded to nearest.
+
+    Args:
+        image: (C, H, W), floating point, on any device.
+        depth: bits of a channel.
+        dither: round up or down by the place of a pixel, so that the mean over a few pixels is the
+            color itself: smooth ramps get fine grain instead of bands.
+        top, left: the place of the first pixel in the picture; the noise is that of the place.
+    Returns:
+        (H, W, C) uint8 or uint16 array on the CPU.
+    """
+    image, white = image.permute(1, 2, 0), 2**depth - 1
+    kind = np.uint8 if depth == 8 else np.uint16
+    if image.device.type != "cpu" and depth == 8 and not dither:  # a quarter of the bytes comes
+        levels = ((image + 1) * (white / 2)).clamp(0, white).round().to(torch.uint8)
+        picture: NDArray[Any] = levels.cpu().numpy()
+        return picture
+    # In NumPy: torch would wake its threads for little work, and they spin while tile workers run.
+    exact = ((image.cpu().numpy() + 1) * (white / 2)).clip(0, white)
+    if not dither:
+        return np.rint(exact).astype(kind)
+    height, width, channels = exact.shape
+    return np.floor(exact + _noise(top, left, height, width, channels)).astype(kind)
+
+
+def _noise(top: int, left: int, height: int, width: int, channels: int) -> NDArray[np.float64]:
+    """(H, W, C) numbers in [0, 1), evenly spread in any few neighbors.
+
+    Interleaved gradient noise (Jimenez, Next Generation Post Processing in Call of Duty: Advanced
+    Warfare, SIGGRAPH 2014).
+    """
+    y = np.arange(top, top + height, dtype=np.float64)[:, None]
+    x = np.arange(left, left + width, dtype=np.float64)[None, :]
+    plain = np.mod(52.9829189 * np.mod(0.06711056 * x + 0.00583715 * y, 1), 1)
+    noise: NDArray[np.float64] = np.mod(plain[:, :, None] + GOLDEN * np.arange(channels), 1)
+    return np.minimum(noise, np.nextafter(1, 0))
