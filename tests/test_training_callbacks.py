@@ -29,7 +29,7 @@ from creps.training._config import TrainConfig, WatchSettings
 from creps.training._loop import run_steps
 from creps.training._losses import picture_distances
 from creps.training._run import Run, open_run
-from creps.training._state import initial_state, snapshots
+from creps.training._state import initial_state, snapshots, step_of
 from creps.training.monitoring._doctor import History, collapse
 from creps.training.monitoring._log import LOGGERS, RunLog, open_logger, read_lines
 from creps.training.monitoring._previews import COLUMNS, MAGNIFICATIONS, samples, zoom_strip
@@ -180,6 +180,18 @@ def test_alarms_can_be_switched_off(tmp_path: Path, pictures: Path) -> None:
 def test_a_huge_learning_rate_is_stopped_at_once(tmp_path: Path, pictures: Path) -> None:
     with pytest.raises(CrepsError, match=r"the run has diverged; .*optimizer\.learning_rate"):
         run_to(tmp_path / "run", tiny("optimizer.learning_rate=30", "images=200"), pictures)
+
+
+def test_snapshots_come_by_time_too_where_steps_are_slow(tmp_path: Path, pictures: Path) -> None:
+    now = 0.0
+    run = open_run(tmp_path, tiny("snapshot_every=1000"), pictures)
+    keeper, saved = Snapshots(lambda: now), []
+    for step in range(1, 15):
+        now, run.state.step = 50.0 * step, step
+        keeper.after_step(run, {})
+        if (found := snapshots(tmp_path / "snapshots")) and step_of(found[-1]) == step:
+            saved.append(now)
+    assert saved == [100, 400, 700]  # the first after a minute, then every five
 
 
 def test_a_broken_state_pushes_no_snapshot_out(tmp_path: Path, pictures: Path) -> None:

@@ -9,7 +9,6 @@ window's grid, paints exactly those pixels.
 from __future__ import annotations
 
 import math
-import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,10 +18,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from creps.coordinates import Canvas
 from creps.data._framing import centerd_box, enough, fit, square
+from creps.data._loading import load_samples
 from creps.data._sources import ImageSource
 from creps.errors import DataError
 
@@ -265,19 +265,6 @@ def divided(order: Iterator[list[Any]], batch: int, part: tuple[int, int]) -> It
     return (samples[k * size : (k + 1) * size] for samples in order)
 
 
-def load_samples(
-    dataset: Dataset[Any], order: Iterator[list[Any]], *, workers: int
-) -> DataLoader[Any]:
-    """Collated batches of a dataset in a given order, decoded ahead in worker processes."""
-    return DataLoader(
-        dataset,
-        batch_sampler=order,
-        num_workers=workers,
-        prefetch_factor=4 if workers else None,
-        worker_init_fn=_ignore_signals,
-    )
-
-
 def tell_broken(
     source: ImageSource, broken: Tensor, told: set[int], on_broken: Callable[[str], None]
 ) -> None:
@@ -285,9 +272,3 @@ def tell_broken(
     for image in sorted(set(broken.tolist()) - told - {-1}):
         told.add(image)
         on_broken(source.names[image])
-
-
-def _ignore_signals(worker: int) -> None:
-    """Leave Ctrl-C and SIGTERM, which reach the whole process group, to the training process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)

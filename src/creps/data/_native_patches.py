@@ -23,7 +23,6 @@ from creps.data._batches import (
     Batch,
     divided,
     first_good,
-    load_samples,
     sample,
     shuffled_indices,
     tell_broken,
@@ -39,6 +38,7 @@ from creps.data._framing import (
     scaled,
     whole_pixels,
 )
+from creps.data._loading import load_samples
 from creps.data._sources import ImageSource
 from creps.errors import DataError, GridError
 

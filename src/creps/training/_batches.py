@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ def load_training_batches(
     device: torch.device,
     on_broken: Callable[[str], None] = lambda name: None,
     group: ProcessGroup = SINGLE,
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """This process's share of the batch of each step from `first_step` on, on a device.
 
     Step k is the same whatever came before. `on_broken` is called with the name of each

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -126,17 +127,24 @@ class Evaluations(Callback):
 
 
 class Snapshots(Callback):
-    """The state of the run and its model, every `snapshot_every` steps and at the end.
+    """The state of the run and its model: every `snapshot_every` steps and at the end.
+
+    By time too, after a minute and then every five, so that a kill costs no more where steps are
+    slow.
 
     Raises:
         CrepsError: from both methods, if a weight is no longer finite; what was saved stays.
     """
 
-    _saved_step = -1
+    FIRST, BETWEEN = 60.0, 300.0  # seconds
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._due = clock, clock() + self.FIRST
+        self._saved_step = -1
 
     def after_step(self, run: Run, stats: Stats) -> None:
         """Save when due."""
-        if run.state.step % run.config.snapshot_every == 0:
+        if run.state.step % run.config.snapshot_every == 0 or self._clock() >= self._due:
             self._save(run)
 
     def at_end(self, run: Run) -> None:
@@ -156,6 +164,7 @@ class Snapshots(Callback):
         save_snapshot(run.state, run.folder / "snapshots")
         save(run.model, run.folder / "model", record=run.record)
         self._saved_step = run.state.step
+        self._due = self._clock() + self.BETWEEN
 
 
 class Alarms(Callback):

@@ -347,6 +347,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         self._resolve_networks()
+        if not 0 <= self.seed < 2**63:
+            raise ConfigError(f"seed {self.seed}: expected a whole number from 0 to 2**63 - 1")
         if self.discriminator.resolution != self.resolution:
             raise ConfigError(
                 f"discriminator.resolution {self.discriminator.resolution} differs from the "

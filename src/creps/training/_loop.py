@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -16,7 +16,7 @@ import torch
 
 from creps._devices import find_device
 from creps._urls import local
-from creps.errors import CheckpointError, CrepsError
+from creps.errors import CheckpointError, CrepsError, DataError
 from creps.training._batches import load_training_batches, open_training_set
 from creps.training._callbacks import Alarms, TimeLimit, standard_callbacks
 from creps.training._config import TrainConfig
@@ -132,11 +132,19 @@ def run_steps(
         on_broken=lambda name: log(f"skipped: {name} is broken"),
         group=run.group,
     )
-    while not run.complete and not _all_stop(run):
-        stats = train_step(engine, next(batches))
-        with _failing_together(run):
-            for callback in callbacks:
-                callback.after_step(run, stats)
+    with closing(batches):  # its processes end with it
+        while not run.complete and not _all_stop(run):
+            with _failing_together(run):
+                try:
+                    batch = next(batches)
+                except DataError:
+                    for callback in callbacks:  # every step so far is whole
+                        callback.at_end(run)
+                    raise
+            stats = train_step(engine, batch)
+            with _failing_together(run):
+                for callback in callbacks:
+                    callback.after_step(run, stats)
     for callback in callbacks:
         callback.at_end(run)
 

@@ -263,7 +263,8 @@ def _pace(history: History, config: TrainConfig) -> RunFinding:
 
 def _activity(log: Path, history: History, config: TrainConfig) -> RunFinding:
     """Whether lines still come."""
-    if history.step >= config.steps - config.log_every:
+    saved = snapshots(log.parent / "snapshots")
+    if saved and step_of(saved[-1]) >= config.steps:
         return RunFinding("fine", "activity", "complete")
     silent = max(time.time() - log.stat().st_mtime, 0.0)
     pace = history.recent("images_per_second") or 0.0
