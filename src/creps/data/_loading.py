@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -113,6 +114,7 @@ def _started(loader: DataLoader[Any]) -> tuple[Iterator[Any], list[BaseProcess]]
 
 def _lost(processes: list[BaseProcess], error: Exception) -> DataError:
     """What became of a process that is gone."""
+    wait([process.sentinel for process in processes], timeout=5)  # it may still be ending
     codes = [process.exitcode for process in processes if process.exitcode]
     if not codes:
         words = (str(error).strip() or type(error).__name__).splitlines()[0]
