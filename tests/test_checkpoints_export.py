@@ -276,6 +276,7 @@ def test_families_without_such_a_graph_are_refused(
     ("arguments", "words"),
     [
         (["--format", "tflite"], "expected onnx"),
+        (["--out", "m.txt"], "m.txt: expected a name that ends with .onnx"),
         (["--start", "w"], "expected styles or z"),
         (["--mapping", "m.onnx"], "give two files"),
         (["--mapping", "old.onnx"], "old.onnx exists"),

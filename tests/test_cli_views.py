@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from PIL import Image
 
 import creps
 from creps.checkpoints import load, save
-from creps.cli._options import parse_dpi, parse_size
+from creps.cli._options import joined_size, parse_dpi, parse_size, print_size
 from creps.cli._progress import report
 from creps.errors import CrepsError, DataError, GridError, UsageError
 from creps.networks.base import build_generator
@@ -337,3 +339,60 @@ def test_work_without_a_unit_tells_no_pace(capsys, monkeypatch) -> None:
         assert said.startswith("measuring: 25%, ")
         assert said.count(",") == facts - 1
         assert ("/s" in said) == (unit is not None)
+
+
+def test_width_and_height_are_a_size_in_either_order(model: Path, tmp_path: Path) -> None:
+    picture = made(model, tmp_path / "a.png", "--width", "20", "--height", "12")
+    assert picture.shape[:2] == (12, 20)
+    result = run(
+        "--model", model, "--out", tmp_path / "b.png", "--height", "2cm", "--width", "3cm",
+        "--dpi", 20,
+    )  # fmt: skip
+    assert "3 cm wide, 2 cm high: 16 rows of 24 pixels" in result.stderr
+    assert pixels(tmp_path / "b.png").shape[:2] == (16, 24)
+
+
+def test_print_sizes_are_said_width_first_and_pixels_not_at_all() -> None:
+    assert print_size("60x90cm", dpi=300) == "90 cm wide, 60 cm high: 7087 rows of 10630 pixels"
+    assert print_size("8.5IN", dpi=100) == "8.5 in wide, 8.5 in high: 850 rows of 850 pixels"
+    assert print_size("1024", dpi=300) is None
+    assert joined_size("1.5in", " 2 IN") == "2x1.5in"
+    for width, height in (("3cm", "2in"), ("3cm", "2"), ("wide", "2cm"), ("", "1")):
+        with pytest.raises(UsageError, match="expected pixels, or lengths of one unit"):
+            joined_size(width, height)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--width", "9"], ["--height", "9cm"], ["--size", "9", "--width", "9", "--height", "9"]],
+)
+def test_half_a_size_and_two_sizes_are_refused(
+    model: Path, tmp_path: Path, words: list[str]
+) -> None:
+    with pytest.raises(UsageError, match="expected --size, or both --width and --height"):
+        made(model, tmp_path / "a.png", *words)
+
+
+@pytest.mark.slow
+def test_a_bad_size_is_refused_before_torch_is_imported() -> None:
+    code = (
+        "import sys; from creps.cli import main; sys.argv[1:] = ['render', '--size', 'A3']\n"
+        "try: main()\n"
+        "except SystemExit as end: print(end.code, 'torch' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["2", "False"]
+    assert "size 'A3': expected pixels" in ran.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "latin-1"])
+@pytest.mark.parametrize("command", [["train", "--list-presets"], ["info", "portraits"]])
+def test_consoles_of_other_encodings_show_what_they_can(encoding: str, command: list[str]) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "creps", *command],
+        capture_output=True, check=False, env=os.environ | {"PYTHONIOENCODING": encoding},
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert b"Traceback" not in ran.stderr
+    assert ran.stdout

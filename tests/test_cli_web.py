@@ -16,7 +16,7 @@ from urllib.request import urlopen
 import pytest
 
 from creps.checkpoints import save
-from creps.cli._serve import export_site, model_name, serve
+from creps.cli._serve import _load_models, export_site, model_name, serve
 from creps.errors import CrepsError
 from patience import PATIENCE
 from tiny_creps import tiny_creps
@@ -114,3 +114,19 @@ def test_export_site_writes_a_gallery_and_goes_on(
 )
 def test_models_are_called_by_their_folder_or_file(word: str, name: str) -> None:
     assert model_name(word) == name
+
+
+def test_a_path_may_hold_an_equals_sign(tmp_path: Path) -> None:
+    path = tmp_path / "lr=0.002" / "model"
+    save(tiny_creps(), path)
+    assert list(_load_models([str(path)])) == ["lr-0.002"]
+    assert list(_load_models([f"mine={path}"])) == ["mine"]
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "80000"])
+def test_ports_that_there_are_not_are_refused(port: str) -> None:
+    words = [sys.executable, "-m", "creps", "serve", "--port", port]
+    ran = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert "port" in ran.stderr
+    assert "Traceback" not in ran.stderr

@@ -127,7 +127,7 @@ def test_other_work_is_in_the_way_unless_overwritten(place: str) -> None:
     with pytest.raises(CrepsError, match="was begun with"):
         save_picture(other, url, shard=parse_shard("1/2"))
     save_picture(other, url)
-    with pytest.raises(CrepsError, match="exists: choose another name, or overwrite it"):
+    with pytest.raises(CrepsError, match="exists: choose another name, or --overwrite it"):
         save_picture(other, url, overwrite=False)
     small = creps.Renderer(RENDERER.generator, seed=7).painter(size=10)
     save_picture(small, url)
@@ -218,4 +218,4 @@ def test_nothing_secret_is_written(place: str, tmp_path: Any) -> None:
         assert KEY.encode() not in content
     again = CliRunner().invoke(app, arguments)
     assert again.exit_code != 0
-    assert "exists: choose another name, or overwrite it" in str(again.exception)
+    assert "exists: choose another name, or --overwrite it" in str(again.exception)

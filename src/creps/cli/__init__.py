@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import signal
 import sys
 from collections.abc import Callable
@@ -99,6 +100,9 @@ app.add_typer(video_app, name="video")
 
 def main() -> None:
     """Run the command; a user's mistake is one line on stderr and exit code 2 or 1."""
+    for stream in (sys.stdout, sys.stderr):  # a pipe of another encoding shows what it can
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     # Ends like Ctrl-C: processes that were started end too, unfinished files are removed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -83,6 +83,9 @@ def export(
     """Write a CREPS or CIPS model for other programs: ONNX, of any height and width."""
     if format != "onnx":
         raise UsageError(f"format {format!r}: expected onnx")
+    for file in (out, mapping):
+        if file is not None and file.suffix != ".onnx":
+            raise UsageError(f"{file}: expected a name that ends with .onnx")
     if start not in ("styles", "z"):
         raise UsageError(f"start {start!r}: expected styles or z")
     if mapping == out:

@@ -77,6 +77,50 @@ def parse_size(text: str, *, dpi: float | None = None, across: int = 1) -> tuple
     return pixels[0], pixels[1] if len(pixels) > 1 else pixels[0] * across
 
 
+def checked_size(text: str | None) -> str | None:
+    """Refuse a size while options are read, before anything is imported or drawn."""
+    if text is not None:
+        parse_size(text, dpi=1)
+    return text
+
+
+_SIDE = re.compile(r"\s*(\d{1,9}(?:\.\d+)?)\s*(cm|mm|in|px)?\s*", re.IGNORECASE)
+
+
+def joined_size(width: str, height: str) -> str:
+    """The text of a size, height first, of a width and a height such as 90cm and 60cm.
+
+    Example:
+        >>> joined_size("90cm", "60cm"), joined_size("1280", "768")
+        ('60x90cm', '768x1280')
+    """
+    sides = [_SIDE.fullmatch(text) for text in (height, width)]
+    units = {(side[2] or "px").lower() for side in sides if side}
+    if not all(sides) or len(units) != 1:
+        raise UsageError(
+            f"width {width!r} and height {height!r}: expected pixels, or lengths of one unit, such "
+            "as --width 90cm --height 60cm"
+        )
+    (unit,) = units
+    return "x".join(side[1] for side in sides if side) + unit.replace("px", "")
+
+
+def print_size(text: str, *, dpi: float, across: int = 1) -> str | None:
+    """A size in words if it is a length, as print people say it: width first; None for pixels.
+
+    Example:
+        >>> print_size("60x90cm", dpi=300)
+        '90 cm wide, 60 cm high: 7087 rows of 10630 pixels'
+    """
+    unit = re.search(r"(cm|mm|in)\s*$", text.lower())
+    if unit is None:
+        return None
+    sides = re.findall(r"\d+(?:\.\d+)?", text)
+    height, width = sides[0], sides[-1]
+    rows, columns = parse_size(text, dpi=dpi, across=across)
+    return f"{width} {unit[1]} wide, {height} {unit[1]} high: {rows} rows of {columns} pixels"
+
+
 def parse_dpi(text: str) -> float:
     """Pixels an inch, 1 to 65,535, which all formats can note.
 
@@ -201,7 +245,18 @@ class PictureOptions:
             help="Pixels: 1024, or HEIGHTxWIDTH as 768x1280; with --dpi also 30x40cm, 8x10in.",
             show_default="the model's own",
             rich_help_panel=VIEW,
+            callback=checked_size,
         ),
+    ] = None
+    width: Annotated[
+        str | None,
+        typer.Option(
+            help="With --height, instead of --size: pixels, or 90cm.", rich_help_panel=VIEW
+        ),
+    ] = None
+    height: Annotated[
+        str | None,
+        typer.Option(help="With --width: pixels, or 60cm.", rich_help_panel=VIEW),
     ] = None
     dpi: Annotated[
         str | None,
@@ -244,6 +299,21 @@ class PictureOptions:
     dtype: Dtype = None
 
     @property
+    def sides(self) -> str | None:
+        """The size as text, height first, of --size or of --width and --height."""
+        if self.width is None and self.height is None:
+            return self.size
+        if self.size is not None or self.width is None or self.height is None:
+            raise UsageError("expected --size, or both --width and --height")
+        return joined_size(self.width, self.height)
+
+    def announce(self, *, across: int = 1) -> None:
+        """Say a print size before hours may go into it."""
+        words = self.sides and print_size(self.sides, dpi=self.density or 1, across=across)
+        if words:
+            typer.echo(words, err=True)
+
+    @property
     def density(self) -> float | None:
         """Pixels an inch that the file is to note."""
         return None if self.dpi is None else parse_dpi(self.dpi)
@@ -278,7 +348,7 @@ class PictureOptions:
 
         if self.window is not None and (self.zoom is not None or self.pan is not None):
             raise UsageError("--window given with --zoom or --pan: expected one of them")
-        size = self.size
+        size = self.sides
         return View(
             size=None if size is None else parse_size(size, dpi=self.density, across=across),
             zoom=self.zoom,

@@ -186,6 +186,7 @@ def render(
         styles=styles,
         blend=blend,
     )
+    picture.announce(across=latent.across)
     view = picture.view(
         across=latent.across, warp=warp, exact=exact, depth=parse_depth(depth), dither=dither
     )

@@ -94,7 +94,7 @@ def serve(
     host: Annotated[
         str, _option(ACCESS, "Address to listen at; 0.0.0.0: every network interface.")
     ] = "127.0.0.1",
-    port: Annotated[int, _option(ACCESS, "0: any that is free.")] = 8000,
+    port: Annotated[int, _option(ACCESS, "0: any that is free.", min=0, max=65535)] = 8000,
     folder: Annotated[
         Path | None,
         _option(
@@ -229,7 +229,7 @@ def _load_models(words: list[str]) -> dict[str, Generator]:
     named: dict[str, str] = {}
     for word in words:
         name, equals, path = word.partition("=")
-        if not equals:
+        if not equals or "/" in name or Path(word).exists():  # a path may have one too
             name, path = model_name(word), word
         if name in named:
             raise UsageError(f"two models are called {name!r}: name one as in other={path}")

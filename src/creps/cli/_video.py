@@ -15,6 +15,7 @@ from creps.cli._options import (
     ComputeDevice,
     Dtype,
     Exact,
+    checked_size,
     parse_seeds,
     parse_size,
     parse_supersample,
@@ -50,7 +51,10 @@ class FilmOptions:
         typer.Option(help="Film to write: .mp4, .webm, .gif; no suffix: a folder of PNG frames."),
     ]
     model: Annotated[str, typer.Option(help="A packaged model, a folder or a file.")] = "portraits"
-    size: Annotated[str, typer.Option(help="Pixels: 512, or HEIGHTxWIDTH as 720x1280.")] = "512"
+    size: Annotated[
+        str,
+        typer.Option(help="Pixels: 512, or HEIGHTxWIDTH as 720x1280.", callback=checked_size),
+    ] = "512"
     seconds: Annotated[
         float | None, typer.Option(help="How long it lasts.", show_default=f"{DEFAULT_SECONDS:g}")
     ] = None

@@ -126,7 +126,7 @@ def _refuse_other(out: Path, wanted: dict[str, Any], *, settings_name: str, kind
     )
     if differences:
         raise DataError(
-            f"{out} holds other {kind}s ({differences}): choose another name or overwrite it"
+            f"{out} holds other {kind}s ({differences}): choose another name or --overwrite it"
         )
 
 

@@ -179,7 +179,7 @@ def refuse_other_settings(
     if differences:
         raise UsageError(
             f"{path} was begun with {'; '.join(differences)}: "
-            "use the same settings to resume, or overwrite it"
+            "use the same settings to resume, or --overwrite it"
         )
 
 

@@ -257,7 +257,7 @@ def refuse_existing(path: Path) -> None:
     foreign = path.suffix.lower() == ".dzi" and tiles.exists() and not unfinished(path).exists()
     if path.exists() or foreign:
         name = path if path.exists() else tiles
-        raise UsageError(f"{name} exists: choose another name, or overwrite it")
+        raise UsageError(f"{name} exists: choose another name, or --overwrite it")
 
 
 @dataclass(kw_only=True)

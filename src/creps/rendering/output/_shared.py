@@ -97,7 +97,7 @@ class SharedZarr:
                 if there is None:
                     raise UsageError(f"{self} is not a picture of creps: choose another name")
                 if not (overwrite and alone):
-                    raise UsageError(f"{self} exists: choose another name, or overwrite it")
+                    raise UsageError(f"{self} exists: choose another name, or --overwrite it")
                 self._clear()
             elif begun is None:
                 if not sync(self.store.is_empty("")):

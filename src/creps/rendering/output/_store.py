@@ -88,7 +88,7 @@ class Store(Chunks):
             _create(path, identity, count=count // certain)
         found = _identity(path)
         if found is None:
-            raise UsageError(f"{path} is not an unfinished picture: remove it, or overwrite it")
+            raise UsageError(f"{path} is not an unfinished picture: remove it, or --overwrite it")
         refuse_other_settings(
             path, *({**each.pop("settings"), **each} for each in (found, identity))
         )

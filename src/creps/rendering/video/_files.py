@@ -231,7 +231,7 @@ class VideoFile:
         if kind != "frames" and self.path.is_dir():
             raise UsageError(f"{self.path} is a folder: expected the name of a file")
         if kind != "frames" and self.path.exists() and not self.overwrite:
-            raise UsageError(f"{self.path} exists: give another name, or overwrite it")
+            raise UsageError(f"{self.path} exists: give another name, or --overwrite it")
 
 
 def write_video(
