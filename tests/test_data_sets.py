@@ -91,6 +91,27 @@ def test_upper_case_companions_count_and_of_one_name_the_last(tmp_path):
     np.testing.assert_array_equal(source.image(0), noise(4, 5, seed=9))
 
 
+def test_links_in_a_tar_are_the_files_that_they_mean_or_are_counted(tmp_path):
+    import tarfile
+
+    with tarfile.open(tmp_path / "l.tar", "w") as archive:
+        for name, kind, target in (
+            ("a.png", tarfile.REGTYPE, ""),
+            ("b.png", tarfile.LNKTYPE, "a.png"),
+            ("c.png", tarfile.SYMTYPE, "a.png"),
+            ("d.png", tarfile.LNKTYPE, "none.png"),
+        ):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, target
+            content = _png(5) if kind == tarfile.REGTYPE else b""
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    source = open_images(tmp_path / "l.tar")
+    assert source.names == ("l/a.png", "l/b.png")
+    np.testing.assert_array_equal(source.image(1), noise(4, 5, seed=5))
+    assert source.passed_over == {".link": 2}
+
+
 def test_accents_as_one_character_or_two_are_one_name(tmp_path):
     one, two = "caf\u00e9", "cafe\u0301"
     source = open_images(_tar(tmp_path, (f"{one}.png", _png()), (f"./{two}.cls", "3")), labels=True)

@@ -350,7 +350,7 @@ def _print_result(run: Run) -> None:
         f"doctor:   creps train doctor {quote(str(run.folder))}",
         f"pictures: creps generate --model {quote(str(model))} --seeds 0-7 --out DIR{chosen}",
     ]
-    Console().print("\n".join(lines))
+    Console().print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
 
 
 class RunProgress:

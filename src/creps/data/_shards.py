@@ -126,6 +126,7 @@ class _Contents:
 
     def __init__(self, shard: Path) -> None:
         self._images: dict[str, _File] = {}
+        self._places: dict[str, tuple[int, int]] = {}  # of all files, for links to them
         self._labels: dict[str, tuple[bool, Label]] = {}  # by stem; whether of a .cls file
         self._companions: set[str] = set()  # stems of files that are no images
         self.left_out: list[str] = []
@@ -161,14 +162,21 @@ class _Contents:
     def _take(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         """Note one member."""
         name = plain_name(member.name)
-        if not member.isfile() or not visible(name):
+        if member.isdir() or not visible(name):
             return
+        place = (member.offset_data, member.size)
+        if member.islnk():  # a file that is in the archive already, as GNU tar packs it again
+            place = self._places.get(plain_name(member.linkname), (-1, 0))
+        if place[0] < 0 or not (member.isfile() or member.islnk()):
+            self.left_out.append(f"{name}.link")
+            return
+        self._places[name] = place
         stem, ending = posixpath.splitext(same_name(name))
         if is_image_name(name):
             folder, base = posixpath.split(stem)
             key = posixpath.join(folder, base.partition(".")[0])
             self._images.pop(name, None)  # the last of a name, in its place
-            self._images[name] = _File(name, stem, key, member.offset_data, member.size)
+            self._images[name] = _File(name, stem, key, *place)
             return
         self._companions.add(stem)
         if ending.lower() in (".cls", ".json") and member.size <= _LONGEST_NOTE:

@@ -106,16 +106,18 @@ class Images(RealImages):
         fingerprint: of the set; wherever it lies.
         channels: 1 or 3.
         seed: of the order.
+        keep_colors: values are taken as they are, whatever color profile an image has.
     """
 
     path: str
     fingerprint: str
     channels: int
     seed: int = 0
+    keep_colors: bool = False
 
     @property
     def count(self) -> int:
-        return len(_opened(self.path, self.channels))
+        return len(_opened(self.path, self.channels, self.keep_colors))
 
     def picture(self, number: int, size: Size) -> Picture:
         """The largest centerd part of image `number` of these proportions, by exact area means.
@@ -148,8 +150,8 @@ class Images(RealImages):
         if not len(numbers):
             raise DataError(
                 f"no image of {self.path} is {smallest} px or larger, the largest has "
-                f"{sides.max()} px: these are never enlarged, ask for a smaller size "
-                "(--patch-sizes) or smaller patches (--patch-side)"
+                f"{sides.max()} px: these are never enlarged, ask for a smaller size (diagnose "
+                "--size, evaluate --patch-sizes) or smaller patches (evaluate --patch-side)"
             )
         number = int(numbers[index % len(numbers)])
         return number, int(sides[number])
@@ -158,17 +160,24 @@ class Images(RealImages):
         return int((_short_sides(self, size) < min(size)).sum())
 
     def _image(self, number: int) -> Picture:
-        source = _opened(self.path, self.channels)
+        source = _opened(self.path, self.channels, self.keep_colors)
         return np.asarray(source.image(int(_order(self)[number % len(source)])), np.uint8)
 
 
-def real_images(data: RealImages | str | Path, *, channels: int = 3, seed: int = 0) -> RealImages:
+def real_images(
+    data: RealImages | str | Path,
+    *,
+    channels: int = 3,
+    seed: int = 0,
+    keep_colors: bool = False,
+) -> RealImages:
     """The real pictures that a word or path names.
 
     Args:
         data: "portraits" or "portraits:STYLE", drawn at any size; otherwise a folder, ZIP or tar.
         channels: 1 or 3, of the model's pictures.
         seed: of the order of images.
+        keep_colors: as for `open_images`.
     Raises:
         DataError: if there is nothing to be read.
         UsageError: for gray portraits, which do not exist.
@@ -183,13 +192,18 @@ def real_images(data: RealImages | str | Path, *, channels: int = 3, seed: int =
         real = Portraits(style=style) if style else Portraits()
         real.picture(0, (8, 8))  # refuses an unknown style or a missing package before any work
         return real
-    fingerprint = _opened(str(data), channels).fingerprint
-    return Images(path=str(data), fingerprint=fingerprint, channels=channels, seed=seed)
+    return Images(
+        path=str(data),
+        fingerprint=_opened(str(data), channels, keep_colors).fingerprint,
+        channels=channels,
+        seed=seed,
+        keep_colors=keep_colors,
+    )
 
 
 @lru_cache(maxsize=4)
-def _opened(path: str, channels: int) -> ImageSource:
-    return open_images(path, channels=channels)
+def _opened(path: str, channels: int, keep_colors: bool) -> ImageSource:
+    return open_images(path, channels=channels, keep_colors=keep_colors)
 
 
 @lru_cache(maxsize=4)
@@ -200,6 +214,6 @@ def _order(images: Images) -> NDArray[np.int64]:
 @lru_cache(maxsize=16)
 def _short_sides(images: Images, frame: Size) -> NDArray[np.int64]:
     """(N,) shorter side of the part of each image that has a frame's proportions, in order."""
-    sizes = _opened(images.path, images.channels).sizes[_order(images)]
+    sizes = _opened(images.path, images.channels, images.keep_colors).sizes[_order(images)]
     scale = np.minimum(sizes[:, 0] / frame[0], sizes[:, 1] / frame[1])
     return np.floor(scale * min(frame) + 1e-9).astype(np.int64)

@@ -103,7 +103,11 @@ class Evaluations(Callback):
         self._extractor = extractor_spec("effnet")
         count = run.config.watch.evaluate_pictures
         self._protocol = Protocol(metrics=("fd",), n=count, sizes=(run.config.size,))
-        self._real = real_images(str(data), channels=run.config.generator.img_channels)
+        self._real = real_images(
+            str(data),
+            channels=min(run.config.generator.img_channels, 3),  # opacity is laid on white
+            keep_colors=run.config.data.keep_colors,
+        )
 
     def after_step(self, run: Run, stats: Stats) -> None:
         """Measure when due."""
