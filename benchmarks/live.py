@@ -44,10 +44,6 @@ SETUP = """
     const key = `${given.compiled} ${given.wish.recipe}`;
     drawn[key] ??= await network(given.wish, given.compiled);
     const painter = { paint, paintExactly }[given.by];
-    const afresh = () => {
-        drawn[key].kept.clear();
-        drawn[key].room.next = drawn[key].room.start;
-    };
 """
 FIRST = """
     const whole = await file(`weights/${given.model}.safetensors`);
@@ -55,7 +51,7 @@ FIRST = """
     const field = { y0: 0, x0: 0, pitch: 1 / 128, height: 128, width: 128 };
     const start = performance.now();
     const worker = new Worker("static/js/live/worker.js", { type: "module" });
-    worker.postMessage({ number: 1, start: { model: whole, code, gpu: false } });
+    worker.postMessage({ number: 1, start: { model: whole, code, gpu: "never" } });
     worker.postMessage({ number: 2, paint: { wish: given.wish, field } });
     await new Promise((resolve) => {
         worker.onmessage = ({ data }) => data.number === 2 && resolve();
@@ -170,7 +166,7 @@ def measured(
         page_ms(page, clock, "painter(drawn[key], given.field);", **given)  # compiled by now
         fresh, kept, python = [], [], []
         for _ in range(turns):
-            script = "afresh(); painter(drawn[key], given.field);"
+            script = "drawn[key].drop(); painter(drawn[key], given.field);"
             fresh.append(page_ms(page, clock, script, **given))
             kept.append(page_ms(page, clock, "painter(drawn[key], given.field);", **given))
             python.append(python_ms(generator, seed, octaves))

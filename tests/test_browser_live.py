@@ -237,7 +237,7 @@ def test_opened_as_a_file_it_says_what_helps(page: Any, damaged: tuple[Path, str
 def test_with_a_graphics_card(hosted: str, tmp_path: Path) -> None:
     with browser(tmp_path, SOFTWARE_GPU) as page:
         show_on(page, width=420, height=300)  # software takes seconds for what a card does at once
-        visit(page, hosted, "#tiny:7")
+        visit(page, hosted, "?draw=gpu#tiny:7")
         wait_until(lambda: "WebGPU" in way(page), "WebGPU")
         press(page, "n")
         assert_says(page, "id", "tiny:8")

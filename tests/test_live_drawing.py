@@ -14,7 +14,7 @@ import creps
 from browsing import CHROMIUM, DRIVER
 from color_squares import ColorSquares, SquaresConfig
 from creps.cli._serve import export_site
-from creps.errors import UnsupportedError, UsageError
+from creps.errors import ConfigError, UnsupportedError, UsageError
 from creps.networks.base import Generator, build_generator
 from creps.rendering import Latent, latents
 from creps.serving import ServeSettings, build_app, write_live_site
@@ -113,7 +113,7 @@ GPU_PIXELS = """
     const drawn = await network(given.wish);
     const gpu = await GpuPainter.open(() => {});
     const found = [];
-    for (const field of given.fields) found.push(base64(await gpu.paint(drawn, field)));
+    for (const field of given.fields) found.push(base64(await gpu.paint(drawn, field, true)));
     gpu.close();
     return found;
 """
@@ -263,7 +263,8 @@ def test_a_lost_device_is_recovered_from(live_gpu: LivePage) -> None:
         const said = [];
         const studio = new Studio((way) => said.push(way));
         const code = await file("static/js/live/kernel.wasm");
-        await studio.open({ model: await file("weights/portraits.safetensors"), code, gpu: true });
+        const whole = await file("weights/portraits.safetensors");
+        await studio.open({ model: whole, code, gpu: "always" });
         const drawn = async () => base64(await studio.paint({ ...given, exact: true }));
         const until = async (way) => {
             while (said.at(-1) !== way) await new Promise((resolve) => setTimeout(resolve, 20));
@@ -321,6 +322,13 @@ def test_models_that_a_page_cannot_draw_are_refused(
     small = {"z_dim": 4, "w_dim": 4, "channel_base": 16, **config}
     with pytest.raises(UnsupportedError, match=expected):
         write_live_site(tmp_path / "site", build_generator(family, small), name="small")
+    assert not (tmp_path / "site").exists()
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a b", "<b>"])
+def test_names_that_no_link_can_have_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="model name"):
+        write_live_site(tmp_path / "site", tiny_creps().float(), name=name)
     assert not (tmp_path / "site").exists()
 
 

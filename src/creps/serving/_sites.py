@@ -12,13 +12,14 @@ from typing import Any
 from creps import __version__
 from creps._devices import Device
 from creps._files import write_atomically
-from creps.errors import CrepsError
+from creps.errors import ConfigError, CrepsError
 from creps.networks.base import Generator
 from creps.rendering import Latent, Renderer, View, provenance, read_settings, save_picture
 from creps.rendering._painter import Progress
 from creps.rendering._view import Precision
 from creps.rendering.output._images import tiles_folder
 from creps.rendering.output._save import unfinished
+from creps.serving._identifiers import NAME
 from creps.serving._models import ServedModel
 from creps.serving._offer import LIVE_LIMITS, offer, page_weights
 from creps.serving._pages import INDEX, LOGIN, POLICY, static_files
@@ -112,8 +113,11 @@ def write_live_site(out: Path, generator: Generator, *, name: str) -> int:
     Returns:
         bytes of all files.
     Raises:
+        ConfigError: for a name that no link can have.
         UnsupportedError: for a model that a page cannot draw.
     """
+    if not NAME.fullmatch(name):
+        raise ConfigError(f"model name {name!r}: expected letters, digits, dots and dashes")
     address = f"weights/{name}.safetensors"
     document = offer(
         {name: ServedModel(name, generator)},

@@ -16,6 +16,7 @@ const MOST_THREADS = 4;
 const AT_ONCE = 4; // wishes that a GPU has before it has fulfilled the first
 const PART = 256; // pixels a side of what files are put together from
 const PREVIEW = 0.8; // quality of pictures that are only looked at
+const NO_THREADS = "This browser cannot draw here: its threads do not start.";
 const MOST_THUMBNAILS = 500;
 /** @type {Record<string, string>} */
 const MEDIA = { png: "image/png", jpg: "image/jpeg", webp: "image/webp" };
@@ -39,17 +40,20 @@ const WAYS = {
  * @property {{start?: object, paint?: Paint}} message
  * @property {boolean} urgent
  * @property {AbortSignal | null} signal
- * @property {(pixels: Uint8ClampedArray<ArrayBuffer>) => void} resolve
+ * @property {(pixels: any) => void} resolve
  * @property {(error: Error) => void} reject
  */
 
+/** What the page's address asks for: ?draw=gpu, ?draw=cpu, or whichever is faster. */
+function gpuWanted() {
+  const asked = new URLSearchParams(location.search).get("draw");
+  return asked === "cpu" ? "never" : asked === "gpu" ? "always" : "fast";
+}
+
 /** Threads that draw one model; the first one uses the GPU if there is one. */
 class Pool {
-  /**
-   * @param {{model: ArrayBuffer, code: ArrayBuffer | null}} files
-   * @param {(way: Way, why: string) => void} tell
-   */
-  constructor(files, tell) {
+  /** @param {(way: Way, why: string) => void} tell */
+  constructor(tell) {
     this.tell = tell;
     /** @type {Way} */
     this.way = "plain";
@@ -57,32 +61,36 @@ class Pool {
     this.pending = [];
     this.number = 0;
     const cores = navigator.hardwareConcurrency || 2;
-    this.threads = Array.from({ length: Math.min(Math.max(cores - 1, 1), MOST_THREADS) }, () =>
-      this.thread(),
-    );
-    /** @type {Promise<unknown>} kept when the first thread can draw */
-    this.ready = Promise.race(
-      this.threads.map((thread, k) => {
-        const opened = new Promise((resolve, reject) => {
-          const start = { ...files, gpu: k === 0 };
-          this.send(thread, {
-            message: { start },
-            urgent: true,
-            signal: null,
-            resolve: () => resolve(null),
-            reject,
-          });
-        });
-        return opened.finally(() => this.pump());
-      }),
-    );
+    const count = Math.min(Math.max(cores - 1, 2), MOST_THREADS);
+    this.threads = Array.from({ length: count }, () => this.thread());
+  }
+
+  /**
+   * Give the threads what they draw with.
+   * @param {{model: ArrayBuffer, code: ArrayBuffer | null}} files
+   * @returns {Promise<void>} kept when the first of them can draw
+   * @throws {NoPicture} if none can
+   */
+  async start(files) {
+    const opened = this.threads.map((thread, k) => {
+      const start = { ...files, gpu: k === 0 ? gpuWanted() : "never" };
+      const done = new Promise((resolve, reject) =>
+        this.send(thread, { message: { start }, urgent: true, signal: null, resolve, reject }),
+      );
+      return done.finally(() => this.pump());
+    });
+    try {
+      await Promise.any(opened);
+    } catch (error) {
+      throw /** @type {AggregateError} */ (error).errors[0];
+    }
   }
 
   thread() {
     const worker = new Worker(new URL("./live/worker.js", import.meta.url), { type: "module" });
     /** @type {Map<number, Job>} */
     const jobs = new Map();
-    const thread = { worker, jobs };
+    const thread = { worker, jobs, broken: false };
     worker.onmessage = ({ data: { way, why, number, pixels, error, plain } }) => {
       if (way) return this.goes(thread, way, why);
       const job = jobs.get(number);
@@ -93,8 +101,8 @@ class Pool {
     };
     worker.onerror = (event) => {
       event.preventDefault();
-      for (const job of jobs.values())
-        job.reject(new NoPicture("This browser cannot draw here: it starts no threads."));
+      thread.broken = true;
+      for (const job of jobs.values()) job.reject(new NoPicture(NO_THREADS));
       jobs.clear();
     };
     return thread;
@@ -126,7 +134,8 @@ class Pool {
   }
 
   pump() {
-    const threads = this.way === "gpu" ? this.threads.slice(0, 1) : this.threads;
+    const working = this.threads.filter(({ broken }) => !broken);
+    const threads = this.way === "gpu" ? working.slice(0, 1) : working;
     const room = this.way === "gpu" ? AT_ONCE : 1;
     for (;;) {
       this.pending = this.pending.filter(({ signal, reject }) => {
@@ -145,6 +154,7 @@ class Pool {
    * @param {Job} job
    */
   send(thread, job) {
+    if (thread.broken) return job.reject(new NoPicture(NO_THREADS));
     const number = ++this.number;
     thread.jobs.set(number, job);
     thread.worker.postMessage({ number, ...job.message });
@@ -177,12 +187,12 @@ export class LivePixels {
   }
 
   async open() {
+    const pool = new Pool(this.tell); // its threads load their modules meanwhile
     const [model, code] = await Promise.all([
       fetched(/** @type {string} */ (this.model.weights)),
       fetched(new URL("./live/kernel.wasm", import.meta.url).href).catch(() => null),
     ]);
-    const pool = new Pool({ model, code }, this.tell);
-    await pool.ready;
+    await pool.start({ model, code });
     return pool;
   }
 

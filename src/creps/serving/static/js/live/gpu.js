@@ -1,5 +1,5 @@
 // Pixels by WebGPU: lines come from the CPU, a compute kernel makes the rest.
-import { crossing } from "./painting.js";
+import { exactLines, fewLines, wholeCells } from "./painting.js";
 import { lanesOf, packedWeights, shader } from "./shader.js";
 
 /** @typedef {import("./network.js").Network} Network */
@@ -40,13 +40,16 @@ export class GpuPainter {
    * 8-bit pixels (height, width, 4), each evaluated.
    * @param {Network} network
    * @param {import("./painting.js").Field} field
+   * @param {boolean} [exact] every line is computed, too
    * @returns {Promise<Uint8ClampedArray<ArrayBuffer>>}
    * @throws {Error} when the device is lost, has too little memory, or refuses the kernel
    */
-  async paint(network, field) {
+  async paint(network, field, exact = false) {
     const { device } = this;
     const { height, width } = field;
-    const { ys, xs } = crossing(network, field, height, width);
+    const [ys, xs] = exact
+      ? exactLines(network, field, height, width)
+      : fewLines(network, field, wholeCells(height), wholeCells(width));
     const { floats } = network.kernel;
     const linesOf = (/** @type {import("./network.js").Lines} */ { address, count }) =>
       floats.slice(address / 4, address / 4 + (count * network.lineBytes) / 4);

@@ -1,5 +1,6 @@
 // A folded network in the memory of a kernel: lines of coordinates, and colors where lines meet.
 import { layersOf } from "./folding.js";
+import { halfway } from "./halving.js";
 
 /** @typedef {import("./folding.js").Folded} Folded */
 /** @typedef {import("./folding.js").Layer} Layer */
@@ -15,8 +16,8 @@ import { layersOf } from "./folding.js";
 /** Points that are composed at once: features of 128 channels then stay in a core's first cache. */
 export const POINTS = 64;
 const LINE_POSITIONS = 64; // coordinates times thickness
-const LINES_KEPT = 2 ** 23; // bytes
-const MOST_LINES = 1100; // that one picture asks for: two axes of 512 places, and their ends
+const LINES_KEPT = 2 ** 24; // bytes
+const MOST_LINES = 1100; // that one picture asks for: two axes of 512 places, their ends, and probes
 
 export class Network {
   /**
@@ -63,8 +64,11 @@ export class Network {
   }
 
   /**
-   * The lines of coordinates, computed once; asked for together, both axes stay valid.
-   * @param {{key: string, coordinates: Float64Array, axis: Axis}[]} wanted
+   * The lines of coordinates, computed once; asked for together, all of them are valid.
+   *
+   * With a stride only every so many lines are computed, those between are interpolated; strides are
+   * powers of two, counts one more than a multiple of them.
+   * @param {{key: string, coordinates: Float64Array, axis: Axis, stride?: number}[]} wanted
    * @returns {Lines[]}
    */
   lines(wanted) {
@@ -73,31 +77,39 @@ export class Network {
       (sum, { key }, k) => sum + (this.kept.has(key) ? 0 : bytes[k]),
       0,
     );
-    if (this.room.next + missing > this.room.end) {
-      this.kept.clear();
-      this.room.next = this.room.start;
-    }
-    return wanted.map(({ key, coordinates, axis }, k) => {
+    if (this.room.next + missing > this.room.end) this.drop();
+    return wanted.map(({ key, coordinates, axis, stride = 1 }, k) => {
       const known = this.kept.get(key);
       if (known) return known;
       const made = { address: this.room.next, count: coordinates.length };
       this.room.next += bytes[k];
-      for (let first = 0; first < made.count; first += this.batch)
-        this.fill(coordinates.subarray(first, first + this.batch), axis, {
-          address: made.address + first * this.lineBytes,
+      const nodes = coordinates.filter((_, index) => index % stride === 0);
+      for (let first = 0; first < nodes.length; first += this.batch)
+        this.fill(nodes.subarray(first, first + this.batch), axis, {
+          address: made.address + first * stride * this.lineBytes,
+          step: stride * this.lineBytes,
         });
+      const size = this.lineBytes / 4;
+      const line = { start: made.address / 4, stride: size, size, end: made.count - 1 };
+      for (let step = stride; step > 1; step /= 2) halfway(this.kernel.floats, line, step);
       this.kept.set(key, made);
       return made;
     });
+  }
+
+  /** Drop all lines. */
+  drop() {
+    this.kept.clear();
+    this.room.next = this.room.start;
   }
 
   /**
    * Lines of few coordinates, written to an address (sections 3.2 and 3.3).
    * @param {Float64Array} coordinates
    * @param {Axis} axis
-   * @param {{address: number}} to
+   * @param {{address: number, step: number}} to bytes: of the first line, and to the next
    */
-  fill(coordinates, axis, { address }) {
+  fill(coordinates, axis, { address, step }) {
     const { floats } = this.kernel;
     const { blocks, levels, channels, thickness } = this.folded;
     let x = this.waves(coordinates, axis);
@@ -112,7 +124,7 @@ export class Network {
       for (let k = 0; k < channels * this.positions; k++) floats[total + k] += floats[emitted + k];
       if (level >= 0) {
         for (let s = 0; s < coordinates.length; s++) {
-          const to = (address + s * this.lineBytes + level * this.levelBytes) / 4;
+          const to = (address + s * step + level * this.levelBytes) / 4;
           for (let d = 0; d < thickness; d++)
             for (let n = 0; n < channels; n++)
               floats[to + d * channels + n] =

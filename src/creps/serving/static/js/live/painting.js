@@ -4,6 +4,8 @@
 // them the cubic through four neighbors is compared with the network's own colors; only the cells in
 // which it is off are looked at more closely, again and again, down to single pixels.
 
+import { halfway } from "./halving.js";
+
 /** @typedef {import("./network.js").Network} Network */
 
 /**
@@ -19,22 +21,93 @@
 export const TOLERANCE = 0.5 / 127.5;
 /** Pixels between the first samples. */
 const STEP = 8;
+/** Plane units between lines that are computed, at most. */
+const COARSEST_LINES = 1 / 2048;
+const ROWS = /** @type {const} */ ("rows");
+const COLUMNS = /** @type {const} */ ("columns");
 
 /**
- * Row and column coordinates, and the lines of both.
+ * The lines of both axes of a field, each computed.
  * @param {Network} network
  * @param {Field} field
  * @param {number} rows
  * @param {number} columns
  */
-export function crossing(network, { y0, x0, pitch }, rows, columns) {
+export function exactLines(network, field, rows, columns) {
+  return network.lines(axes(field, rows, columns, 1));
+}
+
+/**
+ * The lines of both axes of a field, as few computed as it takes: those between are interpolated,
+ * and the colors of probes far from computed lines compared with the network's own.
+ * @param {Network} network
+ * @param {Field} field
+ * @param {number} rows one more than a multiple of `STEP`
+ * @param {number} columns
+ */
+export function fewLines(network, field, rows, columns) {
+  let stride = STEP;
+  while (stride * field.pitch > COARSEST_LINES) stride /= 2;
+  for (; stride > 1; stride /= 2) {
+    const wanted = axes(field, rows, columns, stride);
+    const [probedRows, probedColumns] = [rows, columns].map((count) => probes(count, stride));
+    const own = wanted.map(({ key, coordinates, axis }, k) => {
+      const indices = k ? probedColumns : probedRows;
+      const places = Float64Array.from(indices, (index) => coordinates[index]);
+      return { key: `${key} probes`, coordinates: places, axis };
+    });
+    const [ys, xs, exactYs, exactXs] = network.lines([...wanted, ...own]);
+    const all = probedRows.flatMap((row) => probedColumns.map((column) => [row, column]));
+    const each = probedRows.flatMap((_, i) => probedColumns.map((_, j) => [i, j]));
+    const [guess, truth] = [
+      colorsAt(network, ys, xs, all),
+      colorsAt(network, exactYs, exactXs, each),
+    ];
+    if (truth.every((color, k) => Math.abs(color - guess[k]) <= TOLERANCE)) return [ys, xs];
+  }
+  return exactLines(network, field, rows, columns);
+}
+
+/**
+ * What to ask a network for.
+ * @param {Field} field
+ * @param {number} rows
+ * @param {number} columns
+ * @param {number} stride
+ */
+function axes({ y0, x0, pitch }, rows, columns, stride) {
   const places = (/** @type {number} */ start, /** @type {number} */ count) =>
     Float64Array.from({ length: count }, (_, k) => start + (k + 0.5) * pitch);
-  const [ys, xs] = network.lines([
-    { key: `rows ${y0} ${pitch} ${rows}`, coordinates: places(y0, rows), axis: "rows" },
-    { key: `columns ${x0} ${pitch} ${columns}`, coordinates: places(x0, columns), axis: "columns" },
-  ]);
-  return { ys, xs };
+  const key = (/** @type {number} */ start, /** @type {number} */ count) =>
+    `${start} ${pitch} ${count} ${stride}`;
+  return [
+    { key: `y ${key(y0, rows)}`, coordinates: places(y0, rows), axis: ROWS, stride },
+    { key: `x ${key(x0, columns)}`, coordinates: places(x0, columns), axis: COLUMNS, stride },
+  ];
+}
+
+/**
+ * Indices halfway between computed lines, spread over an axis.
+ * @param {number} count
+ * @param {number} stride
+ */
+const probes = (count, stride) =>
+  [0.1, 0.4, 0.6, 0.9].map((share) => {
+    const cells = (count - 1) / stride;
+    return Math.floor(share * cells) * stride + stride / 2;
+  });
+
+/**
+ * Colors of few points.
+ * @param {Network} network
+ * @param {import("./network.js").Lines} ys
+ * @param {import("./network.js").Lines} xs
+ * @param {number[][]} places row and column of each
+ */
+function colorsAt(network, ys, xs, places) {
+  const colors = new Float32Array(places.length * network.folded.colors);
+  network.colors(ys, xs, Uint16Array.from(places.flat()), places.length, colors);
+  return colors;
 }
 
 /**
@@ -45,7 +118,7 @@ export function crossing(network, { y0, x0, pitch }, rows, columns) {
  */
 export function paintExactly(network, field) {
   const { height, width } = field;
-  const { ys, xs } = crossing(network, field, height, width);
+  const [ys, xs] = exactLines(network, field, height, width);
   const points = new Uint16Array(2 * height * width);
   for (let k = 0, i = 0; i < height; i++)
     for (let j = 0; j < width; j++) {
@@ -70,6 +143,12 @@ export function paint(network, field) {
   return { colors: lattice.cropped(), evaluated: lattice.evaluated };
 }
 
+/**
+ * Samples along an axis that end whole cells of `STEP` pixels, four at least: what a cubic takes.
+ * @param {number} pixels
+ */
+export const wholeCells = (pixels) => Math.max(Math.ceil((pixels - 1) / STEP), 3) * STEP + 1;
+
 /** A picture that is known at some pixels; whole cells of `STEP` pixels, and one more at each end. */
 class Lattice {
   /**
@@ -80,12 +159,11 @@ class Lattice {
     this.network = network;
     this.field = field;
     this.bands = network.folded.colors;
-    // Four samples along an axis at least: what a cubic takes.
-    const along = (/** @type {number} */ pixels) =>
-      Math.max(Math.ceil((pixels - 1) / STEP), 3) * STEP + 1;
-    this.rows = along(field.height);
-    this.columns = along(field.width);
-    this.lines = crossing(network, field, this.rows, this.columns);
+    this.rows = wholeCells(field.height);
+    this.columns = wholeCells(field.width);
+    const [ys, xs] = fewLines(network, field, this.rows, this.columns);
+    this.ys = ys;
+    this.xs = xs;
     this.colors = new Float32Array(this.rows * this.columns * this.bands);
     this.points = new Uint16Array(2 * this.rows * this.columns);
     this.found = new Float32Array(this.colors.length);
@@ -109,12 +187,15 @@ class Lattice {
    */
   halve(step, active) {
     const half = step / 2;
+    const size = this.bands;
     const [down, across] = [(this.rows - 1) / step, (this.columns - 1) / step];
     const off = new Uint8Array(active.length);
     const looked = (/** @type {number} */ a, /** @type {number} */ b) =>
       a >= 0 && a < down && b >= 0 && b < across && active[a * across + b];
 
-    for (let i = 0; i < this.rows; i += step) this.between(i, half, step, false);
+    const row = { stride: size, size, end: this.columns - 1 };
+    for (let i = 0; i < this.rows; i += step)
+      halfway(this.colors, { ...row, start: i * this.columns * size }, step);
     for (let a = 0; a <= down; a++)
       for (let b = 0; b < across; b++)
         if (looked(a - 1, b) || looked(a, b)) this.ask(a * step, b * step + half);
@@ -124,7 +205,9 @@ class Lattice {
       if (a < down) off[a * across + b] = 1;
     });
 
-    for (let j = 0; j < this.columns; j += half) this.between(j, half, step, true);
+    const column = { stride: this.columns * size, size, end: this.rows - 1 };
+    for (let j = 0; j < this.columns; j += half)
+      halfway(this.colors, { ...column, start: j * size }, step);
     for (let a = 0; a < down; a++)
       for (let b = 0; b <= across; b++) {
         if (looked(a, b - 1) || looked(a, b)) this.ask(a * step + half, b * step);
@@ -149,36 +232,6 @@ class Lattice {
   }
 
   /**
-   * Fill in what lies halfway between samples of one row, or of one column: the cubic through the
-   * two on either side, at an end through the four nearest.
-   * @param {number} at which row or column
-   * @param {number} half
-   * @param {number} step
-   * @param {boolean} upright a column
-   */
-  between(at, half, step, upright) {
-    const { bands, colors } = this;
-    const stride = (upright ? this.columns : 1) * bands;
-    const start = (upright ? at : at * this.columns) * bands;
-    const end = (upright ? this.rows : this.columns) - 1;
-    const gap = step * stride;
-    for (let k = half; k < end; k += step) {
-      const before = start + (k - half) * stride;
-      for (let band = 0; band < bands; band++) {
-        const p = before + band;
-        let value;
-        if (k === half)
-          value =
-            5 * colors[p] + 15 * colors[p + gap] - 5 * colors[p + 2 * gap] + colors[p + 3 * gap];
-        else if (k + half === end)
-          value = 5 * colors[p + gap] + 15 * colors[p] - 5 * colors[p - gap] + colors[p - 2 * gap];
-        else value = 9 * (colors[p] + colors[p + gap]) - colors[p - gap] - colors[p + 2 * gap];
-        colors[p + half * stride] = value / 16;
-      }
-    }
-  }
-
-  /**
    * @param {number} i
    * @param {number} j
    */
@@ -194,7 +247,7 @@ class Lattice {
    */
   answer(isOff) {
     const { bands, colors, columns, found, points } = this;
-    this.network.colors(this.lines.ys, this.lines.xs, points, this.count, found);
+    this.network.colors(this.ys, this.xs, points, this.count, found);
     for (let k = 0; k < this.count; k++) {
       const [i, j] = [points[2 * k], points[2 * k + 1]];
       const to = (i * columns + j) * bands;

@@ -15,7 +15,8 @@ import { stylesOf } from "./styles.js";
  * @typedef {object} Start
  * @property {ArrayBuffer} model the file
  * @property {ArrayBuffer | null} code of kernel.wasm
- * @property {boolean} gpu whether this thread may have the GPU
+ * @property {"never" | "fast" | "always"} gpu whether to use the GPU: only one that is faster than the
+ *   processor, as a rule (some are software)
  *
  * @typedef {object} Paint
  * @property {Wish} wish
@@ -31,6 +32,8 @@ import { stylesOf } from "./styles.js";
 const KEPT = 4; // latents
 const LARGEST = 512; // samples of a side that are drawn at once
 const RETRIES = 2; // devices that may be lost
+const TRIAL = { pitch: 1 / 64, height: 64, width: 64 };
+const SLOWEST = 60; // ms that a GPU may take for it; a processor takes 20
 
 /** Pictures of one model; what was drawn last stays prepared. */
 export class Studio {
@@ -52,7 +55,8 @@ export class Studio {
     /** @type {Way} */
     this.way = compiled ? "compiled" : "plain";
     this.ontell(this.way, "");
-    if (gpu) void this.seize(); // pictures are drawn meanwhile
+    this.wanted = gpu;
+    if (gpu !== "never") void this.seize(); // pictures are drawn meanwhile
   }
 
   /** Go over to the GPU, once its kernel is ready. */
@@ -61,7 +65,11 @@ export class Studio {
     if (!gpu) return;
     try {
       const { network } = this.picture({ recipe: "0", truncation: 0, cutoff: null, label: 0 });
-      await gpu.paint(network, { y0: 0, x0: 0, pitch: 1 / 8, height: 8, width: 8 });
+      const small = { y0: 0, x0: 0, pitch: 1 / 8, height: 8, width: 8 };
+      await gpu.paint(network, small); // compiles the kernel
+      const start = performance.now();
+      if (this.wanted === "fast") await gpu.paint(network, { ...small, ...TRIAL });
+      if (performance.now() - start > SLOWEST) throw new Error("the processor is faster");
       this.gpu = gpu;
       this.ontell("gpu", "");
     } catch {
@@ -157,7 +165,7 @@ export class Studio {
     let pixels = null;
     if (gpu) {
       try {
-        pixels = await gpu.paint(network, fine);
+        pixels = await gpu.paint(network, fine, exact);
       } catch (error) {
         if (this.gpu === gpu) {
           gpu.close();

@@ -2,6 +2,9 @@
 import { Studio } from "./studio.js";
 import { isPlain } from "./styles.js";
 
+const NO_MEMORY =
+  "There is too little memory to draw here: close other tabs, then reload the page.";
+
 const studio = new Studio((way, why) => postMessage({ way, why }));
 
 addEventListener("message", async ({ data: { number, start, paint } }) => {
@@ -14,7 +17,10 @@ addEventListener("message", async ({ data: { number, start, paint } }) => {
       postMessage({ number, pixels }, { transfer: [pixels.buffer] });
     }
   } catch (error) {
-    const words = error instanceof Error ? error.message : `${error}`;
-    postMessage({ number, error: words, plain: isPlain(error) });
+    if (error instanceof RangeError) postMessage({ number, error: NO_MEMORY, plain: true });
+    else {
+      const words = error instanceof Error ? error.message : `${error}`;
+      postMessage({ number, error: words, plain: isPlain(error) });
+    }
   }
 });
