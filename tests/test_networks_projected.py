@@ -68,6 +68,26 @@ def test_mixing_keeps_the_size_of_features() -> None:
     assert 0.8 < float(coarsest) < 1.2
 
 
+def test_heads_that_are_told_the_place_begin_without_it_and_then_use_it() -> None:
+    torch.manual_seed(0)
+    told = ProjectedDiscriminator(SIZE, width=5, seed=3, channels=CHANNELS, largest=8.0).double()
+    given = maps()
+    here, there = torch.tensor([[1.0, 0.5, 0.5], [8.0, 0.1, 0.9]]).double()
+    at_first = [told(given, place.expand(2, 3)) for place in (here, there)]
+    for untold, one, other in zip(told(given), *at_first, strict=True):
+        torch.testing.assert_close(one, untold)
+        torch.testing.assert_close(other, untold)
+    assert told.shifts is not None
+    with torch.no_grad():
+        for name, parameter in told.shifts.named_parameters():
+            if name.endswith("weight"):
+                parameter.normal_()
+    for one, other in zip(
+        *(told(given, place.expand(2, 3)) for place in (here, there)), strict=True
+    ):
+        assert (one - other).abs().max() > 1e-3
+
+
 def test_weights_act_with_norm_one() -> None:
     torch.manual_seed(0)
     layer = SpectralConv2d(6, 9).double()

@@ -33,7 +33,14 @@ PARITY = 1e-5
 _CALM = "optimizer.epsilon=1e-3"
 """Weights whose gradients cancel but for rounding are not to follow the rounding."""
 
-PROJECTED = ["projected.weight=1", "projected.side=40", "height=8", "width=12", _CALM]
+PROJECTED = [
+    *("projected.placed=true", "discriminator_kind=placed", "data.zoom=4", "data.window_share=1"),
+    "projected.weight=1",
+    "projected.side=40",
+    "height=8",
+    "width=12",
+    _CALM,
+]
 
 RECIPES = {
     "relativistic": ["loss.discriminator_interval=2"],

@@ -22,6 +22,7 @@ from creps.errors import CheckpointError, ConfigError
 from creps.networks.base import build_generator, families
 from creps.networks.discriminator import (
     Discriminator,
+    PlacedDiscriminator,
     ScaledDiscriminator,
     TwoDiscriminators,
     build_discriminator,
@@ -429,7 +430,7 @@ def test_one_size_cannot_agree_with_another(tmp_path: Path, pictures: Path) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["two", "scaled"])
+@pytest.mark.parametrize("kind", ["two", "scaled", "placed"])
 def test_other_discriminators_go_on_from_one_and_train(
     kind: str, tmp_path: Path, pictures: Path, first_phase: Path
 ) -> None:
@@ -437,9 +438,10 @@ def test_other_discriminators_go_on_from_one_and_train(
     run = open_run(tmp_path / "run", config, pictures, start=first_phase)
     images = torch.randn(8, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     scales = torch.tensor([1.0] * 4 + [3.0] * 4)
+    told = torch.stack([scales, scales / 4, scales / 8], dim=1) if kind == "placed" else scales
     one = open_run(tmp_path / "one", second_phase("batch=8"), pictures, start=first_phase)
     with torch.no_grad():
-        judged = run.state.discriminator(images, None, scales)
+        judged = run.state.discriminator(images, None, told)
         torch.testing.assert_close(judged, one.state.discriminator(images, None))
     before = {n: t.clone() for n, t in run.state.discriminator.state_dict().items()}
     assert run_to(tmp_path / "run", config, pictures, steps=2).step == 2
@@ -466,6 +468,13 @@ def test_discriminators_know_the_scale_of_each_picture() -> None:
         torch.nn.init.normal_(affine.weight)
     near, far = (scaled(images, None, torch.full((4,), scale)) for scale in (1.0, 4.0))
     assert (near - far).abs().max() > 1e-3
+    placed = build_discriminator(config, "placed", largest=8.0)
+    assert isinstance(placed, PlacedDiscriminator)
+    for affine in placed.affines:
+        torch.nn.init.normal_(affine.weight)
+    places = [torch.tensor([[2.0, 0.25, x]] * 4) for x in (0.25, 0.75)]
+    left, right = (placed(images, None, each) for each in places)
+    assert (left - right).abs().max() > 1e-3
     two.trainable(False)
     assert not any(p.requires_grad for p in two.parameters())
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from creps.data import Batch
 from creps.errors import ConfigError, MissingExtraError
 from creps.networks.discriminator import FEATURE_CHANNELS
 from creps.training._engine import Engine
@@ -86,6 +87,17 @@ def test_heads_learn_to_tell_blurred_pictures(pictures: Path) -> None:
         optimizer.step()
         heads.tighten()
     assert float(torch.stack(gaps).detach().min()) > 0
+
+
+def test_places_are_scales_and_centers_of_windows() -> None:
+    config = tiny("height=8", "width=12")
+    engine = Engine(initial_state(config), config)
+    top, left, bottom, right = config.whole
+    quarter = (top, left, (top + bottom) / 2, (left + right) / 2)
+    image = torch.zeros(2, 3, 8, 12)
+    for window, place in ((config.whole, [1, 0.5, 0.5]), (quarter, [2, 0.25, 0.25])):
+        places = engine._places(Batch(image, config.canvas(window), None))
+        torch.testing.assert_close(places, torch.tensor([place, place], dtype=torch.float32))
 
 
 def test_models_say_which_network_must_not_measure_them(tmp_path: Path, pictures: Path) -> None:

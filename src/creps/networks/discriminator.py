@@ -305,7 +305,7 @@ class Discriminator(nn.Module):
             )
 
 
-DiscriminatorKind = Literal["one", "two", "scaled"]
+DiscriminatorKind = Literal["one", "two", "scaled", "placed"]
 
 WHOLE = 1 + 1e-6
 """Scales up to this are whole pictures."""
@@ -355,11 +355,11 @@ class ScaledDiscriminator(Discriminator):
     `largest`, above 1, is normalized to 1.
     """
 
-    def __init__(self, config: DiscriminatorConfig, *, largest: float) -> None:
+    def __init__(self, config: DiscriminatorConfig, *, largest: float, told: int = 1) -> None:
         super().__init__(config)
         self.largest = largest
         self.scale = nn.Sequential(
-            EqualizedLinear(1, SCALE_WIDTH, activation=True),
+            EqualizedLinear(told, SCALE_WIDTH, activation=True),
             EqualizedLinear(SCALE_WIDTH, SCALE_WIDTH, activation=True),
         )
         self.affines = nn.ModuleList(
@@ -372,14 +372,51 @@ class ScaledDiscriminator(Discriminator):
         self, images: Tensor, label: Tensor | None, scales: Tensor
     ) -> Tensor:
         """Logits (B, 1) of pictures at scales (B,), multiples of the density of whole ones."""
-        self._check(images)
         share = (scales.to(self.fc.weight) - 1) / (self.largest - 1) + SCALE_OFFSET
-        vector = self.scale(share[:, None])
+        return self._modulated(images, label, share[:, None])
+
+    def _modulated(self, images: Tensor, label: Tensor | None, told: Tensor) -> Tensor:
+        """Logits (B, 1) of pictures by a network whose blocks are modulated by numbers (B, N)."""
+        self._check(images)
+        vector = self.scale(told)
         x = self.from_rgb(images)
         blocks = cast("list[ResidualBlock]", self.blocks)
         for block, affine in zip(blocks, self.affines, strict=True):
             x = block(x * (1 + affine(vector))[:, :, None, None])
         return self._logits(x, label)
+
+
+class PlacedDiscriminator(ScaledDiscriminator):
+    """A network that takes scale and place of each window: what is right there need not be here.
+
+    As the one that takes the scale, with the numbers of `place_numbers`; 1 at first, so that it
+    continues from one that is told nothing.
+    """
+
+    def __init__(self, config: DiscriminatorConfig, *, largest: float) -> None:
+        super().__init__(config, largest=largest, told=PLACE_NUMBERS)
+
+    def forward(  # type: ignore[override]  # it needs the places
+        self, images: Tensor, label: Tensor | None, places: Tensor
+    ) -> Tensor:
+        """Logits (B, 1) of pictures at places (B, 3): scale, and the window's center (y, x)."""
+        told = place_numbers(places.to(self.fc.weight), largest=self.largest)
+        return self._modulated(images, label, told)
+
+
+PLACE_NUMBERS = 3
+"""Of a window: its scale and its center."""
+
+
+def place_numbers(places: Tensor, *, largest: float) -> Tensor:
+    """Scale and center (y, x) of windows, (B, 3), in numbers of about -1 to 1: doublings count.
+
+    Example:
+        >>> place_numbers(torch.tensor([[1.0, 0.5, 0.5], [8.0, 0.0, 1.0]]), largest=8.0).tolist()
+        [[0.0, 0.0, 0.0], [1.0, -1.0, 1.0]]
+    """
+    scale = places[:, :1].log2() / math.log2(largest)
+    return torch.cat([scale, 2 * places[:, 1:] - 1], dim=1)
 
 
 AnyDiscriminator = Discriminator | TwoDiscriminators
@@ -392,13 +429,16 @@ def build_discriminator(
 
     Args:
         config: of the network, or of each of two.
-        kind: "one" for all scales, "two" for wholes and patches apart, "scaled" takes the scale.
-        largest: scale in training; only "scaled" uses it, and takes at least 2.
+        kind: "one" for all scales, "two" for wholes and patches apart, "scaled" takes the scale,
+            "placed" also the place.
+        largest: scale in training; "scaled" and "placed" use it, and take at least 2.
     """
     if kind == "two":
         return TwoDiscriminators(config)
     if kind == "scaled":
         return ScaledDiscriminator(config, largest=max(largest, 2.0))
+    if kind == "placed":
+        return PlacedDiscriminator(config, largest=max(largest, 2.0))
     return Discriminator(config)
 
 
@@ -484,6 +524,8 @@ class ProjectedDiscriminator(nn.Module):
         width: channels of the heads.
         seed: of the mixing; the heads are drawn from torch's global generator.
         channels: of the maps, finest first.
+        largest: scale in training, where heads are told scale and place of each window; 0: they
+            are not.
     """
 
     def __init__(
@@ -493,6 +535,7 @@ class ProjectedDiscriminator(nn.Module):
         width: int,
         seed: int,
         channels: Sequence[int] = FEATURE_CHANNELS,
+        largest: float = 0.0,
     ) -> None:
         super().__init__()
         self.mixing = RandomMixing(channels, seed=seed)
@@ -500,11 +543,29 @@ class ProjectedDiscriminator(nn.Module):
             _head(inputs, -(-max(size) // 2**level), width)
             for level, inputs in enumerate(channels, 2)
         )
+        self.largest = max(largest, 2.0)
+        self.place, self.shifts = None, None
+        if largest:
+            self.place = EqualizedLinear(PLACE_NUMBERS, SCALE_WIDTH, activation=True)
+            self.shifts = nn.ModuleList(EqualizedLinear(SCALE_WIDTH, width) for _ in channels)
+            for shift in cast("list[EqualizedLinear]", self.shifts):
+                nn.init.zeros_(shift.weight)
 
-    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
-        """Maps (B, C_l, H_l, W_l) to scores (B, 1, h_l, w_l), high where they seem real."""
+    def forward(self, maps: Sequence[Tensor], places: Tensor | None = None) -> list[Tensor]:
+        """Maps (B, C_l, H_l, W_l) to scores (B, 1, h_l, w_l), high where they seem real.
+
+        `places` are scale and center (y, x) of each window, (B, 3), for heads that are told.
+        """
         mixed = self.mixing(maps)
-        return [head(x) for head, x in zip(self.heads, mixed, strict=True)]
+        heads = [cast(nn.Sequential, head) for head in self.heads]
+        if self.place is None or self.shifts is None or places is None:
+            return [head(x) for head, x in zip(heads, mixed, strict=True)]
+        place = self.place(place_numbers(places.to(mixed[0]), largest=self.largest))
+        scores = []
+        for head, shift, x in zip(heads, self.shifts, mixed, strict=True):
+            first = head[0](x) + shift(place)[:, :, None, None]
+            scores.append(head[1:](first))
+        return scores
 
     def tighten(self) -> None:
         """Follow the norms of the layers; to be called after each update."""

@@ -143,6 +143,8 @@ class ProjectedSettings:
     and to 32 in any case."""
     width: int = 64
     """Channels of its heads, one for each of four sizes of features."""
+    placed: bool = False
+    """Tell the heads scale and place of each window."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.weight < math.inf or self.side < 0 or self.width < 1:
@@ -340,7 +342,7 @@ class TrainConfig:
     """A loss for the same picture at two sizes."""
     discriminator_kind: DiscriminatorKind = "one"
     """The discriminator of patches (any-resolution GAN, Table 13): "one" for all scales, "two" for
-    whole pictures and patches apart, "scaled" also takes the scale."""
+    whole pictures and patches apart, "scaled" also takes the scale, "placed" scale and place."""
     cross_frame: bool = False
     """Show the discriminator pictures that straddle two painted frames; for cylinders
     (any-resolution GAN, section 6)."""

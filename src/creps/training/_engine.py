@@ -111,7 +111,8 @@ class Engine:
         images = self._shown(images, part, purpose)
         beside: list[Tensor | None] = [part.batch.label]
         if config.discriminator_kind != "one":
-            beside.append(self._scales(part.batch))
+            places = self._places(part.batch)
+            beside.append(places if config.discriminator_kind == "placed" else places[:, 0])
         group = config.discriminator.minibatch_group
         if config.discriminator.minibatch_channels and len(images) > group:
             # The discriminator compares pictures n, n + B / group, ...: in this order they are
@@ -126,7 +127,8 @@ class Engine:
 
     def projected_scores(self, images: Tensor, part: Part, purpose: str) -> list[Tensor]:
         """Scores (B, 1, h, w) of the heads of the projected discriminator, as `logits`."""
-        return self.passes.projected_scores(self._shown(images, part, purpose))
+        places = self._places(part.batch) if self.config.projected.placed else None
+        return self.passes.projected_scores(self._shown(images, part, purpose), places)
 
     def noise(self, part: Part, like: Tensor, purpose: str) -> Tensor:
         """Standard normal numbers of the shape of a part's pictures (B, C, H, W)."""
@@ -183,13 +185,20 @@ class Engine:
         optimizer.step()
         return {f"gradient/{name}": flat.norm(), f"broken/{name}": broken}
 
-    def _scales(self, batch: Batch) -> Tensor:
-        """(B,) how many times denser the pixels of pictures lie than those of whole ones."""
-        top, _, bottom, _ = self.config.whole
-        scales = torch.empty(len(batch.image), device=batch.image.device)
+    def _places(self, batch: Batch) -> Tensor:
+        """(B, 3) of each picture: its scale, and the center (y, x) of its window in wholes.
+
+        The scale is how many times denser the pixels lie than those of whole pictures.
+        """
+        top, left, bottom, right = self.config.whole
+        places = torch.empty(len(batch.image), 3)
         for members, canvas in batch.parts():
-            scales[members] = (bottom - top) / (canvas.window[2] - canvas.window[0])
-        return scales
+            y0, x0, y1, x1 = canvas.window
+            scale = (bottom - top) / (y1 - y0)
+            y = ((y0 + y1) / 2 - top) / (bottom - top)
+            x = ((x0 + x1) / 2 - left) / (right - left)
+            places[members] = torch.tensor([scale, y, x])
+        return places.to(batch.image.device)
 
 
 @dataclass

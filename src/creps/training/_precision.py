@@ -76,12 +76,12 @@ class Passes:
         with self._mixed():
             return self._discriminator(images, *beside).float()
 
-    def projected_scores(self, images: Tensor) -> list[Tensor]:
+    def projected_scores(self, images: Tensor, places: Tensor | None = None) -> list[Tensor]:
         """Scores (B, 1, h, w) in float32 of pictures, one tensor for each head."""
         assert self._projected is not None
         with self._mixed():
             maps = feature_maps(self._features, images, self._seen_size)
-            return [scores.float() for scores in self._projected(maps)]
+            return [scores.float() for scores in self._projected(maps, places)]
 
     def _measuring(self, magnitudes: list[Tensor] | None) -> Synthesize:
         """The generator; reports the sizes of its features if requested."""

@@ -128,7 +128,10 @@ def initial_state(config: TrainConfig, device: torch.device | str = "cpu") -> Tr
         projected = None
         if config.projected.weight:
             projected = ProjectedDiscriminator(
-                config.projected_size, width=config.projected.width, seed=config.seed
+                config.projected_size,
+                width=config.projected.width,
+                seed=config.seed,
+                largest=config.data.zoom if config.projected.placed else 0.0,
             )
     average = copy.deepcopy(generator).to(device)
     generator.to(device).train().requires_grad_(True)
