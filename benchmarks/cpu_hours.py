@@ -11,7 +11,10 @@ seeds 0 to 23.
 An interrupted benchmark goes on.
 
 Numbers are of `--count` samples against as many real pictures at 64 px: `swd` is the sliced
-Wasserstein distance of 7 x 7 patches at the full and half size; no network takes part.
+Wasserstein distance of 7 x 7 patches at the full and half size, `spectrum` the difference of radial
+spectra in decibels; no network takes part in either. `--extractor` adds a Frechet distance,
+precision and recall: not effnet where a recipe looks at its features. `--again` measures the models
+that were kept once more, without training.
 
 The sieve trains patches of 32 px, half of them whole pictures, half windows magnified up to twice,
 and judges at 64 px: what an any-scale model is asked for, at the smallest price.
@@ -23,7 +26,7 @@ import json
 import resource
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,13 +34,17 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 import typer
+from numpy.typing import NDArray
 from PIL import Image
 from record import Record
 from torch import Tensor
 
-from creps.checkpoints import save
+from creps.checkpoints import load, save
 from creps.coordinates import Canvas
 from creps.data import open_images, square
+from creps.metrics._distances import frechet_distance, precision_recall
+from creps.metrics._extractors import FeatureExtractor, extract, extractor_spec
+from creps.metrics._spectra import power_spectrum, radial_spectrum, spectrum_difference
 from creps.networks.base import Generator
 from creps.rendering._sheets import contact_sheet
 from creps.rendering._styles import latents
@@ -51,6 +58,8 @@ COMMON = (
 
 _PROJECTED = "projected.weight=1 projected.side=64 "
 _NARROW = "discriminator.channel_base=768 discriminator.channel_max=96 "
+_LIGHT = "projected.weight=0.1 "
+_PLACED = "projected.placed=true discriminator_kind=placed "
 _FINITE = "loss.penalty=finite loss.discriminator_interval=1 "
 _ANNEAL = "anneal.images={all} optimizer.beta2=0.9 ema_half_life=20000 "
 
@@ -59,12 +68,14 @@ RECIPES: dict[str, tuple[str, str]] = {
     "narrow": ("small-32-zoom", _NARROW),
     "projected": ("small-32-zoom", _PROJECTED),
     "projected-narrow": ("small-32-zoom", _PROJECTED + _NARROW),
-    "projected-light": ("small-32-zoom", _PROJECTED + _NARROW + "projected.weight=0.1"),
+    "projected-light": ("small-32-zoom", _PROJECTED + _NARROW + _LIGHT),
     "projected-128": ("small-32-zoom", _PROJECTED + _NARROW + "projected.side=128"),
     "finite": ("small-32-zoom", _FINITE),
     "anneal": ("small-32-zoom", _ANNEAL),
     "finite-anneal": ("small-32-zoom", _FINITE + _ANNEAL + _NARROW),
     "all": ("small-32-zoom", _PROJECTED + _NARROW + _FINITE + _ANNEAL),
+    "all-light": ("small-32-zoom", _PROJECTED + _NARROW + _FINITE + _ANNEAL + _LIGHT),
+    "placed": ("small-32-zoom", _PROJECTED + _NARROW + _LIGHT + _PLACED),
     "blur": ("small-32-zoom", _PROJECTED + _NARROW + "augment.blur=4 augment.blur_images={fifth}"),
     "diffaugment": ("small-32-zoom", _PROJECTED + _NARROW + "augment.kind=diffaugment"),
 }
@@ -194,10 +205,43 @@ def sliced_wasserstein(a: Tensor, b: Tensor, *, directions: int = 128) -> float:
     return total / 2
 
 
-def judged(model: Generator, real: Tensor) -> dict[str, Any]:
-    """The numbers of a model beside real pictures (N, 3, S, S)."""
-    made = torch.cat(list(samples(model, size=real.shape[-1], count=len(real))))
-    return {"n": len(real), "swd": round(sliced_wasserstein(made, real), 4)}
+@dataclass(frozen=True)
+class Reference:
+    """Real pictures (N, 3, S, S) uint8, their mean power, and their features if wanted."""
+
+    images: Tensor
+    spectrum: NDArray[np.float64]
+    extractor: FeatureExtractor | None
+    features: NDArray[np.float64] | None
+
+    @classmethod
+    def of(cls, images: Tensor, extractor: str) -> Reference:
+        """What models are compared with."""
+        network = extractor_spec(extractor).load() if extractor else None
+        features = None if network is None else extract([images], network)
+        return cls(images, mean_spectrum(images), network, features)
+
+
+def mean_spectrum(images: Tensor) -> NDArray[np.float64]:
+    """Azimuthal average of the mean power of pictures (N, 3, S, S)."""
+    powers = [power_spectrum(image.permute(1, 2, 0).numpy()) for image in images]
+    return radial_spectrum(np.mean(powers, axis=0), images.shape[-1]).average
+
+
+def judged(model: Generator, real: Reference) -> dict[str, Any]:
+    """The numbers of a model."""
+    made = torch.cat(list(samples(model, size=real.images.shape[-1], count=len(real.images))))
+    row: dict[str, Any] = {
+        "n": len(made),
+        "swd": round(sliced_wasserstein(made, real.images), 4),
+        "spectrum": round(spectrum_difference(mean_spectrum(made), real.spectrum).rms, 2),
+    }
+    if real.extractor is not None and real.features is not None:
+        features = extract([made], real.extractor)
+        found = precision_recall(features, real.features)
+        row[f"fd_{real.extractor.name}"] = round(frechet_distance(features, real.features), 2)
+        row |= {name: round(getattr(found, name), 3) for name in ("precision", "recall")}
+    return row
 
 
 def sheet(model: Generator, size: int) -> Image.Image:
@@ -213,7 +257,7 @@ def run_recipe(
     *,
     seconds: float,
     points: int,
-    real: Tensor,
+    real: Reference,
     seed: int,
     record: Record,
 ) -> None:
@@ -246,9 +290,30 @@ def run_recipe(
             "images_per_cpu_second": round(run.images / max(meter.before, 1e-9), 2),
             **judged(model, real),
         }
-        sheet(model, real.shape[-1]).save(folder / f"{run.images:07d}.png")
+        sheet(model, real.images.shape[-1]).save(folder / f"{run.images:07d}.png")
         save(model, folder / f"model-{run.images:07d}", record=run.record)
         record.write(row)
+
+
+def judge_again(
+    recipe: str, out: Path, *, seconds: float, real: Reference, seed: int, record: Record
+) -> None:
+    """Measure the models that were kept of a recipe."""
+    folder = out / f"{recipe}-{seed}"
+    rows = [json.loads(line) for line in (folder / "cpu.jsonl").read_text().splitlines()]
+    for path in sorted(folder.glob("model-*")):
+        images = int(path.name.removeprefix("model-"))
+        batch = settings(recipe, images, seed).batch
+        spent = max(row["cpu"] for row in rows if row["step"] * batch <= images)
+        row = {
+            "recipe": recipe,
+            "seed": seed,
+            "minutes": round(spent / 60, 2),
+            "budget_minutes": round(seconds / 60, 1),
+            "images": images,
+            "images_per_cpu_second": round(images / spent, 2),
+        }
+        record.write(row | judged(load(path), real))
 
 
 def main(
@@ -260,15 +325,24 @@ def main(
     count: Annotated[int, typer.Option(help="Pictures a set.")] = 1_000,
     size: Annotated[int, typer.Option(help="Pixels a side at which pictures are compared.")] = 64,
     seed: Annotated[int, typer.Option(help="Of weights, order and draws.")] = 0,
+    extractor: Annotated[
+        str, typer.Option(help="Adds fd, precision, recall by its features.")
+    ] = "",
+    again: Annotated[
+        bool, typer.Option("--again", help="Measure kept models, no training.")
+    ] = False,
 ) -> None:
     """Train each recipe for the same processor time and judge it on the way."""
     unknown = [name for name in recipes if name not in RECIPES]
     if unknown:
         raise SystemExit(f"unknown recipe {unknown[0]!r}: expected of {', '.join(RECIPES)}")
     out.mkdir(parents=True, exist_ok=True)
-    record = Record("cpu-hours", out / "cpu-hours.jsonl")
-    real = real_pictures(data, size=size, count=count)
+    record = Record("cpu-hours", out / ("judged.jsonl" if again else "cpu-hours.jsonl"))
+    real = Reference.of(real_pictures(data, size=size, count=count), extractor)
     for recipe in recipes:
+        if again:
+            judge_again(recipe, out, seconds=60 * minutes, real=real, seed=seed, record=record)
+            continue
         run_recipe(
             recipe,
             data,
