@@ -76,6 +76,17 @@ def test_a_loss_brings_its_regularizers() -> None:
     assert with_augmentation(paper, "none").augment.kind == "none"
 
 
+def test_projected_presets_say_which_extra_they_need() -> None:
+    for name, recipe in PRESETS.items():
+        if recipe.config.projected.weight:
+            assert "extra metrics" in recipe.about or recipe.start.startswith("a run of projected")
+            assert recipe.config.perceptual == "effnet", name
+    detail = preset("projected-64-detail")
+    assert detail.data.zoom * detail.resolution == 1024
+    assert detail.generator == preset("projected-64").generator
+    assert detail.anneal.images == detail.images
+
+
 def test_unknown_presets_name_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean"):
         preset("paper-fhq-512")

@@ -242,6 +242,11 @@ PRESETS: dict[str, Preset] = {
         "loss.r1_gamma=0.5 loss.r2_gamma=0.5",
         "one GPU: 128 px patches of pictures up to 1024 px",
     ),
+    "gpu-128-projected": Preset(
+        "gpu-128",
+        "projected.weight=0.3 projected.side=128",
+        "gpu-128 with frozen features beside its discriminator (extra metrics)",
+    ),
     "gpu-256": Preset(
         "networks/creps-256",
         f"{_GPU} generator.resolution=512 batch=32 images=10000000 loss.r1_gamma=5 loss.r2_gamma=5",
