@@ -86,6 +86,15 @@ def test_the_record_holds_what_it_takes_to_repeat_it(data, extractor, cache) -> 
     assert record["patches"][0]["largest"] == 64
 
 
+def test_models_that_learnt_from_the_judge_are_told(data, extractor, cache) -> None:
+    for taught in ("means", "effnet"):
+        model = SmoothModel()
+        model.record = {"training": {"perceptual": taught}}
+        protocol = Protocol(n=20, metrics=("fd",))
+        found = run(protocol, data, extractor, cache=cache, model=model_ref(model))
+        assert any("are void" in note for note in found.notes) == (taught == "means")
+
+
 def test_small_patches_suit_small_pictures(data, extractor, cache) -> None:
     small = Protocol(n=20, metrics=("patches",), patch_side=8, patch_sizes=((8, 12), (40, 40)))
     found = run(small, data, extractor, cache=cache)

@@ -12,18 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from creps.data.portraits._art import optional, toon_head_options, toon_head_style
+from creps.data.portraits._truth import portrait_truth
 from creps.metrics._distances import FeatureRows, checked_pair, nearest
-
-PARTS = ("hair", "rearHair", "eyes", "eyebrows", "mouth", "beard", "clothes")
-"""Parts of a portrait that are drawn in several ways."""
-
-
-def toon_head_attributes(index: int, seed: int) -> dict[str, str]:
-    """Which drawing of each part a portrait has: {"hair": "bun", "beard": "none", ...}."""
-    avatar = optional("dicebear").Avatar(toon_head_style(), toon_head_options(index, seed))
-    drawn = avatar.to_json()["options"]
-    return {part: drawn.get(f"{part}Variant") or "none" for part in PARTS}
 
 
 class AttributeCoverage(NamedTuple):
@@ -73,4 +63,4 @@ def attribute_coverage(
 
 def portrait_attributes(count: int, *, seed: int = 0, first: int = 0) -> list[dict[str, str]]:
     """Attributes of portraits first .. first + count - 1: some 3 milliseconds each."""
-    return [toon_head_attributes(first + index, seed) for index in range(count)]
+    return [portrait_truth(first + index, seed).drawings for index in range(count)]

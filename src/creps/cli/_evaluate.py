@@ -46,8 +46,8 @@ class Measuring:
     metrics: Annotated[
         str,
         _measured(
-            help="all, or some of fd,kid,pr,neighbors,spectrum,patches,consistency,grid,"
-            "equivariance,path."
+            help="all, or some of fd,kid,pr,attributes,neighbors,spectrum,patches,consistency,"
+            "grid,equivariance,path."
         ),
     ] = "all"
     n: Annotated[
@@ -79,7 +79,10 @@ class Measuring:
     ] = 50
     extractor: Annotated[
         str,
-        _measured(help="effnet (offline), inception (the field's FID) or dinov2."),
+        _measured(
+            help="effnet (offline), portraits (drawn ones alone; knows no ImageNet), inception "
+            "(the field's FID) or dinov2."
+        ),
     ] = "effnet"
     weights: Annotated[
         Path | None,

@@ -6,11 +6,13 @@ from ._native_patches import NativePatches, Scales, load_patches, patch_batch
 from ._sources import ImageSource, open_images
 from .portraits._drawing import portrait, write_portraits
 from .portraits._styles import portrait_svg
+from .portraits._truth import PortraitTruth, portrait_truth
 
 __all__ = [
     "Batch",
     "ImageSource",
     "NativePatches",
+    "PortraitTruth",
     "Report",
     "Scales",
     "check",
@@ -20,6 +22,7 @@ __all__ = [
     "patch_batch",
     "portrait",
     "portrait_svg",
+    "portrait_truth",
     "read_picture",
     "read_places",
     "square",

@@ -63,7 +63,8 @@ def evaluate(
         data: a folder, ZIP or tar of images of any size, or "portraits"; None leaves out what
             compares with real pictures.
         protocol: what is measured, and how; all that suits by default.
-        extractor: "effnet" (offline), "inception" (FID's) or "dinov2".
+        extractor: "effnet" (offline), "portraits" (for drawn portraits), "inception" (FID's) or
+            "dinov2".
         weights: weights file of the extractor, for the last two.
         cache: folder; in the user's cache folder by default.
         workers: processes, one thread each, spawned: a script that calls this needs the usual
@@ -81,6 +82,11 @@ def evaluate(
     if data is not None:
         real = real_images(data, channels=ref.channels, seed=protocol.seed)
     task = Task(model=ref, data=real, protocol=protocol, extractor=spec)
+    if ref.taught_by == spec.name:
+        task.note(
+            f"{ref.path} was trained with the features of {spec.name}: its distances in them "
+            "(fd, kid, precision and recall) are void; take another extractor"
+        )
     begun, wanted = plan(task)
     found = measure(wanted, cache=cache, workers=workers, progress=progress)
     values = [value for steps in begun.values() for value in values_of(steps, found)]

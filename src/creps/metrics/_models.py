@@ -77,6 +77,11 @@ class ModelRef:
         return side, side
 
     @property
+    def taught_by(self) -> str:
+        """The extractor whose features it was trained with, if recorded: it is no judge."""
+        return str(self.generator().record.get("training", {}).get("perceptual", ""))
+
+    @property
     def detail(self) -> int:
         """Pixels a side of the finest detail it was trained on; see `detail_resolution`."""
         return detail_resolution(self.generator())

@@ -100,11 +100,19 @@ def load_training_batches(
     if isinstance(pictures, NativePatches):
         patches = load_patches(pictures, **how, **_windows(config))
         for step, (images, labels, windows) in enumerate(patches, first_step):
-            batch = patch_batch(images.to(device), windows, _labels(config, labels.to(device)))
+            batch = patch_batch(on(device, images), windows, _labels(config, on(device, labels)))
             yield turned(config, _on_the_plane(config, batch), step)
     else:
         for step, (images, labels) in enumerate(load_batches(pictures, **how), first_step):
-            yield make_batch(config, step, images.to(device), labels.to(device))
+            yield make_batch(config, step, on(device, images), on(device, labels))
+
+
+def on(device: torch.device, tensor: Tensor) -> Tensor:
+    """A tensor on the training device; a GPU copies it from pinned memory while others compute."""
+    if device.type != "cuda":
+        return tensor.to(device)
+    # The pinned copy is not given to another tensor before the GPU has read it.
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def draw_region(config: TrainConfig, step: int) -> Canvas:
