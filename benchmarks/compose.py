@@ -30,7 +30,7 @@ from creps.coordinates import Canvas
 from creps.networks._prepared import Prepared
 from creps.networks.base import Axis
 from creps.networks.creps import CREPS_PRESETS, Creps
-from creps.rendering._points import PointColors, TableStore
+from creps.rendering._points import TOLERANCE, PointColors, TableStore
 from creps.rendering._tiles import Tile, TilePlan
 from creps.rendering._workers import map_in_order
 
@@ -136,8 +136,7 @@ def measure(prepared: Prepared, size: int, threads: int) -> Iterator[dict[str, A
         else:
             record["of_axis_aligned"] = round(taken.cpu / straight.cpu, 3)
         if part == "tables":
-            resolution = store.resolution
-            record |= {"nodes_a_unit": resolution.nodes, "error": round(resolution.error, 6)}
+            record["nodes"] = store.of(TOLERANCE).nodes
         yield record
     yield {
         "part": "matrix product",

@@ -44,6 +44,7 @@ from creps._devices import Device, find_device
 from creps.networks.base import build_generator
 from creps.networks.creps import CREPS_PRESETS, Creps, CrepsConfig
 from creps.rendering._painter import Painter
+from creps.rendering._points import TOLERANCE
 from creps.rendering._renderer import Renderer, render
 from creps.rendering._tiles import TilePlan
 from creps.rendering._view import Precision, checked_dtype
@@ -160,15 +161,14 @@ class Bench:
         straight_time, first, again = (
             statistics.median(each) for each in (straight, turned, further)
         )
-        resolution = renderer._latents.each[0].tables.resolution
+        tables = renderer._latents.each[0].tables.of(TOLERANCE)
         return {
             "straight_seconds": round(straight_time, 3),
             "seconds": round(first, 3),
             "further_seconds": round(again, 3),
             "times_straight": round(first / straight_time, 2),
             "further_times_straight": round(again / straight_time, 2),
-            "nodes_a_unit": resolution.nodes,
-            "probed_error_of_255": round(255 * resolution.error, 3),
+            "nodes": tables.nodes,
         }
 
     def memory(self, size: int) -> dict[str, Any]:
@@ -244,7 +244,7 @@ def _row(task: str, device: str, dtype: str) -> dict[str, Any]:
 def _table(results: list[dict[str, Any]]) -> Table:
     """What was measured, a row each; the JSON lines have more."""
     columns = ("seconds", "peak_extra_mb", "times_limit", "times_straight",
-               "further_times_straight", "nodes_a_unit", "max_error_of_255")  # fmt: skip
+               "further_times_straight", "nodes", "max_error_of_255")  # fmt: skip
     table = Table("what", "size", *columns, title="creps-512, random weights")
     for result in results:
         cells = [str(result.get(name, "")) for name in columns]

@@ -1,90 +1,99 @@
-"""Looked-up lines make the picture of exact ones, within the bound that is measured."""
+"""Looked-up lines make the picture of exact ones, within the tolerance, at less cost."""
 
 from __future__ import annotations
 
 import math
+import threading
+from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
+import creps
 from creps.coordinates import Canvas, PointGrid
-from creps.errors import GridError
 from creps.networks._prepared import Prepared
-from creps.networks.base import Axis
-from creps.networks.creps import Creps, CrepsConfig
-from creps.rendering._points import ExactPoints, TablePoints, TableStore, worthwhile_stretch
-from creps.rendering._tables import (
-    BLOCK,
-    TOLERANCE,
-    Lattice,
-    LineTable,
+from creps.networks.base import Axis, build_generator
+from creps.networks.creps import Creps
+from creps.rendering import _tables as tables_module
+from creps.rendering._points import (
+    CELL_NODES,
+    ExactPoints,
     Stretch,
-    find_resolution,
-    first_resolution,
+    TablePoints,
+    TableStore,
+    worthwhile_stretch,
 )
+from creps.rendering._tables import COARSEST, UNIT, LineTables, cubic_weights
 from golden_names import relative_error
 
-
-def network() -> Creps:
-    torch.manual_seed(0)
-    return Creps(
-        CrepsConfig(
-            resolution=16,
-            z_dim=6,
-            w_dim=10,
-            mapping_layers=2,
-            channel_base=128,
-            channel_max=12,
-            thickness=3,
-            line_channels=6,
-            bandwidth=4.0,
-            decoder_widths=(8, 7),
-            refinement_widths=(9, 5),
-        )
-    ).double()
+AXES: tuple[Axis, Axis] = ("rows", "columns")
 
 
-def styles_of(generator: Creps) -> Tensor:
-    z = torch.randn(1, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    return generator.map(z).detach()
+def network(**changes: Any) -> Creps:
+    """A small float64 network with random weights, the same in every call."""
+    small: dict[str, Any] = {
+        "resolution": 16,
+        "z_dim": 6,
+        "w_dim": 10,
+        "mapping_layers": 2,
+        "channel_base": 128,
+        "channel_max": 12,
+        "thickness": 3,
+        "line_channels": 6,
+        "bandwidth": 4.0,
+        "decoder_widths": (8, 7),
+        "refinement_widths": (9, 5),
+    }
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        made = build_generator("creps", small | changes).double()
+    assert isinstance(made, Creps)
+    return made
+
+
+def prepare(generator: Creps, seed: int = 1) -> Prepared:
+    return generator.prepare(generator.map(creps.latents([seed], generator)))
 
 
 @pytest.fixture(scope="module")
 def prepared() -> Prepared:
-    generator = network()
-    return generator.prepare(styles_of(generator))
+    return prepare(network())
 
 
-def draws(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+DEAR: dict[str, Any] = {"channel_base": 1024, "channel_max": 48}
+"""Settings of a network whose lines cost far more than its pixels."""
 
 
-def table(
-    prepared: Prepared,
-    axis: Axis = "rows",
-    *,
-    resolution: int = 64,
-    reach: tuple[float, float] = (0.0, 1.0),
-) -> LineTable:
-    lattice = Lattice(resolution)
-    return LineTable(prepared, axis, lattice, stretch=Stretch.around(lattice, *reach))
+def tables_of(prepared: Prepared, tolerance: float = 0.5, **options: Any) -> LineTables:
+    return LineTables(prepared, tolerance=tolerance, **options)
 
 
-def lookup(held: LineTable, coords: Tensor) -> Tensor:
-    """Interpolated lines (L, N, P, D) at coordinates (P,), of 2 levels with a thickness of 3."""
-    taps = held.taps(coords)
-    levels = torch.stack([held.level(level, *taps) for level in range(2)])
-    return levels.view(2, len(coords), 3, -1).permute(0, 3, 1, 2)
+def counted(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many lines are asked of a network, call by call."""
+    asked: list[int] = []
+    lines = prepared.lines
+
+    def count(coords: Tensor, axis: Axis, **more: Any) -> Tensor:
+        asked.append(len(coords))
+        return lines(coords, axis, **more)
+
+    monkeypatch.setattr(prepared, "lines", count)
+    return asked
 
 
-def pair(prepared: Prepared, resolution: int) -> TablePoints:
-    """Tables of all that the rotated pictures here need."""
-    rows, columns = (
-        table(prepared, axis, resolution=resolution, reach=(-0.3, 1.3))
-        for axis in ("rows", "columns")
-    )
-    return TablePoints(prepared, rows, columns)
+def gray_levels(a: Tensor, b: Tensor) -> float:
+    """The largest difference, in gray levels of an 8-bit picture."""
+    return float((a.clamp(-1, 1) - b.clamp(-1, 1)).abs().max()) * 255 / 2
+
+
+def worst_error(prepared: Prepared, tables: LineTables, ys: Tensor, xs: Tensor) -> float:
+    """Of all colors where looked-up rows cross looked-up columns, in gray levels."""
+    looked_up = tables.table("rows").lines(ys), tables.table("columns").lines(xs)
+    exact = prepared.lines(ys, "rows"), prepared.lines(xs, "columns")
+    return gray_levels(prepared.compose(*looked_up), prepared.compose(*exact))
 
 
 def rotated(height: int, width: int, degrees: float) -> Tensor:
@@ -95,145 +104,237 @@ def rotated(height: int, width: int, degrees: float) -> Tensor:
     return torch.stack([0.5 + cos * y + sin * x, 0.5 - sin * y + cos * x], dim=2)
 
 
-def gray_levels(a: Tensor, b: Tensor) -> float:
-    """The largest difference, in gray levels of an 8-bit picture."""
-    return float((a - b).abs().max()) * 255 / 2
-
-
-def test_a_table_holds_the_lines_of_its_nodes(prepared: Prepared) -> None:
-    nodes = torch.arange(-5, 40, dtype=torch.float64) / 64
-    held = table(prepared, "columns", reach=(-0.1, 0.7))
-    assert relative_error(lookup(held, nodes), prepared.lines(nodes, "columns")) <= 1e-12
-    assert held.nodes % BLOCK == 0
-    assert held.nbytes == held.nodes * 2 * 6 * 3 * 8  # levels, channels, thickness, bytes
-
-
-def test_interpolation_is_cubic_convolution(prepared: Prepared) -> None:
+def test_the_cubic_is_cubic_convolution() -> None:
     """Half way between two nodes the weights are (-1, 9, 9, -1) / 16 (Keys, 1981)."""
-    held = table(prepared, resolution=4)
-    index, weights = held.taps(torch.tensor([0.375, 1.0], dtype=torch.float64))
-    assert (index - index[0, 1]).tolist()[0] == [-1, 0, 1, 2]
-    assert weights.tolist()[0] == [-1 / 16, 9 / 16, 9 / 16, -1 / 16]
-    assert weights.tolist()[1] == [0, 1, 0, 0]
-    around = prepared.lines(torch.tensor([0.0, 0.25, 0.5, 0.75]), "rows")
-    expected = torch.einsum("lnsd,s->lnd", around, weights[0])
-    looked_up = lookup(held, torch.tensor([0.375], dtype=torch.float64))[:, :, 0]
-    assert relative_error(looked_up, expected) <= 1e-12
+    weights = cubic_weights(torch.tensor([0.5, 0.0]))
+    assert weights.tolist() == [[-1 / 16, 9 / 16, 9 / 16, -1 / 16], [0, 1, 0, 0]]
 
 
-def test_denser_tables_are_closer_to_exact_lines(prepared: Prepared) -> None:
-    coords = torch.rand(300, generator=draws(), dtype=torch.float64)
-    exact = prepared.lines(coords, "rows")
-    errors = [
-        relative_error(lookup(table(prepared, resolution=n), coords), exact)
-        for n in (64, 256, 1024)
-    ]
-    assert errors[0] > 4 * errors[1] > 16 * errors[2]
+def test_nodes_have_the_lines_of_the_network(prepared: Prepared) -> None:
+    nodes = torch.arange(-30, 200, dtype=torch.float64) / (2 * COARSEST)
+    lines = tables_of(prepared).table("columns").lines(nodes)
+    assert lines.shape == (2, 6, 230, 3)
+    assert relative_error(lines, prepared.lines(nodes, "columns")) <= 1e-12
 
 
-def test_what_a_table_says_does_not_depend_on_what_it_covers(prepared: Prepared) -> None:
-    coords = 0.4 + 0.2 * torch.rand(50, generator=draws(), dtype=torch.float64)
-    small = table(prepared, resolution=640, reach=(0.4, 0.6))
-    large = table(prepared, resolution=640, reach=(-0.9, 2.0))
-    grown = LineTable(prepared, "rows", small.lattice, stretch=large.stretch, known=small)
-    assert len(small.stretch) < len(large.stretch) / 5
-    for other in (large, grown):
-        assert torch.equal(lookup(other, coords), lookup(small, coords))
-    assert torch.equal(lookup(grown, coords - 1), lookup(large, coords - 1))
+def test_a_finer_tolerance_takes_more_nodes_and_is_closer(prepared: Prepared) -> None:
+    ys, xs = torch.linspace(0, 0.2, 301).double(), torch.linspace(0.5, 0.8, 405).double()
+    coarse, fine = tables_of(prepared, 2.0), tables_of(prepared, 0.02)
+    errors = [worst_error(prepared, each, ys, xs) for each in (coarse, fine)]
+    assert 0 < errors[1] < errors[0] / 2
+    assert errors[0] <= 2
+    assert errors[1] <= 0.04
+    assert fine.nodes > 2 * coarse.nodes
 
 
-@pytest.mark.parametrize("coord", [-0.5, 2.5, math.nan, math.inf])
-def test_coordinates_elsewhere_are_refused(prepared: Prepared, coord: float) -> None:
-    with pytest.raises(GridError, match="this table serves blocks 0 to 1 of Lattice"):
-        table(prepared, reach=(0.1, 1.2)).taps(torch.tensor([0.5, coord], dtype=torch.float64))
+MODELS: list[dict[str, Any]] = [
+    {},
+    {"bandwidth": 10.0},
+    {"bandwidth": 10.0, "composition": "sum", "resolution": 32},
+    {"bandwidth": 2.0, "composition": "once", "channel_max": 32},
+    {"bandwidth": 10.0, "channel_max": 64, "thickness": 8, "line_channels": 16, "resolution": 64},
+]
 
 
-# How dense
+@pytest.mark.parametrize("changes", MODELS)
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_whole_axes_are_within_the_tolerance(changes: dict[str, Any], seed: int) -> None:
+    each = prepare(network(**changes), seed)
+    draws = torch.Generator().manual_seed(seed)
+    xs = torch.rand(150, generator=draws, dtype=torch.float64)
+    for far in (0.0, -0.7):
+        ys = far + torch.linspace(0, 1, 2999, dtype=torch.float64)
+        assert worst_error(each, tables_of(each), ys, xs) <= 1
 
 
-def test_a_latent_has_one_resolution(prepared: Prepared) -> None:
-    assert find_resolution(prepared) == find_resolution(prepared)
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(0, 24, 3))
+def test_whole_axes_of_the_packaged_model_are_within_the_tolerance(seed: int) -> None:
+    each = prepare(creps.load("portraits"), seed)  # type: ignore[arg-type]
+    draws = torch.Generator().manual_seed(seed)
+    places = torch.linspace(0, 1, 2500, dtype=torch.float64)
+    some = torch.rand(400, generator=draws, dtype=torch.float64)
+    tables = tables_of(each)
+    assert worst_error(each, tables, places, some) <= 1
+    assert worst_error(each, tables, some, places) <= 1
 
 
-def test_a_coarse_table_is_refined_until_the_tolerance_holds(
+@given(st.floats(-3, 3), st.floats(0, 20), st.integers(0, 5), st.sampled_from([2.0, 4.0, 10.0]))
+@settings(max_examples=20)
+def test_windows_of_any_size_are_within_the_tolerance(
+    corner: float, octaves: float, seed: int, bandwidth: float
+) -> None:
+    each = prepare(network(bandwidth=bandwidth), seed)
+    span = torch.linspace(0, 2.0**-octaves, 101, dtype=torch.float64)
+    tables = tables_of(each)
+    assert worst_error(each, tables, corner + span, 0.3 + span[:77]) <= 1
+
+
+def test_a_deep_zoom_takes_a_handful_of_lines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prepared = prepare(network(**DEAR))
+    tables, asked = tables_of(prepared), counted(prepared, monkeypatch)
+    coords = 0.37 + torch.linspace(0, 2.0**-20, 512, dtype=torch.float64)
+    shortest = tables.shortest(float(coords[1] - coords[0]), lines=1024)
+    assert shortest == 2
+    tables.table("rows").lines(coords, shortest=shortest)
+    assert sum(asked) <= 64 + 128 + 32
+
+
+def test_noise_costs_hardly_more_than_the_exact_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = prepare(network(bandwidth=1000.0, **DEAR))
+    tables, asked = tables_of(noise), counted(noise, monkeypatch)
+    for size in (100, 224, 256, 1000, 5000, 2**15):
+        shortest = tables.shortest(1 / size, lines=2 * size)
+        assert shortest is None
+        assert sum(asked) <= 0.15 * 2 * size
+    assert sum(asked) <= 64
+
+
+def test_lines_are_looked_up_where_they_are_dear_and_pixels_dense(prepared: Prepared) -> None:
+    tables = tables_of(prepare(network(**DEAR)))
+    assert tables.shortest(1 / 256, lines=512) is None  # coarser than any table
+    assert tables.shortest(1 / 2**14, lines=200) is None  # too few lines to try
+    assert tables.shortest(1 / 2**14, lines=512) == 8
+    assert tables.shortest(2.0**-30, lines=512) == 2
+    assert tables_of(prepared).shortest(2.0**-30, lines=512) is None  # cheap lines
+
+
+def test_what_a_table_says_does_not_depend_on_what_was_asked_before(prepared: Prepared) -> None:
+    coords = 0.4 + 0.2 * torch.rand(50, generator=torch.Generator().manual_seed(0)).double()
+    for shortest in (1, 32, 64):
+        fresh = tables_of(prepared, 0.05).table("rows").lines(coords, shortest=shortest)
+        used = tables_of(prepared, 0.05).table("rows")
+        for coord in coords.flip(0)[:7]:
+            used.lines(coord[None], shortest=1)
+        used.lines(torch.linspace(-0.3, 1.1, 999, dtype=torch.float64), shortest=2)
+        used.lines(coords - 0.31, shortest=64)
+        assert torch.equal(used.lines(coords, shortest=shortest), fresh)
+        parts = [used.lines(part, shortest=shortest) for part in coords.split(7)]
+        assert torch.equal(torch.cat(parts, dim=2), fresh)
+
+
+def test_places_too_rough_for_the_shortest_cells_have_exact_lines() -> None:
+    rough = prepare(network(bandwidth=300.0))
+    coords = torch.linspace(0, 0.1, 96, dtype=torch.float64)
+    lines = tables_of(rough).table("rows").lines(coords, shortest=UNIT // COARSEST)
+    assert relative_error(lines, rough.lines(coords, "rows")) <= 1e-12
+
+
+def test_a_table_forgets_beyond_its_bytes_and_says_the_same(prepared: Prepared) -> None:
+    table = tables_of(prepared, limit=200_000).table("rows")
+    coords = torch.linspace(0, 0.1, 99, dtype=torch.float64)
+    first = table.lines(coords)
+    for far in range(1, 20):
+        table.lines(coords + far)
+        assert table.nbytes < 1_000_000
+    assert torch.equal(table.lines(coords), first)
+
+
+def test_threads_share_a_table_and_wait_only_for_its_axis(
     prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("creps.rendering._tables.FINEST_START", 64)
-    monkeypatch.setattr("creps.rendering._tables.COARSEST", 64)
-    assert first_resolution(prepared) == 64
-    coarse, fine = (find_resolution(prepared, tolerance=tolerance) for tolerance in (0.1, 1e-3))
-    assert fine.nodes > coarse.nodes
-    assert fine.error <= 1e-3 < coarse.error <= 0.1
-    exact = ExactPoints(prepared).colors(points := rotated(30, 40, 50))
-    errors = [
-        (pair(prepared, each.nodes).colors(points) - exact).square().mean().sqrt()
-        for each in (coarse, fine)
+    tables = tables_of(prepared)
+    coords = torch.linspace(0, 1, 400, dtype=torch.float64)
+    expected = tables_of(prepared).table("rows").lines(coords)
+    tables.table("columns").lines(coords)
+    busy, free = threading.Event(), threading.Event()
+    exact = tables_module.prepared_lines
+
+    def slow(*arguments: Any) -> Tensor:
+        busy.set()
+        assert free.wait(60)
+        return exact(*arguments)
+
+    monkeypatch.setattr(tables_module, "prepared_lines", slow)
+    results: list[Tensor] = []
+    threads = [
+        threading.Thread(target=lambda: results.append(tables.table("rows").lines(coords)))
+        for _ in range(3)
     ]
-    assert errors[1] < errors[0] / 2
+    for thread in threads:
+        thread.start()
+    assert busy.wait(60)
+    tables.table("columns").lines(coords)  # while rows are computed
+    free.set()
+    for thread in threads:
+        thread.join(60)
+    assert len(results) == 3
+    assert all(torch.equal(each, expected) for each in results)
 
 
-def test_the_resolution_is_bounded_and_the_error_told(prepared: Prepared) -> None:
-    bounded = find_resolution(prepared, tolerance=1e-12, finest=2112)
-    assert bounded.nodes == 2112
-    assert bounded.error > 1e-12
+def test_half_precision_is_looked_up_too() -> None:
+    generator = network()
+    halved = generator.prepare(generator.map(creps.latents([1], generator)), dtype=torch.bfloat16)
+    tables = tables_of(halved)
+    coords = torch.linspace(0, 0.5, 40, dtype=torch.float64)
+    exact = prepare(generator).lines(coords, "rows")
+    assert relative_error(tables.table("rows").lines(coords).double(), exact) <= 0.1
+
+
+def test_a_store_has_tables_for_each_tolerance(prepared: Prepared) -> None:
+    store = TableStore(prepared)
+    assert store.of(0.5) is store.of(0.5) is not store.of(0.25)
+    assert store.nbytes == 0
+    store.of(0.5).table("rows").lines(torch.tensor([0.5], dtype=torch.float64))
+    assert store.nbytes > 0
+    store.clear()
+    assert store.nbytes == 0
 
 
 # Points
 
 
 @pytest.mark.parametrize("degrees", [0, 30, 50])
-def test_a_rotated_picture_is_the_exact_one_within_a_gray_level(
+def test_a_rotated_picture_is_the_exact_one_within_the_tolerance(
     prepared: Prepared, degrees: float
 ) -> None:
-    found, points = find_resolution(prepared), rotated(45, 70, degrees)
-    assert 0 < found.error <= TOLERANCE
-    exact = ExactPoints(prepared).colors(points)
-    assert gray_levels(pair(prepared, found.nodes).colors(points), exact) <= 1
-    assert gray_levels(pair(prepared, 256).colors(points), exact) > 0
+    points = rotated(45, 70, degrees)
+    source = TableStore(prepared).source(points.flatten(0, 1), points=10**6)
+    assert isinstance(source, TablePoints)
+    assert 0 < gray_levels(source.colors(points), ExactPoints(prepared).colors(points)) <= 1
 
 
 def test_exact_colors_are_those_of_the_generator() -> None:
     generator = network()
-    styles = styles_of(generator)
+    styles = generator.map(creps.latents([1], generator))
     points = rotated(9, 13, 20)
     plain = generator.synthesize(styles, PointGrid(points))[0]
     exact = ExactPoints(generator.prepare(styles)).colors(points)
     assert relative_error(exact, plain) <= 1e-12
 
 
-def test_points_beyond_the_tables_have_lines_of_their_own(prepared: Prepared) -> None:
-    points = rotated(30, 40, 30)
-    rows = table(prepared, "rows", resolution=2048, reach=(0.2, 0.7))
-    columns = table(prepared, "columns", resolution=2048, reach=(0.3, 0.5))
-    exact = ExactPoints(prepared).colors(points)
-    inside = TablePoints(prepared, rows, columns).colors(points)
-    assert 0 < gray_levels(inside, exact) <= 1
+def test_points_beyond_the_picture_have_lines_of_their_own(prepared: Prepared) -> None:
+    points, store = rotated(30, 40, 30), TableStore(prepared)
+    everywhere = torch.linspace(-30, 30, 5000, dtype=torch.float64)
+    for axis in AXES:  # other pictures have been there
+        store.of(0.5).table(axis).lines(everywhere)
+    source = store.source(points.flatten(0, 1), points=10**6)
     far = points + 20
-    assert torch.equal(
-        TablePoints(prepared, rows, columns).colors(far), ExactPoints(prepared).colors(far)
-    )
+    assert torch.equal(source.colors(far), ExactPoints(prepared).colors(far))
+    some = torch.cat([points[:5], far[:4], points[5:9]])
+    exact = ExactPoints(prepared).colors(some)
+    assert 0 < gray_levels(source.colors(some), exact) <= 1
 
 
 def test_points_come_in_any_shape_and_number(prepared: Prepared) -> None:
-    painter, points = pair(prepared, 512), rotated(35, 33, 10)  # more than one part
-    image = painter.colors(points)
-    assert image.shape == (3, 35, 33)
-    assert relative_error(painter.colors(points.flatten(0, 1)), image.flatten(1)) <= 1e-12
-    assert relative_error(painter.colors(points[20, 30]), image[:, 20, 30]) <= 1e-12
-
-
-# Where tables pay
+    points = rotated(35, 66, 10)  # more than one part
+    source = TableStore(prepared).source(points.flatten(0, 1), points=10**6)
+    image = source.colors(points)
+    assert image.shape == (3, 35, 66)
+    assert relative_error(source.colors(points.flatten(0, 1)), image.flatten(1)) <= 1e-12
+    assert relative_error(source.colors(points[20, 30]), image[:, 20, 30]) <= 1e-12
 
 
 @pytest.mark.parametrize(
     ("coords", "weight", "expected"),
     [
-        (torch.linspace(0, 1, 65), 100, (-1, 16)),  # nodes -1 to 1024 + 2
-        (torch.linspace(0, 1, 65), 10, None),  # fewer points than nodes
-        (torch.linspace(0.3, 0.31, 65), 10, (4, 4)),
-        (torch.cat([torch.linspace(0, 1, 65), torch.tensor([7.0])]), 100, (-1, 16)),
-        (torch.cat([torch.linspace(0, 1, 65), torch.full((80,), 7.0)]), 100, (111, 112)),
-        (torch.cat([torch.linspace(0, 1, 65), torch.full((80,), 2.0)]), 100, (-1, 32)),
+        (torch.linspace(0, 1, 65), 100, (0, COARSEST)),
+        (torch.linspace(0, 1, 65), 3, None),  # fewer points than nodes
+        (torch.linspace(0.3, 0.301, 65), 10, (153, 154)),
+        (torch.cat([torch.linspace(0, 1, 65), torch.tensor([7.0])]), 100, (0, COARSEST)),
+        (torch.cat([torch.linspace(0, 1, 65), torch.full((80,), 2.0)]), 100, (0, 2 * COARSEST)),
         (torch.linspace(50, 51, 65), 100, None),  # beyond the bytes of a table
         (torch.tensor([]), 100, None),
     ],
@@ -241,41 +342,11 @@ def test_points_come_in_any_shape_and_number(prepared: Prepared) -> None:
 def test_tables_are_for_where_more_points_than_nodes_lie(
     coords: Tensor, weight: float, expected: tuple[int, int] | None
 ) -> None:
-    stretch = worthwhile_stretch(coords.double(), Lattice(1024), weight=weight, longest=500)
+    stretch = worthwhile_stretch(coords.double(), weight=weight, longest=10_000)
     assert stretch == (None if expected is None else Stretch(*expected))
 
 
 def test_few_points_need_no_tables(prepared: Prepared) -> None:
     store, samples = TableStore(prepared), rotated(40, 40, 30).flatten(0, 1)
-    assert isinstance(store.source(samples, points=1000), ExactPoints)
+    assert isinstance(store.source(samples, points=CELL_NODES * 100), ExactPoints)
     assert store.nbytes == 0
-    assert isinstance(store.source(samples, points=10**6), TablePoints)
-    assert store.nbytes > 0
-    store.clear()
-    assert store.nbytes == 0
-
-
-def test_tables_grow_as_far_as_their_bytes_allow(prepared: Prepared) -> None:
-    near = rotated(40, 40, 30).flatten(0, 1)
-    store = TableStore(prepared, limit=2_500_000)  # 4 plane units
-    colors = store.source(near, points=10**6).colors(near)
-    first = store.nbytes
-    store.source(near + 0.5, points=10**6)
-    assert first < store.nbytes <= 2 * 2_500_000
-    assert torch.equal(store.source(near, points=10**6).colors(near), colors)
-    store.source(near - 1.0, points=10**6)
-    store.source(near + 1.0, points=10**6)
-    assert store.nbytes <= 2 * 2_500_000
-    assert torch.equal(store.source(near, points=10**6).colors(near), colors)
-
-
-def test_half_precision_is_looked_up_too() -> None:
-    generator = network()
-    styles = styles_of(generator)
-    halved = generator.prepare(styles, dtype=torch.bfloat16)
-    assert find_resolution(halved).nodes == first_resolution(halved)
-    points = rotated(6, 9, 30)
-    colors = pair(halved, 1024).colors(points)
-    assert colors.dtype == torch.float32
-    exact = ExactPoints(generator.prepare(styles)).colors(points)
-    assert relative_error(colors, exact) <= 0.2

@@ -11,31 +11,33 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from creps.networks.base import Axis, Prepared, coordinate_device
+from creps.networks.base import Prepared, coordinate_device
 from creps.rendering._tables import (
-    ACCELERATOR_BLOCK,
-    BLOCK,
-    Lattice,
-    LineTable,
-    Stretch,
-    TableResolution,
-    find_resolution,
-    first_resolution,
-    rows_of,
+    COARSEST,
+    TABLE_BYTES,
+    UNIT,
+    Cells,
+    LineTables,
+    Taps,
+    channels_last,
 )
 
 POINTS = 2048
 """Points composed at once on a CPU: rows and columns of a level are 1 MiB each with `portraits`, 2
 with the 512 preset."""
 ACCELERATOR_POINTS = 2**16
-TABLE_BYTES = 2**28
-"""Of an axis' table at most: 29 plane units of the 512 preset at 1,280 nodes a unit. It lies around
-the middle of the unit square; what is farther has its own lines."""
+TOLERANCE = 0.5
+"""Largest error of a color, in gray levels of 255, about."""
+CELL_NODES = 4
+"""Nodes that a cell of the coarsest length is taken to cost, where tables are weighed against exact
+lines: networks as rough as the 512 preset with random weights need as many."""
 
 
 class PointColors(ABC):
@@ -75,50 +77,45 @@ class ExactPoints(PointColors):
 
 
 class TablePoints(PointColors):
-    """Colors at free points from a pair of line tables of one lattice.
+    """Colors at free points from line tables, within the `served` stretches of rows and columns.
 
-    Points within the `served` stretches of rows and columns are looked up, by default all that the
-    tables cover; others have their own lines.
+    Other points have their own lines, and so have those in places that are too rough for a table.
     """
 
     def __init__(
-        self,
-        prepared: Prepared,
-        rows: LineTable,
-        columns: LineTable,
-        *,
-        served: tuple[Stretch, Stretch] | None = None,
+        self, prepared: Prepared, rows: Cells, columns: Cells, *, served: tuple[Stretch, Stretch]
     ) -> None:
         super().__init__(prepared)
-        self.rows, self.columns = rows, columns
+        self._rows, self._columns, self._served = rows, columns, served
         self._exact = ExactPoints(prepared)
-        self._served = (rows.stretch, columns.stretch) if served is None else served
 
     def _part(self, points: Tensor) -> Tensor:
         ys, xs = points[:, 0].contiguous(), points[:, 1].contiguous()
-        down, across = self._served
-        near = down.serves(self.rows.lattice, ys) & across.serves(self.columns.lattice, xs)
+        down, across = self._rows.holding(ys), self._columns.holding(xs)
+        near = (down >= 0) & (across >= 0)
+        near &= self._served[0].contains(ys) & self._served[1].contains(xs)
         if bool(near.all()):
-            return self._looked_up(ys, xs)
+            return self._looked_up(self._rows.taps(ys, down), self._columns.taps(xs, across))
         exact = self._exact.colors(points[~near])
         if not bool(near.any()):
             return exact
         both = exact.new_empty(len(exact), len(points))
-        near = near.to(exact.device)
-        both[:, ~near] = exact
-        both[:, near] = self._looked_up(ys[near.to(ys.device)], xs[near.to(xs.device)])
+        there = near.to(exact.device)
+        both[:, ~there] = exact
+        both[:, there] = self._looked_up(
+            self._rows.taps(ys[near], down[near]), self._columns.taps(xs[near], across[near])
+        )
         return both
 
-    def _looked_up(self, ys: Tensor, xs: Tensor) -> Tensor:
-        """Colors (C, P) of few points that the tables serve."""
-        row_taps, column_taps = self.rows.taps(ys), self.columns.taps(xs)
+    def _looked_up(self, rows: Taps, columns: Taps) -> Tensor:
+        """Colors (C, P) of few points."""
 
         def add_map(level: int, fused: Tensor) -> None:
-            products = self.rows.level(level, *row_taps)
-            products *= self.columns.level(level, *column_taps)
+            products = rows.level(level)
+            products *= columns.level(level)
             _add_sums(fused, products, self._prepared.thickness)
 
-        return self._prepared.color(add_map, len(ys))
+        return self._prepared.color(add_map, len(rows))
 
 
 class CrossedLines:
@@ -126,7 +123,10 @@ class CrossedLines:
 
     def __init__(self, prepared: Prepared, rows: Tensor, columns: Tensor) -> None:
         self._prepared = prepared
-        self._rows, self._columns = rows_of(rows), rows_of(columns)  # in one piece, fetched often
+        self._rows, self._columns = (
+            channels_last(rows),
+            channels_last(columns),
+        )  # in one piece, fetched often
 
     def colors(self, rows: Tensor, columns: Tensor) -> Tensor:
         """(C, P) colors of rows (P,) and columns (P,), by their indices."""
@@ -147,118 +147,92 @@ def _add_sums(fused: Tensor, products: Tensor, thickness: int) -> None:
     fused += products.unflatten(1, (thickness, -1)).sum(1).T
 
 
-class TableStore:
-    """The line tables of one latent: as fine as it needs, grown when a picture reaches beyond.
+@dataclass(frozen=True)
+class Stretch:
+    """Consecutive cells of the coarsest length, the first and the last included."""
 
-    Thread-safe, one thread at a time. An axis' table takes at most `limit` bytes.
-    """
+    first: int
+    last: int
+
+    def contains(self, coords: Tensor) -> Tensor:
+        """Which coordinates lie in these cells."""
+        place = coords * COARSEST
+        return (place >= self.first) & (place < self.last + 1)
+
+    @property
+    def places(self) -> NDArray[np.int64]:
+        """Where its shortest cells begin, in units of nodes."""
+        cell = UNIT // COARSEST
+        return np.arange(self.first * cell, (self.last + 1) * cell, 2)
+
+
+class TableStore:
+    """The line tables of one latent, by tolerance. Any number of threads may use it."""
 
     def __init__(self, prepared: Prepared, *, limit: int = TABLE_BYTES) -> None:
         self._prepared, self._limit = prepared, limit
-        self._resolution: TableResolution | None = None
-        self._tables: dict[Axis, LineTable] = {}
+        self._tables: dict[float, LineTables] = {}
         self._lock = threading.Lock()
-
-    @property
-    def resolution(self) -> TableResolution:
-        """How fine the tables are; found out when first needed."""
-        with self._lock:
-            return self._found()
 
     @property
     def nbytes(self) -> int:
         """Bytes of the tables."""
         with self._lock:
-            return sum(table.nbytes for table in self._tables.values())
+            return sum(tables.nbytes for tables in self._tables.values())
 
-    def source(self, samples: Tensor, *, points: int) -> PointColors:
+    def of(self, tolerance: float) -> LineTables:
+        """The tables of a tolerance, in gray levels of 255, above 0."""
+        with self._lock:
+            if tolerance not in self._tables:
+                self._tables[tolerance] = LineTables(
+                    self._prepared, tolerance=tolerance, limit=self._limit
+                )
+            return self._tables[tolerance]
+
+    def source(self, samples: Tensor, *, points: int, tolerance: float = TOLERANCE) -> PointColors:
         """Colors at the points of a picture, by the cheapest way.
 
         The same in every call with the same arguments, whatever other pictures the tables serve;
         exact lines where the picture has too few `points` for tables. `samples` (S, 2) are spread
         over the whole picture as its points are.
         """
-        if self._worthwhile(samples, points, first_resolution(self._prepared)) is None:
-            return ExactPoints(self._prepared)  # for which no resolution need be found
-        with self._lock:
-            stretches = self._worthwhile(samples, points, self._found().nodes)
-            if stretches is None:
-                return ExactPoints(self._prepared)
-            down, across = stretches
-            rows, columns = self._covering("rows", down), self._covering("columns", across)
-        return TablePoints(self._prepared, rows, columns, served=stretches)
+        each = self._prepared
+        node = each.num_levels * each.line_channels * each.thickness * each.dtype.itemsize
+        longest, weight = self._limit // (node * CELL_NODES), points / max(len(samples), 1)
+        down, across = (
+            worthwhile_stretch(one, weight=weight, longest=longest) for one in samples.unbind(1)
+        )
+        if down is None or across is None:
+            return ExactPoints(each)
+        tables = self.of(tolerance)
+        rows = tables.table("rows").covering(down.places)
+        columns = tables.table("columns").covering(across.places)
+        return TablePoints(each, rows, columns, served=(down, across))
 
     def clear(self) -> None:
         """Keep no tables."""
         with self._lock:
             self._tables.clear()
 
-    def _found(self) -> TableResolution:
-        if self._resolution is None:
-            self._resolution = find_resolution(self._prepared)
-        return self._resolution
 
-    def _lattice(self, resolution: int) -> Lattice:
-        on_cpu = self._prepared.device.type == "cpu"
-        return Lattice(resolution, BLOCK if on_cpu else ACCELERATOR_BLOCK)
+def worthwhile_stretch(coords: Tensor, *, weight: float, longest: int) -> Stretch | None:
+    """The cells that have most points beyond their nodes, taken together.
 
-    def _worthwhile(
-        self, samples: Tensor, points: int, resolution: int
-    ) -> tuple[Stretch, Stretch] | None:
-        """Where tables pay, for rows and columns; None if nowhere."""
-        lattice, weight = self._lattice(resolution), points / max(len(samples), 1)
-        longest = self._limit // self._block_bytes(lattice)
-        down, across = (
-            worthwhile_stretch(each, lattice, weight=weight, longest=longest)
-            for each in samples.unbind(1)
-        )
-        return None if down is None or across is None else (down, across)
-
-    def _covering(self, axis: Axis, stretch: Stretch) -> LineTable:
-        """The table of an axis, grown if need be."""
-        known = self._tables.get(axis)
-        if known is not None and stretch in known.stretch:
-            return known
-        lattice = self._lattice(self._found().nodes)
-        both = stretch if known is None else stretch | known.stretch
-        if len(both) * self._block_bytes(lattice) > self._limit:
-            both = stretch
-        table = LineTable(self._prepared, axis, lattice, stretch=both, known=known)
-        self._tables[axis] = table
-        return table
-
-    def _block_bytes(self, lattice: Lattice) -> int:
-        """Of a block of one axis' table."""
-        each = self._prepared
-        node = each.num_levels * each.line_channels * each.thickness * each.dtype.itemsize
-        return node * lattice.block
-
-
-def worthwhile_stretch(
-    coords: Tensor, lattice: Lattice, *, weight: float, longest: int
-) -> Stretch | None:
-    """The blocks of a lattice that have most points beyond their nodes, taken together.
-
-    It begins and ends at blocks with coordinates (S,), each of which represents `weight` points of
+    It begins and ends at cells with coordinates (S,), each of which represents `weight` points of
     the picture; None if no stretch has more points than nodes. Where it would be longer than
-    `longest` blocks, only those around the middle of the unit square count.
+    `longest` cells, only those around the middle of the unit square count.
     """
     places = coords.numpy(force=True)
-    reach = (longest - 2) * lattice.block / lattice.resolution / 2
+    reach = (longest - 2) / COARSEST / 2
     places = places[np.abs(places - 0.5) <= reach]
     if not len(places):
         return None
-    cells = np.floor(places * lattice.resolution).astype(np.int64)
-    blocks, counts = np.unique(cells // lattice.block, return_counts=True)
+    cells, counts = np.unique(np.floor(places * COARSEST).astype(np.int64), return_counts=True)
     # The best of all stretches i .. j, by prefix sums (Kadane): gaps between them cost nodes too.
-    before = np.concatenate([[0], np.cumsum(counts)[:-1]]) * weight - blocks * lattice.block
-    after = np.cumsum(counts) * weight - (blocks + 1) * lattice.block
+    before = np.concatenate([[0], np.cumsum(counts)[:-1]]) * weight - cells * CELL_NODES
+    after = np.cumsum(counts) * weight - (cells + 1) * CELL_NODES
     start = np.minimum.accumulate(before)
     j = int(np.argmax(after - start))
     if after[j] - start[j] <= 0:
         return None
-    i = int(np.argmin(before[: j + 1]))
-    held = (places >= blocks[i] * lattice.block / lattice.resolution) & (
-        places < (blocks[j] + 1) * lattice.block / lattice.resolution
-    )
-    return Stretch.around(lattice, float(places[held].min()), float(places[held].max()))
+    return Stretch(int(cells[np.argmin(before[: j + 1])]), int(cells[j]))
