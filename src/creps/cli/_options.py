@@ -207,12 +207,23 @@ Dtype = Annotated[
         rich_help_panel=MAKING,
     ),
 ]
+DEFAULT_TOLERANCE = 0.5
+"""As `rendering._view.TOLERANCE`, which is not imported for a help text."""
+
+Tolerance = Annotated[
+    float,
+    typer.Option(
+        help="How far colors may be off, in gray levels of 255: smooth parts are interpolated from "
+        "fewer pixels. 0: evaluate every pixel.",
+        rich_help_panel=MAKING,
+    ),
+]
 Exact = Annotated[
     bool,
     typer.Option(
         "--exact",
-        help="Warped pictures without tables of lines: much slower, closer by less than a gray "
-        "level.",
+        help="Evaluate every pixel, and warped pictures without tables of lines: much slower, "
+        "closer by a gray level at most.",
         rich_help_panel=MAKING,
     ),
 ]
@@ -295,6 +306,7 @@ class PictureOptions:
             rich_help_panel=CHANGE,
         ),
     ] = "1"
+    tolerance: Tolerance = DEFAULT_TOLERANCE
     device: ComputeDevice = "auto"
     dtype: Dtype = None
 
@@ -357,6 +369,7 @@ class PictureOptions:
             across=across,
             warp=warp,
             supersample=parse_supersample(self.supersample),
+            tolerance=self.tolerance,
             exact=exact,
             tile=tile,
             depth=depth,

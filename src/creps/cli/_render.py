@@ -207,7 +207,9 @@ def render(
     settings = {"model": shown(picture.model), "dpi": picture.density}
     outcome = _save(source, out, settings, saving)
     result = _result(source, out, outcome, share)
-    typer.echo(f"{result}, {time.perf_counter() - started:.1f} s")
+    count = renderer.evaluations
+    evaluated = f", {count}" if count.painted else ""
+    typer.echo(f"{result}{evaluated}, {time.perf_counter() - started:.1f} s")
 
 
 def _refuse_together(name: str, others: dict[str, object], reason: str) -> None:

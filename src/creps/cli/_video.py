@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from creps.cli._options import (
+    DEFAULT_TOLERANCE,
     ComputeDevice,
     Dtype,
     Exact,
+    Tolerance,
     checked_size,
     parse_seeds,
     parse_size,
@@ -94,6 +96,7 @@ class FilmOptions:
         bool,
         typer.Option("--overwrite", help="Replace an existing film, or frames of another."),
     ] = False
+    tolerance: Tolerance = DEFAULT_TOLERANCE
     device: ComputeDevice = "auto"
     dtype: Dtype = None
     exact: Exact = False
@@ -140,6 +143,7 @@ class FilmOptions:
 
         `easing` is the default; seeds, space and warp as for `Film`.
         """
+        from creps.rendering import Evaluations
         from creps.rendering.video import Film, write_film
 
         started = time.perf_counter()
@@ -155,12 +159,14 @@ class FilmOptions:
             label=self.label,
             truncation=self.truncation,
             supersample=parse_supersample(self.supersample),
+            tolerance=self.tolerance,
             exact=self.exact,
         )
         film.refuse(file)
         from creps.checkpoints import load
 
         generator = load(self.model)
+        evaluations = Evaluations()
         with report("rendering", unit="frames", per_unit=1) as told:
 
             def show(done: int, count: int) -> None:
@@ -181,13 +187,14 @@ class FilmOptions:
                     device=self.device,
                     dtype=self.dtype,
                     settings={"model": self.model},
+                    evaluations=evaluations,
                     progress=show,
                 )
         before = file.count - rendered
         typer.echo(
             f"{file.path}: {file.count} frames of {film.size[0]}x{film.size[1]}"
             f"{f', {before} of them were there' if before else ''}, "
-            f"{time.perf_counter() - started:.1f} s"
+            f"{f'{evaluations}, ' if rendered else ''}{time.perf_counter() - started:.1f} s"
         )
 
 

@@ -133,12 +133,18 @@ def draw(
     """A sample or a part of it, (C, H, W) float32, neither rounded nor clipped.
 
     The unit square fills it by default, whatever its shape. Other arguments are as for `render`;
-    warps are exact, without tables. A DataError if the model paints NaN or infinite values there.
+    every pixel is evaluated, of warped pictures without tables. A DataError if the model paints
+    NaN or infinite values there.
     """
     renderer = _renderer(model.generator(), model, seed, truncation)
     part = Tile(0, 0, *size) if part is None else part
     painter = renderer.painter(
-        size=size, window=window, supersample=supersample, warp=warp, exact=warp is not None
+        size=size,
+        window=window,
+        supersample=supersample,
+        warp=warp,
+        tolerance=0,
+        exact=warp is not None,
     )
     image = torch.empty(model.channels, part.height, part.width)
     for tile, pixels in painter.images(part):

@@ -369,6 +369,19 @@ class Generator(nn.Module, ABC):
         """
         raise self._without_lines()
 
+    def compose_points_blended(
+        self, row_lines: Tensor, column_lines: Tensor, styles: Tensor, *, weights: Tensor
+    ) -> Tensor:
+        """`compose_blended` at free points: each has a line of its own in (M, L, N, P, D).
+
+        Args:
+            row_lines, column_lines, styles: as for `compose_blended`, but in pairs.
+            weights: (M, P).
+        Returns:
+            (1, C, P) colors.
+        """
+        raise self._without_lines()
+
     def prepare(
         self,
         styles: Tensor,

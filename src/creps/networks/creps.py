@@ -304,6 +304,12 @@ class Creps(Generator):
         maps = _outer(row_lines, column_lines)
         return self._mixed_color(maps, styles, mixture).unflatten(2, weights.shape[1:])
 
+    def compose_points_blended(
+        self, row_lines: Tensor, column_lines: Tensor, styles: Tensor, *, weights: Tensor
+    ) -> Tensor:
+        maps = _inner(row_lines, column_lines)
+        return self._mixed_color(maps, styles, weights.to(row_lines))
+
     def blend(
         self,
         styles: Tensor,

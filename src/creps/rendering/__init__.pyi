@@ -9,6 +9,7 @@ from ._blends import (
     panorama,
     parse_blend,
 )
+from ._evaluations import Evaluations
 from ._foveated import FoveatedPainter, sampling_pattern
 from ._latents import Latent
 from ._painter import Painter, Picture, TileSource, to_uint8
@@ -36,6 +37,7 @@ from .output._save import Outcome, Tiles, refuse_target, save_picture, unfinishe
 from .output._shards import Shard, parse_shard, shard_from_environment
 
 __all__ = [
+    "Evaluations",
     "FoveatedPainter",
     "Gradient",
     "Latent",

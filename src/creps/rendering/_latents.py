@@ -21,7 +21,8 @@ from creps.coordinates import AxisGrid
 from creps.errors import UsageError
 from creps.networks.base import Generator, Grid, Prepared
 from creps.rendering._blends import StyleBlend, StyleField, parse_blend
-from creps.rendering._lines import COLUMNS_KEPT, LineStore
+from creps.rendering._evaluations import Evaluations
+from creps.rendering._lines import COLUMNS_KEPT, ROWS_KEPT, LineStore
 from creps.rendering._points import TableStore
 from creps.rendering._styles import Recipe, Walk, parse_recipes, styles_of
 from creps.rendering._view import Precision, checked_dtype
@@ -210,6 +211,7 @@ class PreparedLatents:
         field: how several styles share the picture; None for a picture of each.
         device: where pictures are made.
         network: the generator there, for what needs it whole.
+        evaluations: of all pictures of these latents.
     Raises:
         UsageError: for an invalid device or precision.
         UnsupportedError: for several styles in a picture of a family that cannot mix them.
@@ -227,6 +229,7 @@ class PreparedLatents:
         latent: Latent | None = None,
     ) -> None:
         self.generator, self.dtype = generator, dtype
+        self.evaluations = Evaluations()
         self.latent = Latent(styles=styles) if latent is None else latent
         self.device = generator.device if device is None else find_device(device)
         wanted = checked_dtype(dtype, self.device)
@@ -286,8 +289,10 @@ class PreparedLatents:
             key = one.cpu().double().numpy().tobytes()
             if key not in made:
                 prepared = self.generator.prepare(one, device=self.device, dtype=dtype)
-                if keep is None:  # a part's rows serve it alone, its columns the next stripes too
-                    rows = LineStore(prepared, keep=0)
+                if (
+                    keep is None
+                ):  # a part's rows serve its stripe alone, its columns the next stripes too
+                    rows = LineStore(prepared, keep=ROWS_KEPT // len(styles))
                     columns = LineStore(prepared, keep=COLUMNS_KEPT // len(styles))
                 else:
                     rows = columns = LineStore(prepared, keep=keep)

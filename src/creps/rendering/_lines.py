@@ -31,6 +31,10 @@ filled in bands of 2,048 columns; lines that do not fit are computed again for e
 rows, which there takes as long as the pixels of 480 rows."""
 
 
+ROWS_KEPT = 2**23
+"""Bytes of row lines kept for one picture: 1,170 rows of the 512 preset."""
+
+
 def prepared_lines(prepared: Prepared, coords: Tensor, axis: Axis) -> Tensor:
     """`prepared.lines` of coordinates (S,), chunks side by side on the cores of a CPU.
 

@@ -12,35 +12,24 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from creps.coordinates import FARTHEST, AxisGrid, Canvas, PointGrid
 from creps.errors import UsageError
-from creps.networks.base import coordinate_device
-from creps.rendering._blends import StyleField
-from creps.rendering._latents import PreparedLatent, PreparedLatents
-from creps.rendering._points import CrossedLines, ExactPoints, PointColors
+from creps.rendering._evaluations import Evaluations
+from creps.rendering._latents import PreparedLatents
 from creps.rendering._provenance import provenance
 from creps.rendering._rounding import Depth, rounded
-from creps.rendering._sampling import (
-    PADDING,
-    antialiased,
-    automatic_supersample,
-    doubled_lines,
-    refined,
-    supersampled,
-)
+from creps.rendering._samples import FromLines, FromMixedLines, FromNetwork, Places, Strategy
+from creps.rendering._sampling import antialiased, automatic_supersample, sparsity_of
+from creps.rendering._sparse import BlockPlan, Pixels, sparse_block
 from creps.rendering._tiles import Tile, TilePlan
 from creps.rendering._view import View
 from creps.rendering._workers import map_in_order, worker_count
-from creps.rendering.warps import Chain, CustomWarp, Warp, as_warp, split_nowhere, warped_grid
 
 Picture = NDArray[Any]
 """(H, W, C) uint8, or uint16 where 16 bits a channel are asked for."""
 Progress = Callable[[int, int], None]
-Draw = Callable[[Tile], Tensor]
 
 DEFAULT_TILE = 64
 """Pixels of a tile's side: its widest features (128 channels, 2 MiB) stay near a core. Measured
@@ -52,11 +41,6 @@ POINT_TILE = 32
 channels and thickness 8."""
 MARGINS = 8
 """Tiles are at least this many margins wide: the margins then cost half as much again."""
-SPREAD = 65
-"""Most places a side, borders included, at which a warp is probed for its extent."""
-
-NOWHERE = -1.0
-"""The color of places that a warp does not show: black."""
 
 
 class TileSource(Protocol):
@@ -104,6 +88,7 @@ class Painter:
         canvas: size, window and sampling rule.
         height, width, channels, depth, samples, sampling: as `TileSource`.
         tile: pixels of a tile's side, or samples where there are more.
+        evaluations: how many pixels were painted so far, and how many of them evaluated.
     """
 
     def __init__(self, latents: PreparedLatents, view: View) -> None:
@@ -124,15 +109,25 @@ class Painter:
         self.sampling: int | str = f"auto, {self.samples}" if refines else self.samples
         self._factor = -(-self.samples // 2) if refines else self.samples
         self._device = latents.device
-        places = _Places(supersampled(self.canvas, self._factor), warp, self._device)
-        self._strategy: _Strategy
+        places = Places(self.canvas, self._factor, warp, self._device)
+        self._strategy: Strategy
         if not latents.each:
-            self._strategy = _Network(latents, places)
+            self._strategy = FromNetwork(latents, places)
         elif latents.field is not None:
-            self._strategy = _MixedLines(latents, latents.field, places)
+            self._strategy = FromMixedLines(latents, latents.field, places)
         else:
-            self._strategy = _Lines(latents.each, places, refines=bool(refines), exact=view.exact)
+            self._strategy = FromLines(
+                latents.each, places, refines=bool(refines), exact=view.exact
+            )
         self.tile = _tile_edge(view.tile, latents, aligned=places.aligned)
+        one = mixed or bool(latents.each) or len(latents.styles) == 1
+        pixelwise = bool(latents.each) or generator.pixelwise
+        self._sparsity = (
+            sparsity_of(generator, self.canvas, warp, tolerance=view.evaluated_within)
+            if one and pixelwise and not refines and view.evaluated_within
+            else None
+        )
+        self.evaluations = Evaluations()
 
     @torch.inference_mode()
     def images(self, part: Tile | None = None) -> Iterator[tuple[Tile, Tensor]]:
@@ -148,16 +143,48 @@ class Painter:
             averaged.
         """
         part = self._part(part)
+        inside = Tile(0, 0, self.height, self.width).within(part)
+        if self._sparsity is None or inside != part:
+            yield from self._whole_tiles(part)
+            return
+        blocks = BlockPlan(self.height, self.width, part, on_cpu=self._device.type == "cpu")
+        sources = self._strategy.pixels(self._sparsity)
+
+        @torch.inference_mode()  # the mode belongs to a thread
+        def job(place: Tile) -> tuple[Tile, Tensor]:
+            return self._sparse_tile(place, part, sources)
+
+        yield from map_in_order(job, blocks, workers=worker_count(self._device))
+
+    def _whole_tiles(self, part: Tile) -> Iterator[tuple[Tile, Tensor]]:
+        """The tiles of a part, every pixel evaluated."""
         draw = self._strategy.draws(part.times(self._factor))
         draw_pixels = antialiased(draw, self._factor, tile=self.tile)
 
-        @torch.inference_mode()  # the mode belongs to a thread
+        @torch.inference_mode()
         def job(cell: Tile) -> tuple[Tile, Tensor]:
             tile = cell.moved(part.top, part.left)
+            self._count(tile.height * tile.width, tile.height * tile.width)
             return tile, draw_pixels(tile)
 
         cells = TilePlan(part.height, part.width, self.tile)
         yield from map_in_order(job, cells, workers=worker_count(self._device))
+
+    def _sparse_tile(self, place: Tile, part: Tile, sources: list[Pixels]) -> tuple[Tile, Tensor]:
+        """What a part has of a block of the canvas."""
+        assert self._sparsity is not None
+        blocks = [sparse_block(pixels, place, self._sparsity) for pixels in sources]
+        for block in blocks:
+            self._count(block.evaluated, place.height * place.width)
+        tile = place.within(part)
+        assert tile is not None
+        inside = tile.moved(-place.top, -place.left)
+        images = [block.image[:, inside.rows, inside.columns] for block in blocks]
+        return tile, torch.stack(images)
+
+    def _count(self, evaluated: int, painted: int) -> None:
+        for count in (self.evaluations, self._latents.evaluations):
+            count.add(evaluated, painted)
 
     def tiles(self, part: Tile | None = None) -> Iterator[tuple[Tile, Picture]]:
         """The tiles of a part of one picture as pixels, row by row, for any sink.
@@ -197,6 +224,7 @@ class Painter:
             self._latents.latent,
             self._view,
             sampling=self.sampling,
+            tolerance=None if self._sparsity is None else self._view.tolerance,
             dtype=self._latents.dtype,
         )
 
@@ -223,215 +251,3 @@ def _tile_edge(wanted: int | None, latents: PreparedLatents, *, aligned: bool) -
     if aligned or latents.each or margin:
         return edge
     return min(edge, POINT_TILE if on_cpu else ACCELERATOR_TILE // 4)
-
-
-class _Places:
-    """Where the samples of a picture lie on the plane."""
-
-    def __init__(self, canvas: Canvas, warp: Warp | None, device: torch.device) -> None:
-        self.canvas, self.doubled = canvas, supersampled(canvas, 2)
-        self._warp = as_warp(warp)
-        parts = self._warp.warps if isinstance(self._warp, Chain) else (self._warp,)
-        # A user's function may hold its own tensors, which are usually on the CPU.
-        own = any(isinstance(each, CustomWarp) for each in parts)
-        self._device = torch.device("cpu") if own else coordinate_device(device)
-        self.aligned = warp is None or self._stays_aligned()
-
-    def axes(self, part: Tile, *, doubled: bool = False) -> AxisGrid:
-        """The warped rows and columns of a part, where they stay aligned."""
-        canvas = self.doubled if doubled else self.canvas
-        ys, xs = canvas.rows(part.top, part.height), canvas.columns(part.left, part.width)
-        axes = self._warp.over(canvas.window).axes(ys, xs)
-        assert axes is not None
-        return AxisGrid(*axes)
-
-    def points(self, part: Tile, *, doubled: bool = False) -> tuple[PointGrid, Tensor | None]:
-        """The places of a part, and which are shown; None if all are."""
-        canvas = self.doubled if doubled else self.canvas
-        return split_nowhere(warped_grid(canvas, self._warp, part, device=self._device))
-
-    def spread(self) -> Tensor:
-        """(S, 2) places that are spread over the picture as its samples are."""
-        sides = min(self.canvas.height, SPREAD), min(self.canvas.width, SPREAD)
-        few = Canvas(*sides, self.canvas.window, "corners")
-        points = warped_grid(few, self._warp, device=self._device).points.flatten(0, 1)
-        return points[points.isfinite().all(1)]
-
-    def _stays_aligned(self) -> bool:
-        """Whether rows and columns stay what they are, within reach of the plane."""
-        base = self.canvas
-        ys = torch.cat([base.rows(0, 1), base.rows(base.height - 1, 1)])
-        xs = torch.cat([base.columns(0, 1), base.columns(base.width - 1, 1)])
-        axes = self._warp.over(base.window).axes(ys, xs)
-        return axes is not None and all(bool((axis.abs() <= FARTHEST).all()) for axis in axes)
-
-
-class _Strategy(Protocol):
-    """Where the samples of a picture come from: prepared lines, or the whole network."""
-
-    def draws(self, part: Tile) -> Draw:
-        """Draws tiles (B, C, H, W) of the samples of a part, in any order and on any thread."""
-
-
-class _Lines:
-    """Samples from the lines of prepared latents: of rows and columns, or of free points.
-
-    Where it refines, samples that stand out are replaced by means of 2 x 2 (see `_sampling`).
-    """
-
-    def __init__(
-        self, latents: list[PreparedLatent], places: _Places, *, refines: bool, exact: bool
-    ) -> None:
-        self._latents, self._places, self._refines, self._exact = latents, places, refines, exact
-        self._points: list[PointColors] = []
-
-    def draws(self, part: Tile) -> Draw:
-        make = self._crossing if self._places.aligned else self._free
-        draws = [make(index, part) for index in range(len(self._latents))]
-        return lambda tile: torch.stack([draw(tile) for draw in draws])
-
-    def _crossing(self, index: int, part: Tile) -> Draw:
-        """Draws tiles (C, H, W) of a part from its lines, which are computed here."""
-        latent = self._latents[index]
-        around = part.grown(PADDING if self._refines else 0)
-        rows, columns = latent.lines(self._places.axes(around))
-
-        def plain(tile: Tile) -> Tensor:
-            inside = tile.moved(-around.top, -around.left)
-            return latent.prepared.compose(rows[:, :, inside.rows], columns[:, :, inside.columns])
-
-        if not self._refines:
-            return plain
-        if self._exact:
-            fine = latent.lines(self._places.axes(part.times(2), doubled=True))
-        else:
-            fine = doubled_lines(rows), doubled_lines(columns)
-        crossed = CrossedLines(latent.prepared, *fine)
-
-        def draw(tile: Tile) -> Tensor:
-            down, across = 2 * (tile.top - part.top), 2 * (tile.left - part.left)
-            return refined(plain(tile.grown(1)), lambda i, j: crossed.colors(i + down, j + across))
-
-        return draw
-
-    def _free(self, index: int, part: Tile) -> Draw:
-        """Draws tiles (C, H, W) of points, any part alike."""
-        if not self._points:
-            self._points = [self._colors_of(latent) for latent in self._latents]
-        source = self._points[index]
-
-        def plain(tile: Tile) -> Tensor:
-            grid, shown = self._places.points(tile)
-            return _blackened(source.colors(grid.points), shown)
-
-        def draw(tile: Tile) -> Tensor:
-            def sub_samples(i: Tensor, j: Tensor) -> Tensor:
-                grid, shown = self._places.points(tile.times(2), doubled=True)
-                i, j = i.to(grid.points.device), j.to(grid.points.device)
-                colors = source.colors(grid.points[i, j])
-                return _blackened(colors, None if shown is None else shown[i, j])
-
-            return refined(plain(tile.grown(1)), sub_samples)
-
-        return draw if self._refines else plain
-
-    def _colors_of(self, latent: PreparedLatent) -> PointColors:
-        """Colors of points; what is looked up is built here, once for the whole picture."""
-        if self._exact:
-            return ExactPoints(latent.prepared)
-        points = self._places.canvas.height * self._places.canvas.width
-        return latent.tables.source(self._places.spread(), points=points)
-
-
-class _MixedLines:
-    """Samples of several styles: what their lines compose to, mixed pixel by pixel.
-
-    Each style has its own lines, computed only within its reach.
-    """
-
-    def __init__(self, latents: PreparedLatents, field: StyleField, places: _Places) -> None:
-        self._latents, self._field, self._places = latents, field, places
-
-    def draws(self, part: Tile) -> Draw:
-        grid = self._places.axes(part)
-        rows, columns = [], []
-        for latent, frame in zip(self._latents.each, self._field.placed, strict=True):
-            y0, x0, y1, x1 = frame.reach
-            near_y, near_x = _within(grid.ys, y0, y1), _within(grid.xs, x0, x1)
-            own = AxisGrid(grid.ys - frame.y, grid.xs - frame.x)
-            rows.append(_Run(latent.rows.lines(own.ys[near_y], "rows"), near_y.start))
-            columns.append(_Run(latent.columns.lines(own.xs[near_x], "columns"), near_x.start))
-
-        def draw(tile: Tile) -> Tensor:
-            inside = tile.moved(-part.top, -part.left)
-            down, across = inside.rows, inside.columns
-            weights = self._field.weights_on(grid.ys[down], grid.xs[across])
-            present = [k for k, each in enumerate(weights) if each.any()]
-            if len(present) == 1:
-                (k,) = present
-                return self._latents.each[k].prepared.compose(rows[k][down], columns[k][across])[
-                    None
-                ]
-            return self._latents.network.compose_blended(
-                torch.stack([rows[k][down] for k in present]),
-                torch.stack([columns[k][across] for k in present]),
-                self._latents.styles[present],
-                weights=weights[present],
-            )
-
-        return draw
-
-
-class _Run:
-    """Lines (L, N, S, D) of consecutive samples of a part, the first of them `first`."""
-
-    def __init__(self, lines: Tensor, first: int) -> None:
-        self._lines, self._first = lines, first
-
-    def __getitem__(self, samples: slice) -> Tensor:
-        start, stop = samples.start - self._first, samples.stop - self._first
-        inside = self._lines[:, :, max(start, 0) : max(stop, 0)]
-        if inside.shape[2] == stop - start:
-            return inside
-        # Beyond its reach a style weighs nothing: any finite line will do there.
-        before = min(max(-start, 0), stop - start)
-        return F.pad(inside, (0, 0, before, stop - start - before - inside.shape[2]))
-
-
-def _within(coords: Tensor, low: float, high: float) -> slice:
-    """Which of ascending coordinates lie from low to high."""
-    first = int((coords < low).sum())
-    return slice(first, max(int((coords <= high).sum()), first))
-
-
-class _Network:
-    """Samples of families without lines, each tile with the context that it needs."""
-
-    def __init__(self, latents: PreparedLatents, places: _Places) -> None:
-        self._latents, self._places = latents, places
-        self._whole: Tensor | None = None
-
-    def draws(self, part: Tile) -> Draw:
-        canvas = self._places.canvas
-        if not self._latents.generator.tileable and self._whole is None:
-            self._whole = self._synthesized(Tile(0, 0, canvas.height, canvas.width))
-        return self._draw
-
-    def _draw(self, tile: Tile) -> Tensor:
-        if self._whole is not None:
-            return self._whole[..., tile.rows, tile.columns]
-        n = self._latents.generator.margin
-        image = self._synthesized(tile.grown(n))
-        return image[..., n : n + tile.height, n : n + tile.width]
-
-    def _synthesized(self, part: Tile) -> Tensor:
-        """Any part of the samples, and beyond."""
-        if self._places.aligned:
-            return self._latents.synthesize(self._places.axes(part))
-        grid, shown = self._places.points(part)
-        return _blackened(self._latents.synthesize(grid), shown)
-
-
-def _blackened(colors: Tensor, shown: Tensor | None) -> Tensor:
-    """Colors (..., H, W) or (C, P), black where nothing is shown."""
-    return colors if shown is None else colors.where(shown.to(colors.device), NOWHERE)

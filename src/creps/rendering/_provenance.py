@@ -28,6 +28,7 @@ def provenance(
     view: View,
     *,
     sampling: int | str = 1,
+    tolerance: float | None = None,
     dtype: Precision = None,
 ) -> dict[str, Any]:
     """All that the pixels of a picture depend on, as JSON values; defaults are left out.
@@ -36,6 +37,7 @@ def provenance(
         latent:  whose picture it is; tensors are recorded as a digest.
         view: what is seen of it.
         sampling: as `TileSource`.
+        tolerance: gray levels by which pixels may be off; None where all are evaluated.
         dtype: other than the model's own.
     """
     canvas = view.canvas(generator)
@@ -46,6 +48,7 @@ def provenance(
         "window": list(canvas.window),
         **warp_about(view.bend),
         "supersample": None if sampling == 1 else sampling,
+        "tolerance": tolerance,
         "exact": view.exact or None,
         "depth": None if view.depth == 8 else view.depth,
         "dither": view.dither or None,

@@ -17,6 +17,7 @@ from creps.checkpoints import load
 from creps.errors import UsageError, nearest
 from creps.networks.base import Generator
 from creps.rendering._blends import StyleField
+from creps.rendering._evaluations import Evaluations
 from creps.rendering._foveated import FoveatedPainter
 from creps.rendering._latents import Latent, LatentOptions, PreparedLatents
 from creps.rendering._lines import LINES_KEPT
@@ -55,9 +56,9 @@ def render(
         latent: whose picture; or in keywords, as `Latent` takes them: seed, z, styles, blend,
             label, truncation, truncation_cutoff.
         view: what is seen; or in keywords, as `View` takes them: size, window, zoom, pan, warp,
-            supersample, exact, tile, depth, dither. By default the model's own size and the unit
-            square, undistorted: the shorter side spans [0, 1], the longer reaches beyond it on both
-            ends.
+            supersample, tolerance, exact, tile, depth, dither. By default the model's own size and
+            the unit square, undistorted: the shorter side spans [0, 1], the longer reaches beyond
+            it on both ends.
         device: where to work, such as "cuda", or "auto"; where the model is by default. What is
             needed is copied there and freed at the end: for many pictures keep a `Renderer`.
         dtype: "float32", "float64", "bfloat16" or "float16"; the model's own by default.
@@ -145,6 +146,8 @@ class Renderer:
             (`_points.TABLE_BYTES`, for each axis). None: for one picture, as `render` does.
 
     Attributes:
+        evaluations: how many pixels of all pictures were painted so far, and how many of them the
+            model evaluated: `renderer.evaluations.share`.
         styles: (1, K, D) of the latent; (M, K, D) where several share the picture.
     Raises:
         UsageError, LabelError: as `render`.
@@ -194,6 +197,11 @@ class Renderer:
 
     def __reduce__(self) -> Any:  # a process that receives one prepares its own
         return _again, self._made_with
+
+    @property
+    def evaluations(self) -> Evaluations:
+        """See the class."""
+        return self._latents.evaluations
 
     @property
     def nbytes(self) -> int:

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from creps.coordinates import Canvas
 from creps.networks.base import Generator
+from creps.rendering._sparse import COARSEST, SMALLEST, Sparsity
 from creps.rendering._tables import cubic_weights
 from creps.rendering._tiles import Tile, TilePlan
 from creps.rendering.warps import Warp, warped_grid
@@ -39,6 +40,11 @@ picture to a horizon for example."""
 CONTRAST = 48 * 2 / 255
 """Samples that differ from a neighbor by more than this, in any color, are refined: 48 gray
 levels of an 8-bit picture. 32 levels add 1.9 dB and a tenth of the time of the plain picture."""
+SAMPLES_A_WAVE, FASTEST = 8, 4.0
+"""Samples that sparse evaluation takes a wave of a network's input at least, and its frequency as
+a multiple of the standard deviation of all."""
+FEWEST_CELLS = 8
+"""Cells of the first lattice along the smaller side of a picture, at least."""
 PADDING = 2
 """Lines that interpolation needs beyond those of a tile, on each side."""
 
@@ -74,7 +80,32 @@ def automatic_supersample(generator: Generator, canvas: Canvas, warp: Warp | Non
     return min(max(samples, 1), MOST_SAMPLES)
 
 
-def _warped_pixel(canvas: Canvas, warp: Warp, steps: tuple[float, float]) -> float:
+def sparsity_of(
+    generator: Generator, canvas: Canvas, warp: Warp | None = None, *, tolerance: float
+) -> Sparsity | None:
+    """How sparsely a picture may be evaluated; None where every pixel has to be.
+
+    The first lattice has a sample for each detail that the model was trained on, and for each
+    eighth of the shortest waves of its input, or more: a detail does not fall between samples.
+
+    Args:
+        tolerance: gray levels of 255.
+    """
+    y0, x0, y1, x1 = canvas.window
+    steps = (y1 - y0) / canvas.height, (x1 - x0) / canvas.width
+    pixel = max(steps) if warp is None else _warped_pixel(canvas, warp, steps, share=0.5)
+    waves = FASTEST * getattr(generator.config, "bandwidth", 0.0)
+    detail = float(max(detail_resolution(generator), SAMPLES_A_WAVE * waves))
+    smaller = min(canvas.height, canvas.width)
+    widest = min(1 / (detail * pixel) if pixel else math.inf, smaller / FEWEST_CELLS, COARSEST)
+    if smaller < SMALLEST or widest < 2:
+        return None
+    return Sparsity(2 ** math.floor(math.log2(widest * (1 + 1e-9))), tolerance * 2 / 255, detail)
+
+
+def _warped_pixel(
+    canvas: Canvas, warp: Warp, steps: tuple[float, float], *, share: float = MOST_OF_THEM
+) -> float:
     """Plane units from a pixel to the next, the larger way, in most parts of a warped picture."""
     y0, x0, y1, x1 = canvas.window
     height, width = min(canvas.height, SPREAD), min(canvas.width, SPREAD)
@@ -88,7 +119,7 @@ def _warped_pixel(canvas: Canvas, warp: Warp, steps: tuple[float, float]) -> flo
     ways = [(places(*way) - here).norm(dim=2) for way in ((steps[0], 0.0), (0.0, steps[1]))]
     longer = torch.maximum(*ways)
     seen = longer[longer.isfinite()]
-    return float(seen.quantile(MOST_OF_THEM)) if len(seen) else max(steps)
+    return float(seen.quantile(share)) if len(seen) else max(steps)
 
 
 def supersampled(canvas: Canvas, factor: int) -> Canvas:

@@ -37,6 +37,18 @@ class Tile:
         more = 2 * border
         return Tile(self.top - border, self.left - border, self.height + more, self.width + more)
 
+    def within(self, other: Tile) -> Tile | None:
+        """The pixels that are in another tile too; None if there are none.
+
+        Example:
+            >>> Tile(0, 0, 4, 4).within(Tile(2, -1, 9, 3))
+            Tile(top=2, left=0, height=2, width=2)
+        """
+        top, left = max(self.top, other.top), max(self.left, other.left)
+        height = min(self.rows.stop, other.rows.stop) - top
+        width = min(self.columns.stop, other.columns.stop) - left
+        return Tile(top, left, height, width) if min(height, width) > 0 else None
+
     def times(self, factor: int) -> Tile:
         """The same tile of a canvas `factor` times as large."""
         sides = self.top, self.left, self.height, self.width

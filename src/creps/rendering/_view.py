@@ -34,6 +34,9 @@ PRECISIONS = {
 PICTURE_LIMIT = 4 * 2**30
 """Bytes of the largest picture that is held in memory as a whole."""
 
+TOLERANCE, LARGEST_TOLERANCE = 0.5, 64.0
+"""How far colors may be off, in gray levels of 255: by default, and at most."""
+
 DISTINCT = 8
 """Neighboring pixels are at least this many steps of float64 apart: none are drawn alike."""
 
@@ -47,6 +50,7 @@ class ViewOptions(TypedDict, total=False):
     pan: tuple[float, float] | None
     warp: WarpLike
     supersample: Samples
+    tolerance: float
     exact: bool
     tile: int | None
     depth: Depth
@@ -69,17 +73,22 @@ class View:
         supersample: pixels are means of N x N samples, N >= 1: less shimmer where a
             picture is smaller than the detail of the model; "auto": as many as it takes, where it
             takes them.
-        exact: evaluate the lines of every point of a bent picture instead of looking them up in
-            tables: up to a hundred times slower, closer by less than a gray level.
-        tile: pixels of a tile's side, >= 1; bounds memory, changes pixels only by rounding. None:
-            what suits the device and the model.
+        tolerance: how far colors may be off, in gray levels of 255 (with 16 bits of 4,095): what is
+            smooth is interpolated from fewer pixels, and hardly any pixel is off by more (see
+            `_sparse`). 0 evaluates every pixel, as do families whose pixels depend on each other.
+        exact: evaluate every pixel, whatever the tolerance, and the lines of every point of a bent
+            picture instead of looking them up in tables: up to a hundred times slower, closer by
+            less than a gray level.
+        tile: pixels of a tile's side, >= 1, where every pixel is evaluated; bounds memory, changes
+            pixels only by rounding. None: what suits the device and the model.
         depth: bits of a channel, 8 or 16; 16 show no bands in smooth parts of large prints.
         dither: hide the bands of 8 bits under fine grain, which is the same however the picture is
             cut into tiles.
     Raises:
         GridError: for impossible sizes, windows or tiles, and for pixels so small that float64
             cannot tell them apart.
-        UsageError: for a window together with zoom or pan, an invalid warp or number of samples.
+        UsageError: for a window together with zoom or pan, an invalid warp, number of samples or
+            tolerance.
     Example:
         >>> View(size=512, zoom=4, pan=(0.25, 0.5)).window
         (0.125, 0.375, 0.375, 0.625)
@@ -92,6 +101,7 @@ class View:
     across: int = 1
     warp: WarpLike = None
     supersample: Samples = 1
+    tolerance: float = TOLERANCE
     exact: bool = False
     tile: int | None = None
     depth: Depth = 8
@@ -119,6 +129,7 @@ class View:
             object.__setattr__(self, "warp", as_warp(self.warp))
         if self.supersample != "auto":
             object.__setattr__(self, "supersample", _whole_samples(self.supersample))
+        object.__setattr__(self, "tolerance", checked_tolerance(self.tolerance))
         if self.tile is not None and self.tile < 1:
             raise GridError(f"tile of {self.tile} pixels: expected at least 1")
         if self.depth not in (8, 16):
@@ -130,6 +141,11 @@ class View:
     def pixels(self) -> tuple[int, int] | None:
         """(height, width); None for the model's own resolution."""
         return None if self.size is None else _both_sides(self.size)
+
+    @property
+    def evaluated_within(self) -> float:
+        """The tolerance in gray levels of 255; 0 where every pixel is to be evaluated."""
+        return 0.0 if self.exact else self.tolerance / (1 if self.depth == 8 else 16)
 
     @property
     def bend(self) -> Warp | None:
@@ -213,6 +229,20 @@ def refuse_beyond_memory(height: int, width: int, *, channels: int = 3, depth: D
             f"{needed / 1e9:,.1f} GB of memory, {limit / 1e9:,.1f} GB {reason}: "
             "ask for a smaller size, or for a window of it"
         )
+
+
+def checked_tolerance(tolerance: float) -> float:
+    """A tolerance as a number; a UsageError for none between 0 and `LARGEST_TOLERANCE`."""
+    try:
+        number = float(tolerance)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 <= number <= LARGEST_TOLERANCE:
+        raise UsageError(
+            f"tolerance {tolerance}: expected 0 (every pixel) to {LARGEST_TOLERANCE:g} gray levels "
+            f"of 255, usually {TOLERANCE:g}"
+        )
+    return number
 
 
 def checked_dtype(dtype: Precision, device: torch.device) -> torch.dtype | None:

@@ -12,12 +12,14 @@ from torch import Tensor
 from creps._devices import Device
 from creps.coordinates import Window
 from creps.networks.base import Generator
+from creps.rendering._evaluations import Evaluations
 from creps.rendering._latents import Latent
 from creps.rendering._painter import Picture, Progress
 from creps.rendering._provenance import made_by, warp_about
 from creps.rendering._renderer import Renderer
 from creps.rendering._styles import Recipe, SeedPath, Stop, StyleFile
 from creps.rendering._view import (
+    TOLERANCE,
     Precision,
     Samples,
     View,
@@ -43,7 +45,7 @@ class Film:
         easing: of each leg of the way, one of `EASINGS`.
         loop: the last frame leads to the first, see `frames_of`.
         label, truncation: as for `Latent`.
-        supersample, exact: as for `View`.
+        supersample, tolerance, exact: as for `View`.
     Raises:
         UsageError, GridError: for what cannot be rendered.
     """
@@ -58,6 +60,7 @@ class Film:
     label: int | str | None = None
     truncation: float = 1.0
     supersample: Samples = "auto"
+    tolerance: float = TOLERANCE
     exact: bool = False
 
     def __post_init__(self) -> None:
@@ -78,6 +81,7 @@ class Film:
             window=frame.window,
             warp=frame_warp(frame, self._whole_warp),
             supersample=self.supersample,
+            tolerance=self.tolerance,
             exact=self.exact,
         )
 
@@ -110,6 +114,7 @@ class Film:
             "easing": self.easing,
             "loop": self.loop,
             "supersample": self.supersample,
+            "tolerance": None if self.exact else self.tolerance,
             "exact": self.exact or None,
             "dtype": None if dtype is None else str(dtype),
         }
@@ -139,6 +144,7 @@ def write_film(
     device: Device = None,
     dtype: Precision = None,
     settings: Mapping[str, Any] | None = None,
+    evaluations: Evaluations | None = None,
     progress: Progress | None = None,
 ) -> int:
     """Render a film and write it, or resume one that was stopped.
@@ -149,6 +155,7 @@ def write_film(
         file: where to, and how.
         device, dtype: as for `render`.
         settings: what the file records in addition to the film's own, such as the model's name.
+        evaluations: counts the pixels of the frames, and those of them that were evaluated.
         progress: as for `write_video`.
     Returns:
         how many frames were rendered; 0 if all existed.
@@ -165,7 +172,11 @@ def write_film(
 
     def picture(index: int) -> Picture:
         frame = frames[index]
-        return renderer(path.at(frame.position)).picture(film.view(frame))
+        painter = renderer(path.at(frame.position)).painter(film.view(frame))
+        pixels = painter.pixels()
+        if evaluations is not None:
+            evaluations.add(painter.evaluations.evaluated, painter.evaluations.painted)
+        return pixels
 
     renderer(path.at(frames[0].position))  # refuses what does not suit the model
     about = {**film.about(generator, dtype=dtype), **(settings or {})}

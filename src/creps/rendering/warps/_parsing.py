@@ -153,7 +153,11 @@ def warped_grid(
     tile = Tile(0, 0, canvas.height, canvas.width) if tile is None else tile
     ys = canvas.rows(tile.top, tile.height).to(device)
     xs = canvas.columns(tile.left, tile.width).to(device)
-    places = torch.stack(torch.meshgrid(ys, xs, indexing="ij"), dim=-1)
+    return warped_places(canvas, warp, torch.stack(torch.meshgrid(ys, xs, indexing="ij"), dim=-1))
+
+
+def warped_places(canvas: Canvas, warp: Warp, places: Tensor) -> PointGrid:
+    """`warped_grid` at any places (H, W, 2) of a canvas."""
     points = warp.over(canvas.window)(places)
     seen = (points.abs() <= FARTHEST).all(dim=-1, keepdim=True)  # False for NaN
     return PointGrid(torch.where(seen, points, math.nan))
