@@ -162,11 +162,13 @@ class FromLines:
         self._points: list[PointColors] = []
 
     def draws(self, part: Tile) -> Draw:
+        """As `Strategy`."""
         make = self._crossing if self._places.aligned else self._free
         draws = [make(index, part) for index in range(len(self._latents))]
         return lambda tile: torch.stack([draw(tile) for draw in draws])
 
     def pixels(self, sparsity: Sparsity) -> list[Pixels]:
+        """As `Strategy`."""
         if self._places.aligned:
             return [_LinePixels(latent, self._places, sparsity) for latent in self._latents]
         return [_FreePixels(each.colors, self._places, sparsity) for each in self._colors()]
@@ -237,6 +239,7 @@ class FromMixedLines:
         self._latents, self._field, self._places = latents, field, places
 
     def draws(self, part: Tile) -> Draw:
+        """As `Strategy`."""
         grid = self._places.axes(part)
         rows, columns = [], []
         for latent, frame in zip(self._latents.each, self._field.placed, strict=True):
@@ -266,6 +269,7 @@ class FromMixedLines:
         return draw
 
     def pixels(self, sparsity: Sparsity) -> list[Pixels]:
+        """As `Strategy`."""
         return [_MixedPixels(self._latents, self._field, self._places, sparsity)]
 
 
@@ -299,12 +303,14 @@ class FromNetwork:
         self._whole: Tensor | None = None
 
     def draws(self, part: Tile) -> Draw:
+        """As `Strategy`."""
         canvas = self._places.canvas
         if not self._latents.generator.tileable and self._whole is None:
             self._whole = self._synthesized(Tile(0, 0, canvas.height, canvas.width))
         return self._draw
 
     def pixels(self, sparsity: Sparsity) -> list[Pixels]:
+        """As `Strategy`."""
         if self._places.aligned:
             return [_NetworkPixels(self._latents, self._places, sparsity)]
         return [_FreePixels(self._colors, self._places, sparsity)]

@@ -172,10 +172,12 @@ def write_film(
 
     def picture(index: int) -> Picture:
         frame = frames[index]
-        painter = renderer(path.at(frame.position)).painter(film.view(frame))
-        pixels = painter.pixels()
+        drawing = renderer(path.at(frame.position))
+        seen = drawing.evaluations
+        evaluated, painted = seen.evaluated, seen.painted
+        pixels = drawing.picture(film.view(frame))
         if evaluations is not None:
-            evaluations.add(painter.evaluations.evaluated, painter.evaluations.painted)
+            evaluations.add(seen.evaluated - evaluated, seen.painted - painted)
         return pixels
 
     renderer(path.at(frames[0].position))  # refuses what does not suit the model
