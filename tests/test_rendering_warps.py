@@ -15,7 +15,7 @@ from torch import Tensor
 from creps.coordinates import AxisGrid, Canvas, PointGrid
 from creps.errors import GridError, UsageError
 from creps.networks.creps import Creps
-from creps.rendering._painter import _Places
+from creps.rendering._samples import Places
 from creps.rendering._tiles import Tile, TilePlan
 from creps.rendering.warps import (
     Barrel,
@@ -258,7 +258,7 @@ def test_angles_are_those_of_atan2() -> None:
 
 def axes_of(canvas: Canvas, warp: Warp) -> AxisGrid:
     """The rows and columns of a warp that keeps them aligned."""
-    places = _Places(canvas, warp, torch.device("cpu"))
+    places = Places(canvas, 1, warp, torch.device("cpu"))
     assert places.aligned
     return places.axes(Tile(0, 0, canvas.height, canvas.width))
 
@@ -287,7 +287,7 @@ def test_aligned_warps_keep_rows_and_columns(warp: Warp) -> None:
     "warp", [Rotate(90), Rotate(1), Swirl(1), chain(Zoom(2), Rotate(1)), Zoom(1e-8)], ids=str
 )
 def test_other_warps_have_no_axes(warp: Warp) -> None:
-    assert not _Places(CANVAS, warp, torch.device("cpu")).aligned
+    assert not Places(CANVAS, 1, warp, torch.device("cpu")).aligned
 
 
 @pytest.mark.parametrize("degrees", [0, 360, -720, 3600])
