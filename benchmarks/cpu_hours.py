@@ -63,21 +63,31 @@ _PLACED = "projected.placed=true discriminator_kind=placed "
 _FINITE = "loss.penalty=finite loss.discriminator_interval=1 "
 _ANNEAL = "anneal.images={all} optimizer.beta2=0.9 ema_half_life=20000 "
 
+_BEST = _PROJECTED + _NARROW + _LIGHT
+
 RECIPES: dict[str, tuple[str, str]] = {
     "today": ("small-32-zoom", ""),
     "narrow": ("small-32-zoom", _NARROW),
-    "projected": ("small-32-zoom", _PROJECTED),
-    "projected-narrow": ("small-32-zoom", _PROJECTED + _NARROW),
-    "projected-light": ("small-32-zoom", _PROJECTED + _NARROW + _LIGHT),
-    "projected-128": ("small-32-zoom", _PROJECTED + _NARROW + "projected.side=128"),
     "finite": ("small-32-zoom", _FINITE),
     "anneal": ("small-32-zoom", _ANNEAL),
-    "finite-anneal": ("small-32-zoom", _FINITE + _ANNEAL + _NARROW),
-    "all": ("small-32-zoom", _PROJECTED + _NARROW + _FINITE + _ANNEAL),
-    "all-light": ("small-32-zoom", _PROJECTED + _NARROW + _FINITE + _ANNEAL + _LIGHT),
-    "placed": ("small-32-zoom", _PROJECTED + _NARROW + _LIGHT + _PLACED),
-    "blur": ("small-32-zoom", _PROJECTED + _NARROW + "augment.blur=4 augment.blur_images={fifth}"),
-    "diffaugment": ("small-32-zoom", _PROJECTED + _NARROW + "augment.kind=diffaugment"),
+    "projected-narrow": ("small-32-zoom", _PROJECTED + _NARROW),
+    "projected-light": ("small-32-zoom", _BEST),
+    "projected-lightest": ("small-32-zoom", _BEST + "projected.weight=0.03"),
+    "projected-128": ("small-32-zoom", _BEST + "projected.side=128"),
+    "projected-wide": ("small-32-zoom", _PROJECTED + _LIGHT),
+    "projected-finite": ("small-32-zoom", _BEST + _FINITE),
+    "projected-anneal": ("small-32-zoom", _BEST + _ANNEAL),
+    "projected-finite-anneal": ("small-32-zoom", _BEST + _FINITE + _ANNEAL),
+    "projected-placed": ("small-32-zoom", _BEST + _PLACED),
+    "projected-coarse-first": ("small-32-zoom", _BEST + "data.zoom_images={half}"),
+    "projected-blur": ("small-32-zoom", _BEST + "augment.blur=4 augment.blur_images={fifth}"),
+    "projected-diffaugment": ("small-32-zoom", _BEST + "augment.kind=diffaugment"),
+    "projected-thick": ("small-32-zoom", _BEST + "generator.thickness=16"),
+    "projected-lines": ("small-32-zoom", _BEST + "generator.line_channels=32"),
+    "projected-flat": (
+        "small-32-zoom",
+        _BEST + "generator.z_dim=64 generator.mapping_layers=1",
+    ),
 }
 """Preset and changes by name; {all} is the number of pictures of the run, {half}, {fifth} parts."""
 

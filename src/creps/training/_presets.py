@@ -163,7 +163,7 @@ _GPU = (
 """One GPU: half precision, whole pictures and windows at up to eight times the resolution."""
 
 _PROJECTED = (
-    "projected.weight=0.3 projected.side=64 ema_half_life=20000 "
+    "projected.weight=0.1 projected.side=64 ema_half_life=20000 "
     "discriminator.channel_base=768 discriminator.channel_max=96 "
 )
 """Frozen features beside a narrow discriminator of pixels, which is there for colors: faces come
@@ -244,7 +244,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "gpu-128-projected": Preset(
         "gpu-128",
-        "projected.weight=0.3 projected.side=128",
+        "projected.weight=0.1 projected.side=128",
         "gpu-128 with frozen features beside its discriminator (extra metrics)",
     ),
     "gpu-256": Preset(
