@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import foreign_files
+from creps.errors import DataError
 from creps.pixels import decode, read_header, read_picture
 from foreign_files import COLOR, KINDS, saved, tiff
 from icc_profiles import vips_profile
@@ -85,3 +86,15 @@ def test_orientation_of_a_deep_tiff_is_applied():
     read = decode(io.BytesIO(content), precise=True)
     assert read_header(io.BytesIO(content)).size == read.shape[:2] == (5, 3)
     np.testing.assert_allclose(read[:, :, 0], np.rot90(values, -1) * 255, atol=1e-3)
+
+
+def test_a_deep_tiff_that_promises_more_than_it_holds_is_refused_at_once():
+    content = bytearray(tiff(np.ones((3, 6, 9), np.uint16), photometric="rgb", compression="zlib",
+                             planarconfig="separate"))  # fmt: skip
+    place = content.index((257).to_bytes(2, "little") + (4).to_bytes(2, "little"))
+    content[place + 8 : place + 12] = (12_779_526).to_bytes(4, "little")
+    with pytest.raises(DataError, match=r"holds 3 of .* pieces of pixels"):
+        decode(io.BytesIO(bytes(content)))
+    content[place + 8 : place + 12] = (500_000_000).to_bytes(4, "little")
+    with pytest.raises(DataError, match=r"more than .* pixels"):
+        decode(io.BytesIO(bytes(content)))

@@ -95,7 +95,7 @@ def _classes(store: Store, listing: Listing, names: Container[str]) -> Classes:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Scan:
     """What is kept of the header of an image: its upright size, and what its colors are."""
 

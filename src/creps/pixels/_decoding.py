@@ -118,15 +118,24 @@ def decode(
         (H, W, channels) uint8, or float32 if precise.
     """
     check_channels(channels)
+    with np.errstate(all="ignore"):  # of numbers that are none, which are clipped
+        return _decoded(
+            stream, channels, precise=precise, shortest=shortest, keep=keep_colors, square=square
+        )
+
+
+def _decoded(
+    stream: IO[bytes], channels: int, *, precise: bool, shortest: int, keep: bool, square: bool
+) -> NDArray[np.uint8] | NDArray[np.float32]:
     tiff = deep_tiff(stream)
     if tiff is not None:
         turn = _UPRIGHT.get(tiff.orientation)
-        conversion = None if keep_colors else conversion_of(tiff.profile)
+        conversion = None if keep else conversion_of(tiff.profile)
         pixels: NDArray[Any] = _deep_channels(tiff.pixels(), channels, conversion)
     else:
         with opened(stream, shortest=shortest) as image:
             turn = _UPRIGHT.get(_orientation(image))
-            conversion = None if keep_colors else conversion_of(image.info.get("icc_profile"))
+            conversion = None if keep else conversion_of(image.info.get("icc_profile"))
             deep = deep_pixels(image, stream)
             if image.format == "TIFF":  # the only format that Pillow itself turns upright
                 turn = None

@@ -43,6 +43,15 @@ def check_pixels(width: int, height: int) -> None:
 
 
 @contextmanager
+def quiet() -> Iterator[None]:
+    """No warnings of Pillow's: what is wrong with a file is an error, or does not matter."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
+
+
+@contextmanager
 def opened(stream: IO[bytes], *, shortest: int = 0) -> Iterator[Image.Image]:
     """A picture file whose pixels are not read yet.
 
@@ -53,23 +62,25 @@ def opened(stream: IO[bytes], *, shortest: int = 0) -> Iterator[Image.Image]:
         DataError: for another file of too many pixels. Broken files: whatever Pillow raises.
     """
     image_endings()  # registers readers
-    with warnings.catch_warnings():  # Pillow warns at half of what it refuses
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        try:
-            image = Image.open(stream)
-        except Image.DecompressionBombError:
-            stream.seek(0)
-            large = stream.read(2) == b"\xff\xd8"
-            stream.seek(0)
-            if not large:
-                raise DataError(f"more than {most_pixels():,} pixels, reduce it first") from None
-            image = JpegImageFile(stream)
-    with image:
+    with quiet(), _known(stream) as image:
         if isinstance(image, JpegImageFile):
             _reduce(image, shortest)
         check_pixels(*image.size)
         _scale_transparent_gray(image)
         yield image
+
+
+def _known(stream: IO[bytes]) -> Image.Image:
+    """A picture file as Pillow opens it; a JPEG of any number of pixels."""
+    try:
+        return Image.open(stream)
+    except Image.DecompressionBombError:
+        stream.seek(0)
+        large = stream.read(2) == b"\xff\xd8"
+        stream.seek(0)
+        if not large:
+            raise DataError(f"more than {most_pixels():,} pixels, reduce it first") from None
+        return JpegImageFile(stream)
 
 
 def _reduce(image: JpegImageFile, shortest: int) -> None:

@@ -21,6 +21,7 @@ _MODES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 """Colors that profiles speak of, and how Pillow keeps them."""
 _SAME = 1  # of 255: a profile that changes less than this is sRGB
 _LEVELS = 9  # of each channel, that are tried for it
+_STRIP = 1 << 18  # pixels of a deep picture that are converted at once
 _UNNAMED = "an unnamed profile"
 
 
@@ -79,9 +80,19 @@ class Conversion:
         gray = pixels.shape[2] < 3
         if self.mode == "CMYK" or (self.mode == "L" and not gray):
             return pixels
-        colors, alpha = (pixels[:, :, :1], 1) if gray else (pixels[:, :, :3], 3)
-        if gray and self.mode == "RGB":
-            colors = np.broadcast_to(colors, (*colors.shape[:2], 3))
+        made = np.empty((*pixels.shape[:2], 3 + (pixels.shape[2] in (2, 4))), np.float32)
+        step = max(_STRIP // pixels.shape[1], 1)
+        for top in range(0, len(pixels), step):
+            part = pixels[top : top + step]
+            colors = part[:, :, :1] if gray else part[:, :, :3]
+            if gray and self.mode == "RGB":
+                colors = np.broadcast_to(colors, (*colors.shape[:2], 3))
+            made[top : top + step, :, :3] = self._between(colors)
+            made[top : top + step, :, 3:] = part[:, :, 1 if gray else 3 :]
+        return made
+
+    def _between(self, colors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Colors (h, W, 1 or 3) in sRGB, (h, W, 3), from those of the levels about them."""
         low = np.floor(colors.clip(0, 254))
         part = (colors - low).astype(np.float32)
         total = np.zeros((*colors.shape[:2], 3), np.float32)
@@ -90,7 +101,7 @@ class Conversion:
             levels = (low + corner).astype(np.uint8)
             image = Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels)
             total += weight * np.asarray(_apply(image, self._transform))
-        return np.concatenate([total, pixels[:, :, alpha:]], 2)
+        return total
 
 
 @lru_cache(maxsize=64)

@@ -7,6 +7,7 @@ color, odd numbers of bits. The others are Pillow's, which reads more compressio
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -52,6 +53,9 @@ class DeepTiff:
         page = self._page
         if page.samplesperpixel > _MOST_SAMPLES:
             raise DataError(f"{page.samplesperpixel} samples a pixel: expected at most 8")
+        pieces = math.prod(page.chunked)
+        if len(page.dataoffsets) < pieces and not page.is_contiguous:
+            raise DataError(f"the file holds {len(page.dataoffsets)} of {pieces} pieces of pixels")
         try:
             values = page.asarray(maxworkers=1)
         except (ValueError, ImportError) as error:
