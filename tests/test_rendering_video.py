@@ -136,6 +136,18 @@ def test_gray_frames_become_films(tmp_path):
     assert (first == first[:, :, :1]).all()
 
 
+def test_frames_with_opacity_lie_on_white(tmp_path):
+    def make(index):
+        opacity = np.zeros((*frame(index).shape[:2], 1), np.uint8)
+        opacity[:10] = 255
+        return np.concatenate([frame(index), opacity], 2)
+
+    write(tmp_path / "clip.gif", make=make, count=2)
+    first = next(decoded(tmp_path / "clip.gif"))
+    assert (first[10:] == 255).all()
+    assert np.abs(first[:10] - frame(0)[:10].astype(float)).max() < 24
+
+
 def test_a_name_without_suffix_keeps_the_frames(tmp_path):
     folder = tmp_path / "new" / "clip"
     assert write(folder) == COUNT
@@ -255,7 +267,7 @@ def test_overwriting_goes_on_with_a_stopped_film(tmp_path):
     path = tmp_path / "clip.gif"
     write(path, settings={"seed": 1})
     before = path.read_bytes()
-    with pytest.raises(UsageError, match=r"clip.gif exists: .* overwrite"):
+    with pytest.raises(UsageError, match=r"clip.gif exists: .*overwrite"):
         write(path)
     with pytest.raises(KeyboardInterrupt):
         write(path, make=stopping_at(3, KeyboardInterrupt), overwrite=True)

@@ -186,6 +186,28 @@ def test_qualities() -> None:
     assert (bitonal == 255).sum() == 128
 
 
+@pytest.mark.parametrize("kind", sorted(ENCODINGS))
+@pytest.mark.parametrize("beside", [None, 128])
+def test_a_model_with_opacity_is_served_in_every_format(kind: str, beside: int | None) -> None:
+    picture = np.full((16, 16, 4), 100, np.uint8)
+    picture[8:, :, 3] = 0
+    picture[:8, :, 3] = 255
+    around = None if beside is None else np.full((16, 16), beside, np.uint8)
+    answer = encoded(picture, around, quality="default", kind=kind, about={})
+    if kind == "pdf":
+        assert answer.startswith(b"%PDF")
+        return
+    with Image.open(BytesIO(answer)) as image:
+        red, *_, upper = image.convert("RGBA").getpixel((4, 2))
+        *colors, lower = image.convert("RGBA").getpixel((4, 13))
+    if ENCODINGS[kind].transparent:
+        assert abs(upper - (255 if beside is None else beside)) <= 4
+        assert lower <= 4
+    else:
+        assert abs(red - (100 if beside is None else 177)) <= 8
+        assert min(colors) > 250
+
+
 def test_equal_etags_are_equal_bytes(client: TestClient) -> None:
     """A pin, or a window that is not looked at, changes neither; the file tells neither."""
     pin = client.get("/api/models").json()["models"][0]["pin"]

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from creps.errors import UsageError
 from creps.rendering._painter import Picture
+from creps.rendering.output._images import on_white
 
 PAPER, INK, FAINT = (255, 255, 255), (32, 32, 32), (120, 120, 120)
 
@@ -98,7 +99,7 @@ def _image(panel: Panel) -> Image.Image:
     image = Image.fromarray(
         panel.picture.squeeze(2) if panel.picture.shape[2] == 1 else panel.picture
     )
-    image = image.convert("RGB")
+    image = on_white(image)
     if panel.outline is not None:
         top, left, bottom, right = panel.outline
         draw = ImageDraw.Draw(image)

@@ -168,6 +168,9 @@ def encoded(
     stored in the file where its format can.
     """
     encoding = ENCODINGS[kind]
+    if picture.shape[2] == 4:  # its own opacity
+        own, picture = picture[:, :, 3], picture[:, :, :3]
+        opacity = own if opacity is None else (own.astype(np.uint16) * opacity // 255).astype("u1")
     image = as_image(picture)
     if quality in ("gray", "bitonal"):
         image = image.convert("L")

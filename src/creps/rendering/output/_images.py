@@ -110,9 +110,8 @@ def encode(
     """The bytes of a whole PNG, JPEG or WebP file, as the suffix of `path` says."""
     kind, channels = FORMATS[path.suffix.lower()], picture.shape[2]
     image = Image.fromarray(picture[:, :, 0] if channels == 1 else picture)
-    if kind == "JPEG" and channels == 4:  # it has no transparency
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image).convert("RGB")
+    if kind == "JPEG" and channels == 4:  # it has no opacity
+        image = on_white(image)
     options: dict[str, Any] = {"quality": QUALITY}
     if kind == "JPEG":
         options["subsampling"] = 0
@@ -123,6 +122,13 @@ def encode(
     target = BytesIO()
     image.save(target, kind, **options, **settings_inside(kind, settings))
     return target.getvalue()
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    """A picture in colors, without opacity: what lets white through where it is transparent."""
+    if image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
 
 
 def settings_inside(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from PIL import Image, PngImagePlugin
 from creps._files import flush, replacing, write_atomically
 from creps.errors import CrepsError, GridError, MissingExtraError, UsageError
 from creps.rendering._painter import Picture, Progress
-from creps.rendering.output._images import refuse_other_settings
+from creps.rendering.output._images import on_white, refuse_other_settings
 from creps.rendering.output._save import save_picture
 from creps.rendering.video._motion import MOST_FRAMES
 
@@ -53,9 +53,9 @@ class FrameFolder:
         return [k for k in range(self.count) if not _is_sound(self.frame(k), self.size)]
 
     def read(self, index: int) -> Image.Image:
-        """A frame as RGB, of any size: these are our own files, no bombs to decompress."""
+        """A frame as RGB, on white, of any size: our own files are no bombs to decompress."""
         with PngImagePlugin.PngImageFile(self.frame(index)) as image:
-            return image.convert("RGB")
+            return on_white(image)
 
     def open(self, *, start_over: bool = False) -> None:
         """Create the folder or resume it; frames of another film are refused or deleted."""
@@ -250,7 +250,8 @@ def write_video(
 
     Args:
         file: where to, and how.
-        frame: the picture of a frame, (H, W, 3) or (H, W, 1) uint8; depends on its index alone.
+        frame: the picture of a frame, (H, W, C) uint8 as `save_picture` takes it; depends on its
+            index alone.
         size: (height, width) of every frame.
         settings: JSON values that say what the frames show; stored in the film and in each frame.
         progress: called at once and after each frame, with the frames there and those in all.
