@@ -102,6 +102,15 @@ def test_a_smooth_backdrop_has_more_levels() -> None:
     assert len(np.unique(fine)) > 2000
 
 
+@pytest.mark.slow
+def test_16_bits_come_within_a_tenth_of_a_gray_level_of_every_pixel_evaluated() -> None:
+    renderer = creps.Renderer(creps.load("portraits"), seed=7)
+    for size, part in ((1024, Tile(100, 300, 160, 224)), (16384, Tile(6000, 7000, 224, 160))):
+        near = renderer.region(part, size=size, depth=16).astype(int)
+        exact = renderer.region(part, size=size, depth=16, exact=True).astype(int)
+        assert np.abs(near - exact).max() <= 257 / 10
+
+
 def test_foveated_pictures_have_depth_too() -> None:
     renderer = creps.Renderer(tiny_creps(), seed=3)
     views = [creps.View(size=(20, 30), depth=depth) for depth in (8, 16)]
