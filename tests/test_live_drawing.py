@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 import creps
 from browsing import CHROMIUM, DRIVER
 from color_squares import ColorSquares, SquaresConfig
+from creps.checkpoints import weights_id
 from creps.cli._serve import export_site
 from creps.errors import ConfigError, UnsupportedError, UsageError
 from creps.networks.base import Generator, build_generator
@@ -257,7 +259,7 @@ def test_files_that_are_no_model_are_told(live: LivePage) -> None:
 
 
 @in_chromium
-def test_a_lost_device_is_recovered_from(live_gpu: LivePage) -> None:
+def test_a_lost_device_and_denied_memory_are_recovered_from(live_gpu: LivePage) -> None:
     script = """
         const { Studio } = await load("studio");
         const said = [];
@@ -276,14 +278,18 @@ def test_a_lost_device_is_recovered_from(live_gpu: LivePage) -> None:
         pictures.push(await drawn());
         await until("gpu");
         pictures.push(await drawn());
+        studio.gpu.device.popErrorScope = async () => ({ message: "no memory" });
+        pictures.push(await drawn());
+        await until("gpu");
+        pictures.push(await drawn());
         return { said, pictures };
     """
     field, window = fields(4, (16, 24))
     asked = wish("7", 1.0, None)
     found = live_gpu.run(script, "portraits", wish=asked, field=field)
-    assert found["said"] == ["compiled", "gpu", "compiled", "gpu"]
+    assert found["said"] == ["compiled", "gpu"] * 3
     expected = creps.render(creps.load("portraits"), seed=7, size=(16, 24), window=window)
-    assert_same_pixels(found["pictures"], [expected] * 4)
+    assert_same_pixels(found["pictures"], [expected] * 6)
 
 
 def test_a_page_is_small_and_whole(tmp_path: Path) -> None:
@@ -291,6 +297,11 @@ def test_a_page_is_small_and_whole(tmp_path: Path) -> None:
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert total == sum(path.stat().st_size for path in files)
     assert sum(len(gzip.compress(path.read_bytes())) for path in files) <= TOTAL
+    (offered,) = json.loads((tmp_path / "site.json").read_text())["models"]
+    address, _, version = offered["weights"].partition("?")
+    assert (tmp_path / address).is_file()
+    assert weights_id(creps.load(tmp_path / address)).startswith(version)
+    assert [path for path in files if path.stem in ("gallery", "login")] == []
     index = (tmp_path / "index.html").read_text()
     assert 'content="site.json"' in index
     assert POLICY in index

@@ -12,6 +12,7 @@ from typing import Any
 from creps import __version__
 from creps._devices import Device
 from creps._files import write_atomically
+from creps.checkpoints import weights_id
 from creps.errors import ConfigError, CrepsError
 from creps.networks.base import Generator
 from creps.rendering import Latent, Renderer, View, provenance, read_settings, save_picture
@@ -123,14 +124,15 @@ def write_live_site(out: Path, generator: Generator, *, name: str) -> int:
         {name: ServedModel(name, generator)},
         size=ServeSettings.size,
         limits=LIVE_LIMITS,
-        weights={name: address},
+        # Under a new address when they change: hosts let browsers keep files for a while.
+        weights={name: f"{address}?{weights_id(generator)[:8]}"},
         draws=False,
     )
     contents = {address: page_weights(generator), SITE: json.dumps(document, indent=2).encode()}
     for file, content in static_files().items():
         if file == INDEX:
             contents[INDEX] = content.replace(OFFER, OWN_OFFER)
-        elif file not in (GALLERY, LOGIN):
+        elif Path(file).stem not in (Path(GALLERY).stem, Path(LOGIN).stem):
             contents[f"static/{file}"] = content
     out.mkdir(parents=True, exist_ok=True)
     # The page comes last: what it needs is there before it.
