@@ -174,6 +174,24 @@ def test_links_to_nothing_are_told(page: Any, hosted: str, link: str) -> None:
     assert seen(page).std() > 1
 
 
+@pytest.mark.parametrize(
+    ("link", "shown"),
+    [
+        ("at=0.4,0.4&span=1e-40", {"at": "0.4,0.4", "span": 1.2e-8}),
+        ("at=-1e9,5&span=0.5", {"at": "-8,5", "span": 0.5}),
+        ("at=0.5,0.5&span=1000", {"at": "0.5,0.5", "span": 8}),
+    ],
+)
+def test_links_go_as_far_as_pictures_do(
+    page: Any, hosted: str, link: str, shown: dict[str, Any]
+) -> None:
+    visit(page, hosted, f"#tiny:7&{link}")
+    found = address(page)
+    assert found["at"] == shown["at"]
+    assert float(found["span"]) == pytest.approx(shown["span"], rel=0.3)
+    assert complaints(page) == []
+
+
 def test_a_recipe_that_the_model_has_not_is_told(page: Any, hosted: str) -> None:
     page.get("about:blank")
     page.get(f"{hosted}/#tiny:7+3:0-99+5:1")

@@ -1,7 +1,7 @@
 // One view of the plane: an OpenSeadragon viewer that changes pictures without a flash.
 import { calm } from "./dom.js";
 import { twoFingers } from "./fingers.js";
-import { REACH, planeSource } from "./tiles.js";
+import { NARROWEST, REACH, planeSource } from "./tiles.js";
 
 /** @typedef {import("./link.js").View} View */
 
@@ -44,7 +44,7 @@ export class Pane {
         element,
         ...SETTINGS,
         minZoomLevel: 1 / WIDEST,
-        maxZoomLevel: 2 ** (deepest - 1),
+        maxZoomLevel: 1 / NARROWEST,
         animationTime: calm() ? 0 : 0.7,
         blendTime: calm() ? 0 : 0.15,
       }),
@@ -216,7 +216,7 @@ export class Pane {
   }
 
   /**
-   * Go to a view.
+   * Go to a view; what is too far out or too deep goes as far as it can.
    * @param {View} view
    * @param {boolean} [now] without a way there
    */
@@ -226,8 +226,12 @@ export class Pane {
     const flipped = this.viewport.getFlip();
     this.viewport.setFlip(view.mirror);
     this.viewport.setRotation(view.mirror ? -view.turn : view.turn, now || view.mirror !== flipped);
-    this.viewport.zoomTo(Math.min(width, height) / width / (view.span * HAIR), undefined, now);
-    this.viewport.panTo(new OpenSeadragon.Point(view.x, view.y), now);
+    const within = (/** @type {number} */ value, /** @type {number} */ low, high = -low) =>
+      Math.min(Math.max(value, low), high);
+    const zoom = Math.min(width, height) / width / (view.span * HAIR);
+    this.viewport.zoomTo(within(zoom, 1 / WIDEST, 1 / NARROWEST), undefined, now);
+    const [x, y] = [view.x, view.y].map((place) => within(place, WIDEST - REACH));
+    this.viewport.panTo(new OpenSeadragon.Point(x, y), now);
   }
 
   /** The shown element may have another size: look again at the same part. */

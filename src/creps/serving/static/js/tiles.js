@@ -9,8 +9,10 @@ export const REACH = 16;
 const LEVEL_0 = 5;
 /** The plane level of a view of many units. */
 const COARSEST = -1;
-/** Deeper, float64 leaves too few digits between the pixels of a screen. */
-const DEEPEST = 34;
+/** Levels below this are finer than the pixels of any view that there is. */
+const DEEPEST = 30;
+/** OpenSeadragon takes rectangles below 1e-10 of the world, which is 32 units wide, for empty. */
+export const NARROWEST = 2 ** -26; // plane units across a view
 
 const AT_ONCE = 6; // what a browser keeps open to one server
 
