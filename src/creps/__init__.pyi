@@ -7,7 +7,7 @@ from .rendering._renderer import Renderer, render, render_tiles
 from .rendering._styles import latents
 from .rendering._tiles import Tile
 from .rendering._view import View
-from .rendering.arrays._open import open_zarr
+from .rendering.arrays._open import dask_array, open_zarr
 from .rendering.output._save import save_picture
 from .serving._notebook import view
 from .training._loop import train
@@ -22,6 +22,7 @@ __all__ = [
     "Renderer",
     "Tile",
     "View",
+    "dask_array",
     "evaluate",
     "from_pretrained",
     "invert",

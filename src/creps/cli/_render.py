@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
 
@@ -21,12 +22,12 @@ from creps.cli._options import (
     takes,
 )
 from creps.cli._progress import report, resumable
-from creps.errors import UsageError
+from creps.errors import MissingExtraError, UsageError
 from creps.rendering._words import parse_point
 
 if TYPE_CHECKING:
     from creps.networks.base import Generator
-    from creps.rendering import Latent, Outcome, Shard, TileSource
+    from creps.rendering import Latent, Outcome, Renderer, Shard, TileSource, View
 
 STARTED = time.time()
 """When this process began, near enough: before torch is imported."""
@@ -92,6 +93,18 @@ ShardWords = Annotated[
     ),
 ]
 
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--dask",
+        metavar="ADDRESS",
+        help="Draw a .zarr on the dask cluster of this scheduler, tcp://HOST:8786; OUT is a folder "
+        "that its workers see, or a URL.",
+        show_default="this machine",
+        rich_help_panel=MAKING,
+    ),
+]
+
 PackedWords = Annotated[
     str | None,
     typer.Option(
@@ -142,6 +155,7 @@ def render(
     foveated: FoveatedShare = None,
     gaze: Gaze = None,
     shard: ShardWords = None,
+    dask: Cluster = None,
     compression: PackedWords = None,
     depth: DepthWords = "8",
     dither: Dither = False,
@@ -163,7 +177,7 @@ def render(
 
     See docs/rendering.md.
     """
-    from creps.rendering import parse_shard, refuse_target, shard_from_environment
+    from creps.rendering import refuse_target, save_picture
 
     started = time.perf_counter()
     if seed is not None and styles is not None:
@@ -181,6 +195,9 @@ def render(
             {"--blend": blend, **bent, **finer, **fine},
             "foveated pictures take neither",
         )
+    if dask is not None:
+        others = {"--foveated": foveated, "--shard": shard}
+        _refuse_together("--dask", others, "a cluster shares whole pictures out itself")
     latent = picture.latent(
         seed=DEFAULT_SEED if seed is None and styles is None else seed,
         styles=styles,
@@ -191,7 +208,7 @@ def render(
         across=latent.across, warp=warp, exact=exact, depth=parse_depth(depth), dither=dither
     )
     look = None if gaze is None else parse_point(gaze, "gaze")
-    share = shard_from_environment() if shard is None else parse_shard(shard)
+    share = _share(shard, dask)
     height, width = view.pixels or (1, 1)
     saving = Saving(shard=share, overwrite=overwrite, compression=compression)
     refuse_target(out, height=height, width=width, depth=view.depth, **saving)
@@ -205,14 +222,25 @@ def render(
     if foveated is not None:
         source = renderer.foveated(view, share=foveated, gaze=look)
     settings = {"model": shown(picture.model), "dpi": picture.density}
-    outcome = _save(source, out, settings, saving)
+    here = partial(save_picture, source, out, started=STARTED, **saving)
+    write = here if dask is None else _on_cluster(dask, renderer, view, out, saving)
+    outcome = _save(write, out, settings, shard=share)
     result = _result(source, out, outcome, share)
     count = renderer.evaluations
     evaluated = f", {count}" if count.painted else ""
     typer.echo(f"{result}{evaluated}, {time.perf_counter() - started:.1f} s")
 
 
-def _refuse_together(name: str, others: dict[str, object], reason: str) -> None:
+def _share(words: str | None, cluster: str | None) -> Shard | None:
+    """The share of the picture that is made here; None for all of it."""
+    from creps.rendering import parse_shard, shard_from_environment
+
+    if words is not None:
+        return parse_shard(words)
+    return shard_from_environment() if cluster is None else None
+
+
+def _refuse_together(name: str, others: Mapping[str, object], reason: str) -> None:
     """Raise if an option is given together with others that it excludes."""
     if given := [other for other, value in others.items() if value]:
         raise UsageError(f"{name} and {' and '.join(given)} given: {reason}")
@@ -237,9 +265,27 @@ def _note_other_weights(files: dict[str, object], generator: Generator, model: s
             )
 
 
-def _save(source: TileSource, out: str, settings: Mapping[str, object], saving: Saving) -> Outcome:
-    """`save_picture` behind a bar; what stops it is one line that says what is kept."""
-    from creps.rendering import save_picture, unfinished
+def _on_cluster(
+    address: str, renderer: Renderer, view: View, out: str, saving: Saving
+) -> Callable[..., Outcome]:
+    """What draws the picture on a dask cluster."""
+    try:
+        from creps.rendering.arrays._cluster import save_on_cluster
+    except ImportError:
+        raise MissingExtraError("a dask cluster", "arrays") from None
+    how: Any = {name: saving[name] for name in ("overwrite", "compression")}
+    return partial(save_on_cluster, address, renderer, view, out, **how)
+
+
+def _save(
+    write: Callable[..., Outcome],
+    out: str,
+    settings: Mapping[str, object],
+    *,
+    shard: Shard | None,
+) -> Outcome:
+    """Write behind a bar; what stops it is one line that says what is kept."""
+    from creps.rendering import unfinished
 
     with report("rendering") as told:
 
@@ -247,7 +293,7 @@ def _save(source: TileSource, out: str, settings: Mapping[str, object], saving: 
             told(done, total)
             if done == total:
                 told.describe("writing")
-                if not is_url(out) and saving["shard"] is None and unfinished(Path(out)).exists():
+                if not is_url(out) and shard is None and unfinished(Path(out)).exists():
                     told.say(f"all pixels are rendered, writing {Path(out).name}")
 
         def kept() -> str | None:
@@ -257,10 +303,7 @@ def _save(source: TileSource, out: str, settings: Mapping[str, object], saving: 
             return f"{told.share:.0%} of the pixels are in {place}" if place.exists() else None
 
         with resumable(kept):
-            outcome = save_picture(
-                source, out, settings=settings, started=STARTED, progress=show, **saving
-            )
-    return outcome
+            return write(settings=settings, progress=show)
 
 
 def _result(source: TileSource, out: str, outcome: Outcome, shard: Shard | None) -> str:

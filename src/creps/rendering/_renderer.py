@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Unpack
 
 import numpy as np
+from torch import Tensor
 
 from creps._devices import Device
 from creps.checkpoints import load
@@ -181,9 +182,19 @@ class Renderer:
             raise UsageError(f"a latent and {', '.join(options)} given: expected one of them")
         self.generator = generator = _loaded(generator)
         latent = latent.suited(generator)
-        styles = latent.resolve(generator)
+        self._prepare(generator, latent, latent.resolve(generator), device, dtype, keep)
+
+    def _prepare(
+        self,
+        generator: Generator,
+        latent: Latent,
+        styles: Tensor | StyleField,
+        device: Device,
+        dtype: Precision,
+        keep: int | None,
+    ) -> None:
+        self._made_of = generator, latent, styles, device, dtype, keep
         self.styles = styles.styles if isinstance(styles, StyleField) else styles
-        self._made_with = generator, latent, device, dtype, keep
         self._latents = PreparedLatents(
             generator, styles, device=device, dtype=dtype, keep=keep, latent=latent
         )
@@ -196,7 +207,7 @@ class Renderer:
         )
 
     def __reduce__(self) -> Any:  # a process that receives one prepares its own
-        return _again, self._made_with
+        return _again, self._made_of
 
     @property
     def evaluations(self) -> Evaluations:
@@ -298,10 +309,11 @@ def _loaded(generator: Model) -> Generator:
     return generator
 
 
-def _again(
-    generator: Generator, latent: Latent, device: Device, dtype: Precision, keep: int | None
-) -> Renderer:
-    return Renderer(generator, latent, device=device, dtype=dtype, keep=keep)
+def _again(generator: Generator, *made_of: Any) -> Renderer:
+    renderer = Renderer.__new__(Renderer)
+    renderer.generator = generator
+    renderer._prepare(generator, *made_of)
+    return renderer
 
 
 def _view(view: View | None, **options: Unpack[ViewOptions]) -> View:

@@ -14,7 +14,11 @@ from creps.rendering._view import View, ViewOptions
 from creps.rendering.arrays._picture import CHUNK, VirtualPicture, refuse_unknown_options
 
 if TYPE_CHECKING:
+    import dask.array as da
     import zarr
+
+BLOCK = 1024
+"""Pixels of a block's side of a dask array: about a second of work, for a task costs some time."""
 
 Model = Generator | str | os.PathLike[str]
 """A generator, or what `creps.load` takes."""
@@ -62,6 +66,38 @@ def open_zarr(
     picture = virtual_picture(model, latent, view=view, chunk=chunk, **options)
     store = PictureStore(picture, name_of(model))
     return zarr.open_group(store, mode="r", zarr_format=3)
+
+
+def dask_array(
+    model: Model,
+    latent: Latent | None = None,
+    *,
+    view: View | None = None,
+    chunk: int = BLOCK,
+    **options: Unpack[RenderOptions],
+) -> da.Array:
+    """A picture of any size as a dask array, each block drawn where and when it is needed.
+
+    The model goes to every worker of a cluster once.
+
+    Args:
+        model, latent, view, options: as `open_zarr`.
+        chunk: pixels of a block's side; up to 100,000 blocks.
+    Returns:
+        (C, H, W) uint8.
+    Raises:
+        GridError, UsageError, LabelError, CheckpointError: as `open_zarr`, and for more blocks.
+        MissingExtraError: without the package dask.
+    Example:
+        >>> picture = dask_array("portraits", seed=7, size=65_536)
+        >>> picture.shape, picture.numblocks
+        ((3, 65536, 65536), (1, 64, 64))
+    """
+    try:
+        from creps.rendering.arrays._dask import array_of
+    except ImportError:
+        raise MissingExtraError("a dask array", "arrays") from None
+    return array_of(virtual_picture(model, latent, view=view, chunk=chunk, **options))
 
 
 def virtual_picture(

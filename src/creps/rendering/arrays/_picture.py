@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from creps._code import code_id
 from creps.coordinates import Canvas
 from creps.errors import GridError, UsageError
 from creps.rendering._painter import Painter, Picture
@@ -85,6 +86,9 @@ class VirtualPicture:
     def __getitem__(self, level: int) -> VirtualLevel:
         """A level as an array of axes (c, y, x)."""
         return VirtualLevel(self, range(len(self))[level])
+
+    def __dask_tokenize__(self) -> Any:  # equal pictures have equal names in a graph
+        return "creps", code_id("coordinates", "networks", "rendering"), self.about(), self.chunk
 
     def __reduce__(self) -> Any:
         return _again, (self.renderer, self.view, self.chunk, self._samples)

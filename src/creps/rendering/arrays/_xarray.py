@@ -16,10 +16,8 @@ from xarray.core import indexing
 
 from creps.errors import GridError, UsageError
 from creps.rendering.arrays._address import is_address, open_address
+from creps.rendering.arrays._open import BLOCK
 from creps.rendering.arrays._picture import VirtualLevel
-
-CHUNK = 1024
-"""Pixels of a chunk's side, where dask takes them."""
 
 CHANNELS = {3: ["red", "green", "blue"], 1: ["gray"]}
 
@@ -54,7 +52,7 @@ class CrepsBackend(BackendEntrypoint):
         """
         if not is_address(filename_or_obj):
             raise UsageError(f"{filename_or_obj!r}: expected creps://MODEL?seed=7&size=65536")
-        _, picture = open_address(filename_or_obj, chunk=CHUNK)
+        _, picture = open_address(filename_or_obj, chunk=BLOCK)
         if level not in range(len(picture)):
             raise GridError(f"level {level!r}: expected 0 to {len(picture) - 1}")
         array, canvas = picture[level], picture.canvas(level)

@@ -388,7 +388,7 @@ def _fill_in_place(
 ) -> Outcome:
     """`save_picture` to a URL: chunks in place, the group's document when all are there."""
     chunks = len(shared.plan(0))
-    if not shared.begin(overwrite=overwrite, alone=shard is None):
+    if not shared.begin(overwrite=overwrite, alone=shard is None, take=shard is not None):
         return Outcome(shared.place, 0, chunks)
     share = range(chunks) if shard is None else shard.indices(chunks)
     total = sum(shared.plan(0)[k].height * shared.plan(0)[k].width for k in share)

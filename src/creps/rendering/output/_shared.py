@@ -78,12 +78,13 @@ class SharedZarr:
         """The chunks of a level, row by row."""
         return TilePlan(*self.sizes[level], self.chunk)
 
-    def begin(self, *, overwrite: bool, alone: bool = True) -> bool:
+    def begin(self, *, overwrite: bool, alone: bool = True, take: bool = False) -> bool:
         """Make the place ready, or take up what is there; False if the picture is complete.
 
         Args:
             overwrite: replace another picture of ours, complete or not.
-            alone: no other process works on it: a complete one is in the way, not the result.
+            alone: nobody else works on it, so that it may be replaced.
+            take: a complete one of the same settings is the result, not in the way.
         Raises:
             UsageError: for what is in the way.
             DataError: for a place that refuses.
@@ -92,7 +93,7 @@ class SharedZarr:
             finished, begun = self._read(DOCUMENT), self._read(UNFINISHED)
             if finished is not None and begun is None:
                 there = finished.get("attributes", {}).get(SETTINGS_KEY, {}).get("settings")
-                if not alone and there == self.settings:
+                if take and there == self.settings:
                     return False
                 if there is None:
                     raise UsageError(f"{self} is not a picture of creps: choose another name")
