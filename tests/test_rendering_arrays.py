@@ -220,6 +220,12 @@ def test_what_cannot_be_opened_is_one_line(options: dict[str, Any], told: str) -
     assert "\n" not in str(refusal.value)
 
 
+def test_deep_colors_are_arrays_of_16_bits() -> None:
+    group = creps.open_zarr(MODEL, seed=7, size=(20, 31), chunk=16, depth=16)
+    assert group["0"].dtype == np.uint16
+    np.testing.assert_array_equal(group["0"][:], drawn(size=(20, 31), depth=16))
+
+
 def test_an_unknown_model_is_one_line() -> None:
     with pytest.raises(CrepsError, match="did you mean portraits"):
         creps.open_zarr("portrats", seed=7)

@@ -82,6 +82,14 @@ def test_a_bucket_gets_what_a_folder_gets(place: str, tmp_path: Any) -> None:
         assert source.cat_file(f"{root}/{name}") == (tmp_path / "same.zarr" / name).read_bytes()
 
 
+def test_deep_colors_keep_16_bits(place: str) -> None:
+    url = f"{place}/deep.zarr"
+    save_picture(painter(depth=16), url)
+    level = zarr.open_group(url, mode="r")["0"]
+    assert level.dtype == np.uint16
+    np.testing.assert_array_equal(level[:].transpose(1, 2, 0), painter(depth=16).pixels())
+
+
 def test_it_goes_on_after_a_stop(place: str) -> None:
     url = f"{place}/stopped.zarr"
     with pytest.raises(StoppedError):

@@ -190,19 +190,12 @@ def render(
         _refuse_together("--blend", {**bent, **fine}, reason)
     if foveated is not None:
         finer = {"--supersample": picture.supersample != "1", "--shard": shard}
-        _refuse_together(
-            "--foveated",
-            {"--blend": blend, **bent, **finer, **fine},
-            "foveated pictures take neither",
-        )
+        others = {"--blend": blend, "--dask": dask, **bent, **finer, **fine}
+        _refuse_together("--foveated", others, "foveated pictures take neither")
     if dask is not None:
-        others = {"--foveated": foveated, "--shard": shard}
-        _refuse_together("--dask", others, "a cluster shares whole pictures out itself")
-    latent = picture.latent(
-        seed=DEFAULT_SEED if seed is None and styles is None else seed,
-        styles=styles,
-        blend=blend,
-    )
+        _refuse_together("--dask", {"--shard": shard}, "a cluster shares the picture out itself")
+    seed = DEFAULT_SEED if seed is None and styles is None else seed
+    latent = picture.latent(seed=seed, styles=styles, blend=blend)
     picture.announce(across=latent.across)
     view = picture.view(
         across=latent.across, warp=warp, exact=exact, depth=parse_depth(depth), dither=dither
@@ -226,8 +219,7 @@ def render(
     write = here if dask is None else _on_cluster(dask, renderer, view, out, saving)
     outcome = _save(write, out, settings, shard=share)
     result = _result(source, out, outcome, share)
-    count = renderer.evaluations
-    evaluated = f", {count}" if count.painted else ""
+    evaluated = f", {renderer.evaluations}" if renderer.evaluations.painted else ""
     typer.echo(f"{result}{evaluated}, {time.perf_counter() - started:.1f} s")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 
+import numpy as np
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -84,6 +85,7 @@ class ZarrRoutes:
             sizes=level_sizes(height, width, smallest=self._chunk),
             channels=int(model.generator.config.img_channels),
             chunk=self._chunk,
+            dtype=np.dtype(np.uint8),
             about=provenance(model.generator, picture.latent, view, dtype=model.dtype),
         )
 

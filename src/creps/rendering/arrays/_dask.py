@@ -5,6 +5,8 @@ Imported only where the package dask is installed.
 
 from __future__ import annotations
 
+from typing import Any
+
 import dask.array as da
 import numpy as np
 from dask.base import tokenize
@@ -42,8 +44,8 @@ def array_of(picture: VirtualPicture) -> da.Array:
         _drawn,
         whole=delayed(picture, name=f"{name}-picture", traverse=False),
         chunks=((picture.channels,), _edges(plan.height, plan.edge), _edges(plan.width, plan.edge)),
-        dtype=np.uint8,
-        meta=np.empty((0, 0, 0), np.uint8),
+        dtype=picture.dtype,
+        meta=np.empty((0, 0, 0), picture.dtype),
         name=name,
     )
 
@@ -53,9 +55,7 @@ def _edges(side: int, edge: int) -> tuple[int, ...]:
     return tuple(min(edge, side - start) for start in range(0, side, edge))
 
 
-def _drawn(
-    *, whole: VirtualPicture, block_id: tuple[int, int, int] | None = None
-) -> NDArray[np.uint8]:
+def _drawn(*, whole: VirtualPicture, block_id: tuple[int, int, int] | None = None) -> NDArray[Any]:
     """The pixels of a block."""
     assert block_id is not None
     plan = TilePlan(*whole.sizes[0], whole.chunk)

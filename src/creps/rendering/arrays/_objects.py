@@ -24,6 +24,7 @@ from creps.rendering.output._images import SETTINGS_KEY
 from creps.rendering.output._levels import ome
 
 DOCUMENT = "zarr.json"
+LITTLE = {"configuration": {"endian": "little"}}
 HOW_LEVELS_ARE_MADE = "each level drawn at its own size"
 
 _CHUNK = re.compile(r"(0|[1-9][0-9]{0,5})/c/0/(0|[1-9][0-9]{0,17})/(0|[1-9][0-9]{0,17})")
@@ -46,6 +47,7 @@ class ZarrLayout:
         sizes: (height, width) of all levels, the full size first.
         channels: 3 for color, 1 for gray.
         chunk: pixels of a chunk's side.
+        dtype: uint8 or uint16.
         about: JSON values that say how the picture is made.
     """
 
@@ -53,6 +55,7 @@ class ZarrLayout:
     sizes: Sequence[tuple[int, int]]
     channels: int
     chunk: int
+    dtype: np.dtype[Any]
     about: Mapping[str, Any]
 
     @cached_property
@@ -60,7 +63,9 @@ class ZarrLayout:
         """The documents by key: of the group, and of each level."""
         count = len(self.sizes)
         arrays = {str(k): self._array(k) for k in range(count)}
-        described = ome(self.name, count, self.channels, made=HOW_LEVELS_ARE_MADE)
+        described = ome(
+            self.name, count, self.channels, made=HOW_LEVELS_ARE_MADE, most=np.iinfo(self.dtype).max
+        )
         group = {
             "zarr_format": 3,
             "node_type": "group",
@@ -77,7 +82,7 @@ class ZarrLayout:
     @property
     def chunk_bytes(self) -> int:
         """Bytes of any chunk."""
-        return self.channels * self.chunk**2
+        return self.channels * self.chunk**2 * self.dtype.itemsize
 
     def plan(self, level: int) -> TilePlan:
         """The chunks of a level, row by row."""
@@ -103,14 +108,14 @@ class ZarrLayout:
             "zarr_format": 3,
             "node_type": "array",
             "shape": [self.channels, *self.sizes[level]],
-            "data_type": "uint8",
+            "data_type": self.dtype.name,
             "chunk_grid": {
                 "name": "regular",
                 "configuration": {"chunk_shape": [self.channels, self.chunk, self.chunk]},
             },
             "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
             "fill_value": 0,
-            "codecs": [{"name": "bytes"}],
+            "codecs": [{"name": "bytes", **(LITTLE if self.dtype.itemsize > 1 else {})}],
             "attributes": {},
             "dimension_names": ["c", "y", "x"],
             "storage_transformers": [],
@@ -124,16 +129,18 @@ def layout_of(picture: VirtualPicture, name: str) -> ZarrLayout:
         sizes=picture.sizes,
         channels=picture.channels,
         chunk=picture.chunk,
+        dtype=picture.dtype,
         about=picture.about(),
     )
 
 
 def drawn_chunk(picture: VirtualPicture, chunk: Chunk) -> bytes:
-    """The bytes of a chunk: (C, chunk, chunk) uint8, 0 beyond the border of the picture."""
+    """The bytes of a chunk: (C, chunk, chunk), little-endian, 0 beyond the border."""
     edge, tile = picture.chunk, chunk.tile
-    pixels = picture.pixels(chunk.level, tile).transpose(2, 0, 1)
+    stored = picture.dtype.newbyteorder("<")
+    pixels = picture.pixels(chunk.level, tile).transpose(2, 0, 1).astype(stored, copy=False)
     if (tile.height, tile.width) == (edge, edge):
         return pixels.tobytes()
-    whole = np.zeros((picture.channels, edge, edge), np.uint8)
+    whole = np.zeros((picture.channels, edge, edge), stored)
     whole[:, : tile.height, : tile.width] = pixels
     return whole.tobytes()

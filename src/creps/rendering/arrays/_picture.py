@@ -31,7 +31,7 @@ CHUNK = 256
 LARGEST_CHUNK = 2**14
 """Pixels of a chunk's side at most: 800 MB of color."""
 
-Axes = Literal["cyx", "yxc"]
+Axes = Literal["cyx", "yxc", "yx"]
 
 
 class VirtualPicture:
@@ -47,6 +47,7 @@ class VirtualPicture:
         samples: evaluated for a chunk, at most: levels that need more have fewer a pixel.
     Attributes:
         channels: 3 for color, 1 for gray.
+        dtype: uint8, or uint16 of views of 16 bits.
         sizes: (height, width) of every level, the full size first; the last one is a single chunk.
     Raises:
         GridError: for a size or chunk that is none, and for pixels that float64 cannot tell apart.
@@ -72,6 +73,7 @@ class VirtualPicture:
         self.renderer, self.view = renderer, View() if view is None else view
         self.chunk = checked_chunk(chunk)
         canvas = self.view.canvas(renderer.generator)
+        self.dtype = np.dtype(np.uint8 if self.view.depth == 8 else np.uint16)
         self.channels = int(renderer.generator.config.img_channels)
         self.sizes = level_sizes(canvas.height, canvas.width, smallest=self.chunk)
         self._views = [level_view(self.view, canvas, k) for k in range(len(self.sizes))]
@@ -105,12 +107,12 @@ class VirtualPicture:
         return self.painter(level).canvas
 
     def pixels(self, level: int, part: Tile) -> Picture:
-        """(part.height, part.width, C) uint8 of a part of a level.
+        """(part.height, part.width, C) of a part of a level.
 
         Raises:
             GridError: for a part that does not fit in memory.
         """
-        refuse_beyond_memory(part.height, part.width, channels=self.channels)
+        refuse_beyond_memory(part.height, part.width, channels=self.channels, depth=self.view.depth)
         return self.painter(level).pixels(part)
 
     def about(self) -> dict[str, Any]:
@@ -139,13 +141,10 @@ class VirtualLevel:
     Args:
         picture: whose level it is.
         level: 0 is the full size.
-        axes: "cyx", or "yxc" as pictures in memory have them.
+        axes: "cyx", "yxc" as pictures in memory have them, or "yx" of gray ones.
     Raises:
         IndexError: for indices outside, or of another kind.
     """
-
-    dtype = np.dtype(np.uint8)
-    ndim = 3
 
     def __init__(self, picture: VirtualPicture, level: int, *, axes: Axes = "cyx") -> None:
         self.picture, self.level, self.axes = picture, level, axes
@@ -153,14 +152,16 @@ class VirtualLevel:
         sides = {"c": picture.channels, "y": height, "x": width}
         edges = {"c": picture.channels, "y": picture.chunk, "x": picture.chunk}
         self.shape = tuple(sides[axis] for axis in axes)
+        self.ndim, self.dtype = len(axes), picture.dtype
         self.chunks = tuple(min(edges[axis], sides[axis]) for axis in axes)
 
-    def __getitem__(self, key: Any) -> NDArray[np.uint8]:
-        given: dict[str, int | range] = dict(zip(self.axes, _chosen(key, self.shape), strict=True))
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        given: dict[str, int | range] = {"c": 0}
+        given |= zip(self.axes, _chosen(key, self.shape), strict=True)
         rows, columns, channels = (given[axis] for axis in "yxc")
         (top, height), (left, width) = _span(rows), _span(columns)
         if not (height and width):
-            part = np.zeros((height, width, self.picture.channels), np.uint8)
+            part = np.zeros((height, width, self.picture.channels), self.dtype)
         else:
             part = self.picture.pixels(self.level, Tile(top, left, height, width))
         chosen = part[_within(rows, top)][..., _within(columns, left), :][..., _within(channels, 0)]
@@ -177,10 +178,12 @@ class VirtualLevel:
     @property
     def size(self) -> int:
         """Values in all."""
-        return self.shape[0] * self.shape[1] * self.shape[2]
+        return math.prod(self.shape)
 
     def __repr__(self) -> str:
-        return f"<VirtualLevel {self.level}, {self.axes} {self.shape} uint8, drawn when read>"
+        return (
+            f"<VirtualLevel {self.level}, {self.axes} {self.shape} {self.dtype}, drawn when read>"
+        )
 
 
 def level_view(view: View, canvas: Canvas, level: int) -> View:

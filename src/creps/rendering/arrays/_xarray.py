@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import xarray as xr
 from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
@@ -80,7 +79,7 @@ class _LazyLevel(BackendArray):
     """A level for xarray's own indexing."""
 
     def __init__(self, level: VirtualLevel) -> None:
-        self._level, self.shape, self.dtype = level, level.shape, np.dtype(np.uint8)
+        self._level, self.shape, self.dtype = level, level.shape, level.dtype
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         return indexing.explicit_indexing_adapter(
