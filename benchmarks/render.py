@@ -1,9 +1,13 @@
 """How fast pictures are rendered, in how much memory, against what the machine can do.
 
     python benchmarks/render.py [--sizes 256,512,1024,2048] [--rotation 1024] [--memory 2048,16384]
-                                [--exact 512] [--device cuda --dtype bfloat16] [--out results.jsonl]
+                                [--exact 512] [--sparse 1024,4096,16384] [--turned 1024]
+                                [--tiles 16,256] [--preset 4096] [--families 1024]
+                                [--against COMMIT] [--device cuda --dtype bfloat16]
+                                [--out results.jsonl]
 
-With the 512 preset and random weights, but for `--exact`; each row in a fresh process:
+With the 512 preset and random weights, but for `--exact`; each row in a fresh process, the first
+four kinds with every pixel evaluated:
 
 - a size: seconds (the median of a few runs, one from 1,500 px on), peak memory added by the first
   render to what the process held with the model loaded, and arithmetic per second beside that of a
@@ -14,6 +18,10 @@ With the 512 preset and random weights, but for `--exact`; each row in a fresh p
   written; a whole picture goes on in the same way. The rest of it is not drawn;
 - exactness: the largest difference between looked-up and exact lines over every pixel of warped
   pictures of `portraits`.
+
+Then sparse evaluation, as ratios of processor time (see `sparse_ratios`): exact over sparse drawing
+of `portraits`, straight and turned, of a viewer's tile, and of the 512 preset; the 512 preset
+against our StyleGAN2; and commands against those of another commit.
 
 An empty list leaves a kind of row out. Prints a table, and writes one JSON line a row. The memory
 of a GPU is its own. Some minutes on 2 cores; other programs disturb it.
@@ -32,6 +40,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import sparse_ratios
 import torch
 import typer
 from costs import peak, start_peak
@@ -48,12 +57,19 @@ from creps.rendering._points import TOLERANCE
 from creps.rendering._renderer import Renderer, render
 from creps.rendering._tiles import TilePlan
 from creps.rendering._view import Precision, checked_dtype
-from creps.rendering.output._chunks import BAND
 from creps.rendering.output._save import CHUNK
 
 MATRIX = 2048  # side of the reference product: 17 GFLOP, operands of 16 MiB
 REPEATS = 5  # of the reference product; of the render below LARGE
 LARGE = 1500  # pixels a side from which one render is enough
+RATIOS = {
+    "sparse": "portraits",
+    "turned": "portraits",
+    "tile": "portraits",
+    "preset": "creps-512, random weights",
+    "families": "creps-512 and stylegan2, random weights",
+}
+"""Kinds of rows in `sparse_ratios`, and their models."""
 EXACT_WARPS = (  # seed and warp
     (1, "rotate:30"), (2, "rotate:10"), (3, "swirl:120"), (4, "barrel:0.3"),
     (5, "elastic:amount=0.05,seed=3"),
@@ -124,7 +140,8 @@ class Bench:
 
         def once() -> float:
             return timed(
-                lambda: render(self.generator, seed=0, size=size, dtype=self.dtype), self.device
+                lambda: render(self.generator, seed=0, size=size, dtype=self.dtype, tolerance=0),
+                self.device,
             )
 
         held = start_peak(self.device.type)  # around the first render: nothing is warm
@@ -150,7 +167,7 @@ class Bench:
         renderer = Renderer(self.generator, seed=0, dtype=self.dtype)
 
         def seconds(warp: str | None) -> float:
-            return timed(lambda: renderer.picture(size=size, warp=warp), self.device)
+            return timed(lambda: renderer.picture(size=size, warp=warp, tolerance=0), self.device)
 
         straight, turned, further = [], [], []
         for _ in range(3):
@@ -175,10 +192,10 @@ class Bench:
         """Two stripes of every band of a picture of this width, as it is written; tiles let go."""
         held = start_peak(self.device.type)
         renderer = Renderer(self.generator, seed=0, dtype=self.dtype, keep=None)
-        painter = renderer.painter(size=size)
+        painter = renderer.painter(size=size, tolerance=0)
         pixels = 0
         chunks = TilePlan(size, size, CHUNK)
-        for index in chunks.in_bands(BAND):
+        for index in chunks.in_bands():
             if chunks[index].top < 2 * CHUNK:
                 for tile, _ in painter.images(chunks[index]):
                     pixels += tile.height * tile.width
@@ -193,7 +210,9 @@ class Bench:
             renderer = Renderer(generator, seed=seed, dtype=self.dtype)
             pair = [
                 whole_picture(
-                    renderer.painter(size=size, window=(0, 0, 1, 1), warp=warp, exact=exact)
+                    renderer.painter(
+                        size=size, window=(0, 0, 1, 1), warp=warp, exact=exact, tolerance=0
+                    )
                 )
                 for exact in (False, True)
             ]
@@ -229,6 +248,9 @@ def _in_fresh_process(kind: str, size: int, device: str, dtype: str) -> dict[str
 def _row(task: str, device: str, dtype: str) -> dict[str, Any]:
     """What a fresh process prints."""
     kind, size = task.split(":")
+    if kind in RATIOS:
+        return {"kind": kind, "model": RATIOS[kind], "size": int(size), "device": "cpu",
+                "dtype": "float32", **getattr(sparse_ratios, kind)(int(size))}  # fmt: skip
     bench = Bench(device, dtype)
     measured = getattr(bench, kind)(int(size))
     return {
@@ -244,7 +266,8 @@ def _row(task: str, device: str, dtype: str) -> dict[str, Any]:
 def _table(results: list[dict[str, Any]]) -> Table:
     """What was measured, a row each; the JSON lines have more."""
     columns = ("seconds", "peak_extra_mb", "times_limit", "times_straight",
-               "further_times_straight", "nodes", "max_error_of_255")  # fmt: skip
+               "further_times_straight", "nodes", "max_error_of_255",
+               "times_faster", "evaluated")  # fmt: skip
     table = Table("what", "size", *columns, title="creps-512, random weights")
     for result in results:
         cells = [str(result.get(name, "")) for name in columns]
@@ -257,6 +280,12 @@ def main(
     rotation: Annotated[str, typer.Option(help="Pixels a side of turned pictures.")] = "1024",
     memory: Annotated[str, typer.Option(help="Pixels a side of streamed pictures.")] = "2048,16384",
     exact: Annotated[str, typer.Option(help="Pixels a side of exactness checks.")] = "512",
+    sparse: Annotated[str, typer.Option(help="Pixels a side.")] = "1024,4096,16384",
+    turned: Annotated[str, typer.Option(help="Pixels a side.")] = "1024",
+    tiles: Annotated[str, typer.Option(help="Zooms of a viewer's tiles.")] = "16,256",
+    preset: Annotated[str, typer.Option(help="Pixels a side.")] = "4096",
+    families: Annotated[str, typer.Option(help="Pixels a side.")] = "1024",
+    against: Annotated[str, typer.Option(help="Commit whose commands are measured too.")] = "",
     device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
     dtype: Annotated[str, typer.Option(help="float32, float64, bfloat16, float16.")] = "float32",
     out: Annotated[Path | None, typer.Option(help="Also append the JSON lines here.")] = None,
@@ -268,11 +297,16 @@ def main(
         return
     record = Record("render", out)
     kinds = {"size": sizes, "rotation": rotation, "memory": memory, "exactness": exact}
+    kinds |= {"sparse": sparse, "turned": turned, "tile": tiles, "preset": preset}
+    kinds["families"] = families
     results = []
     for kind, listed in kinds.items():
         for size in filter(None, listed.split(",")):
             row = _in_fresh_process(kind, int(size), device, dtype)
             results.append(record.write(row, device=row["device"]))
+    for name in sparse_ratios.COMMANDS if against else ():
+        row = {"kind": name, "size": 0, **sparse_ratios.against(against, name)}
+        results.append(record.write(row, device="cpu"))
     Console(stderr=True).print(_table(results))
 
 

@@ -22,7 +22,7 @@ from creps.rendering._provenance import provenance
 from creps.rendering._rounding import Depth, rounded
 from creps.rendering._samples import FromLines, FromMixedLines, FromNetwork, Places, Strategy
 from creps.rendering._sampling import antialiased, automatic_supersample, sparsity_of
-from creps.rendering._sparse import BlockPlan, Pixels, sparse_block
+from creps.rendering._sparse import BLOCK, BlockPlan, Pixels, sparse_block
 from creps.rendering._tiles import Tile, TilePlan
 from creps.rendering._view import View
 from creps.rendering._workers import map_in_order, worker_count
@@ -128,6 +128,11 @@ class Painter:
             else None
         )
         self.evaluations = Evaluations()
+
+    @property
+    def grain(self) -> int:
+        """Pixels of a side of what is drawn at once: smaller parts cost as much."""
+        return self.tile if self._sparsity is None else BLOCK
 
     @torch.inference_mode()
     def images(self, part: Tile | None = None) -> Iterator[tuple[Tile, Tensor]]:

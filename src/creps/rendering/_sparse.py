@@ -47,7 +47,7 @@ SEEN = 2.0
 lies between samples that are not, they are the only trace of it."""
 BORDER = 2
 """Lattice points beyond a block on each side, which prediction looks at."""
-MOST = 0.5
+MOST = 0.75
 """Share of the pixels of a lattice above which all are evaluated: in rows and columns they cost
 less than one by one."""
 TAPS = 4

@@ -183,7 +183,7 @@ def _painted(painter: Painter, tile: Tile, side_by_side: SideBySide) -> Picture:
         picture[down : down + height] = painter.pixels(stripe)
 
     divisible = generator.tileable and generator.device.type == "cpu"
-    step = STRIPE if divisible else tile.height
+    step = max(STRIPE, painter.grain) if divisible else tile.height
     side_by_side(
         partial(paint, down, min(step, tile.height - down)) for down in range(0, tile.height, step)
     )
