@@ -139,9 +139,9 @@ def test_a_tile_is_the_picture_there(drawn: RenderedSource) -> None:
     """Against the network itself, without lines or tables."""
     window = (0.25, 0.5, 0.375, 0.75)
     picture = draw(drawn, ViewSpec(window=window, height=10, width=20))
-    generator = drawn._renderer.generator
+    generator = drawn.renderer.generator
     with torch.inference_mode():
-        image = generator.synthesize(drawn._renderer.styles, Canvas(10, 20, window).grid())
+        image = generator.synthesize(drawn.renderer.styles, Canvas(10, 20, window).grid())
     assert np.abs(picture.astype(int) - to_uint8(image[0])).max() <= GRAY_LEVEL
 
 

@@ -22,7 +22,7 @@ from creps.rendering._provenance import provenance
 from creps.rendering._rounding import Depth, rounded
 from creps.rendering._samples import FromLines, FromMixedLines, FromNetwork, Places, Strategy
 from creps.rendering._sampling import antialiased, automatic_supersample, sparsity_of
-from creps.rendering._sparse import BLOCK, BlockPlan, Pixels, sparse_block
+from creps.rendering._sparse import BlockPlan, Pixels, sparse_block
 from creps.rendering._tiles import Tile, TilePlan
 from creps.rendering._view import View
 from creps.rendering._workers import map_in_order, worker_count
@@ -132,7 +132,7 @@ class Painter:
     @property
     def grain(self) -> int:
         """Pixels of a side of what is drawn at once: smaller parts cost as much."""
-        return self.tile if self._sparsity is None else BLOCK
+        return self.tile if self._sparsity is None else self._sparsity.edge(self._device)
 
     @torch.inference_mode()
     def images(self, part: Tile | None = None) -> Iterator[tuple[Tile, Tensor]]:
@@ -152,7 +152,7 @@ class Painter:
         if self._sparsity is None or inside != part:
             yield from self._whole_tiles(part)
             return
-        blocks = BlockPlan(self.height, self.width, part, on_cpu=self._device.type == "cpu")
+        blocks = BlockPlan(self.height, self.width, part, edge=self.grain)
         sources = self._strategy.pixels(self._sparsity)
 
         @torch.inference_mode()  # the mode belongs to a thread

@@ -34,8 +34,11 @@ from torch import Tensor
 
 from creps.rendering._tiles import Tile
 
-BLOCK, ACCELERATOR_BLOCK = 256, 2048
-"""Pixels of a block's side, multiples of 2 * COARSEST: borders cost a few percent of samples."""
+BLOCK, LARGE_BLOCK, ACCELERATOR_BLOCK = 256, 512, 2048
+"""Pixels of a block's side, multiples of 2 * COARSEST: borders cost a few percent of samples. The
+large ones are for wide lattices, where calls would cost more than what they compute."""
+WIDE = 16
+"""The first spacing of large blocks."""
 COARSEST = 32
 """The largest spacing, in pixels."""
 SMALLEST = 64
@@ -66,6 +69,12 @@ class Sparsity(NamedTuple):
     spacing: int
     tolerance: float
     detail: float
+
+    def edge(self, device: torch.device) -> int:
+        """Pixels of a block's side."""
+        if device.type != "cpu":
+            return ACCELERATOR_BLOCK
+        return BLOCK if self.spacing < WIDE else LARGE_BLOCK
 
 
 class Known(NamedTuple):
@@ -163,8 +172,7 @@ class BlockPlan:
         [(0, 0, 300, 256), (0, 256, 300, 144)]
     """
 
-    def __init__(self, height: int, width: int, part: Tile, *, on_cpu: bool = True) -> None:
-        edge = BLOCK if on_cpu else ACCELERATOR_BLOCK
+    def __init__(self, height: int, width: int, part: Tile, *, edge: int = BLOCK) -> None:
         self._rows = _pieces(height, edge, part.rows)
         self._columns = _pieces(width, edge, part.columns)
 
