@@ -170,7 +170,10 @@ def test_it_orders_damages_by_their_strength(real: RealImages) -> None:
     floor = frechet_distance(others, known)
     spoilt = DamagedFeatures(size=size, first=HELD_OUT).run(0, count)
     for kind, damage in DAMAGES.items():
-        # The weakest ones of these few portraits are lost in the distance of sets so small.
-        columns = [spoilt[f"{kind}/{strength:g}"] for strength in damage.strengths[1:]]
-        found = [floor, *(frechet_distance(column, known) for column in columns)]
-        assert found == sorted(found), (kind, found)
+        columns = [spoilt[f"{kind}/{strength:g}"] for strength in damage.strengths]
+        found = [frechet_distance(column, known) for column in columns]
+        # The weakest are hardly seen: they may count as nothing, but never as an improvement.
+        assert found[0] > 0.97 * floor, (kind, floor, found)
+        assert found[0] < 1.02 * found[1], (kind, floor, found)
+        assert found[1] < found[2], (kind, floor, found)
+        assert found[2] > 1.2 * floor, (kind, floor, found)
