@@ -6,16 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 import creps
 from bucket import bucket
 from creps import _urls
 from creps._urls import fetched, is_url, last_name, shown
 from creps.checkpoints import weights_id
+from creps.cli import app
 from creps.data import open_images
-from creps.errors import CheckpointError, CrepsError, DataError, MissingExtraError
+from creps.errors import CheckpointError, CrepsError, DataError, MissingExtraError, UsageError
 from tiny_creps import tiny_creps
 
 fsspec = pytest.importorskip("fsspec")
@@ -66,6 +69,26 @@ def test_nothing_secret_is_shown() -> None:
     assert shown(f"cannot read '{signed}', sorry") == "cannot read 'https://host/a/b.zarr', sorry"
     assert shown("secret=abc, Token=def; key=x") == "secret=..., Token=... key=..."
     assert last_name("s3://bucket/a/b.zarr/?x=1") == "b.zarr"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["generate", "--seeds", "7", "--size", "16", "--out", "s3://bucket/pictures"],
+        ["video", "zoom", "--size", "16", "--out", "s3://bucket/film.mp4"],
+        ["export", "--model", "portraits", "--out", "gs://bucket/model.onnx"],
+    ],
+)
+def test_commands_that_write_files_refuse_urls(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, arguments)
+    assert isinstance(done.exception, UsageError)
+    assert "a URL is not taken here" in str(done.exception)
+    assert list(tmp_path.iterdir()) == [tmp_path / "cache"] or not list(tmp_path.iterdir())
+    with pytest.raises(UsageError, match="a URL is not taken here"):
+        creps.save_picture(np.zeros((2, 2, 3), np.uint8), Path("s3://bucket/a.png"))
 
 
 def test_a_model_by_url_is_the_model(place: str, tmp_path: Path) -> None:

@@ -18,11 +18,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from creps._files import cache_folder, expand_braces, replacing
-from creps.errors import CrepsError, DataError, MissingExtraError
+from creps.errors import CrepsError, DataError, MissingExtraError, UsageError
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 """A scheme has two letters at least: one is a Windows drive."""
 
+_FOLDED = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/[^/]")
 _USER = re.compile(r"(?<=://)[^\s/@]*@")
 _QUERY = re.compile(r"(?<=[^\s?])\?[^\s'\"<>]+")
 _SECRET = re.compile(r"(?i)\b(key|secret|token|password|signature|credential)=[^\s&'\",)]+")
@@ -34,6 +35,17 @@ LONGEST_REASON = 300
 def is_url(place: object) -> bool:
     """Whether a text names a place by URL."""
     return isinstance(place, str) and _URL.match(place) is not None
+
+
+def refuse_url(path: Path) -> None:
+    """Refuse a URL that was taken for a path, which has lost a slash: s3:/bucket/name.
+
+    Raises:
+        UsageError: unless there is such a folder.
+    """
+    text = path.as_posix()
+    if _FOLDED.match(text) and not Path(path.parts[0]).exists():
+        raise UsageError(f"{shown(text)}: a URL is not taken here, expected a path")
 
 
 def shown(url: str) -> str:

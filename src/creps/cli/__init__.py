@@ -7,11 +7,13 @@ import io
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, NoReturn, ParamSpec, TypeVar
 
 import typer
 
 from creps import __version__
+from creps._urls import refuse_url
 from creps.cli._data import COMMANDS as DATA_COMMANDS
 from creps.cli._demo import demo
 from creps.cli._evaluate import compare, diagnose, evaluate
@@ -62,6 +64,9 @@ def _interruptible(command: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(command)
     def _guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        for value in kwargs.values():
+            if isinstance(value, Path):
+                refuse_url(value)
         try:
             return command(*args, **kwargs)
         except KeyboardInterrupt:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from creps._files import discard, flush, write_atomically
-from creps._urls import is_url, last_name, shown
+from creps._urls import is_url, last_name, refuse_url, shown
 from creps.errors import CrepsError, GridError, MissingExtraError, UsageError
 from creps.rendering._painter import Picture, Progress, TileSource
 from creps.rendering._rounding import Depth
@@ -203,6 +203,7 @@ def refuse_target(
         _in_place()
         return
     path = Path(path)
+    refuse_url(path)
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{path.name}: unknown picture format, expected {', '.join(SUFFIXES)}")
     refuse_beyond_format(path, height, width)
