@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from creps._files import write_atomically
 from creps.checkpoints import weights_id
 from creps.errors import ConfigError, CrepsError
 from creps.networks.base import Generator
-from creps.rendering import Latent, Renderer, View, provenance, read_settings, save_picture
+from creps.rendering import Latent, Renderer, View, read_settings, save_picture
 from creps.rendering._painter import Progress
 from creps.rendering._view import Precision
 from creps.rendering.output._images import tiles_folder
@@ -93,10 +92,9 @@ def write_site(
     new = 0
     for index, latent in enumerate(latents):
         told = progress and partial(_of_all, progress, index * pixels, len(latents) * pixels)
-        about = {**provenance(generator, latent, view, dtype=dtype), "model": settings.name}
-        make = partial(Renderer, generator, latent, device=device, dtype=dtype)
+        renderer = Renderer(generator, latent, device=device, dtype=dtype)
         target = out / f"seed{latent.seed}.dzi"
-        new += _write_picture(target, make, view, about=about, progress=told)
+        new += _write_picture(target, renderer, view, model=settings.name, progress=told)
     _write_page(out, generator, settings)
     return new
 
@@ -143,23 +141,19 @@ def write_live_site(out: Path, generator: Generator, *, name: str) -> int:
 
 
 def _write_picture(
-    target: Path,
-    make: Callable[[], Renderer],
-    view: View,
-    *,
-    about: dict[str, Any],
-    progress: Progress | None,
+    target: Path, renderer: Renderer, view: View, *, model: str, progress: Progress | None
 ) -> bool:
     """One picture, its tiles and its thumbnail, unless the same one exists."""
     thumbnail = target.with_suffix(".jpg")
-    height, width = about["size"]
+    painter = renderer.painter(view)
+    about = {**painter.about(), "model": model}
+    pixels = painter.height * painter.width
     if thumbnail.is_file() and _is_there(target, about):
         if progress is not None:
-            progress(height * width, height * width)
+            progress(pixels, pixels)
         return False
-    renderer = make()
-    save_picture(renderer.painter(view), target, settings=about, progress=progress)
-    small = renderer.picture(size=min(THUMBNAIL, height), supersample="auto")
+    save_picture(painter, target, settings=about, progress=progress)
+    small = renderer.picture(size=min(THUMBNAIL, painter.height), supersample="auto")
     save_picture(small, thumbnail, settings=about)
     return True
 
