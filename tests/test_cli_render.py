@@ -265,3 +265,27 @@ def test_what_only_the_model_can_tell_leaves_nothing(model, tmp_path) -> None:
     with pytest.raises(CheckpointError):
         run("--model", tmp_path / "none", "--out", out)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_tolerance_is_recorded_and_its_effect_told(tmp_path: Path) -> None:
+    view = ("--size", "256x300", "--zoom", 20, "--pan", "0.4,0.5")
+    told = run(*view, "--out", tmp_path / "some.png").output
+    assert float(told.split(" % of the pixels evaluated")[0].split()[-1]) < 60
+    assert read_settings(tmp_path / "some.png")["tolerance"] == 0.5
+    told = run(*view, "--tolerance", 0, "--out", tmp_path / "all.png").output
+    assert "100 % of the pixels evaluated" in told
+    assert "tolerance" not in read_settings(tmp_path / "all.png")
+    assert differ(pixels(tmp_path / "some.png"), pixels(tmp_path / "all.png")) <= 1
+
+
+@pytest.mark.parametrize("tolerance", ["-1", "nan", "inf", "65"])
+def test_impossible_tolerances_are_refused(tmp_path: Path, tolerance: str) -> None:
+    with pytest.raises(UsageError, match=r"tolerance .* expected 0"):
+        run("--tolerance", tolerance, "--out", tmp_path / "a.png")
+
+
+def test_another_tolerance_does_not_continue_a_picture(tmp_path: Path) -> None:
+    view = ("--size", 520, "--zoom", 9, "--out", tmp_path / "a.tif")
+    run(*view, "--shard", "1/2")
+    with pytest.raises(UsageError, match=r"begun with tolerance 0\.5, not 0\.2"):
+        run(*view, "--shard", "2/2", "--tolerance", 0.2)
