@@ -6,6 +6,7 @@ import math
 import threading
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -63,7 +64,7 @@ def prepared() -> Prepared:
     return prepare(network())
 
 
-DEAR: dict[str, Any] = {"channel_base": 1024, "channel_max": 48}
+DEAR: dict[str, Any] = {"channel_base": 2048, "channel_max": 96}
 """Settings of a network whose lines cost far more than its pixels."""
 
 
@@ -171,34 +172,31 @@ def test_windows_of_any_size_are_within_the_tolerance(
 
 
 def test_a_deep_zoom_takes_a_handful_of_lines(
-    monkeypatch: pytest.MonkeyPatch,
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepared = prepare(network(**DEAR))
-    tables, asked = tables_of(prepared), counted(prepared, monkeypatch)
-    coords = 0.37 + torch.linspace(0, 2.0**-20, 512, dtype=torch.float64)
-    shortest = tables.shortest(float(coords[1] - coords[0]), lines=1024)
-    assert shortest == 2
-    tables.table("rows").lines(coords, shortest=shortest)
-    assert sum(asked) <= 64 + 128 + 32
+    tables = tables_of(prepared)
+    asked = counted(prepared, monkeypatch)
+    coords = 0.37 + torch.linspace(0, 2.0**-20, 5000, dtype=torch.float64)
+    tables.table("rows").lines(coords)
+    assert sum(asked) <= 128 + 32
 
 
 def test_noise_costs_hardly_more_than_the_exact_way(monkeypatch: pytest.MonkeyPatch) -> None:
     noise = prepare(network(bandwidth=1000.0, **DEAR))
     tables, asked = tables_of(noise), counted(noise, monkeypatch)
-    for size in (100, 224, 256, 1000, 5000, 2**15):
-        shortest = tables.shortest(1 / size, lines=2 * size)
-        assert shortest is None
+    for size in (100, 256, 1000, 4000, 2**14, 2**18):
+        assert tables.shortest(1 / size, samples=size) is None
         assert sum(asked) <= 0.15 * 2 * size
-    assert sum(asked) <= 64
+    assert sum(asked) == 128
 
 
-def test_lines_are_looked_up_where_they_are_dear_and_pixels_dense(prepared: Prepared) -> None:
+def test_long_axes_of_dear_lines_are_looked_up(prepared: Prepared) -> None:
     tables = tables_of(prepare(network(**DEAR)))
-    assert tables.shortest(1 / 256, lines=512) is None  # coarser than any table
-    assert tables.shortest(1 / 2**14, lines=200) is None  # too few lines to try
-    assert tables.shortest(1 / 2**14, lines=512) == 8
-    assert tables.shortest(2.0**-30, lines=512) == 2
-    assert tables_of(prepared).shortest(2.0**-30, lines=512) is None  # cheap lines
+    assert tables.shortest(1 / 2048, samples=2048) is None  # nodes would be as many
+    assert tables.shortest(1 / 2**14, samples=1000) is None  # sparse evaluation needs few
+    assert tables.shortest(1 / 2**14, samples=2**14) == 8
+    assert tables.shortest(2.0**-30, samples=3000) == 2
+    assert tables_of(prepared).shortest(2.0**-30, samples=3000) is None  # cheap lines
 
 
 def test_what_a_table_says_does_not_depend_on_what_was_asked_before(prepared: Prepared) -> None:
@@ -281,6 +279,34 @@ def test_a_store_has_tables_for_each_tolerance(prepared: Prepared) -> None:
     assert store.nbytes > 0
     store.clear()
     assert store.nbytes == 0
+
+
+# Pictures
+
+
+VIEWS: list[dict[str, Any]] = [
+    {"size": (2200, 96), "window": (0.2, 0.3, 0.3, 0.3044)},
+    {"size": (90, 3000), "window": (0.2, 0.3, 0.2 + 3e-7, 0.3 + 1e-5)},
+    {"size": (80, 1100), "window": (-0.1, 0.3, -0.09, 0.45), "supersample": 2},
+    {"size": (2100, 100), "window": (0.1, 0.5, 0.2, 0.505), "warp": "scale:-1,2"},
+]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("seed", [0, 3])
+def test_pictures_of_looked_up_lines_are_the_exact_ones(
+    view: dict[str, Any], seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renderer = creps.Renderer(network(**DEAR).float(), seed=seed)
+    picture = renderer.picture(**view)
+    held = renderer._latents.each[0].tables.of(0.5)
+    assert 0 < held.nodes < max(view["size"]) * view.get("supersample", 1) / 2
+    exact = renderer.picture(**view, exact=True)
+    assert np.abs(picture.astype(int) - exact).max() <= 1
+    again = creps.Renderer(network(**DEAR).float(), seed=seed)
+    for part in (creps.Tile(20, 70, 37, 10), creps.Tile(60, 0, 9, 90)):
+        pixels = again.region(part, **view)
+        assert np.array_equal(pixels, picture[part.rows, part.columns])
 
 
 # Points

@@ -117,7 +117,7 @@ class Painter:
             self._strategy = FromMixedLines(latents, latents.field, places)
         else:
             self._strategy = FromLines(
-                latents.each, places, refines=bool(refines), exact=view.exact
+                latents.each, places, refines=bool(refines), tolerance=view.evaluated_within
             )
         self.tile = _tile_edge(view.tile, latents, aligned=places.aligned)
         one = mixed or bool(latents.each) or len(latents.styles) == 1

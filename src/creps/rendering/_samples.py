@@ -39,6 +39,8 @@ Draw = Callable[[Tile], Tensor]
 SPREAD = 65
 """Most places a side, borders included, at which a warp is probed for its extent."""
 
+STEPS = 9
+"""Places of an axis where the distance of its samples is measured: a warp may fold it."""
 STEEPEST = 2.0
 """Details of a model from a sample of a warped picture to the next, at most."""
 
@@ -119,6 +121,15 @@ class Places:
         points = warped_grid(few, self._warp, device=self._device).points.flatten(0, 1)
         return points[points.isfinite().all(1)]
 
+    def steps(self) -> tuple[float, float]:
+        """Plane units from a sample to the next, down and across, where they stay aligned."""
+        height, width = self.canvas.height, self.canvas.width
+        few = [self.canvas.rows(height * k // STEPS, 2) for k in range(STEPS)]
+        across = [self.canvas.columns(width * k // STEPS, 2) for k in range(STEPS)]
+        grid = self._aligned(torch.cat(few), torch.cat(across))
+        down, right = (axis.view(-1, 2).diff(dim=1).abs().median() for axis in (grid.ys, grid.xs))
+        return float(down), float(right)
+
     def _aligned(self, ys: Tensor, xs: Tensor) -> AxisGrid:
         axes = self._warp.over(self.canvas.window).axes(ys, xs)
         assert axes is not None
@@ -156,9 +167,10 @@ class FromLines:
     """
 
     def __init__(
-        self, latents: list[PreparedLatent], places: Places, *, refines: bool, exact: bool
+        self, latents: list[PreparedLatent], places: Places, *, refines: bool, tolerance: float
     ) -> None:
-        self._latents, self._places, self._refines, self._exact = latents, places, refines, exact
+        self._latents, self._places, self._refines = latents, places, refines
+        self._tolerance = tolerance  # gray levels; 0 evaluates all lines
         self._points: list[PointColors] = []
 
     def draws(self, part: Tile) -> Draw:
@@ -185,7 +197,7 @@ class FromLines:
 
         if not self._refines:
             return plain
-        if self._exact:
+        if not self._tolerance:
             fine = latent.lines(self._places.axes(part.times(2), doubled=True))
         else:
             fine = doubled_lines(rows), doubled_lines(columns)
@@ -223,10 +235,10 @@ class FromLines:
         return self._points
 
     def _colors_of(self, latent: PreparedLatent) -> PointColors:
-        if self._exact:
+        if not self._tolerance:
             return ExactPoints(latent.prepared)
         points = self._places.canvas.height * self._places.canvas.width
-        return latent.tables.source(self._places.spread(), points=points)
+        return latent.tables.source(self._places.spread(), points=points, tolerance=self._tolerance)
 
 
 class FromMixedLines:
@@ -499,12 +511,23 @@ def _series_of(
 ) -> tuple[LineSeries, LineSeries]:
     """The row and the column lines of a picture, seen from an origin of the plane."""
     (y, x), one = origin, range(1)
+    tables = latent.tables.of(sparsity.gray_levels)
+    down, across = places.steps()
+    canvas = places.canvas
 
     def rows(pixels: range) -> Tensor:
-        return latent.rows.lines(places.crossing(pixels, one).ys - y, "rows")
+        coords = places.crossing(pixels, one).ys - y
+        shortest = tables.shortest(down, samples=canvas.height)
+        if shortest is None:
+            return latent.rows.lines(coords, "rows")
+        return tables.table("rows").lines(coords, shortest=shortest)
 
     def columns(pixels: range) -> Tensor:
-        return latent.columns.lines(places.crossing(one, pixels).xs - x, "columns")
+        coords = places.crossing(one, pixels).xs - x
+        shortest = tables.shortest(across, samples=canvas.width)
+        if shortest is None:
+            return latent.columns.lines(coords, "columns")
+        return tables.table("columns").lines(coords, shortest=shortest)
 
     spacing, samples = sparsity.spacing, places.factor
     return LineSeries(rows, spacing, samples=samples), LineSeries(columns, spacing, samples=samples)

@@ -76,6 +76,11 @@ class Sparsity(NamedTuple):
             return ACCELERATOR_BLOCK
         return BLOCK if self.spacing < WIDE else LARGE_BLOCK
 
+    @property
+    def gray_levels(self) -> float:
+        """The tolerance in gray levels of 255."""
+        return round(self.tolerance * 255 / 2, 9)
+
 
 class Known(NamedTuple):
     """What is cheap to know at every pixel, and what colors depend on: coordinates, weights.

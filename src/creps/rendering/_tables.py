@@ -20,9 +20,11 @@ the spacing that was tested. Others are halved, and the halves tested. So no eva
 test alone, and what a table says of a coordinate depends on the latent and the tolerance, never on
 what was asked before, or by whom.
 
-*Where it pays.* Cells that would need nodes about as close as the samples of a picture are not
-worth it: their samples have lines of their own. And before a straight picture is looked up at all,
-a few cells say how rough its latent is: noise costs a few lines more than the exact way.
+*Where it pays.* For warped pictures, whose pixels have lines of their own, wherever more points
+than nodes lie. For straight ones along long axes of networks with dear lines, where samples lie far
+closer together than nodes. Cells that would need nodes about as close as samples are left to lines
+of their own; and a few cells say how rough a latent is before it is looked up at all: noise costs
+128 lines more than the exact way.
 
 Shapes: L levels, N channels of a line, D thickness, P points, S samples along an axis.
 """
@@ -53,9 +55,9 @@ HALF_PRECISION = 1024
 """Cells a plane unit where the network computes in half precision, which no table is as coarse as:
 they are not tested."""
 
-CELLS, FEW, MANY = 4, 12, 44
+CELLS, PLACES = 4, 44
 """Where it is measured how rough a latent is: cells of an axis, of five lines each, and further
-single lines; few to know whether tables pay, many to judge cells."""
+single lines."""
 NUDGE = 0.01
 """Share of the way to another line by which lines are moved to see what that does to colors."""
 GAIN_QUANTILE = 0.998
@@ -63,16 +65,20 @@ GAIN_QUANTILE = 0.998
 CAUTION = 1.5
 """Times what is measured. With 1.0, one cell in a hundred of `portraits` is off by more than the
 tolerance somewhere; with 1.5, one in a thousand."""
-ERROR_ORDER = 1.5
-"""Errors fall with the spacing to about this power."""
+ERROR_ORDER, NOISE = 1.5, 0.5
+"""Errors fall with the spacing to about this power; but where they are as large, as a share of
+those of a neighboring node instead of the predicted middle, there is nothing but noise."""
 PAYS = 4
 """Cells at least this many samples long are worth their nodes: two a cell, and some for tests."""
 PASS = 0.8
 """Share of the cells of some length that must pass before a picture is looked up at all."""
-WORTH_TRYING = 448
-"""Rows and columns together from which a picture may be looked up: to know costs 64 lines."""
-DEAR = 20
-"""Times the arithmetic of a pixel, from which lines are worth looking up."""
+LARGE, TIMES, TYPICAL = 2048, 3, 2048
+"""Samples of an axis from which it may be looked up; how many times as many as its nodes they must
+be; and nodes a plane unit that are expected. Sparse evaluation needs few lines of a small picture,
+and three quarters of those of a large one: somewhere along each is a detail."""
+DEAR = 100
+"""Times the arithmetic of a pixel, from which lines of straight pictures are worth looking up:
+the 512 preset has 476. With `portraits`, 42, a table of 8,192 px takes the time that it spares."""
 TABLE_BYTES = 2**28
 """Bytes of the nodes of an axis, about: 37,449 of the 512 preset. Beyond, a table begins anew."""
 TESTED = 256
@@ -379,15 +385,16 @@ class Roughness:
     moving known lines a little towards others, wherever they cross.
 
     Attributes:
-        errors: in gray levels, of the middles of some cells of the coarsest length.
+        errors: in gray levels, of the middles of some cells of the coarsest length; infinite where
+            nothing can be predicted.
     """
 
     @torch.inference_mode()
-    def __init__(self, prepared: Prepared, *, places: int) -> None:
+    def __init__(self, prepared: Prepared) -> None:
         draws = torch.Generator().manual_seed(0)
         lines: dict[Axis, Tensor] = {}
         for axis in _AXES:
-            lines[axis] = prepared_lines(prepared, _sample(places, draws), axis)
+            lines[axis] = prepared_lines(prepared, _sample(draws), axis)
         self._crossed: dict[Axis, Tensor] = {"rows": lines["columns"], "columns": lines["rows"]}
         before = prepared.compose(lines["rows"], lines["columns"])
         gains = []
@@ -401,7 +408,8 @@ class Roughness:
         middles = []
         for axis, own in lines.items():
             truth, *around = own[:, :, : 5 * CELLS].split(CELLS, dim=2)
-            middles.append(self.of(predicted(around) - truth, axis))
+            error, step = (self.of(each - truth, axis) for each in (predicted(around), around[1]))
+            middles.append(error.where(error < NOISE * step, torch.inf))
         self.errors = torch.cat(middles)
 
     def of(self, difference: Tensor, axis: Axis) -> Tensor:
@@ -411,7 +419,7 @@ class Roughness:
     def passing(self, length: int, tolerance: float) -> float:
         """The share of cells of a length (in units of nodes) that are expected to pass."""
         scale = (length * COARSEST / UNIT) ** ERROR_ORDER
-        return float((self.errors * scale * CAUTION <= tolerance).double().mean())
+        return float((self.errors * scale <= tolerance).double().mean())
 
     def _norms(self, difference: Tensor, axis: Axis) -> Tensor:
         """(S, P) norms of what differences of lines (L, N, S, D) do to maps."""
@@ -419,10 +427,10 @@ class Roughness:
         return maps.square_().sum((0, 1)).sqrt_()
 
 
-def _sample(single: int, draws: torch.Generator) -> Tensor:
+def _sample(draws: torch.Generator) -> Tensor:
     """Coordinates of middles of cells, of the nodes around them, and of single lines."""
     offsets = torch.tensor([0.5, -1.0, 0.0, 1.0, 2.0], dtype=torch.float64) / COARSEST
-    count = CELLS + single
+    count = CELLS + PLACES
     strata = torch.arange(count) + torch.rand(count, generator=draws, dtype=torch.float64)
     places = strata[torch.randperm(count, generator=draws)] / count
     return torch.cat([(offsets[:, None] + places[:CELLS]).flatten(), places[CELLS:]])
@@ -442,7 +450,7 @@ class LineTables:
     def __init__(self, prepared: Prepared, *, tolerance: float, limit: int = TABLE_BYTES) -> None:
         self._prepared, self._tolerance, self._limit = prepared, tolerance, limit
         self._lock = threading.Lock()
-        self._roughness: dict[int, Roughness] = {}
+        self._roughness: Roughness | None = None
         self._tables: dict[Axis, LineTable] = {}
 
     @property
@@ -457,7 +465,7 @@ class LineTables:
 
     def table(self, axis: Axis) -> LineTable:
         """The table of an axis."""
-        roughness = self.roughness(MANY)
+        roughness = self.roughness
         with self._lock:
             if axis not in self._tables:
                 self._tables[axis] = LineTable(
@@ -469,27 +477,29 @@ class LineTables:
                 )
             return self._tables[axis]
 
-    def roughness(self, places: int) -> Roughness:
-        """How rough the latent is, seen at a number of places; found out when first needed."""
+    @property
+    def roughness(self) -> Roughness:
+        """How rough the latent is; found out when first needed."""
         with self._lock:
-            if places not in self._roughness:
-                self._roughness[places] = Roughness(self._prepared, places=places)
-            return self._roughness[places]
+            if self._roughness is None:
+                self._roughness = Roughness(self._prepared)
+            return self._roughness
 
-    def shortest(self, step: float, *, lines: int) -> int | None:
+    def shortest(self, step: float, *, samples: int) -> int | None:
         """How short cells of an axis may be, in units of nodes, where samples lie `step` apart.
 
-        None where a picture of so many lines, of both axes, has its own evaluated.
+        None where an axis of so many samples has its own lines evaluated.
         """
         length = UNIT // FINEST
         while length < PAYS * step * UNIT:
             length *= 2
+        nodes = TYPICAL * step * samples + CELLS * 5 + PLACES
         cheap = self._prepared.line_flops < DEAR * self._prepared.pixel_flops
-        if length > UNIT // COARSEST or lines < WORTH_TRYING or cheap:
+        if length > UNIT // COARSEST or samples < max(LARGE, TIMES * nodes) or cheap:
             return None
         if self._prepared.dtype.itemsize < torch.float32.itemsize:
             return length if length <= UNIT // HALF_PRECISION else None
-        return length if self.roughness(FEW).passing(length, self._tolerance) >= PASS else None
+        return length if self.roughness.passing(length, self._tolerance) >= PASS else None
 
 
 _AXES: tuple[Axis, Axis] = ("rows", "columns")
