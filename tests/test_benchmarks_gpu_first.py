@@ -99,5 +99,5 @@ def test_the_whole_at_toy_size(tmp_path: Path) -> None:
     assert kinds == {"render", "train_step"}
     assert (tmp_path / "run" / "model" / "model.safetensors").exists()
     assert len(list((tmp_path / "samples").glob("*.png"))) >= 25
-    assert "fd_portraits@32" in json.loads((tmp_path / "judge.json").read_text())["values"]
+    assert "fd_portraits@64" in json.loads((tmp_path / "judge.json").read_text())["values"]
     assert "seconds in all" in report
