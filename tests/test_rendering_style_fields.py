@@ -24,6 +24,7 @@ from creps.rendering._blends import (
     parse_blend,
 )
 from creps.rendering._latents import Latent
+from creps.rendering._lines import TOGETHER
 from creps.rendering._renderer import render
 from creps.rendering._styles import styles_of
 from creps.rendering._tiles import Tile, TilePlan
@@ -150,7 +151,8 @@ def test_lines_are_computed_only_within_reach(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(Prepared, "lines", counted)
     drawn(network, panorama(random_styles(network, 3), overlap=0.25), WIDE, tile=4)
-    assert asked == {"rows": 3 * 6, "columns": 9 + 10 + 9}
+    # 6 rows of each, and 9, 10 and 9 columns; so few are computed as if they were 16.
+    assert asked == {"rows": 3 * TOGETHER, "columns": 3 * TOGETHER}
 
 
 def test_a_style_out_of_reach_leaves_a_part_of_the_canvas(network: Creps) -> None:
