@@ -5,7 +5,7 @@
 chunk: seconds of a 256 px chunk through the virtual Zarr and by `Renderer.region`, alternately, and
 their ratio. statistic: peak memory of examples/statistic.py at each size, in processes of its own.
 cluster: seconds of one picture by one and by two local dask workers of one thread. "" leaves a
-part out. With the packaged model; the large sizes take an hour and more.
+part out. With the packaged model; some minutes on a machine with nothing else to do.
 """
 
 from __future__ import annotations

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 BLOCK = 1024
 """Pixels of a block's side of a dask array: about a second of work, for a task costs some time."""
 
+KEPT = 2**25
+"""Bytes of lines that are kept: 16,384 rows and columns of the packaged model."""
+
 Model = Generator | str | os.PathLike[str]
 """A generator, or what `creps.load` takes."""
 
@@ -119,7 +122,7 @@ def virtual_picture(
     latent = Latent(**whose) if latent is None else latent
     view = View(**seen) if view is None else view
     generator = model if isinstance(model, Generator) else load(model)
-    return VirtualPicture(Renderer(generator, latent, **given), view, chunk=chunk)
+    return VirtualPicture(Renderer(generator, latent, keep=KEPT, **given), view, chunk=chunk)
 
 
 def name_of(model: Model) -> str:
