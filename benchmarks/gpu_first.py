@@ -440,9 +440,12 @@ def benchmarks(show: Show) -> None:
     half = "float32" if plan.device == "cpu" else "bfloat16"
     render = [sys.executable, str(HERE / "render.py"), "--device", plan.device, "--dtype", half]
     render += ["--sizes", plan.sizes, "--rotation", plan.rotation, "--memory", "", "--exact", ""]
+    if plan.preset == "smoke":
+        render += ["--sparse", ""]
     rows = _json_lines(show.part("rendering", render, limit=plan.benchmarks))
     for row in rows:
-        show.say(f"- {row['kind']} {row['size']} px, {half}: {row['seconds']} s")
+        took = row.get("seconds", row.get("processor_seconds"))
+        show.say(f"- {row['kind']} {row['size']} px, {row['dtype']}: {took} s")
     for name, settings in plan.variants.items():
         step = [sys.executable, str(HERE / "train_step.py"), "--preset", plan.preset]
         step += ["--device", plan.device, "--steps", str(plan.steps)]
