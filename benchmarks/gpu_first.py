@@ -440,8 +440,9 @@ def benchmarks(show: Show) -> None:
     half = "float32" if plan.device == "cpu" else "bfloat16"
     render = [sys.executable, str(HERE / "render.py"), "--device", plan.device, "--dtype", half]
     render += ["--sizes", plan.sizes, "--rotation", plan.rotation, "--memory", "", "--exact", ""]
+    render += ["--tiles", "", "--preset", ""]
     if plan.preset == "smoke":
-        render += ["--sparse", ""]
+        render += ["--sparse", "", "--turned", ""]
     rows = _json_lines(show.part("rendering", render, limit=plan.benchmarks))
     for row in rows:
         took = row.get("seconds", row.get("processor_seconds"))
