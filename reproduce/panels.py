@@ -24,7 +24,8 @@ def sample(
 ) -> Picture:
     """The square sample of a seed in colour, (size, size, 3), with the class that `draw` gives it.
 
-    Gray pictures are made three times as deep; the rest is as for `render`.
+    Every pixel is evaluated, as in the papers. Gray pictures are made three times as deep; the rest
+    is as for `render`.
     """
     picture = render(
         model.generator(),
@@ -34,13 +35,16 @@ def sample(
         window=window,
         warp=warp,
         supersample=supersample,
+        tolerance=0,
     )
     return picture if picture.shape[2] == 3 else np.repeat(picture, 3, axis=2)
 
 
 def painted(model: ModelRef, styles: Tensor, *, least: int) -> Picture:
     """The square picture of styles (1, K, D), at `shown_side`."""
-    return render(model.generator(), styles=styles, size=shown_side(model, least=least))
+    return render(
+        model.generator(), styles=styles, size=shown_side(model, least=least), tolerance=0
+    )
 
 
 def shown_side(model: ModelRef, *, least: int) -> int:

@@ -117,7 +117,7 @@ def test_a_cluster_writes_what_one_process_writes(cluster: Any, tmp_path: Path) 
     _save.save_picture(Renderer(MODEL, seed=7).painter(size=size), one)
     assert files(path) == files(one)
     assert not path.with_name("cluster.zarr.part").exists()
-    with pytest.raises(CrepsError, match="exists: choose another name, or overwrite it"):
+    with pytest.raises(CrepsError, match="exists: choose another name, or --overwrite it"):
         save(cluster, path, overwrite=False)
 
 
