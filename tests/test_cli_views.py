@@ -355,11 +355,22 @@ def test_width_and_height_are_a_size_in_either_order(model: Path, tmp_path: Path
 def test_print_sizes_are_said_width_first_and_pixels_not_at_all() -> None:
     assert print_size("60x90cm", dpi=300) == "90 cm wide, 60 cm high: 7087 rows of 10630 pixels"
     assert print_size("8.5IN", dpi=100) == "8.5 in wide, 8.5 in high: 850 rows of 850 pixels"
+    assert print_size("10cm", dpi=127, across=3) == (
+        "30 cm wide, 10 cm high: 500 rows of 1500 pixels"
+    )
     assert print_size("1024", dpi=300) is None
     assert joined_size("1.5in", " 2 IN") == "2x1.5in"
-    for width, height in (("3cm", "2in"), ("3cm", "2"), ("wide", "2cm"), ("", "1")):
-        with pytest.raises(UsageError, match="expected pixels, or lengths of one unit"):
+    for width, height in (("3cm", "2in"), ("3cm", "2"), ("2x3", "2"), ("wide", "2cm"), ("", "1")):
+        with pytest.raises(UsageError, match="expected pixels"):
             joined_size(width, height)
+
+
+def test_a_length_without_a_density_is_refused_before_it_is_said(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(UsageError, match="say how many pixels an inch too"):
+        made(model, tmp_path / "a.png", "--size", "2x3cm")
+    assert "wide" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,21 @@ REFUSED: dict[str, tuple[Callable[[Generator], object], type[CrepsError], str]] 
         UsageError,
         "keyword 'seeds' is unknown: did you mean seed",
     ),
+    "a keyword that a renderer lacks": (
+        lambda g: creps.Renderer(g, seeds=[7]),  # type: ignore[call-arg]
+        UsageError,
+        "keyword 'seeds' is unknown",
+    ),
+    "a keyword that a view lacks": (
+        lambda g: creps.Renderer(g, seed=7).picture(sizes=4),  # type: ignore[call-arg]
+        UsageError,
+        "keyword 'sizes' is unknown: did you mean size",
+    ),
+    "lists for styles": (
+        lambda g: creps.render(g, styles=[7, 12], size=4),  # type: ignore[arg-type]
+        UsageError,
+        "styles of type list: expected a recipe",
+    ),
     "styles in the place of a latent": (
         lambda g: creps.render(g, "7..12@0.4", size=4),  # type: ignore[arg-type]
         UsageError,

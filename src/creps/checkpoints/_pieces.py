@@ -11,6 +11,7 @@ The modules here take the places of those of a network that see coordinates.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -47,10 +48,10 @@ class PieceGrid(AxisGrid):
 def use_pieces(generator: Generator) -> None:
     """Let a CREPS or CIPS network take a `PieceGrid` in place of an `AxisGrid`."""
     for name, module in list(generator.named_modules()):
-        for kind, replacement in _REPLACEMENTS.items():
-            if type(module) is kind:
-                parent, _, own = name.rpartition(".")
-                setattr(generator.get_submodule(parent), own, replacement(module))
+        replacement = _REPLACEMENTS.get(type(module))
+        if replacement is not None:
+            parent, _, own = name.rpartition(".")
+            setattr(generator.get_submodule(parent), own, replacement(module))
 
 
 class _Turns(nn.Module):
@@ -193,7 +194,7 @@ def _modulo(whole: Tensor, count: int) -> Tensor:
     return torch.where(rest >= count, rest - count, rest)
 
 
-_REPLACEMENTS = {
+_REPLACEMENTS: dict[type[nn.Module], Callable[..., nn.Module]] = {
     FourierInput: _FourierInput,
     FourierFeatures: _FourierFeatures,
     PlaneEmbedding: _PlaneEmbedding,

@@ -55,26 +55,32 @@ def parse_size(text: str, *, dpi: float | None = None, across: int = 1) -> tuple
         >>> parse_size("768x1280"), parse_size("10x15cm", dpi=300), parse_size("256", across=3)
         ((768, 1280), (1181, 1772), (256, 768))
     """
+    sides, unit = _sides(text)
+    if unit not in UNITS:
+        pixels = [int(side) for side in sides]
+    elif dpi is None:
+        raise UsageError(
+            f"size {text!r} is a length: say how many pixels an inch too, such as --dpi 300"
+        )
+    else:
+        pixels = [round(float(side) / UNITS[unit] * dpi) for side in sides]
+    return pixels[0], pixels[1] if len(pixels) > 1 else pixels[0] * across
+
+
+def _sides(text: str) -> tuple[list[str], str]:
+    """The one or two numbers of a size, and their unit: px, cm, mm or in."""
     match = re.fullmatch(
         r"\s*(\d{1,9}(?:\.\d+)?)\s*(?:[x×]\s*(\d{1,9}(?:\.\d+)?)\s*)?(cm|mm|in|px)?\s*",
         text.lower(),
     )
-    unit = match[3] if match else None
     sides = [side for side in match.groups()[:2] if side] if match else []
+    unit = (match[3] if match else None) or "px"
     if not sides or (unit not in UNITS and any("." in side for side in sides)):
         raise UsageError(
             f"size {text!r}: expected pixels such as 1024 or HEIGHTxWIDTH as 768x1280, "
             "or a print size as 30x40cm, 300x400mm, 8x10in"
         )
-    if unit in UNITS:
-        if dpi is None:
-            raise UsageError(
-                f"size {text!r} is a length: say how many pixels an inch too, such as --dpi 300"
-            )
-        pixels = [round(float(side) / UNITS[unit] * dpi) for side in sides]
-    else:
-        pixels = [int(side) for side in sides]
-    return pixels[0], pixels[1] if len(pixels) > 1 else pixels[0] * across
+    return sides, unit
 
 
 def checked_size(text: str | None) -> str | None:
@@ -84,25 +90,20 @@ def checked_size(text: str | None) -> str | None:
     return text
 
 
-_SIDE = re.compile(r"\s*(\d{1,9}(?:\.\d+)?)\s*(cm|mm|in|px)?\s*", re.IGNORECASE)
-
-
 def joined_size(width: str, height: str) -> str:
     """The text of a size, height first, of a width and a height such as 90cm and 60cm.
 
     Example:
         >>> joined_size("90cm", "60cm"), joined_size("1280", "768")
-        ('60x90cm', '768x1280')
+        ('60x90cm', '768x1280px')
     """
-    sides = [_SIDE.fullmatch(text) for text in (height, width)]
-    units = {(side[2] or "px").lower() for side in sides if side}
-    if not all(sides) or len(units) != 1:
+    (down, unit), (across, other) = _sides(height), _sides(width)
+    if unit != other or len(down + across) > 2:
         raise UsageError(
             f"width {width!r} and height {height!r}: expected pixels, or lengths of one unit, such "
             "as --width 90cm --height 60cm"
         )
-    (unit,) = units
-    return "x".join(side[1] for side in sides if side) + unit.replace("px", "")
+    return f"{down[0]}x{across[0]}{unit}"
 
 
 def print_size(text: str, *, dpi: float, across: int = 1) -> str | None:
@@ -112,13 +113,13 @@ def print_size(text: str, *, dpi: float, across: int = 1) -> str | None:
         >>> print_size("60x90cm", dpi=300)
         '90 cm wide, 60 cm high: 7087 rows of 10630 pixels'
     """
-    unit = re.search(r"(cm|mm|in)\s*$", text.lower())
-    if unit is None:
+    sides, unit = _sides(text)
+    if unit not in UNITS:
         return None
-    sides = re.findall(r"\d+(?:\.\d+)?", text)
-    height, width = sides[0], sides[-1]
+    height = float(sides[0])
+    width = float(sides[1]) if len(sides) > 1 else height * across
     rows, columns = parse_size(text, dpi=dpi, across=across)
-    return f"{width} {unit[1]} wide, {height} {unit[1]} high: {rows} rows of {columns} pixels"
+    return f"{width:g} {unit} wide, {height:g} {unit} high: {rows} rows of {columns} pixels"
 
 
 def parse_dpi(text: str) -> float:
@@ -321,8 +322,9 @@ class PictureOptions:
 
     def announce(self, *, across: int = 1) -> None:
         """Say a print size before hours may go into it."""
-        words = self.sides and print_size(self.sides, dpi=self.density or 1, across=across)
-        if words:
+        if self.sides is None or self.density is None:
+            return
+        if words := print_size(self.sides, dpi=self.density, across=across):
             typer.echo(words, err=True)
 
     @property

@@ -91,6 +91,11 @@ class Latent:
             object.__setattr__(self, "styles", parse_recipes(self.styles))
         if isinstance(self.blend, str):
             object.__setattr__(self, "blend", parse_blend(self.blend))
+        if not isinstance(self.styles, Tensor | StyleField | Recipe | tuple | None):
+            raise UsageError(
+                f"styles of type {type(self.styles).__name__}: expected a recipe such as "
+                '"7..12@0.4", or styles (1, K, D) of a model\'s map'
+            )
         count = len(self.recipes)
         if isinstance(self.blend, StyleBlend):
             self.blend.check(count)

@@ -7,7 +7,7 @@ large and only ever exist for a few tiles.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Unpack
 
 import numpy as np
@@ -74,7 +74,6 @@ def render(
             invalid warp, number of samples, device or precision.
         LabelError: if the label is missing, unexpected or unknown.
     """
-    _refuse_unknown(options)
     seeds = options.get("seed")
     if isinstance(seeds, Iterable) and not isinstance(seeds, str):
         alone: Any = {name: value for name, value in options.items() if name != "seed"}
@@ -110,13 +109,12 @@ def render_tiles(
     Raises:
         GridError, UsageError, LabelError: as `render`, at once; no size is too large.
     """
-    _refuse_unknown(options)
     view, others = _parted(view, options)
     return Renderer(generator, latent, keep=None, **others).tiles(view)
 
 
-def _refuse_unknown(options: RenderOptions) -> None:
-    """Refuse keywords that `render` does not have, before they reach what would name itself."""
+def _refuse_unknown(options: Mapping[str, object]) -> None:
+    """Refuse keywords that pictures do not have, before what takes them would name itself."""
     known = RenderOptions.__annotations__
     for name in options:
         if name not in known:
@@ -171,6 +169,7 @@ class Renderer:
         keep: int | None = LINES_KEPT,
         **options: Unpack[LatentOptions],
     ) -> None:
+        _refuse_unknown(options)
         if latent is None:
             latent = Latent(**options)
         elif not isinstance(latent, Latent):
@@ -318,6 +317,7 @@ def _again(generator: Generator, *made_of: Any) -> Renderer:
 
 def _view(view: View | None, **options: Unpack[ViewOptions]) -> View:
     """The view given, or made of keywords."""
+    _refuse_unknown(options)
     if view is not None and options:
         raise UsageError(f"a view and {', '.join(options)} given: expected one of them")
     return View(**options) if view is None else view

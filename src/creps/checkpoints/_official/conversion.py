@@ -103,12 +103,12 @@ def _read(path: Path, which: str) -> tuple[str, str, Tensors, Mapping[str, Any]]
     with path.open("rb") as file:
         head = file.read(512)
         file.seek(0)
-        _refuse_other_kinds(head)
         if is_torch_file(head):
             network, tensors = _state_dict_in(read_torch_file(file), which)
         elif head[8:9] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size:
             network, tensors = _WHOLE_FILE, load_file(path)
         else:
+            _refuse_other_kinds(head)
             networks = read_networks(file)
             network = _name_of(which, networks)
             module = networks[network]
