@@ -10,11 +10,13 @@ import pytest
 from PIL import Image
 from torch import Tensor
 
+from creps._code import code_id
 from creps.errors import DataError, GridError, UsageError
 from creps.metrics._comparison import Comparison, short_names
 from creps.metrics._consistency import Consistency
 from creps.metrics._evaluate import Evaluation, evaluate, write_record
 from creps.metrics._extractors import ExtractorSpec
+from creps.metrics._measurements import MEASURING
 from creps.metrics._metrics import METRICS, Metric, Protocol, Steps, Task, Value, parse_metrics
 from creps.metrics._models import model_ref
 from creps.metrics._real_images import real_images
@@ -79,6 +81,7 @@ def test_the_record_holds_what_it_takes_to_repeat_it(data, extractor, cache) -> 
     record = json.loads(json.dumps(found.record, allow_nan=False))
     assert record["values"] == values(found)
     assert record["extractor"] == {"name": "means", "weights": "0", "resize": "none"}
+    assert record["code"] == code_id(*MEASURING)
     assert record["protocol"]["n"] == 20
     assert record["protocol"]["seed"] == 0
     assert record["data"]["data"] == real_images(data).identity()["data"]

@@ -13,10 +13,11 @@ from typing import Any
 
 import torch
 
+from creps._code import code_id
 from creps._files import cores, write_atomically
 from creps.config import to_dict
 from creps.metrics._extractors import ExtractorSpec, extractor_spec
-from creps.metrics._measurements import Progress, identity, measure
+from creps.metrics._measurements import MEASURING, Progress, identity, measure
 from creps.metrics._metrics import Protocol, Task, Value, patch_plans, plan, values_of
 from creps.metrics._models import ModelRef, model_ref
 from creps.metrics._real_images import RealImages, real_images
@@ -94,6 +95,7 @@ def evaluate(
         "format": "creps evaluation",
         "version": 2,
         "creps": version("creps"),
+        "code": code_id(*MEASURING),
         "machine": machine(),
         "model": {"path": ref.path, **ref.identity()},
         "data": identity(real),

@@ -36,7 +36,7 @@ Progress = Callable[[float, float], None]
 SUM = "sum_"
 """Columns whose names begin so are added up over the items; all others are (items, ...)."""
 
-_MEASURING = ("coordinates", "data", "metrics", "networks", "rendering")
+MEASURING = ("coordinates", "data", "metrics", "networks", "rendering")
 """What the numbers come from: when one of these rooms changes, nothing kept is used any more."""
 
 
@@ -138,7 +138,7 @@ def measure(
 
 
 def _chunks(measurement: Measurement, count: int, cache: Path) -> Iterator[_Chunk]:
-    settings = json.dumps([code_id(*_MEASURING), identity(measurement)], sort_keys=True)
+    settings = json.dumps([code_id(*MEASURING), identity(measurement)], sort_keys=True)
     key = hashlib.sha256(settings.encode()).hexdigest()[:24]
     kind = type(measurement).__name__.lower()
     for first in range(0, count, measurement.chunk):
