@@ -140,6 +140,8 @@ def test_files_hold_nothing_that_some_runtimes_lack(folder: Path, name: str) -> 
     assert onnx.TensorProto.DOUBLE not in kinds
     assert "Split" not in {node.op_type for node in graph.node}
     assert not [a for node in graph.node for a in node.attribute if a.name == "allowzero"]
+    repeated = {node.output[0] for node in graph.node if node.op_type == "Expand"}
+    assert not repeated & {node.input[0] for node in graph.node if node.op_type == "MatMul"}
 
 
 @pytest.mark.parametrize("family", sorted(CONFIGS))
