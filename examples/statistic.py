@@ -18,6 +18,9 @@ from dask.diagnostics import ProgressBar
 
 import creps
 
+BLOCK = 2048
+"""Pixels of a block's side: of 1,024, dask's list of tasks would be four times as long."""
+
 WHITE = 250
 """Levels from which on a channel counts as white."""
 
@@ -25,7 +28,7 @@ WHITE = 250
 def main() -> None:
     side = int(sys.argv[1]) if len(sys.argv) > 1 else 2048
     torch.set_num_threads(1)  # dask draws blocks side by side, one a core
-    picture = creps.dask_array("portraits", seed=7, size=side)
+    picture = creps.dask_array("portraits", seed=7, size=side, chunk=BLOCK)
     mean = picture.mean(axis=(1, 2))
     white = (picture >= WHITE).all(axis=0).sum(dtype=np.int64)
     with ProgressBar(out=sys.stderr):
