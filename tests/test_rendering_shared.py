@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 import creps
 from bucket import KEY, SECRET, bucket
 from creps.cli import app
-from creps.errors import CrepsError
+from creps.errors import CrepsError, UsageError
 from creps.rendering import Renderer, Tile, parse_shard, save_picture
 from creps.rendering.output import _save
 from tiny_creps import tiny_creps
@@ -63,6 +64,22 @@ def stopping_after(chunks: int) -> Any:
 
     source.pixels = draw
     return source
+
+
+@pytest.mark.parametrize("scheme", ["file", "local"])
+def test_a_folder_by_url_is_made(scheme: str, tmp_path: Path) -> None:
+    folder = tmp_path / "new folder" / "newer"
+    url = f"{scheme}://{folder}/a.zarr"
+    with pytest.raises(StoppedError):
+        save_picture(stopping_after(5), url)
+    assert save_picture(stopping_after(7), url).path == url  # 12 in all
+    whole = np.moveaxis(RENDERER.picture(size=SIZE), 2, 0)
+    assert np.array_equal(zarr.open_group(folder / "a.zarr", mode="r")["0"][:], whole)
+    with pytest.raises(UsageError, match="exists"):
+        save_picture(painter(), url, overwrite=False)
+    save_picture(RENDERER.painter(size=(20, 30)), url)
+    assert zarr.open_group(folder / "a.zarr", mode="r")["0"].shape == (3, 20, 30)
+    assert [each.name for each in folder.iterdir()] == ["a.zarr"]
 
 
 def test_a_bucket_gets_what_a_folder_gets(place: str, tmp_path: Any) -> None:

@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 import zarr
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
 from zarr.abc.store import Store
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
@@ -145,11 +147,7 @@ class SharedZarr:
     def store(self) -> Store:
         """The place for zarr-python."""
         if self._store is None:
-            if is_url(self.place):
-                fresh = {"use_listings_cache": False}  # others write there too
-                self._store = FsspecStore.from_url(self.place, storage_options=fresh)
-            else:
-                self._store = LocalStore(self.place)
+            self._store = _store_at(self.place)
         return self._store
 
     def __str__(self) -> str:
@@ -228,6 +226,17 @@ class SharedZarr:
 
     async def _names(self) -> list[str]:
         return sorted([name async for name in self.store.list_dir("")], reverse=True)
+
+
+def _store_at(place: str) -> Store:
+    """The store of a folder, also where it is named as file:///folder; else of a URL."""
+    if not is_url(place):
+        return LocalStore(place)
+    fresh = {"use_listings_cache": False}  # others write there too
+    files, folder = url_to_fs(place, **fresh)
+    if isinstance(files, LocalFileSystem):  # which makes no folders for files, and writes in parts
+        return LocalStore(folder)
+    return FsspecStore.from_url(place, storage_options=fresh)
 
 
 def _flat(identity: Mapping[str, Any]) -> dict[str, Any]:
