@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from creps.errors import UsageError, nearest
 
 Defaults = Mapping[str, float | None]
 """The parameters of a kind in order, and their defaults; None must be given."""
+
+
+Fields = Mapping[str, tuple[str, Callable[[str], Any]]]
+"""The words of an address: what each one's field is called, and what reads its value."""
+
+
+def parse_fields(words: Iterable[tuple[str, str]], known: Fields, *, where: str) -> dict[str, Any]:
+    """The fields that the words of an address give, each at most once; errors say `where`."""
+    found: dict[str, Any] = {}
+    for word, value in words:
+        if word not in known:
+            raise UsageError(f"{word[:40]!r} in {where[:80]!r}: {nearest(word, known)}")
+        field, read = known[word]
+        if field in found:
+            raise UsageError(f"{word} is given twice in {where[:80]!r}")
+        found[field] = read(value)
+    return found
 
 
 def number_text(value: float) -> str:

@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 from urllib.parse import quote
 
 from creps.coordinates import WHOLE_PLANE, Window
@@ -26,7 +24,7 @@ from creps.errors import UsageError
 from creps.rendering._latents import Latent
 from creps.rendering._styles import Recipe, parse_styles
 from creps.rendering._view import View
-from creps.rendering._words import number_text, numbers_text, parse_window
+from creps.rendering._words import Fields, number_text, numbers_text, parse_fields, parse_window
 
 LONGEST = 400
 """Characters of an identifier."""
@@ -119,7 +117,10 @@ def parse_identifier(text: str) -> PictureId:
     if sum(len(walk.seeds) for walk in recipe.walks) > MOST_PARTS:
         raise UsageError(f"picture {text[:80]!r}: more than {MOST_PARTS} seeds")
     picture = PictureId(
-        model=match[1], pin=match[2], recipe=recipe, **_options(match[4].split(";")[1:])
+        model=match[1],
+        pin=match[2],
+        recipe=recipe,
+        **parse_fields(map(_parted, match[4].split(";")[1:]), _OPTIONS, where=text),
     )
     View(window=picture.window)  # refuses what is empty or too far out
     y0, x0, y1, x1 = picture.window
@@ -128,18 +129,9 @@ def parse_identifier(text: str) -> PictureId:
     return picture
 
 
-def _options(words: list[str]) -> dict[str, Any]:
-    """The fields of options."""
-    found: dict[str, Any] = {}
-    for word in words:
-        name, _, value = word.partition("=")
-        if name not in _OPTIONS:
-            raise UsageError(f"option {word[:40]!r}: expected {'=, '.join(_OPTIONS)}=")
-        field, read = _OPTIONS[name]
-        if field in found:
-            raise UsageError(f"option {name} is given twice")
-        found[field] = read(value)
-    return found
+def _parted(option: str) -> tuple[str, str]:
+    name, _, value = option.partition("=")
+    return name, value
 
 
 def number(text: str, what: str) -> float:
@@ -175,7 +167,7 @@ def _filter(text: str) -> str:
     return text
 
 
-_OPTIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
+_OPTIONS: Fields = {
     "t": ("truncation", _truncation),
     "k": ("cutoff", partial(whole_number, what="truncation cutoff")),
     "c": ("label", partial(whole_number, what="class")),

@@ -8,13 +8,11 @@ and chunk, pixels of a chunk's side.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from creps.errors import CheckpointError, UsageError, nearest
-from creps.rendering._words import parse_number, parse_point, parse_window
+from creps.errors import CheckpointError, UsageError
+from creps.rendering._words import Fields, parse_fields, parse_number, parse_point, parse_window
 from creps.rendering.arrays._open import name_of, virtual_picture
 from creps.rendering.arrays._picture import VirtualPicture
 
@@ -40,14 +38,8 @@ def open_address(address: str, *, chunk: int) -> tuple[str, VirtualPicture]:
     model = unquote(match[1]) if match else ""
     if match is None or not model:
         raise UsageError(f"{address[:80]!r}: expected creps://MODEL?seed=7&size=65536")
-    options: dict[str, Any] = {}
-    for word, value in parse_qsl(match[2] or "", keep_blank_values=True):
-        if word not in _WORDS:
-            raise UsageError(f"{word[:40]!r} in {address[:80]!r}: {nearest(word, _WORDS)}")
-        field, read = _WORDS[word]
-        if field in options:
-            raise UsageError(f"{word} is given twice in {address[:80]!r}")
-        options[field] = read(value)
+    words = parse_qsl(match[2] or "", keep_blank_values=True)
+    options = parse_fields(words, _WORDS, where=address)
     if not options.keys() & {"seed", "styles"}:
         raise UsageError(f"{address[:80]!r}: say which picture, such as {SCHEME}{model}?seed=7")
     try:
@@ -83,7 +75,7 @@ def _flag(text: str) -> bool:
     return text not in ("0", "false")
 
 
-_WORDS: dict[str, tuple[str, Callable[[str], Any]]] = {
+_WORDS: Fields = {
     "seed": ("seed", partial(_whole, what="seed")),
     "styles": ("styles", str),
     "blend": ("blend", str),
