@@ -36,17 +36,15 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 def by_openslide(path: Path) -> Levels:
-    openslide = importlib.import_module("openslide")
-    with openslide.OpenSlide(path) as slide:
-        return [
-            np.asarray(slide.read_region((0, 0), level, size))
-            for level, size in enumerate(slide.level_dimensions)
-        ]
+    return _levels_of_slide(importlib.import_module("openslide").OpenSlide, path)
 
 
 def by_tiffslide(path: Path) -> Levels:
-    tiffslide = importlib.import_module("tiffslide")
-    with tiffslide.TiffSlide(path) as slide:
+    return _levels_of_slide(importlib.import_module("tiffslide").TiffSlide, path)
+
+
+def _levels_of_slide(opener: Callable[[Path], Any], path: Path) -> Levels:
+    with opener(path) as slide:
         return [
             np.asarray(slide.read_region((0, 0), level, size))
             for level, size in enumerate(slide.level_dimensions)
