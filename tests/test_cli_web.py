@@ -16,7 +16,7 @@ from urllib.request import urlopen
 import pytest
 
 from creps.checkpoints import save
-from creps.cli._serve import _load_models, export_site, model_name, serve
+from creps.cli._serve import _announce, _load_models, export_site, model_name, serve
 from creps.errors import CrepsError
 from patience import PATIENCE
 from tiny_creps import tiny_creps
@@ -64,6 +64,33 @@ def test_serve_answers_until_it_is_told_to_end(model: Path, tmp_path: Path) -> N
     finally:
         process.kill()
         process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("host", "url", "token", "line"),
+    [
+        ("127.0.0.1", None, None, "http://127.0.0.1:80/"),
+        ("::1", None, "a-secret", "http://[::1]:80/?token=..."),
+        ("0.0.0.0", None, "a-secret", "http://localhost:80/?token=..."),
+        (
+            "127.0.0.1",
+            "https://example.org/creps",
+            None,
+            "https://example.org/creps/, behind it http://127.0.0.1:80/",
+        ),
+        (
+            "127.0.0.1",
+            "https://example.org/",
+            "a-secret",
+            "https://example.org/?token=..., behind it http://127.0.0.1:80/?token=...",
+        ),
+    ],
+)
+def test_the_line_at_the_start_has_the_public_address_first(
+    host: str, url: str | None, token: str | None, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _announce(host, 80, url=url, token=token)
+    assert capsys.readouterr().out == f"The viewer is at {line}   (Ctrl-C ends it)\n"
 
 
 def test_a_port_in_use_is_told_before_models_are_loaded(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def serve(
     )
     with listening(host, port) as listener:  # a port in use is reported before models are loaded
         app = build_app(_load_models(model or ["portraits"]), settings=settings)
-        _announce(host, listener.getsockname()[1], token=settings.token)
+        _announce(host, listener.getsockname()[1], url=settings.url, token=settings.token)
         run_app(app, listener, settings=settings, verbose=verbose)
 
 
@@ -237,12 +237,14 @@ def _load_models(words: list[str]) -> dict[str, Generator]:
     return {name: load(path) for name, path in named.items()}
 
 
-def _announce(host: str, port: int, *, token: str | None) -> None:
-    """Say where the viewer is."""
+def _announce(host: str, port: int, *, url: str | None, token: str | None) -> None:
+    """Say where the viewer is: for the world, and for a proxy on this machine."""
     local = host in LOOPBACK
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown if local else 'localhost'}:{port}/"
     query = "?token=..." if token else ""
-    typer.echo(f"The viewer is at {address}{query}   (Ctrl-C ends it)")
+    places = [f"{url.rstrip('/')}/", address] if url else [address]
+    shown = ", behind it ".join(place + query for place in places)
+    typer.echo(f"The viewer is at {shown}   (Ctrl-C ends it)")
     if not local and token is None:
         typer.echo("creps: anyone who can reach this machine may use it; see --token", err=True)
