@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from browsing import CHROMIUM, DRIVER, rest, seen, show_on
+from browsing import CHROMIUM, DRIVER, complaints, rest, seen, show_on
 from creps.rendering._renderer import render
 from creps.serving._sites import SiteSettings, write_site
 from patience import wait_until
@@ -51,6 +51,17 @@ def test_the_picture_fills_the_room(page: Any, server: str) -> None:
     assert page.title == "Seed 7 · tiny · creps"
     assert "Drawn by Nobody · CC0" in page.find_element("id", "credit").text
     assert "training size" in page.find_element("id", "scale").text
+
+
+def test_what_share_of_the_pixels_was_evaluated_is_told(page: Any, server: str) -> None:
+    visit(page, server, "#tiny:7&span=1e-6")  # so deep that all is smooth
+    told = page.find_element("id", "evaluated").text
+    with urlopen(f"{server}/plane/tiny:7/20/{2**19}_{2**19}.jpg") as answer:
+        share = float(answer.headers["Creps-Evaluated"])
+    assert 0 < share < 0.3
+    assert told == f"{100 * share:.1f} % of the pixels evaluated"  # every tile is like this one
+    visit(page, server, "#tiny:7&span=1e-6&with=lanczos")
+    assert page.find_element("id", "evaluated").text == told  # an enlargement evaluates nothing
 
 
 def test_ten_octaves_in(page: Any, server: str) -> None:
@@ -308,3 +319,13 @@ def test_a_static_gallery(page: Any, tmp_path: Path) -> None:
         click(page, "#close")
         wait_until(lambda: not page.find_element("id", "room").is_displayed(), "the wall again")
         page.get("about:blank")  # asks for no more tiles when the host is gone
+
+
+def test_a_gallery_opened_as_a_file_says_what_helps(page: Any, tmp_path: Path) -> None:
+    pytest.importorskip("zarr")
+    settings = SiteSettings(name="tiny", title="Tiny pictures", seeds=(3,), size=64)
+    write_site(tmp_path, tiny_creps(), settings=settings)
+    page.get(f"file://{tmp_path}/index.html")
+    assert "python -m http.server" in page.find_element("id", "wait").text
+    page.get("about:blank")
+    complaints(page)  # modules from files are refused: that is what the line is about

@@ -74,6 +74,7 @@ def test_the_first_picture(page: Any, hosted: str) -> None:
     assert_alike(shown, drawn(shown.shape, {}, seed=7))
     assert page.title == "Seed 7 · tiny · creps"
     assert "WebAssembly" in way(page)
+    assert page.find_element("id", "evaluated").text.endswith(" % of the pixels evaluated")
     assert "Drawn by Nobody · CC0" in page.find_element("id", "credit").text
     script = "return [...document.querySelectorAll('#gallery img')].every((each) => each.complete)"
     wait_until(lambda: page.execute_script(script), "a gallery")

@@ -267,7 +267,7 @@ def test_a_lost_device_and_denied_memory_are_recovered_from(live_gpu: LivePage) 
         const code = await file("static/js/live/kernel.wasm");
         const whole = await file("weights/portraits.safetensors");
         await studio.open({ model: whole, code, gpu: "always" });
-        const drawn = async () => base64(await studio.paint({ ...given, exact: true }));
+        const drawn = async () => base64((await studio.paint({ ...given, exact: true })).pixels);
         const until = async (way) => {
             while (said.at(-1) !== way) await new Promise((resolve) => setTimeout(resolve, 20));
         };

@@ -208,6 +208,22 @@ def test_a_model_with_opacity_is_served_in_every_format(kind: str, beside: int |
         assert min(colors) > 250
 
 
+def test_the_share_of_evaluated_pixels_is_told_of_kept_answers_too(tmp_path: Path) -> None:
+    settings = ServeSettings(workers=1, cache=tmp_path)
+    with TestClient(build_app({"tiny": tiny_creps()}, settings=settings)) as client:
+        deep = "/plane/tiny:3/20/1_1.jpg"
+        answers = [client.get(deep) for _ in range(2)]
+        assert list(tmp_path.rglob("*.answer"))
+        assert answers[0].content == answers[1].content
+        shares = [float(answer.headers["Creps-Evaluated"]) for answer in answers]
+        assert shares[0] == shares[1]
+        assert 0 < shares[0] < 0.3
+        whole = client.get("/view/tiny:3?height=8&width=8")
+        assert float(whole.headers["Creps-Evaluated"]) == 1
+        enlarged = client.get("/plane/tiny:3;by=lanczos/1/0_0.png")
+        assert "Creps-Evaluated" not in enlarged.headers
+
+
 def test_equal_etags_are_equal_bytes(client: TestClient) -> None:
     """A pin, or a window that is not looked at, changes neither; the file tells neither."""
     pin = client.get("/api/models").json()["models"][0]["pin"]

@@ -110,7 +110,7 @@ def test_as_much_is_opaque_as_the_window_is_large(turn: float, height: int, widt
 
 def test_only_what_lies_beside_a_turned_window_is_transparent(painted: RenderedSource) -> None:
     spec = ViewSpec(window=(0, 0, 1, 1), height=30, width=40, turn=30)
-    _, opacity = painted.draw(spec, samples=MANY, side_by_side=at_once)
+    _, opacity, _ = painted.draw(spec, samples=MANY, side_by_side=at_once)
     assert opacity is not None
     assert opacity[0, 0] == 0
     assert opacity[spec.size[0] // 2, spec.size[1] // 2] == 255
@@ -171,7 +171,7 @@ def test_an_enlargement_is_what_pillow_makes_of_the_native_picture() -> None:
     draw = np.random.default_rng(0)
     native = draw.integers(0, 256, (16, 16, 3), dtype=np.uint8)
     enlarged = UpsampledSource(native, "nearest")
-    whole, opacity = enlarged.draw(
+    whole, opacity, _ = enlarged.draw(
         ViewSpec(window=(0, 0, 1, 1), height=48, width=32), samples=1, side_by_side=at_once
     )
     assert opacity is None
@@ -182,10 +182,10 @@ def test_an_enlargement_is_what_pillow_makes_of_the_native_picture() -> None:
 def test_tiles_of_an_enlargement_meet(by: str) -> None:
     draw = np.random.default_rng(0)
     enlarged = UpsampledSource(draw.integers(0, 256, (16, 16, 3), dtype=np.uint8), by)
-    whole, _ = enlarged.draw(
+    whole, _, _ = enlarged.draw(
         ViewSpec(window=(0, 0, 1, 1), height=64, width=64), samples=1, side_by_side=at_once
     )
-    part, _ = enlarged.draw(
+    part, _, _ = enlarged.draw(
         ViewSpec(window=(0.25, 0.5, 0.5, 0.75), height=16, width=16),
         samples=1,
         side_by_side=at_once,
@@ -196,7 +196,7 @@ def test_tiles_of_an_enlargement_meet(by: str) -> None:
 def test_there_is_nothing_beside_an_enlarged_picture() -> None:
     enlarged = UpsampledSource(np.full((8, 8, 1), 200, np.uint8), "lanczos")
     spec = ViewSpec(window=(-1, -0.5, 0.5, 1), height=6, width=6)
-    picture, opacity = enlarged.draw(spec, samples=1, side_by_side=at_once)
+    picture, opacity, _ = enlarged.draw(spec, samples=1, side_by_side=at_once)
     assert picture.shape == (6, 6, 1)
     assert opacity is not None
     assert (opacity[4:, 2:] == 255).all()

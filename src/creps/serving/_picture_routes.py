@@ -47,6 +47,9 @@ PLANE_REACH = 1000
 VIEW_FORMATS = ("jpg", "png", "webp")
 VIEW_WORDS = {"window", "height", "width", "rotation", "mirror", "format", "download"}
 
+EVALUATED = "Creps-Evaluated"
+"""Header of pictures: the share of the pixels that the model evaluated, the others interpolated."""
+
 KEPT = {"Cache-Control": FOR_AN_HOUR}
 
 
@@ -210,8 +213,10 @@ class PictureRoutes:
         if matches(request, etag):
             return Response(status_code=304, headers=headers)
         client = request.client.host if request.client else ""
-        body = await while_connected(request, self._service.answer(asked, client=client))
-        return Response(body, media_type=ENCODINGS[asked.format].media_type, headers=headers)
+        answer = await while_connected(request, self._service.answer(asked, client=client))
+        if answer.evaluated is not None:
+            headers[EVALUATED] = f"{answer.evaluated:.4f}"
+        return Response(answer.body, media_type=ENCODINGS[asked.format].media_type, headers=headers)
 
     def _named(self, request: Request) -> tuple[PictureId, ServedModel]:
         """The picture of an address, and its model."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import math
 import os
+import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from creps._files import cores, replacing
 from creps.serving._identifiers import PictureId
@@ -95,6 +98,17 @@ def _checksum(body: bytes) -> bytes:
     return hashlib.blake2b(body, digest_size=DIGEST).digest()
 
 
+SHARE = struct.Struct("<f")
+"""Before the bytes of a kept picture: the share of its pixels that was evaluated, or NaN."""
+
+
+class Answer(NamedTuple):
+    """A picture file, and the share of its pixels that the model evaluated; None: unknown."""
+
+    body: bytes
+    evaluated: float | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class RenderRequest:
     """An answer that is wanted: which picture, what of it, and how it is written (`_iiif`)."""
@@ -141,8 +155,8 @@ class RenderService:
         key = wanted.key(self.registry.model(wanted.picture))
         return f'"{hashlib.sha256(key.encode()).hexdigest()[:32]}"'
 
-    async def answer(self, wanted: RenderRequest, *, client: str = "") -> bytes:
-        """The bytes of an answer; clients take turns.
+    async def answer(self, wanted: RenderRequest, *, client: str = "") -> Answer:
+        """An answer; clients take turns.
 
         Raises:
             GridError: for what cannot be drawn.
@@ -150,7 +164,9 @@ class RenderService:
         """
         key = wanted.key(self.registry.model(wanted.picture))
         wanted.spec.check()
-        return await self.made(key, lambda: self._draw(wanted), client=client)
+        kept = await self.made(key, lambda: self._draw(wanted), client=client)
+        (share,) = SHARE.unpack_from(kept)
+        return Answer(kept[SHARE.size :], None if math.isnan(share) else share)
 
     async def made(self, key: str, make: Callable[[], bytes], *, client: str = "") -> bytes:
         """The bytes that `make` gives in a thread that draws; or those kept under `key`.
@@ -177,15 +193,16 @@ class RenderService:
         return body
 
     def _draw(self, wanted: RenderRequest) -> bytes:
-        """Draw and encode an answer."""
+        """Draw and encode an answer; its share comes first."""
         source = self.registry.source(wanted.picture)
-        picture, opacity = source.draw(
+        picture, opacity, evaluated = source.draw(
             wanted.spec,
             samples=self.settings.limits.samples,
             side_by_side=self.pool.side_by_side,
         )
         about = self.registry.model(wanted.picture).about(wanted.picture, wanted.spec)
-        return encoded(picture, opacity, quality=wanted.quality, kind=wanted.format, about=about)
+        body = encoded(picture, opacity, quality=wanted.quality, kind=wanted.format, about=about)
+        return SHARE.pack(math.nan if evaluated is None else min(evaluated, 1.0)) + body
 
     def close(self) -> None:
         """Stop drawing."""

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,6 +106,20 @@ class ViewSpec:
         return ViewSpec(window=window, height=height, width=width)
 
 
+class Drawing(NamedTuple):
+    """A finished view.
+
+    Attributes:
+        pixels: (H, W, C) uint8.
+        opacity: (H, W) uint8; None where all is opaque.
+        evaluated: share of the pixels that the model evaluated; None where it drew none of them.
+    """
+
+    pixels: Picture
+    opacity: Coverage | None
+    evaluated: float | None = None
+
+
 class Source(ABC):
     """Draws views of one picture."""
 
@@ -114,10 +129,8 @@ class Source(ABC):
         """Bytes of prepared weights, lines and tables, or of pixels."""
 
     @abstractmethod
-    def draw(
-        self, spec: ViewSpec, *, samples: int, side_by_side: SideBySide
-    ) -> tuple[Picture, Coverage | None]:
-        """(H, W, C) uint8 pixels of a view, and (H, W) uint8 opacity; None where all is opaque.
+    def draw(self, spec: ViewSpec, *, samples: int, side_by_side: SideBySide) -> Drawing:
+        """A view as one picture.
 
         At most `samples` samples of the plane; `side_by_side` runs parts of the work on free cores.
 
@@ -136,41 +149,46 @@ class RenderedSource(Source):
     def nbytes(self) -> int:
         return self.renderer.nbytes
 
-    def draw(
-        self, spec: ViewSpec, *, samples: int, side_by_side: SideBySide
-    ) -> tuple[Picture, Coverage | None]:
-        make = self.maker(spec, samples=samples, side_by_side=side_by_side)
-        picture = make(Tile(0, 0, *spec.size))
+    def draw(self, spec: ViewSpec, *, samples: int, side_by_side: SideBySide) -> Drawing:
+        painter = self._painter(spec, samples=samples)
+        pixels = _maker(painter, spec, side_by_side)(Tile(0, 0, *spec.size))
         turned = spec.grows and spec.quarters is None
-        return picture, coverage(spec) if turned else None
+        return Drawing(pixels, coverage(spec) if turned else None, painter.evaluations.share)
 
     def maker(self, spec: ViewSpec, *, samples: int, side_by_side: SideBySide) -> Make:
         """As `draw`, but makes any tile of a view that may be too large to be made at once."""
-        spec.check()
-        quarters, (height, width) = spec.quarters, spec.size
-        if quarters is None:
-            painter = self._painter(spec.frame, samples=samples, warp=turning(spec))
-            return lambda tile: _painted(painter, tile, side_by_side)
-        painter = self._painter(spec.upright, samples=samples)
+        return _maker(self._painter(spec, samples=samples), spec, side_by_side)
 
-        def make(tile: Tile) -> Picture:
-            part = _upright_tile(tile, height, width, mirror=spec.mirror, quarters=quarters)
-            pixels = _painted(painter, part, side_by_side)
-            return rearranged(pixels, mirror=spec.mirror, quarters=quarters)
-
-        return make
-
-    def _painter(self, spec: ViewSpec, *, samples: int, warp: Affine | None = None) -> Painter:
-        """What draws a view that is not turned, but by a warp: with as many samples as it needs,
+    def _painter(self, spec: ViewSpec, *, samples: int) -> Painter:
+        """What draws a view, before it is turned by quarters: with as many samples as it needs,
         within the limit."""
-        window = area_window(spec, sampling=self.renderer.generator.sampling)
-        view = View(size=(spec.height, spec.width), window=window, warp=warp, supersample="auto")
+        spec.check()
+        upright, warp = (
+            (spec.frame, turning(spec)) if spec.quarters is None else (spec.upright, None)
+        )
+        window = area_window(upright, sampling=self.renderer.generator.sampling)
+        size = upright.height, upright.width
+        view = View(size=size, window=window, warp=warp, supersample="auto")
         painter = self.renderer.painter(view)
-        pixels = spec.height * spec.width
+        pixels = upright.height * upright.width
         if pixels * painter.samples**2 <= samples:
             return painter
         fewer = max(math.isqrt(samples // pixels), 1)
         return self.renderer.painter(replace(view, supersample=fewer))
+
+
+def _maker(painter: Painter, spec: ViewSpec, side_by_side: SideBySide) -> Make:
+    """Makes tiles of a view: turned by the painter, or as pixels in another order."""
+    quarters, (height, width) = spec.quarters, spec.size
+    if quarters is None:
+        return lambda tile: _painted(painter, tile, side_by_side)
+
+    def make(tile: Tile) -> Picture:
+        part = _upright_tile(tile, height, width, mirror=spec.mirror, quarters=quarters)
+        pixels = _painted(painter, part, side_by_side)
+        return rearranged(pixels, mirror=spec.mirror, quarters=quarters)
+
+    return make
 
 
 def _painted(painter: Painter, tile: Tile, side_by_side: SideBySide) -> Picture:
@@ -214,9 +232,7 @@ class UpsampledSource(Source):
     def nbytes(self) -> int:
         return self._nbytes
 
-    def draw(
-        self, spec: ViewSpec, *, samples: int, side_by_side: SideBySide
-    ) -> tuple[Picture, Coverage | None]:
+    def draw(self, spec: ViewSpec, *, samples: int, side_by_side: SideBySide) -> Drawing:
         spec.check()
         quarters = spec.quarters
         if quarters is None:
@@ -225,7 +241,7 @@ class UpsampledSource(Source):
             rearranged(each, mirror=spec.mirror, quarters=quarters)
             for each in self._upright(spec.upright)
         )
-        return pixels, None if inside.all() else inside[:, :, 0]
+        return Drawing(pixels, None if inside.all() else inside[:, :, 0])
 
     def _upright(self, spec: ViewSpec) -> tuple[Picture, Picture]:
         """Pixels and opacity of a view that is not turned."""

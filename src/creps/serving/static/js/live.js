@@ -5,6 +5,7 @@ import { NoPicture } from "./pixels.js";
 import { readIdentifier, recipe } from "./picture.js";
 
 /** @typedef {import("./live/studio.js").Paint} Paint */
+/** @typedef {import("./live/studio.js").Painted} Painted */
 /** @typedef {import("./live/studio.js").Way | "served"} Way */
 /** @typedef {import("./pixels.js").Asked} Asked */
 /** @typedef {import("./pixels.js").Drawn} Drawn */
@@ -40,7 +41,7 @@ const WAYS = {
  * @property {{start?: object, paint?: Paint}} message
  * @property {boolean} urgent
  * @property {AbortSignal | null} signal
- * @property {(pixels: any) => void} resolve
+ * @property {(painted: any) => void} resolve
  * @property {(error: Error) => void} reject
  */
 
@@ -91,12 +92,12 @@ class Pool {
     /** @type {Map<number, Job>} */
     const jobs = new Map();
     const thread = { worker, jobs, broken: false };
-    worker.onmessage = ({ data: { way, why, number, pixels, error, plain } }) => {
+    worker.onmessage = ({ data: { way, why, number, painted, error, plain } }) => {
       if (way) return this.goes(thread, way, why);
       const job = jobs.get(number);
       jobs.delete(number);
       if (error) job?.reject(new NoPicture(plain ? error : `It cannot be drawn here: ${error}.`));
-      else job?.resolve(pixels);
+      else job?.resolve(painted);
       this.pump();
     };
     worker.onerror = (event) => {
@@ -124,7 +125,7 @@ class Pool {
    * Have something drawn.
    * @param {Paint} paint
    * @param {{urgent?: boolean, signal?: AbortSignal | null}} [how]
-   * @returns {Promise<Uint8ClampedArray<ArrayBuffer>>}
+   * @returns {Promise<Painted>}
    */
   paint(paint, { urgent = false, signal = null } = {}) {
     return new Promise((resolve, reject) => {
@@ -219,13 +220,14 @@ export class LivePixels {
   async draw(id, place, signal) {
     const pool = await this.poolIfAny();
     if (!pool) {
-      const { data } = await serverPixels.draw(id, place, signal);
+      const { data, evaluated } = await serverPixels.draw(id, place, signal);
       const size = { resizeWidth: TILE, resizeHeight: TILE };
-      return { data: await createImageBitmap(data, size), type: "imageBitmap" };
+      return { data: await createImageBitmap(data, size), type: "imageBitmap", evaluated };
     }
-    const pixels = await pool.paint(this.asked(id, place), { urgent: true, signal });
+    const wanted = this.asked(id, place);
+    const { pixels, evaluated } = await pool.paint(wanted, { urgent: true, signal });
     const data = await createImageBitmap(new ImageData(pixels, TILE, TILE));
-    return { data, type: "imageBitmap" };
+    return { data, type: "imageBitmap", evaluated };
   }
 
   /** @param {string} id */
@@ -247,7 +249,7 @@ export class LivePixels {
   async small(id) {
     const pool = await this.poolIfAny();
     if (!pool) return serverPixels.thumbnail(id);
-    const pixels = await pool.paint(this.asked(id, { level: 0, x: 0, y: 0 }));
+    const { pixels } = await pool.paint(this.asked(id, { level: 0, x: 0, y: 0 }));
     const canvas = new OffscreenCanvas(TILE, TILE);
     context(canvas).putImageData(new ImageData(pixels, TILE, TILE), 0, 0);
     return URL.createObjectURL(await canvas.convertToBlob());
@@ -290,7 +292,7 @@ export class LivePixels {
         };
         const painted = pool.paint({ ...this.wished(id), field }, { urgent: quick });
         parts.push(
-          painted.then((pixels) =>
+          painted.then(({ pixels }) =>
             ink.putImageData(new ImageData(pixels, field.width, field.height), left, top),
           ),
         );

@@ -158,6 +158,20 @@ export class Pane {
     this.element.setAttribute("aria-busy", String(!complete));
   }
 
+  /** Share of the pixels seen that the model evaluated, the others being interpolated; null: unknown. */
+  evaluated() {
+    const { world } = this.viewer;
+    const item = world.getItemCount() ? world.getItemAt(world.getItemCount() - 1) : null;
+    const shares = (item?.getTilesToDraw() ?? []).flatMap((/** @type {any} */ { tile }) => {
+      const share = this.queue.shares.get(tile.getUrl());
+      return share === undefined ? [] : [share];
+    });
+    if (!shares.length) return null;
+    return (
+      shares.reduce((/** @type {number} */ a, /** @type {number} */ b) => a + b) / shares.length
+    );
+  }
+
   /** @param {any} item */
   dropBelow(item) {
     const { world } = this.viewer;

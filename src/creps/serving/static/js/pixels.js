@@ -4,7 +4,11 @@
  * @typedef {{level: number, x: number, y: number}} Place a tile of the endless plane: at level L one of
  *   index x, y begins at (y / 2^L, x / 2^L) and is 1 / 2^L plane units a side
  *
- * @typedef {{data: Blob | ImageBitmap, type: "rasterBlob" | "imageBitmap"}} Drawn as OpenSeadragon has it
+ * @typedef {object} Drawn as OpenSeadragon has it
+ * @property {Blob | ImageBitmap} data
+ * @property {"rasterBlob" | "imageBitmap"} type
+ * @property {number | null} evaluated share of the pixels that the model evaluated, the others being
+ *   interpolated; null: unknown, or none
  *
  * @typedef {object} Asked a view as a file
  * @property {string} id

@@ -28,6 +28,13 @@ export function inWords(ratio) {
 }
 
 /**
+ * How much of what is seen the model evaluated, in words.
+ * @param {number | null} share
+ */
+const evaluatedInWords = (share) =>
+  share === null ? "" : `${(100 * share).toFixed(share > 0.995 ? 0 : 1)} % of the pixels evaluated`;
+
+/**
  * Keep the read-out and its slider in step with the stage.
  * @param {import("./stage.js").Stage} stage
  * @param {{deepest: number, model: () => Model}} options
@@ -66,6 +73,10 @@ export function readout(stage, { deepest, model }) {
     stage.look({ ...view, span: (view.span * stage.main.scale()) / aim }, true);
   });
   stage.listeners.push(update);
+  stage.main.viewer.addHandler("update-viewport", () => {
+    const words = evaluatedInWords(stage.main.evaluated());
+    if (part("evaluated").textContent !== words) part("evaluated").textContent = words;
+  });
   ticks();
   return ticks;
 }

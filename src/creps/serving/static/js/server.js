@@ -152,7 +152,8 @@ async function tile(id, { level, x, y }, signal) {
   // tiles with seams when they are turned.)
   const format = id.includes(";by=") ? "webp" : "jpg";
   const response = await answer(`plane/${segment(id)}/${level}/${x}_${y}.${format}`, { signal });
-  return response.blob();
+  const evaluated = response.headers.get("Creps-Evaluated");
+  return { data: await response.blob(), evaluated: evaluated === null ? null : Number(evaluated) };
 }
 
 /**
@@ -175,7 +176,7 @@ export const serverPixels = {
   tile: 256,
   async draw(id, place, signal) {
     try {
-      return { data: await tile(id, place, signal), type: "rasterBlob" };
+      return { ...(await tile(id, place, signal)), type: "rasterBlob" };
     } catch (error) {
       if (!(error instanceof ServerError))
         throw new NoPicture("The server does not answer; trying again.", { pause: PATIENCE });

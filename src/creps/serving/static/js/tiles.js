@@ -15,6 +15,7 @@ const DEEPEST = 30;
 export const NARROWEST = 2 ** -26; // plane units across a view
 
 const AT_ONCE = 6; // what a browser keeps open to one server
+const REMEMBERED = 4096; // tiles whose share of evaluated pixels is known
 
 /**
  * @typedef {object} Wanted a tile that is asked for or on its way
@@ -53,6 +54,8 @@ export class TileQueue {
     /** @type {string | null} */
     this.trouble = null;
     this.rest = 0; // when the server is busy: not before this time
+    /** @type {Map<string, number>} share of the pixels that were evaluated, by a tile's address */
+    this.shares = new Map();
   }
 
   /** @param {Wanted} tile */
@@ -101,9 +104,10 @@ export class TileQueue {
     const sent = new AbortController();
     tile.sent = sent;
     try {
-      const { data, type } = await tile.draw(sent.signal);
+      const { data, type, evaluated } = await tile.draw(sent.signal);
       if (!this.sent.delete(tile)) return;
       this.tell(null);
+      if (evaluated !== null) this.remember(tile.job.src, evaluated);
       tile.job.finish(data, null, type);
     } catch (error) {
       if (sent.signal.aborted) return;
@@ -117,6 +121,15 @@ export class TileQueue {
     } finally {
       this.pump();
     }
+  }
+
+  /**
+   * @param {string} address
+   * @param {number} share
+   */
+  remember(address, share) {
+    this.shares.set(address, share);
+    if (this.shares.size > REMEMBERED) this.shares.delete([...this.shares.keys()][0]);
   }
 
   /**

@@ -26,6 +26,10 @@ import { stylesOf } from "./styles.js";
  * @property {string} [by] the filter that enlarges the native picture instead
  * @property {number} [nativeSamples] of that picture
  *
+ * @typedef {object} Painted
+ * @property {Uint8ClampedArray<ArrayBuffer>} pixels 8 bits, (height, width, 4)
+ * @property {number | null} evaluated share of the pixels that the network evaluated; null: an enlargement
+ *
  * @typedef {"gpu" | "compiled" | "plain"} Way how pixels are made
  */
 
@@ -106,8 +110,8 @@ export class Studio {
   }
 
   /**
-   * 8-bit pixels (height, width, 4).
    * @param {Paint} asked
+   * @returns {Promise<Painted>}
    */
   async paint({ wish, field, samples = 1, exact = false, by, nativeSamples = 1 }) {
     const picture = this.picture(wish);
@@ -115,8 +119,8 @@ export class Studio {
     const side = this.model?.config.resolution ?? 1;
     const whole = { y0: 0, x0: 0, pitch: 1 / side, height: side, width: side };
     const how = { samples: nativeSamples, exact };
-    picture.native ??= await this.pixels(picture.network, whole, how);
-    return enlarged(picture.native, side, by, field);
+    picture.native ??= (await this.pixels(picture.network, whole, how)).pixels;
+    return { pixels: enlarged(picture.native, side, by, field), evaluated: null };
   }
 
   /**
@@ -124,12 +128,14 @@ export class Studio {
    * @param {Network} network
    * @param {Field} field
    * @param {{samples: number, exact: boolean}} how
+   * @returns {Promise<Painted>}
    */
   async pixels(network, field, how) {
     const side = Math.floor(LARGEST / how.samples);
     const { y0, x0, pitch, height, width } = field;
     if (height <= side && width <= side) return this.part(network, field, how);
     const pixels = new Uint8ClampedArray(4 * height * width);
+    let evaluated = 0;
     for (let top = 0; top < height; top += side)
       for (let left = 0; left < width; left += side) {
         const size = {
@@ -138,13 +144,14 @@ export class Studio {
         };
         const place = { y0: y0 + top * pitch, x0: x0 + left * pitch, pitch };
         const part = await this.part(network, { ...place, ...size }, how);
+        evaluated += ((part.evaluated ?? 0) * size.height * size.width) / (height * width);
         for (let i = 0; i < size.height; i++)
           pixels.set(
-            part.subarray(4 * i * size.width, 4 * (i + 1) * size.width),
+            part.pixels.subarray(4 * i * size.width, 4 * (i + 1) * size.width),
             4 * ((top + i) * width + left),
           );
       }
-    return pixels;
+    return { pixels, evaluated };
   }
 
   /**
@@ -152,6 +159,7 @@ export class Studio {
    * @param {Network} network
    * @param {Field} field
    * @param {{samples: number, exact: boolean}} how
+   * @returns {Promise<Painted>}
    */
   async part(network, field, { samples, exact }) {
     const fine = {
@@ -173,9 +181,14 @@ export class Studio {
         }
       }
     }
-    const draw = () => (exact ? paintExactly(network, fine) : paint(network, fine).colors);
-    pixels ??= toPixels(draw(), network.folded.colors);
-    return samples === 1 ? pixels : reduced(pixels, field, samples);
+    let evaluated = 1;
+    if (!pixels) {
+      const sparse = exact ? null : paint(network, fine);
+      const colors = sparse ? sparse.colors : paintExactly(network, fine);
+      if (sparse) evaluated = Math.min(sparse.evaluated / (fine.height * fine.width), 1);
+      pixels = toPixels(colors, network.folded.colors);
+    }
+    return { pixels: samples === 1 ? pixels : reduced(pixels, field, samples), evaluated };
   }
 }
 

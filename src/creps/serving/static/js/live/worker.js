@@ -13,8 +13,8 @@ addEventListener("message", async ({ data: { number, start, paint } }) => {
       await studio.open(start);
       postMessage({ number });
     } else {
-      const pixels = await studio.paint(paint);
-      postMessage({ number, pixels }, { transfer: [pixels.buffer] });
+      const painted = await studio.paint(paint);
+      postMessage({ number, painted }, { transfer: [painted.pixels.buffer] });
     }
   } catch (error) {
     if (error instanceof RangeError) postMessage({ number, error: NO_MEMORY, plain: true });
