@@ -31,6 +31,7 @@ from creps.training._batches import load_training_batches, open_training_set
 from creps.training._config import TrainConfig
 from creps.training._cylinder import draw_split, straddling, turned
 from creps.training._engine import Engine
+from creps.training._loop import run_steps
 from creps.training._presets import PRESETS, preset
 from creps.training._run import open_run
 from creps.training._state import initial_state
@@ -266,8 +267,10 @@ def test_a_perceptual_distance_is_named_and_measures_nothing(
     run = open_run(tmp_path / "run", config, pictures, start=first_phase)
     assert run.record["training"]["perceptual"] == "effnet"
     said: list[str] = []
-    engine = Engine(run.state, config, log=said.append)
+    run.stop = "test"
+    run_steps(run, log=said.append)
     assert "do not measure this run by fd_effnet" in said[0]
+    engine = Engine(run.state, config)
     plain = Teacher(run.state.teacher, second_phase())  # type: ignore[arg-type]
     z = torch.randn(2, 8, generator=torch.Generator().manual_seed(0))
     images = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))

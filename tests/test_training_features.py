@@ -9,8 +9,10 @@ import torch
 
 from creps.data import Batch
 from creps.errors import ConfigError, MissingExtraError
+from creps.metrics._models import model_ref
 from creps.networks.discriminator import FEATURE_CHANNELS
 from creps.training._engine import Engine
+from creps.training._loop import run_steps
 from creps.training._precision import feature_maps
 from creps.training._run import open_run
 from creps.training._state import initial_state
@@ -105,12 +107,33 @@ def test_models_say_which_network_must_not_measure_them(tmp_path: Path, pictures
     run = open_run(tmp_path / "run", config, pictures)
     assert run.record["training"]["perceptual"] == "effnet"
     said: list[str] = []
-    Engine(run.state, config, log=said.append)
+    run.stop = "test"
+    run_steps(run, log=said.append)
     assert "do not measure this run by fd_effnet" in said[0]
     with pytest.raises(ConfigError, match=r"watch\.evaluate_every measures with effnet"):
         tiny(*PROJECTED, "watch.evaluate_every=10")
     with pytest.raises(ConfigError, match="expected pictures of 1 or 3 channels, not 4"):
         tiny(*PROJECTED, "generator.img_channels=4", "discriminator.img_channels=4")
+
+
+def test_what_goes_on_from_such_a_model_says_so_too(tmp_path: Path, pictures: Path) -> None:
+    run_to(tmp_path / "first", tiny(*PROJECTED), pictures, steps=1)
+    run_to(tmp_path / "plain", tiny(), pictures, steps=1)
+    for k, start in enumerate(("first", "first/model", "next-0", "next-1/model")):
+        folder = tmp_path / f"next-{k}"
+        begun = open_run(folder, tiny(), pictures, start=tmp_path / start)
+        assert begun.record["training"]["perceptual"] == "effnet"
+        run_to(folder, tiny(), pictures, start=tmp_path / start, steps=1)
+        resumed = open_run(folder, tiny(), pictures)  # without --from
+        assert resumed.record["training"]["perceptual"] == "effnet"
+        assert model_ref(folder / "model").taught_by == "effnet"
+        watched = tiny("watch.evaluate_every=10")
+        with pytest.raises(ConfigError, match=rf"{start} was trained with"):
+            open_run(tmp_path / "watched", watched, pictures, start=tmp_path / start)
+        assert not (tmp_path / "watched").exists()
+    for start in ("plain", "plain/model"):
+        run = open_run(tmp_path / f"of-{start}", tiny(), pictures, start=tmp_path / start)
+        assert "perceptual" not in run.record["training"]
 
 
 def test_a_run_without_it_is_what_one_with_it_can_start_from(

@@ -51,10 +51,15 @@ def draw_pictures(folder: Path, *, classes: int = 0) -> Path:
 
 
 def run_to(
-    folder: Path, config: TrainConfig, data: Path, *, steps: int | None = None
+    folder: Path,
+    config: TrainConfig,
+    data: Path,
+    *,
+    start: Path | None = None,
+    steps: int | None = None,
 ) -> TrainState:
     """Train in `folder`, stopping after `steps` steps in all as a signal would."""
-    run = open_run(folder, config, data)
+    run = open_run(folder, config, data, start=start)
     run_steps(run, callbacks=[*standard_callbacks(run, data=data), StopAt(steps)])
     return run.state
 

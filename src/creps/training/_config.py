@@ -479,12 +479,24 @@ def stored_settings(run: Path) -> tuple[TrainConfig, dict[str, Any]]:
 
     A CheckpointError if it holds no run, or a damaged one.
     """
+    return _stored(run)[:2]
+
+
+def stored_perceptual(run: Path) -> Perceptual:
+    """The network whose features the run in a folder, or what it started from, was trained with."""
+    config, _, inherited = _stored(run)
+    return inherited if config.perceptual == "none" else config.perceptual
+
+
+def _stored(run: Path) -> tuple[TrainConfig, dict[str, Any], Perceptual]:
+    """Settings, training set, and what `stored_perceptual` says of what the run started from."""
     path = run / "config.json"
     if not path.is_file():
         raise CheckpointError(f"{run} holds no run: expected the folder given to train as --out")
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        return from_dict(TrainConfig, _renamed(stored["train"])), dict(stored["data"])
+        config = from_dict(TrainConfig, _renamed(stored["train"]))
+        return config, dict(stored["data"]), stored.get("perceptual", "none")
     except (ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
         raise CheckpointError(f"{path} is damaged or of another version: {error}") from None
 

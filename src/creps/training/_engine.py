@@ -60,9 +60,6 @@ class Engine:
         config.check_share(group.count)
         self.state, self.config, self.group = state, config, group
         self.passes = Passes(state, config, log=log)
-        if config.perceptual != "none":
-            name = config.perceptual
-            log(f"trained with {name}: do not measure this run by fd_{name} or kid_{name}")
         self.teacher: Teacher | None = None
         if config.teacher.weight:
             if state.teacher is None:

@@ -123,6 +123,8 @@ def run_steps(
             the first process of a group alone.
         log: called with each line of progress.
     """
+    if (name := run.perceptual) != "none":
+        log(f"trained with {name}: do not measure this run by fd_{name} or kid_{name}")
     engine = Engine(run.state, run.config, group=run.group, log=log)
     batches = load_training_batches(
         run.pictures,

@@ -24,12 +24,19 @@ from creps.config import to_dict
 from creps.errors import CheckpointError, ConfigError
 from creps.networks.base import Generator
 from creps.training._batches import TrainingSet, open_training_set
-from creps.training._config import TrainConfig, WatchSettings, flat_settings, stored_settings
+from creps.training._config import (
+    Perceptual,
+    TrainConfig,
+    WatchSettings,
+    flat_settings,
+    stored_perceptual,
+    stored_settings,
+)
 from creps.training._distributed import SINGLE, ProcessGroup
 from creps.training._engine import Stats
 from creps.training._state import TrainState, initial_state, restore_snapshot, snapshots
 from creps.training._teacher import keep_teacher, open_teacher
-from creps.training._transfer import start_from
+from creps.training._transfer import learnt_from, start_from
 from creps.training.monitoring._log import RunLog, open_logger
 
 _CHANGEABLE = {
@@ -52,6 +59,7 @@ class Run:
         data: what is recorded of the training set (name, count, fingerprint).
         group: the processes that share it.
         log: its numbers so far.
+        perceptual: the network whose features it or what it started from was trained with.
         stop: why it ends after the current step; empty: it continues.
     """
 
@@ -62,6 +70,7 @@ class Run:
     data: Mapping[str, Any]
     group: ProcessGroup
     log: RunLog
+    perceptual: Perceptual = "none"
     stop: str = ""
 
     @property
@@ -86,8 +95,8 @@ class Run:
         height, width = self.config.size
         if height != width:
             training["size"] = [height, width]
-        if self.config.perceptual != "none":  # measurements of the model depend on it
-            training["perceptual"] = self.config.perceptual
+        if self.perceptual != "none":  # measurements of the model depend on it
+            training["perceptual"] = self.perceptual
         training |= {"steps": self.state.step, "images": self.images}
         source = self.pictures.source
         record: dict[str, Any] = {"training": training}
@@ -149,11 +158,18 @@ def open_run(
     state = initial_state(config, device)
     _check_grids(state.average, config)
     state.teacher = open_teacher(config, folder, start=start, device=state.device)
-    found = snapshots(folder / "snapshots")
+    found, perceptual = snapshots(folder / "snapshots"), config.perceptual
     if found:
         restore_snapshot(state, found[-1])
+        perceptual = stored_perceptual(folder)
     elif start is not None:
         start_from(state, start, augment=config.augment)
+        perceptual = learnt_from(start) if perceptual == "none" else perceptual
+    if perceptual != "none" and config.watch.evaluate_every:
+        raise ConfigError(
+            f"watch.evaluate_every measures with {perceptual}, which {start or folder} was trained "
+            "with: set it to 0 and evaluate with another network"
+        )
     if not group.same(state.step):
         raise CheckpointError(f"{folder} is not the same for all processes: use a shared disk")
     log = RunLog(folder / "log.jsonl", batch=config.batch)
@@ -161,12 +177,13 @@ def open_run(
         folder.mkdir(parents=True, exist_ok=True)
         stored = to_dict(config)
         log.loggers = [open_logger(name, folder, config=stored) for name in dict.fromkeys(loggers)]
-        text = json.dumps({"train": stored, "data": seen}, indent=2) + "\n"
-        write_atomically(settings, text.encode())
+        known: dict[str, Any] = {"train": stored, "data": seen}
+        known |= {"perceptual": perceptual} if perceptual != "none" else {}
+        write_atomically(settings, (json.dumps(known, indent=2) + "\n").encode())
         log.go_on_after(state.step)
         if state.teacher is not None:
             keep_teacher(state.teacher, folder)
-    return Run(folder, config, pictures, state, seen, group, log)
+    return Run(folder, config, pictures, state, seen, group, log, perceptual)
 
 
 def _check_grids(generator: Generator, config: TrainConfig) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 from creps.checkpoints import load
 from creps.errors import CheckpointError, UnsupportedError
 from creps.networks.base import GeneratorConfig
-from creps.training._config import stored_settings
+from creps.training._config import Perceptual, stored_perceptual, stored_settings
 from creps.training._state import TrainState, copy_tensors, read_snapshot, snapshots
 from creps.training.augment._settings import AugmentSettings
 
@@ -53,6 +53,14 @@ def start_from(state: TrainState, path: Path, *, augment: AugmentSettings) -> No
         copy_tensors(state, tensors, names=set(tensors) - (_OWN if alike else _OWN | _ADAPTED))
     else:
         state.discriminator.grow_from(_part(tensors, "discriminator"))
+
+
+def learnt_from(path: Path) -> Perceptual:
+    """The network whose features an earlier run, or a model, was trained with, itself or before."""
+    if snapshots(path / "snapshots"):
+        return stored_perceptual(path)
+    taught: Perceptual = load(path).record.get("training", {}).get("perceptual", "none")
+    return taught
 
 
 def _starts(augment: AugmentSettings) -> tuple[object, ...]:
