@@ -70,7 +70,7 @@ def test_mixing_keeps_the_size_of_features() -> None:
 
 def test_heads_that_are_told_the_place_begin_without_it_and_then_use_it() -> None:
     torch.manual_seed(0)
-    told = ProjectedDiscriminator(SIZE, width=5, seed=3, channels=CHANNELS, largest=8.0).double()
+    told = ProjectedDiscriminator(SIZE, width=5, seed=3, channels=CHANNELS, placed=True).double()
     given = maps()
     here, there = torch.tensor([[1.0, 0.5, 0.5], [8.0, 0.1, 0.9]]).double()
     at_first = [told(given, place.expand(2, 3)) for place in (here, there)]

@@ -471,7 +471,7 @@ def test_discriminators_know_the_scale_of_each_picture() -> None:
         torch.nn.init.normal_(affine.weight)
     near, far = (scaled(images, None, torch.full((4,), scale)) for scale in (1.0, 4.0))
     assert (near - far).abs().max() > 1e-3
-    placed = build_discriminator(config, "placed", largest=8.0)
+    placed = build_discriminator(config, "placed")
     assert isinstance(placed, PlacedDiscriminator)
     for affine in placed.affines:
         torch.nn.init.normal_(affine.weight)

@@ -10,12 +10,12 @@ import torch
 from creps.data import Batch
 from creps.errors import ConfigError, MissingExtraError
 from creps.metrics._models import model_ref
-from creps.networks.discriminator import FEATURE_CHANNELS
+from creps.networks.discriminator import FEATURE_CHANNELS, PlacedDiscriminator
 from creps.training._engine import Engine
 from creps.training._loop import run_steps
 from creps.training._precision import feature_maps
 from creps.training._run import open_run
-from creps.training._state import initial_state
+from creps.training._state import copy_tensors, initial_state
 from training_pictures import draw_pictures, few_steps, run_to, tiny
 
 pytest.importorskip("efficientnet_lite_pytorch")
@@ -100,6 +100,24 @@ def test_places_are_scales_and_centers_of_windows() -> None:
     for window, place in ((config.whole, [1, 0.5, 0.5]), (quarter, [2, 0.25, 0.25])):
         places = engine._places(Batch(image, config.canvas(window), None))
         torch.testing.assert_close(places, torch.tensor([place, place], dtype=torch.float32))
+
+
+def test_finer_windows_leave_what_is_told_of_coarse_ones_as_it_was(pictures: Path) -> None:
+    """A second phase takes all of the first one's networks: the same window, the same numbers."""
+    told = ["projected.placed=true", "discriminator_kind=placed", "data.detail=16"]
+    image, places = torch.randn(4, 3, 8, 8), torch.tensor([[4.0, 0.25, 0.75]] * 4)
+    found = []
+    for zoom in (4, 16):
+        state, _ = few_steps(tiny(*PROJECTED, *told, "data.zoom=4"), pictures, steps=1)
+        later = initial_state(tiny(*PROJECTED, *told, f"data.zoom={zoom}"))
+        copy_tensors(later, dict(state.tensors()), names={name for name, _ in state.tensors()})
+        maps = [torch.ones(4, width, 8, 8) for width in FEATURE_CHANNELS]
+        assert isinstance(later.discriminator, PlacedDiscriminator)
+        assert later.projected is not None
+        with torch.no_grad():
+            found.append([later.discriminator(image, None, places), *later.projected(maps, places)])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_models_say_which_network_must_not_measure_them(tmp_path: Path, pictures: Path) -> None:

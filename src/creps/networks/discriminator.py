@@ -346,18 +346,15 @@ class TwoDiscriminators(nn.Module):
             network.grow_from(own or tensors)
 
 
-class ScaledDiscriminator(Discriminator):
-    """A network that also takes the scale, which modulates the weights of its blocks.
+class _ModulatedDiscriminator(Discriminator):
+    """A network whose blocks are modulated by a few numbers that it is told of each picture.
 
-    "Following a similar method as the generator": a vector of the normalized scale (eq. 8), whose
-    affine images multiply the input channels of each block; 1 at first, so that it continues
-    from one without the scale. The paper gives no more detail, and found it unstable. The scale
-    `largest`, above 1, is normalized to 1.
+    A vector of the numbers, whose affine images multiply the input channels of each block; 1 at
+    first, so that it continues from one that is told nothing.
     """
 
-    def __init__(self, config: DiscriminatorConfig, *, largest: float, told: int = 1) -> None:
+    def __init__(self, config: DiscriminatorConfig, *, told: int) -> None:
         super().__init__(config)
-        self.largest = largest
         self.scale = nn.Sequential(
             EqualizedLinear(told, SCALE_WIDTH, activation=True),
             EqualizedLinear(SCALE_WIDTH, SCALE_WIDTH, activation=True),
@@ -367,13 +364,6 @@ class ScaledDiscriminator(Discriminator):
         )
         for affine in cast("list[EqualizedLinear]", self.affines):
             nn.init.zeros_(affine.weight)
-
-    def forward(  # type: ignore[override]  # it needs the scale
-        self, images: Tensor, label: Tensor | None, scales: Tensor
-    ) -> Tensor:
-        """Logits (B, 1) of pictures at scales (B,), multiples of the density of whole ones."""
-        share = (scales.to(self.fc.weight) - 1) / (self.largest - 1) + SCALE_OFFSET
-        return self._modulated(images, label, share[:, None])
 
     def _modulated(self, images: Tensor, label: Tensor | None, told: Tensor) -> Tensor:
         """Logits (B, 1) of pictures by a network whose blocks are modulated by numbers (B, N)."""
@@ -386,37 +376,57 @@ class ScaledDiscriminator(Discriminator):
         return self._logits(x, label)
 
 
-class PlacedDiscriminator(ScaledDiscriminator):
-    """A network that takes scale and place of each window: what is right there need not be here.
+class ScaledDiscriminator(_ModulatedDiscriminator):
+    """A network that also takes the scale, which modulates the weights of its blocks.
 
-    As the one that takes the scale, with the numbers of `place_numbers`; 1 at first, so that it
-    continues from one that is told nothing.
+    "Following a similar method as the generator": it is told the normalized scale (eq. 8). The
+    paper gives no more detail, and found it unstable. The scale `largest`, above 1, is normalized
+    to 1: for a run with another one, the same window has another number.
     """
 
     def __init__(self, config: DiscriminatorConfig, *, largest: float) -> None:
-        super().__init__(config, largest=largest, told=PLACE_NUMBERS)
+        super().__init__(config, told=1)
+        self.largest = largest
+
+    def forward(  # type: ignore[override]  # it needs the scale
+        self, images: Tensor, label: Tensor | None, scales: Tensor
+    ) -> Tensor:
+        """Logits (B, 1) of pictures at scales (B,), multiples of the density of whole ones."""
+        share = (scales.to(self.fc.weight) - 1) / (self.largest - 1) + SCALE_OFFSET
+        return self._modulated(images, label, share[:, None])
+
+
+class PlacedDiscriminator(_ModulatedDiscriminator):
+    """A network that takes scale and place of each window: what is right there need not be here.
+
+    It is told the numbers of `place_numbers`.
+    """
+
+    def __init__(self, config: DiscriminatorConfig) -> None:
+        super().__init__(config, told=PLACE_NUMBERS)
 
     def forward(  # type: ignore[override]  # it needs the places
         self, images: Tensor, label: Tensor | None, places: Tensor
     ) -> Tensor:
         """Logits (B, 1) of pictures at places (B, 3): scale, and the window's center (y, x)."""
-        told = place_numbers(places.to(self.fc.weight), largest=self.largest)
-        return self._modulated(images, label, told)
+        return self._modulated(images, label, place_numbers(places.to(self.fc.weight)))
 
 
 PLACE_NUMBERS = 3
 """Of a window: its scale and its center."""
 
 
-def place_numbers(places: Tensor, *, largest: float) -> Tensor:
-    """Scale and center (y, x) of windows, (B, 3), in numbers of about -1 to 1: doublings count.
+def place_numbers(places: Tensor) -> Tensor:
+    """Scale and center (y, x) of windows, (B, 3), in numbers of about 1: doublings count.
+
+    They depend on the window alone: a run that goes on with finer windows is told the same of those
+    that it knows.
 
     Example:
-        >>> place_numbers(torch.tensor([[1.0, 0.5, 0.5], [8.0, 0.0, 1.0]]), largest=8.0).tolist()
+        >>> place_numbers(torch.tensor([[1.0, 0.5, 0.5], [4.0, 0.0, 1.0]])).tolist()
         [[0.0, 0.0, 0.0], [1.0, -1.0, 1.0]]
     """
-    scale = places[:, :1].log2() / math.log2(largest)
-    return torch.cat([scale, 2 * places[:, 1:] - 1], dim=1)
+    return torch.cat([places[:, :1].log2() / 2, 2 * places[:, 1:] - 1], dim=1)
 
 
 AnyDiscriminator = Discriminator | TwoDiscriminators
@@ -431,14 +441,14 @@ def build_discriminator(
         config: of the network, or of each of two.
         kind: "one" for all scales, "two" for wholes and patches apart, "scaled" takes the scale,
             "placed" also the place.
-        largest: scale in training; "scaled" and "placed" use it, and take at least 2.
+        largest: scale in training; "scaled" uses it, and takes at least 2.
     """
     if kind == "two":
         return TwoDiscriminators(config)
     if kind == "scaled":
         return ScaledDiscriminator(config, largest=max(largest, 2.0))
     if kind == "placed":
-        return PlacedDiscriminator(config, largest=max(largest, 2.0))
+        return PlacedDiscriminator(config)
     return Discriminator(config)
 
 
@@ -524,8 +534,7 @@ class ProjectedDiscriminator(nn.Module):
         width: channels of the heads.
         seed: of the mixing; the heads are drawn from torch's global generator.
         channels: of the maps, finest first.
-        largest: scale in training, where heads are told scale and place of each window; 0: they
-            are not.
+        placed: whether heads are told scale and place of each window.
     """
 
     def __init__(
@@ -535,7 +544,7 @@ class ProjectedDiscriminator(nn.Module):
         width: int,
         seed: int,
         channels: Sequence[int] = FEATURE_CHANNELS,
-        largest: float = 0.0,
+        placed: bool = False,
     ) -> None:
         super().__init__()
         self.mixing = RandomMixing(channels, seed=seed)
@@ -543,9 +552,8 @@ class ProjectedDiscriminator(nn.Module):
             _head(inputs, -(-max(size) // 2**level), width)
             for level, inputs in enumerate(channels, 2)
         )
-        self.largest = max(largest, 2.0)
         self.place, self.shifts = None, None
-        if largest:
+        if placed:
             self.place = EqualizedLinear(PLACE_NUMBERS, SCALE_WIDTH, activation=True)
             self.shifts = nn.ModuleList(EqualizedLinear(SCALE_WIDTH, width) for _ in channels)
             for shift in cast("list[EqualizedLinear]", self.shifts):
@@ -560,7 +568,7 @@ class ProjectedDiscriminator(nn.Module):
         heads = [cast(nn.Sequential, head) for head in self.heads]
         if self.place is None or self.shifts is None or places is None:
             return [head(x) for head, x in zip(heads, mixed, strict=True)]
-        place = self.place(place_numbers(places.to(mixed[0]), largest=self.largest))
+        place = self.place(place_numbers(places.to(mixed[0])))
         scores = []
         for head, shift, x in zip(heads, self.shifts, mixed, strict=True):
             first = head[0](x) + shift(place)[:, :, None, None]

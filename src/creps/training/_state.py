@@ -131,7 +131,7 @@ def initial_state(config: TrainConfig, device: torch.device | str = "cpu") -> Tr
                 config.projected_size,
                 width=config.projected.width,
                 seed=config.seed,
-                largest=config.data.zoom if config.projected.placed else 0.0,
+                placed=config.projected.placed,
             )
     average = copy.deepcopy(generator).to(device)
     generator.to(device).train().requires_grad_(True)
