@@ -4,11 +4,13 @@ import io
 import json
 import pickle
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from creps.data import _parquet as _parquet_store
 from creps.data import check, open_images
 from creps.data._store import passed_over_text
 from creps.errors import DataError, LabelError
@@ -296,6 +298,45 @@ def test_parquet_files_hold_pictures_and_classes(tmp_path):
     one = open_images(tmp_path / "train-00001-of-00002.parquet")
     assert (len(one), one.num_classes) == (1, 0)
     assert len(open_images(f"{tmp_path}/train-{{00000..00001}}-of-00002.parquet")) == 6
+
+
+def _reads(monkeypatch):
+    """Groups of rows that are read from now on."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    read, groups = parquet.ParquetFile.read_row_group, []
+
+    def counted(self, group, *args, **settings):
+        groups.append(group)
+        return read(self, group, *args, **settings)
+
+    monkeypatch.setattr(parquet.ParquetFile, "read_row_group", counted)
+    return groups
+
+
+def test_shuffled_parquet_that_fits_in_memory_is_read_once_by_all_threads(tmp_path, monkeypatch):
+    _parquet(tmp_path / "a.parquet", [(_png(k), None, 0) for k in range(24)])
+    source = pickle.loads(pickle.dumps(open_images(tmp_path / "a.parquet")))
+    groups = _reads(monkeypatch)
+    order = np.random.default_rng(0).permutation(24).tolist() * 3
+    with ThreadPoolExecutor(4) as pool:
+        seen = list(pool.map(source.image, order))
+    for k, pixels in zip(order, seen, strict=True):
+        np.testing.assert_array_equal(pixels, noise(4, 5, seed=k))
+    assert sorted(groups) == list(range(12))
+
+
+def test_parquet_keeps_no_more_than_its_limit_and_the_last_groups(tmp_path, monkeypatch):
+    _parquet(tmp_path / "a.parquet", [(_png(k), None, 0) for k in range(12)])
+    source = pickle.loads(pickle.dumps(open_images(tmp_path / "a.parquet")))
+    monkeypatch.setattr(_parquet_store, "_KEPT", 5 * len(_png()))  # two groups of two, no three
+    groups = _reads(monkeypatch)
+    for k in (0, 2, 1, 3, 4, 5, 2, 0):
+        np.testing.assert_array_equal(source.image(k), noise(4, 5, seed=k))
+    assert groups == [0, 1, 2, 0]
+    monkeypatch.setattr(_parquet_store, "_KEPT", 1)  # less than a group, which stays all the same
+    for k in (0, 1, 4, 5):
+        np.testing.assert_array_equal(source.image(k), noise(4, 5, seed=k))
+    assert groups == [0, 1, 2, 0, 2]
 
 
 def test_parquet_without_a_note_goes_by_types_and_names(tmp_path):

@@ -2,7 +2,8 @@
 
 An image is a struct of `bytes` and `path`, or the bytes alone; a class is a number or a name, and
 the schema may say what the numbers mean. Pictures are read where they lie, a group of rows at a
-time: the last groups are kept, so that neighbors cost nothing.
+time, as the format asks for. Groups are kept in memory up to a limit: neighbors cost nothing, and
+of a set that fits, in whatever order, each group is read once in each process.
 """
 
 from __future__ import annotations
@@ -12,17 +13,19 @@ import json
 import os
 import re
 import threading
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import IO, Any
 
 from creps.data._store import Entry, Label, Listing, OwnLabels, Store, archive_stamp
 from creps.errors import DataError, MissingExtraError
 
-_GROUPS_KEPT = 4
-"""Of each thread: their encoded pictures stay in memory."""
+_KEPT = 1 << 28
+"""Bytes of encoded pictures that each process keeps in memory; one group of rows at least."""
 _SPLIT = re.compile(r"([A-Za-z_]+)-\d+-of-\d+")  # train-00000-of-00002
 _IMAGE_NAMES = ("image", "img", "jpg", "jpeg", "png", "webp", "picture", "photo", "bytes")
 _LABEL_NAMES = ("label", "labels", "class", "cls", "fine_label", "target")
@@ -57,14 +60,14 @@ class ParquetStore(Store):
             stems = [f"{number:06d}-{stem}" for number, stem in enumerate(stems)]
         self._stems = {stem: number for number, stem in enumerate(stems)}
         self._columns = _columns(self._files[0])
-        self._local = threading.local()
+        self._opened = _Opened()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_local"}
+        return {name: value for name, value in vars(self).items() if name != "_opened"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._local = threading.local()
+        self._opened = _Opened()
 
     def stamp(self) -> str | None:
         return archive_stamp(self._files)
@@ -88,14 +91,14 @@ class ParquetStore(Store):
         stem, _, row = name.rpartition("/")
         if stem not in self._stems:
             raise FileNotFoundError(name)
-        number = self._stems[stem]
-        file, first = self._file(number), 0
-        for group in range(file.num_row_groups):
-            count = file.metadata.row_group(group).num_rows
-            if int(row) < first + count:
-                return self._bytes(number, self._group(number, group)[int(row) - first].as_py())
-            first += count
-        raise FileNotFoundError(name)
+        number, opened = self._stems[stem], self._here()
+        with opened.lock:
+            starts = self._file(number)[1]
+            if int(row) >= starts[-1]:
+                raise FileNotFoundError(name)
+            group = bisect_right(starts, int(row)) - 1
+            images = self._group(number, group)
+        return self._bytes(number, images[int(row) - starts[group]].as_py())
 
     def labels(self) -> OwnLabels | None:
         """The classes of a column, by the names that the schema gives them."""
@@ -104,19 +107,20 @@ class ParquetStore(Store):
             return None
         found: dict[str, Label | None] = {}
         for stem, number in self._stems.items():
-            values = self._file(number).read(columns=[columns.label], use_threads=False)
+            with self._here().lock:
+                file, _ = self._file(number)
+                values = file.read(columns=[columns.label], use_threads=False)
             for row, value in enumerate(values.column(0).to_pylist()):
                 found[f"{stem}/{row:08d}"] = _class(value, columns.classes)
         return OwnLabels(found, columns.classes)
 
     def _rows(self, number: int) -> Iterator[tuple[int, int]]:
         """Row and a size: that of its group, which changes where pictures do."""
-        metadata, row = self._file(number).metadata, 0
-        for group in range(metadata.num_row_groups):
-            size = metadata.row_group(group).total_byte_size
-            for _ in range(metadata.row_group(group).num_rows):
-                yield row, size
-                row += 1
+        with self._here().lock:
+            file, starts = self._file(number)
+        for group, (start, stop) in enumerate(pairwise(starts)):
+            size = file.metadata.row_group(group).total_byte_size
+            yield from ((row, size) for row in range(start, stop))
 
     def _bytes(self, number: int, value: Any) -> bytes:
         """The file in a cell, or the one that its path names, beside the parquet file."""
@@ -133,29 +137,42 @@ class ParquetStore(Store):
         raise DataError(f"the row has no bytes, and no file {path}" if path else "an empty row")
 
     def _group(self, number: int, group: int) -> Any:
-        """The images of a group of rows, kept for the next ones."""
-        kept: OrderedDict[tuple[int, int], Any] = self._open_files()[1]
+        """The images of a group of rows, kept for the next ones; with the lock held."""
+        kept = self._opened.groups
         if (number, group) not in kept:
-            name = self._columns.image
-            table = self._file(number).read_row_group(group, columns=[name], use_threads=False)
-            kept[number, group] = table.column(0)
-            while len(kept) > _GROUPS_KEPT:
+            name, (file, _) = self._columns.image, self._file(number)
+            images = file.read_row_group(group, columns=[name], use_threads=False).column(0)
+            room = _KEPT - images.nbytes
+            while kept and sum(each.nbytes for each in kept.values()) > room:
                 kept.popitem(last=False)
+            kept[number, group] = images
         kept.move_to_end((number, group))
         return kept[number, group]
 
-    def _file(self, number: int) -> Any:
-        files = self._open_files()[0]
+    def _file(self, number: int) -> tuple[Any, list[int]]:
+        """A file, and the rows that its groups begin at and it ends at; with the lock held."""
+        files = self._opened.files
         if number not in files:
-            files[number] = _open(self._files[number])
+            file = _open(self._files[number])
+            counts = (file.metadata.row_group(k).num_rows for k in range(file.num_row_groups))
+            files[number] = file, list(accumulate(counts, initial=0))
         return files[number]
 
-    def _open_files(self) -> tuple[dict[int, Any], OrderedDict[tuple[int, int], Any]]:
-        """Open files and kept groups of this process and thread."""
-        if getattr(self._local, "process", None) != os.getpid():
-            self._local.process, self._local.opened = os.getpid(), ({}, OrderedDict())
-        opened: tuple[dict[int, Any], OrderedDict[tuple[int, int], Any]] = self._local.opened
-        return opened
+    def _here(self) -> _Opened:
+        """What this process has open: a forked one shares nothing with its parent."""
+        if self._opened.process != os.getpid():
+            self._opened = _Opened()
+        return self._opened
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """Open files and kept groups of a process, for one of its threads at a time."""
+
+    process: int = field(default_factory=os.getpid)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    files: dict[int, tuple[Any, list[int]]] = field(default_factory=dict)
+    groups: OrderedDict[tuple[int, int], Any] = field(default_factory=OrderedDict)
 
 
 def _open(path: Path) -> Any:
