@@ -111,3 +111,12 @@ def test_more_samples_agree_better_and_cost_more(tiny: Generator) -> None:
     found = [agreement(tiny, seed, size=4, supersample=4) for seed in range(4)]
     assert np.mean([each["psnr"] for each in found]) > np.mean(plain) + 3
     assert all(each["cost"] > 0 for each in found)
+
+
+def test_opacity_is_judged_on_white(tiny: Generator) -> None:
+    torch.manual_seed(0)
+    changes = {"img_channels": 4, "resolution": 8, "z_dim": 4, "w_dim": 8, "channel_max": 8}
+    clear = build_generator("creps", {**changes, "thickness": 2, "line_channels": 4})
+    small, reduced = scale_pair(clear, 3, size=(6, 10))
+    assert small.shape == reduced.shape == (6, 10, 3)
+    assert agreement(clear, 3, size=8)["psnr"] > 0

@@ -24,7 +24,7 @@ from creps.cli._render import render
 from creps.cli._serve import export_site, serve
 from creps.cli._train import RUN_COMMANDS, train
 from creps.cli._video import COMMANDS as VIDEO_COMMANDS
-from creps.errors import CrepsError
+from creps.errors import CrepsError, printable
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -121,5 +121,5 @@ def main() -> None:
 
 
 def _stop(message: str, code: int) -> NoReturn:
-    print(f"creps: {message}", file=sys.stderr)
+    print(f"creps: {printable(message)}", file=sys.stderr)
     raise SystemExit(code)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from creps.cli._progress import report
+from creps.errors import printable
 
 if TYPE_CHECKING:
     from creps.data._checking import Report
@@ -208,7 +209,7 @@ def show(
             stem = re.sub(r"[^\w.-]+", "_", Path(name).stem)[-60:]
             save_picture(to_uint8(image), out / f"{index:06d}-{stem}.png", settings={"image": name})
             if other:
-                typer.echo(f"{name} is broken: the next picture takes its place", err=True)
+                told.say(f"{name} is broken: the next picture takes its place")
             told(done, len(chosen))
     for remark in source.remarks():
         typer.echo(remark)
@@ -225,7 +226,7 @@ def _print(report: Report) -> None:
     """The report as text."""
     from creps.data._store import passed_over_text
 
-    say = typer.echo
+    say = _say
     say(f"{report.path}: {report.images:,} pictures, {_counts(report.formats)}")
     say(f"Color: {_counts(report.modes)}")
     if report.turned:
@@ -255,6 +256,12 @@ def _print(report: Report) -> None:
         say(f"\nThe set requires this credit: {report.attribution.splitlines()[0]} ...")
 
 
+def _say(text: str) -> None:
+    """Print lines that may hold names of strangers' files."""
+    for line in text.split("\n"):
+        typer.echo(printable(line))
+
+
 def _colors(report: Report) -> str:
     """What becomes of color profiles."""
     total, left = sum(report.converted.values()), report.profiles_left
@@ -265,18 +272,18 @@ def _colors(report: Report) -> str:
 
 def _print_groups(what: str, groups: list[list[str]], most: int = 8) -> None:
     counted = what.format(s="" if len(groups) == 1 else "s")
-    typer.echo(f"{len(groups) or 'No'} {counted}{':' if groups else ''}")
+    _say(f"{len(groups) or 'No'} {counted}{':' if groups else ''}")
     for group in groups[:most]:
-        typer.echo(f"  {'  =  '.join(group[:6])}{' ...' if len(group) > 6 else ''}")
+        _say(f"  {'  =  '.join(group[:6])}{' ...' if len(group) > 6 else ''}")
     if len(groups) > most:
-        typer.echo(f"  and {len(groups) - most:,} more (--json lists all)")
+        _say(f"  and {len(groups) - most:,} more (--json lists all)")
 
 
 def _print_advice(report: Report) -> None:
     """What to train with."""
     from creps.data._checking import cpu_hours
 
-    advice, say = report.advice, typer.echo
+    advice, say = report.advice, _say
     size, batch, path = advice.resolution, advice.batch, shlex.quote(report.path)
     say(f"\nTo start with: {size} px, {advice.levels} levels, batch {batch}")
     say(

@@ -15,7 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from creps.errors import CrepsError
+from creps.errors import CrepsError, printable
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """How systems say that a disk, or one's share of it, is full."""
@@ -91,7 +91,7 @@ class Report:
 
     def say(self, line: str) -> None:
         """Print a line that stays."""
-        self._bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self._bar.console.print(printable(line), highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from creps._urls import local
-from creps.errors import UsageError
+from creps.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from creps.training._config import TrainConfig
@@ -402,7 +402,7 @@ class RunProgress:
 
     def say(self, line: str) -> None:
         """Print a line that stays."""
-        self.bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self.bar.console.print(printable(line), highlight=False, markup=False, soft_wrap=True)
 
     def _words(self, run: Run) -> str:
         """One line about where a run is."""

@@ -16,9 +16,9 @@ import numpy as np
 from creps.data._archives import open_store
 from creps.data._labels import Classes, read_classes
 from creps.data._store import Entry, Listing, Store, passed_over_text, remembered
-from creps.errors import DataError
+from creps.errors import DataError, printable
 from creps.pixels._decoding import Header, check_channels, decode, read_header
-from creps.pixels._opening import why_broken
+from creps.pixels._opening import reason_of, why_broken
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -213,7 +213,7 @@ class ImageSource:
             lines.append(f"color profiles converted to sRGB: {each}")
         if self.class_names:
             lines.append(f"{self.num_classes} classes: {_listed(self.class_names)}")
-        return tuple(lines)
+        return tuple(map(printable, lines))
 
     def companion(self, name: str) -> bytes:
         """A file of the set besides its images; a KeyError if there is none."""
@@ -229,7 +229,7 @@ class ImageSource:
             with self._store.open(name) as stream:
                 return read_header(stream)
         except Exception as error:  # readers of damaged files raise nearly anything
-            raise DataError(f"cannot read image {name}: {error}") from None
+            raise DataError(f"cannot read image {name}: {reason_of(error)}") from None
 
     def size(self, index: int) -> tuple[int, int]:
         """(height, width) of one image as its file has it, upright; known without decoding."""
@@ -278,7 +278,7 @@ def _try_header(store: Store, name: str) -> list[int | str] | str:
     except MemoryError:
         raise
     except Exception as error:  # as readers of damaged archives do
-        return " ".join(str(error).split()) or type(error).__name__
+        return reason_of(error)
     if not header.converted:
         return [*header.size]
     return [*header.size, header.profile, header.converted]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from creps.errors import UsageError
 from creps.metrics._extractors import ExtractorSpec
@@ -21,6 +22,7 @@ from creps.metrics._similarity import box_reduce, perceptual_distance, psnr, ssi
 from creps.networks.base import Generator
 from creps.rendering._renderer import render
 from creps.rendering._view import Samples
+from creps.rendering.output._images import on_white
 
 EIGHT_BIT_CEILING = 10 * math.log10(12 * 255**2)
 """58.9 dB, the PSNR of a picture and its rounding to 8 bits: 8-bit pictures show nothing beyond."""
@@ -38,19 +40,21 @@ def scale_pair(
     """The picture at `size` (H, W, C), and the one at factor * size box-filtered to `size`.
 
     A scale-consistent model gives equal pairs. Both are rendered as users get them, in 8 bits, as
-    in the paper. The rounding caps the PSNR of a perfect model near 58 dB for factor 2 and takes
-    0.2 dB from one of 45 dB. A UsageError for a factor below 2.
+    in the paper, opacity on white. The rounding caps the PSNR of a perfect model near 58 dB for
+    factor 2 and takes 0.2 dB from one of 45 dB. A UsageError for a factor below 2.
     """
     if factor < 2:
         raise UsageError(f"factor {factor}: expected at least 2, to compare two different sizes")
     height, width = (size, size) if isinstance(size, int) else size
     small, large = (
-        render(
-            generator,
-            seed=seed,
-            size=(height * times, width * times),
-            truncation=truncation,
-            supersample=supersample,
+        _seen(
+            render(
+                generator,
+                seed=seed,
+                size=(height * times, width * times),
+                truncation=truncation,
+                supersample=supersample,
+            )
         )
         for times in (1, factor)
     )
@@ -156,6 +160,11 @@ class Consistency(Measurement):
             "perceptual": distance,
             "cost": cost,
         }
+
+
+def _seen(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A picture (H, W, C) uint8 as other measures see it: with opacity, on white."""
+    return np.asarray(on_white(Image.fromarray(picture))) if picture.shape[2] == 4 else picture
 
 
 def _as_tensor(picture: NDArray[Any]) -> torch.Tensor:

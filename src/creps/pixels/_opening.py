@@ -11,7 +11,7 @@ from typing import IO
 from PIL import Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
-from creps.errors import DataError
+from creps.errors import DataError, printable
 
 _FOREIGN = frozenset(
     {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
@@ -122,4 +122,9 @@ def why_broken(error: Exception, stream: IO[bytes]) -> str:
         return "a HEIC picture: pip install pillow-heif to read it"
     if isinstance(error, UnidentifiedImageError):
         return "no picture of a known format"
-    return " ".join(str(error).split()) or type(error).__name__
+    return reason_of(error)
+
+
+def reason_of(error: Exception) -> str:
+    """What an error says, in one line; its kind where it says nothing."""
+    return printable(" ".join(str(error).split())) or type(error).__name__

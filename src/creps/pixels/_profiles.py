@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from creps.errors import printable
+
 _MODES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 """Colors that profiles speak of, and how Pillow keeps them."""
 _SAME = 1  # of 255: a profile that changes less than this is sRGB
@@ -137,7 +139,7 @@ def profile_name(profile: bytes) -> str:
         text = ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile.profile_description
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return ""
-    return " ".join((text or "").split()) or _UNNAMED
+    return printable(" ".join((text or "").split())) or _UNNAMED
 
 
 def _transform(
