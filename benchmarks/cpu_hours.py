@@ -25,7 +25,6 @@ from __future__ import annotations
 import json
 import resource
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,17 +36,15 @@ import typer
 from numpy.typing import NDArray
 from PIL import Image
 from record import Record
+from samples import real_pictures, samples
 from torch import Tensor
 
 from creps.checkpoints import load, save
-from creps.coordinates import Canvas
-from creps.data import open_images, square
 from creps.metrics._distances import frechet_distance, precision_recall
 from creps.metrics._extractors import FeatureExtractor, extract, extractor_spec
 from creps.metrics._spectra import power_spectrum, radial_spectrum, spectrum_difference
 from creps.networks.base import Generator
 from creps.rendering._sheets import contact_sheet
-from creps.rendering._styles import latents
 from creps.training import Callback, Run, TrainConfig, preset, train
 from creps.training._state import step_of
 
@@ -92,7 +89,6 @@ RECIPES: dict[str, tuple[str, str]] = {
 """Preset and changes by name; {all} is the number of pictures of the run, {half}, {fifth} parts."""
 
 TRIED_STEPS = 33
-BATCH = 50
 SHEET = 24
 
 
@@ -173,23 +169,6 @@ class StopAfter(Callback):
         """Stop when they are done."""
         if run.state.step >= self.steps:
             run.stop = "tried"
-
-
-def samples(model: Generator, *, size: int, count: int) -> Iterator[Tensor]:
-    """Batches (B, 3, size, size) uint8 of samples, seeds 0 to count - 1."""
-    grid = Canvas(size, size, sampling=model.sampling).grid()
-    for first in range(0, count, BATCH):
-        z = latents(list(range(first, min(first + BATCH, count))), model)
-        with torch.inference_mode():
-            images = model.synthesize(model.map(z), grid)
-        yield ((images + 1) * 127.5).clamp(0, 255).round().to(torch.uint8)
-
-
-def real_pictures(data: Path, *, size: int, count: int) -> Tensor:
-    """The first training pictures, reduced to `size`: (N, 3, size, size) uint8."""
-    source = open_images(data)
-    arrays = [square(source.image(index), size) for index in range(min(count, len(source)))]
-    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)
 
 
 def sliced_wasserstein(a: Tensor, b: Tensor, *, directions: int = 128) -> float:
@@ -348,7 +327,7 @@ def main(
         raise SystemExit(f"unknown recipe {unknown[0]!r}: expected of {', '.join(RECIPES)}")
     out.mkdir(parents=True, exist_ok=True)
     record = Record("cpu-hours", out / ("judged.jsonl" if again else "cpu-hours.jsonl"))
-    real = Reference.of(real_pictures(data, size=size, count=count), extractor)
+    real = Reference.of(torch.cat(list(real_pictures(data, size=size, count=count))), extractor)
     for recipe in recipes:
         if again:
             judge_again(recipe, out, seconds=60 * minutes, real=real, seed=seed, record=record)

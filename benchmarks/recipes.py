@@ -25,14 +25,12 @@ import typer
 from numpy.typing import NDArray
 from record import Record
 from rich.progress import track
+from samples import real_pictures, samples
 
 from creps.checkpoints import load
-from creps.coordinates import Canvas
-from creps.data import open_images, square
 from creps.metrics._distances import frechet_distance
 from creps.metrics._extractors import EffnetLite0, effnet, extract
 from creps.metrics._pages import line_chart, standalone
-from creps.rendering._styles import latents
 
 RECIPES = {
     "paper": [
@@ -47,25 +45,6 @@ RECIPES = {
     "ours": [],
 }
 SIZES = (64, 128)
-BATCH = 50
-
-
-def pictures_of(model: Path, *, size: int, count: int) -> Iterator[torch.Tensor]:
-    """Batches (B, 3, size, size) uint8 of samples, seeds 0 to count - 1."""
-    generator = load(model)
-    grid = Canvas(size, size, sampling=generator.sampling).grid()
-    for first in range(0, count, BATCH):
-        z = latents(list(range(first, min(first + BATCH, count))), generator)
-        with torch.inference_mode():
-            images = generator.synthesize(generator.map(z), grid)
-        yield ((images + 1) * 127.5).clamp(0, 255).round().to(torch.uint8)
-
-
-def real_pictures(data: Path, *, size: int, count: int) -> Iterator[torch.Tensor]:
-    """The first training pictures, reduced to `size`."""
-    source = open_images(data)
-    for index in range(count):
-        yield torch.from_numpy(square(source.image(index), size).copy()).permute(2, 0, 1)[None]
 
 
 def features(
@@ -123,8 +102,8 @@ def main(
                 if size not in real:
                     pictures = real_pictures(data, size=size, count=count)
                     real[size] = features(pictures, extractor, what=f"real {size}")
-                samples = pictures_of(out / name / "model", size=size, count=count)
-                made = features(samples, extractor, what=f"{name} {size}")
+                drawn = samples(load(out / name / "model"), size=size, count=count)
+                made = features(drawn, extractor, what=f"{name} {size}")
                 line[f"fd_effnet_{size}"] = round(frechet_distance(made, real[size]), 2)
             lines.append(record.write(line))
             plot(lines, out / "recipes.svg")

@@ -48,6 +48,13 @@ def reproduce(
     weights: Annotated[
         Path | None, typer.Option(help="Weights file of the extractor (--budget paper).")
     ] = None,
+    device: Annotated[
+        str,
+        typer.Option(
+            help="Where to train, draw and take features: auto (a GPU if there is one), cpu, cuda, "
+            "cuda:1, mps."
+        ),
+    ] = "auto",
     workers: Annotated[
         int,
         typer.Option(
@@ -72,6 +79,7 @@ def reproduce(
                 chosen,
                 data=given,
                 weights=weights,
+                device=device,
                 workers=workers,
                 say=lambda line: console.print(Text(line, style="dim")),
                 progress=bar,

@@ -12,8 +12,10 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from creps._devices import find_device
 from creps.errors import CrepsError, UsageError
 from creps.metrics import Measurement, PictureSet, Protocol, RealImages, evaluate, real_images
 from creps.metrics._extractors import ExtractorSpec, extractor_spec
@@ -48,6 +50,7 @@ class Runner:
         budget: how much is spent.
         data: own pictures in place of those that would be made, by name.
         weights: of the extractor, where it needs a file.
+        device: where to train, draw and take features; "auto": a GPU if there is one.
         workers, progress: for what measures, as `evaluate` takes them.
         say: called with each line of progress.
         run: runs a `creps` command and returns its exit code.
@@ -63,6 +66,7 @@ class Runner:
         *,
         data: Mapping[str, Path] | None = None,
         weights: Path | None = None,
+        device: str = "auto",
         workers: int = 1,
         say: Callable[[str], None] = print,
         progress: Progress | None = None,
@@ -73,6 +77,7 @@ class Runner:
         self.reused: list[str] = []
         self.workers, self.say, self.progress = workers, say, progress
         self._data, self._weights, self._run = dict(data or {}), weights, run
+        self._asked, self.device = device, str(find_device(device))
 
     @property
     def paper(self) -> bool:
@@ -87,7 +92,8 @@ class Runner:
     @property
     def extractor(self) -> ExtractorSpec:
         """The budget's features."""
-        return extractor_spec(self.budget.extractor, weights=self._weights)
+        spec = extractor_spec(self.budget.extractor, weights=self._weights)
+        return replace(spec, device=self.device)
 
     @property
     def fd(self) -> str:
@@ -146,6 +152,8 @@ class Runner:
             words += ["--from", str(self._run_of(model.start))]
         for setting in training.settings:
             words += ["--set", setting]
+        if self._asked != "auto":  # which is what `creps train` takes by itself
+            words += ["--device", self._asked]
         if not there:
             self.say(f"training {model.name}")
         self._make(model.name, words, there=there)
@@ -155,7 +163,7 @@ class Runner:
 
     def ref(self, model: Model) -> ModelRef:
         """A trained model as `draw` and the measures take it."""
-        return model_ref(self.model(model))
+        return model_ref(self.model(model), device=self.device)
 
     def evaluate(
         self, model: Model, data: Dataset, *metrics: str, size: int | None = None

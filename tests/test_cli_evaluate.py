@@ -95,6 +95,15 @@ def test_mistakes_are_told_before_any_work(models, data) -> None:
     assert run("evaluate").exit_code == 2
 
 
+@pytest.mark.parametrize("command", ["evaluate", "compare", "diagnose"])
+def test_devices_that_are_not_here_are_told(command, models, data) -> None:
+    given = models if command == "compare" else models[:1]
+    words = [command, *given, "--data", data, "--workers", 0, "--device"]
+    result = run(*words, "cuda:99")
+    assert isinstance(result.exception, UsageError)
+    assert "device cuda:99: not here; expected auto or cpu" in str(result.exception)
+
+
 def test_patch_sizes_are_ranges_or_numbers() -> None:
     assert _patch_sizes("224-896, 4096") == ((224, 896), (4096, 4096))
 

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from torch import Tensor
 
 from creps._code import code_id
 from creps.errors import DataError, GridError, UsageError
+from creps.metrics import _extractors as extractors
+from creps.metrics import _pictures as pictures
 from creps.metrics._comparison import Comparison, short_names
 from creps.metrics._consistency import Consistency
 from creps.metrics._evaluate import Evaluation, evaluate, write_record
 from creps.metrics._extractors import ExtractorSpec
 from creps.metrics._measurements import MEASURING
 from creps.metrics._metrics import METRICS, Metric, Protocol, Steps, Task, Value, parse_metrics
-from creps.metrics._models import model_ref
+from creps.metrics._models import ModelRef, draw, model_ref
 from creps.metrics._real_images import real_images
 from metric_stubs import Shallow, stub
 from smooth_model import SmoothModel
@@ -96,6 +101,66 @@ def test_models_that_learnt_from_the_judge_are_told(data, extractor, cache) -> N
         protocol = Protocol(n=20, metrics=("fd",))
         found = run(protocol, data, extractor, cache=cache, model=model_ref(model))
         assert any("are void" in note for note in found.notes) == (taught == "means")
+
+
+def test_models_are_measured_on_the_device_asked_for_and_stay_where_they_are(
+    data, cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here another name of the processor: all the same, the model and the features are moved."""
+    loaded: list[str] = []
+    means = extractors._loaded(stub(monkeypatch))
+    monkeypatch.setattr(extractors, "_loaded", lambda spec: loaded.append(spec.device) or means)
+    spec, protocol = ExtractorSpec(name="means", sha256="0"), Protocol(n=20, metrics=("fd",))
+    model, here = SmoothModel(), torch.device("cpu")
+    drawn: list[ModelRef] = []
+    monkeypatch.setattr(
+        pictures, "draw", lambda ref, *a, **b: drawn.append(ref) or draw(ref, *a, **b)
+    )
+    plain = run(protocol, data, spec, cache=cache, model=model)
+    assert (set(loaded), {ref.device for ref in drawn}) == ({"cpu"}, {"cpu"})
+    loaded.clear()
+    drawn.clear()
+    moved = run(protocol, data, spec, cache=tmp_path / "other", model=model, device="cpu:0")
+    assert (set(loaded), {ref.device for ref in drawn}) == ({"cpu:0"}, {"cpu:0"})
+    assert values(moved) == values(plain)
+    assert model.device == here
+    assert drawn[0].generator() is not model
+
+
+def test_numbers_of_another_kind_of_device_are_kept_apart() -> None:
+    ref = ModelRef(path="somewhere", weights_id="0")
+    on_gpus = [replace(ref, device=name).identity() for name in ("cuda:0", "cuda:1")]
+    assert on_gpus == [{"weights_id": "0", "device": "cuda"}] * 2
+    assert ref.identity() == replace(ref, device="cpu:0").identity() == {"weights_id": "0"}
+    assert pickle.loads(pickle.dumps(replace(ref, device="cuda:1"))).device == "cuda:1"
+
+
+def test_extractors_of_another_kind_of_device_are_others(extractor) -> None:
+    assert "device" not in extractor.identity()
+    assert replace(extractor, device="cuda:1").identity()["device"] == "cuda"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("metric", sorted(METRICS))
+def test_a_gpu_measures_what_the_processor_does(metric: str, cache) -> None:
+    protocol = Protocol(n=20, probes=2, metrics=(metric,))
+    ours, theirs = (
+        values(
+            evaluate(
+                "portraits", "portraits", protocol, extractor="effnet", device=device, cache=cache
+            )
+        )
+        for device in ("cpu", "cuda")
+    )
+    assert ours.keys() == theirs.keys()
+    for name, number in ours.items():
+        if "cost" not in name:
+            assert theirs[name] == pytest.approx(number, rel=0.05, abs=0.05), name
+
+
+def test_a_device_that_is_not_here_is_refused(data, extractor, cache) -> None:
+    with pytest.raises(UsageError, match="device cuda:99: not here; expected auto or cpu"):
+        run(Protocol(n=20, metrics=("fd",)), data, extractor, cache=cache, device="cuda:99")
 
 
 def test_small_patches_suit_small_pictures(data, extractor, cache) -> None:

@@ -97,6 +97,25 @@ def test_a_model_is_trained_once_from_pictures_that_are_made_once(tmp_path: Path
     assert second.commands == first.commands  # all that it takes, also where nothing is run
 
 
+def test_models_are_trained_and_measured_on_the_device_asked_for(tmp_path: Path) -> None:
+    bench = Bench()
+    shop(tmp_path / "auto", bench).model(MODEL)
+    there = Runner(
+        tmp_path / "cpu", budget_named("small"), device="cpu:0", run=bench, say=lambda line: None
+    )
+    there.model(MODEL)
+    asked = [call[call.index("--device") + 1 :] for call in bench.calls if "--device" in call]
+    assert asked == [["cpu:0"]]
+    assert there.extractor.device == "cpu:0"
+    packaged = replace(MODEL, name="x", small="portraits")
+    assert there.ref(packaged).device == "cpu:0"
+    with pytest.raises(UsageError, match="device cuda:99: not here"):
+        Runner(tmp_path / "none", budget_named("small"), device="cuda:99")
+    made = RUN.invoke(app, ["creps-table-2", "--device", "cuda:99", "--out", str(tmp_path / "no")])
+    assert isinstance(made.exception, UsageError)
+    assert not (tmp_path / "no").exists()
+
+
 def test_a_model_that_goes_on_from_another_trains_that_first(tmp_path: Path) -> None:
     bench = Bench()
     shop(tmp_path, bench).model(NEXT)

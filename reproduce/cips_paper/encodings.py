@@ -104,9 +104,8 @@ def encodings(model: ModelRef) -> dict[str, NDArray[np.float64]]:
     generator: Any = model.generator()
     grid = View(size=min(model.size)).canvas(generator).grid()
     parts = {FOURIER: generator.fourier, EMBEDDING: generator.embedding}
-    return {
-        name: part(grid).unflatten(0, grid.shape).double().numpy() for name, part in parts.items()
-    }
+    codes = {name: part(grid).unflatten(0, grid.shape).cpu() for name, part in parts.items()}
+    return {name: each.double().numpy() for name, each in codes.items()}
 
 
 @experiment("cips-fig-3")

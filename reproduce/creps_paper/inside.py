@@ -158,7 +158,7 @@ def maps_of(ref: ModelRef, seed: int) -> FeatureMaps:
 
 def averaged(maps: Tensor) -> NDArray[np.float64]:
     """Maps (1, N, H, W) averaged over their channels, (H, W)."""
-    return maps[0].double().mean(0).numpy()
+    return maps[0].cpu().double().mean(0).numpy()
 
 
 def normalised(plane: NDArray[np.float64]) -> Picture:

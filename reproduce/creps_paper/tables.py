@@ -189,7 +189,7 @@ def with_corners(runner: Runner, ref: ModelRef) -> ModelRef:
     copy.load_state_dict(generator.state_dict())
     folder = runner.folder / "models" / "creps-corners"
     save(copy, folder, record=dict(generator.record))
-    return model_ref(str(folder))
+    return model_ref(str(folder), device=runner.device)
 
 
 ABLATION_SIZE = 128

@@ -25,6 +25,14 @@ _CORES = min(cores(), 8)
 _measured = functools.partial(typer.Option, rich_help_panel="What is measured")
 _machine = functools.partial(typer.Option, rich_help_panel="This machine")
 
+ComputeDevice = Annotated[
+    str,
+    _machine(
+        "--device",
+        help="Where to draw and to take features: auto (a GPU if there is one), cpu, cuda, "
+        "cuda:1, mps.",
+    ),
+]
 Workers = Annotated[
     int,
     _machine(min=0, help="Processes; 0: this one.", show_default="one a core, 8 at most"),
@@ -93,6 +101,7 @@ class Measuring:
         _measured(help="First seed of samples, and of every draw."),
     ] = 0
     truncation: Annotated[float, _measured(help="Of samples; 1: as drawn.")] = 1.0
+    device: ComputeDevice = "auto"
     workers: Workers = _CORES
     cache: Cache = None
 
@@ -144,6 +153,7 @@ def evaluate(
             protocol,
             extractor=asked.extractor,
             weights=asked.weights,
+            device=asked.device,
             cache=asked.cache,
             workers=asked.workers,
             progress=bar,
@@ -186,6 +196,7 @@ def compare(
             protocol,
             extractor=asked.extractor,
             weights=asked.weights,
+            device=asked.device,
             cache=asked.cache,
             workers=asked.workers,
             progress=bar,
@@ -215,6 +226,7 @@ def diagnose(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The first of the samples.")] = 0,
     out: Annotated[Path, typer.Option(help="The HTML page to write.")] = Path("diagnosis.html"),
+    device: ComputeDevice = "auto",
     workers: Workers = _CORES,
     cache: Cache = None,
 ) -> None:
@@ -229,6 +241,7 @@ def diagnose(
             count=n,
             size=pixels,
             seed=seed,
+            device=device,
             cache=cache,
             workers=workers,
             progress=bar,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from creps._devices import Device
 from creps.errors import CrepsError, UsageError
 from creps.metrics._evaluate import Evaluation, evaluate
 from creps.metrics._extractors import ExtractorSpec
@@ -119,6 +120,7 @@ def compare(
     *,
     extractor: ExtractorSpec | str = "effnet",
     weights: str | Path | None = None,
+    device: Device = None,
     cache: str | Path | None = None,
     workers: int = 0,
     progress: Progress | None = None,
@@ -127,13 +129,13 @@ def compare(
 
     Args:
         models: two or more.
-        data, protocol, extractor, weights, cache, workers, progress: as for `evaluate`.
+        data, protocol, extractor, weights, device, cache, workers, progress: as for `evaluate`.
     Raises:
         UsageError: for fewer than two models; and as `evaluate`.
     """
     if len(models) < 2:
         raise UsageError(f"models to compare: {len(models)} given, expected two or more")
-    refs = [model_ref(model) for model in models]
+    refs = [model_ref(model, device=device) for model in models]
     found = [
         evaluate(
             ref,

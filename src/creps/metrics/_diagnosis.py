@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from creps._devices import Device
 from creps.metrics._artifacts import ARTIFACTS
 from creps.metrics._evaluate import finite_or_none
 from creps.metrics._measurements import SUM, Measurement, Progress, identity, measure
@@ -172,6 +173,7 @@ def diagnose(
     count: int = 50,
     size: Size | None = None,
     seed: int = 0,
+    device: Device = None,
     cache: str | Path | None = None,
     workers: int = 0,
     progress: Progress | None = None,
@@ -185,11 +187,11 @@ def diagnose(
         size: of the pictures; None: twice the finest detail it was trained on, but at least four
             times the training grid, so that what lies between the training samples shows.
         seed: the first.
-        cache, workers, progress: as for `evaluate`.
+        device, cache, workers, progress: as for `evaluate`.
     Raises:
         UsageError, DataError, GridError: for pictures that cannot be made or measured.
     """
-    model = model_ref(model)
+    model = model_ref(model, device=device)
     real = real_images(data, channels=model.channels)
     scale = max(2 * model.detail / min(model.size), 4.0)
     size = size or (round(scale * model.size[0]), round(scale * model.size[1]))

@@ -6,7 +6,7 @@ import json
 import math
 import platform
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from creps._code import code_id
+from creps._devices import Device
 from creps._files import cores, write_atomically
 from creps.config import to_dict
 from creps.metrics._extractors import ExtractorSpec, extractor_spec
@@ -50,6 +51,7 @@ def evaluate(
     *,
     extractor: ExtractorSpec | str = "effnet",
     weights: str | Path | None = None,
+    device: Device = None,
     cache: str | Path | None = None,
     workers: int = 0,
     progress: Progress | None = None,
@@ -67,18 +69,22 @@ def evaluate(
         extractor: "effnet" (offline), "portraits" (for drawn portraits), "inception" (FID's) or
             "dinov2".
         weights: weights file of the extractor, for the last two.
+        device: where to draw and to take features, such as "cuda", or "auto"; None: where the model
+            is, on the CPU if it is a name or path. Numbers of another kind of device differ by
+            rounding, and are kept apart.
         cache: folder; in the user's cache folder by default.
         workers: processes, one thread each, spawned: a script that calls this needs the usual
             `if __name__ == "__main__":`. 0: this process, as a generator in memory needs it.
         progress: called with the seconds of work done and those in all, roughly.
     Raises:
-        UsageError: for invalid requests, such as too few pictures.
+        UsageError: for invalid requests, such as too few pictures or an absent device.
         DataError: for pictures that cannot be read, or a model that paints NaN.
         CheckpointError, MissingExtraError: if the model, weights or packages are missing.
     """
     started = time.perf_counter()
     protocol = Protocol() if protocol is None else protocol
-    ref, spec = model_ref(model), extractor_spec(extractor, weights=weights)
+    ref = model_ref(model, device=device)
+    spec = replace(extractor_spec(extractor, weights=weights), device=ref.device)
     real = None
     if data is not None:
         real = real_images(data, channels=ref.channels, seed=protocol.seed)

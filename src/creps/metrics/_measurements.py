@@ -80,6 +80,12 @@ def identity(value: Any) -> Any:
     return value
 
 
+def elsewhere(device: str) -> dict[str, str]:
+    """What identities say of a device: nothing of the CPU, "cuda" of any such GPU."""
+    kind = torch.device(device).type
+    return {} if kind == "cpu" else {"device": kind}
+
+
 def _code_of(kind: type) -> str:
     """A digest of the methods of a class that is not ours."""
     methods = [each.__code__ for each in vars(kind).values() if isinstance(each, FunctionType)]

@@ -347,7 +347,7 @@ def _attributes(task: Task) -> Steps:
         raise UsageError(
             "attributes are read in portraits of the default style: expected --data portraits"
         )
-    task = replace(task, extractor=ExtractorSpec(name="portraits"))
+    task = replace(task, extractor=ExtractorSpec(name="portraits", device=task.model.device))
     wanted, sets = _whole(task)
     truth = Drawings(seed=real.seed)
     found = yield wanted | {truth: task.real_count}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import copy
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from creps._devices import Device, find_device
 from creps.checkpoints import load, weights_id
 from creps.coordinates import WHOLE_PLANE, Window
 from creps.errors import DataError, UsageError
+from creps.metrics._measurements import elsewhere
 from creps.networks.base import Generator
 from creps.rendering._renderer import Renderer
 from creps.rendering._sampling import detail_resolution
@@ -30,24 +33,26 @@ class ModelRef:
     Attributes:
         path: a packaged name, a model directory or a file; "in memory" for one that is nowhere.
         weights_id: of its weights, what numbers depend on.
+        device: where it draws.
     """
 
     path: str
     weights_id: str
+    device: str = "cpu"
     _generator: Generator | None = field(default=None, compare=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         if self.path == IN_MEMORY:
             raise UsageError("a model in memory cannot go to other processes: give workers=0")
-        return {"path": self.path, "weights_id": self.weights_id, "_generator": None}
+        return {**vars(self), "_generator": None}
 
     def generator(self) -> Generator:
         """The network, loaded once a process."""
-        return _loaded(self.path) if self._generator is None else self._generator
+        return _loaded(self.path, self.device) if self._generator is None else self._generator
 
     def identity(self) -> dict[str, Any]:
-        """What numbers depend on, as JSON."""
-        return {"weights_id": self.weights_id}
+        """What numbers depend on, as JSON: another device rounds otherwise."""
+        return {"weights_id": self.weights_id} | elsewhere(self.device)
 
     def label(self, seed: int) -> int | None:
         """The class that a seed is drawn with: seeds go through all classes in turn."""
@@ -90,22 +95,40 @@ class ModelRef:
 IN_MEMORY = "in memory"
 
 
-def model_ref(model: ModelRef | Generator | str | Path) -> ModelRef:
+def model_ref(model: ModelRef | Generator | str | Path, *, device: Device = None) -> ModelRef:
     """A model to measure: of a path or packaged name, or one in memory, as it is now.
 
+    Args:
+        model: stays where it is.
+        device: where it is to draw; None: where it is, on the CPU if it is loaded.
     Raises:
         CheckpointError: for an unknown name, or a missing or damaged file.
-        UsageError: for a model whose pictures have other than 1, 3 or 4 channels.
+        UsageError: for a model whose pictures have other than 1, 3 or 4 channels, or a device that
+            is not here.
     """
     if isinstance(model, ModelRef):
-        return model
+        return model if device is None else _moved(model, device)
     path = IN_MEMORY if isinstance(model, Generator) else str(model)
     generator = model if isinstance(model, Generator) else load(path)
-    ref = ModelRef(path=path, weights_id=weights_id(generator), _generator=generator)
+    ref = ModelRef(
+        path=path,
+        weights_id=weights_id(generator),
+        device=str(generator.device),
+        _generator=generator,
+    )
     channels = int(generator.config.img_channels)
     if channels not in (1, 3, 4):
         raise UsageError(f"{path} paints {channels} channels: expected 1, 3 or 4 to measure it")
-    return ref
+    return ref if device is None else _moved(ref, device)
+
+
+def _moved(ref: ModelRef, device: str | torch.device) -> ModelRef:
+    """The model on another device."""
+    there = find_device(device)
+    if str(there) == ref.device:
+        return ref
+    generator = copy.deepcopy(ref.generator()).to(there)
+    return replace(ref, device=str(there), _generator=generator)
 
 
 def on_white(images: Tensor) -> Tensor:
@@ -149,7 +172,7 @@ def draw(
     image = torch.empty(model.channels, part.height, part.width)
     for tile, pixels in painter.images(part):
         top, left = tile.top - part.top, tile.left - part.left
-        image[:, top : top + tile.height, left : left + tile.width] = on_white(pixels[0])
+        image[:, top : top + tile.height, left : left + tile.width] = on_white(pixels[0].cpu())
     if not bool(image.isfinite().all()):
         raise DataError(
             f"{model.path} paints NaN or infinite colors (seed {seed}, {size[0]}x{size[1]} px): "
@@ -159,8 +182,8 @@ def draw(
 
 
 @cache
-def _loaded(path: str) -> Generator:
-    return load(path)
+def _loaded(path: str, device: str) -> Generator:
+    return load(path, device=device)
 
 
 @lru_cache(maxsize=1)

@@ -85,5 +85,5 @@ def styles_between(
     if space == "z":
         way = torch.cat([slerp(z[:1], z[1:], t) for t in places])
         return generator.map(way.float(), label)
-    ends = generator.map(z.float(), label).double()
+    ends = generator.map(z.float(), label).cpu().double()
     return torch.cat([torch.lerp(ends[:1], ends[1:], t) for t in places]).float()
