@@ -88,7 +88,7 @@ def test_chunks_beyond_the_border_are_filled_up(picture: VirtualPicture) -> None
     last = objects.find("0/c/0/2/3")
     assert last is not None
     assert not isinstance(last, bytes)
-    chunk = np.frombuffer(drawn_chunk(picture, last), np.uint8).reshape(3, CHUNK, CHUNK)
+    chunk = drawn_chunk(picture, last).reshape(3, CHUNK, CHUNK)
     np.testing.assert_array_equal(chunk[:, :5, :4], drawn(size=SIZE)[:, 32:, 48:])
     assert not chunk[:, 5:].any()
     assert not chunk[:, :, 4:].any()
@@ -274,6 +274,12 @@ def test_levels_are_indexed_as_numpy_arrays_are(keys: list[Any], dots: int, axes
 
 SMALL = VirtualPicture(Renderer(MODEL, seed=7), View(size=(9, 14)), chunk=4)
 WHOLE = SMALL.pixels(0, Tile(0, 0, 9, 14)).transpose(2, 0, 1)
+
+
+def test_planes_are_the_pixels_turned_round(picture: VirtualPicture) -> None:
+    for level, part in ((0, Tile(3, 5, 20, 9)), (2, Tile(0, 0, 10, 13)), (1, Tile(-2, 20, 5, 9))):
+        pixels = picture.pixels(level, part)
+        np.testing.assert_array_equal(picture.planes(level, part), pixels.transpose(2, 0, 1))
 
 
 def test_levels_are_arrays_to_numpy(picture: VirtualPicture) -> None:

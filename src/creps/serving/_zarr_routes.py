@@ -93,4 +93,4 @@ class ZarrRoutes:
         source = self._registry.source(picture)
         assert isinstance(source, RenderedSource)
         drawn = VirtualPicture(source.renderer, view, chunk=self._chunk, samples=self._samples)
-        return drawn_chunk(drawn, chunk)
+        return drawn_chunk(drawn, chunk).tobytes()

@@ -60,4 +60,4 @@ def _drawn(*, whole: VirtualPicture, block_id: tuple[int, int, int] | None = Non
     assert block_id is not None
     plan = TilePlan(*whole.sizes[0], whole.chunk)
     tile = plan[block_id[1] * plan.across + block_id[2]]
-    return np.ascontiguousarray(whole.pixels(0, tile).transpose(2, 0, 1))
+    return whole.planes(0, tile)

@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from creps.rendering._tiles import Tile, TilePlan
 from creps.rendering.arrays._picture import VirtualPicture
@@ -134,13 +135,11 @@ def layout_of(picture: VirtualPicture, name: str) -> ZarrLayout:
     )
 
 
-def drawn_chunk(picture: VirtualPicture, chunk: Chunk) -> bytes:
+def drawn_chunk(picture: VirtualPicture, chunk: Chunk) -> NDArray[np.uint8]:
     """The bytes of a chunk: (C, chunk, chunk), little-endian, 0 beyond the border."""
     edge, tile = picture.chunk, chunk.tile
     stored = picture.dtype.newbyteorder("<")
-    pixels = picture.pixels(chunk.level, tile).transpose(2, 0, 1).astype(stored, copy=False)
-    if (tile.height, tile.width) == (edge, edge):
-        return pixels.tobytes()
-    whole = np.zeros((picture.channels, edge, edge), stored)
-    whole[:, : tile.height, : tile.width] = pixels
-    return whole.tobytes()
+    whole = picture.planes(chunk.level, tile).astype(stored, copy=False)
+    if (tile.height, tile.width) != (edge, edge):
+        whole = np.pad(whole, ((0, 0), (0, edge - tile.height), (0, edge - tile.width)))
+    return whole.reshape(-1).view(np.uint8)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from zarr.abc.store import (
     ByteRequest,
     OffsetByteRequest,
@@ -21,6 +23,8 @@ from zarr.core.buffer import Buffer, BufferPrototype
 from creps.errors import UsageError
 from creps.rendering.arrays._objects import drawn_chunk, layout_of
 from creps.rendering.arrays._picture import VirtualPicture
+
+Content = TypeVar("Content", bytes, NDArray[np.uint8])
 
 
 class PictureStore(Store):
@@ -69,9 +73,10 @@ class PictureStore(Store):
         found = self._layout.find(key)
         if found is None:
             return None
-        if not isinstance(found, bytes):
-            found = await asyncio.to_thread(drawn_chunk, self._picture, found)
-        return prototype.buffer.from_bytes(_part_of(found, byte_range))
+        if isinstance(found, bytes):
+            return prototype.buffer.from_bytes(_part_of(found, byte_range))
+        chunk = await asyncio.to_thread(drawn_chunk, self._picture, found)
+        return prototype.buffer.from_array_like(_part_of(chunk, byte_range))
 
     async def get_partial_values(
         self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
@@ -138,7 +143,7 @@ class PictureStore(Store):
         )
 
 
-def _part_of(content: bytes, wanted: ByteRequest | None) -> bytes:
+def _part_of(content: Content, wanted: ByteRequest | None) -> Content:
     """The bytes of a range."""
     if isinstance(wanted, RangeByteRequest):
         return content[wanted.start : wanted.end]
