@@ -289,3 +289,29 @@ def test_another_tolerance_does_not_continue_a_picture(tmp_path: Path) -> None:
     run(*view, "--shard", "1/2")
     with pytest.raises(UsageError, match=r"begun with tolerance 0\.5, not 0\.2"):
         run(*view, "--shard", "2/2", "--tolerance", 0.2)
+
+
+def test_what_lies_beyond_the_training_is_said(model: Path, tmp_path: Path) -> None:
+    def said(*arguments: str) -> str:
+        return run("--model", model, "--out", tmp_path / "a.png", "--overwrite", *arguments).stderr
+
+    assert "40 % of this lies beyond what was trained; --fit crop shows" in said("--size", "30x50")
+    assert "--fit" not in said("--size", "8", "--window=-1,-1,1,1")
+    assert "75 % of this lies beyond" in said("--size", "8", "--window=-1,-1,1,1")
+    for inside in (["--size", "8"], ["--size", "30x50", "--fit", "crop"], ["--size", "8x9"]):
+        beyond = "beyond" in said(*inside)
+        assert beyond == (inside[1] == "8x9")
+    sheet = ["generate", "--model", str(model), "--seeds", "0-1", "--size", "6x10"]
+    result = CliRunner().invoke(app, [*sheet, "--out", str(tmp_path)])
+    assert result.stderr.count("40 % of this lies beyond what was trained") == 1
+
+
+def test_a_crop_is_a_part_of_the_square(model: Path, tmp_path: Path) -> None:
+    cropped = drawn(model, tmp_path / "a.png", "--fit", "crop", "--exact")
+    edge = (1 - 70 / 90) / 2
+    part = drawn(model, tmp_path / "b.png", "--window", f"{edge},0,{1 - edge},1", "--exact")
+    assert differ(cropped, part) <= 1
+    with pytest.raises(UsageError, match="--window given with --zoom, --pan or --fit"):
+        run("--fit", "crop", "--window", "0,0,1,1", "--out", tmp_path / "c.png")
+    with pytest.raises(UsageError, match="fit 'cover': expected whole or crop"):
+        run("--fit", "cover", "--out", tmp_path / "c.png")

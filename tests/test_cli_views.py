@@ -231,8 +231,8 @@ def test_machines_that_are_not_there_leave_nothing(model, tmp_path, command, wor
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ("--zoom 2 --window 0,0,1,1", UsageError, "window given with --zoom or --pan"),
-        ("--pan 0,0 --window 0,0,1,1", UsageError, "window given with --zoom or --pan"),
+        ("--zoom 2 --window 0,0,1,1", UsageError, "window given with --zoom, --pan or --fit"),
+        ("--pan 0,0 --window 0,0,1,1", UsageError, "window given with --zoom, --pan or --fit"),
         ("--zoom 0", GridError, "zoom 0: expected"),
         ("--zoom nan", GridError, "zoom nan"),
         ("--zoom 1e-9", GridError, "expected edges within"),

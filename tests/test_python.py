@@ -80,9 +80,25 @@ def test_models_are_loaded_where_they_are_wanted(model: Generator, picture: Any)
 
 
 def test_renderers_say_what_they_are(model: Generator) -> None:
-    assert repr(creps.Renderer(model, seed=7)) == (
-        "<creps.Renderer: creps of 64 px, 1 style, on cpu>"
-    )
+    renderer = creps.Renderer(model, seed=7)
+    assert repr(renderer) == "<creps.Renderer: creps of 64 px, 1 style, on cpu>"
+    sources = renderer.painter(size=(6, 9)), renderer.foveated(size=(6, 9), share=0.5)
+    assert [repr(source) for source in sources] == [
+        "<creps.Painter: 6 x 9 pixels, 3 channels>",
+        "<creps.FoveatedPainter: 6 x 9 pixels, 3 channels>",
+    ]
+
+
+def test_a_still_view_prints_in_a_line() -> None:
+    still = creps.view("portraits", 7, static=True)
+    assert len(repr(still)) < 100
+    assert still._repr_html_().startswith("<img")
+
+
+def test_a_seed_may_be_an_array_of_no_dimension(model: Generator, picture: Any) -> None:
+    for seed in (torch.tensor(7), np.array(7), np.int64(7)):
+        assert np.array_equal(creps.render(model, seed=seed, size=(6, 9)), picture)
+        assert torch.equal(creps.latents(seed, model), creps.latents([7], model))
 
 
 def test_a_run_stands_for_its_model(tmp_path: Path, model: Generator) -> None:
@@ -147,6 +163,53 @@ REFUSED: dict[str, tuple[Callable[[Generator], object], type[CrepsError], str]] 
         lambda g: creps.render(g, seed=7, truncation="0.5"),  # type: ignore[arg-type]
         UsageError,
         "truncation '0.5': expected a number",
+    ),
+    "arguments the wrong way round": (
+        lambda g: creps.latents(g, 7),  # type: ignore[arg-type]
+        UsageError,
+        "latents for a int: expected seeds, then the generator",
+    ),
+    "a name for latents": (
+        lambda g: creps.latents(7, "portraits"), UsageError, "latents for a str"  # type: ignore[arg-type]
+    ),
+    "a path to save": (
+        lambda g: creps.save("m", g), UsageError, "a str given: expected a generator"  # type: ignore[arg-type]
+    ),
+    "a path for a picture": (
+        lambda g: creps.save_picture("a.png", creps.render(g, seed=7, size=4)),  # type: ignore[arg-type]
+        UsageError,
+        "a picture of type str: expected pixels",
+    ),
+    "arrays for styles": (
+        lambda g: g.synthesize(np.zeros((1, 11, 128)), creps.Canvas(4, 5)),  # type: ignore[arg-type]
+        UsageError,
+        "styles of type ndarray: expected a tensor",
+    ),
+    "a zoom of words": (
+        lambda g: creps.render(g, seed=7, size=4, zoom="4"), UsageError, "zoom ('4',): expected"  # type: ignore[arg-type]
+    ),
+    "a pan of words": (
+        lambda g: creps.render(g, seed=7, size=4, pan="0.5,0.5"),  # type: ignore[arg-type]
+        UsageError,
+        "pan '0.5,0.5': expected (y, x)",
+    ),
+    "a pan of one number": (
+        lambda g: creps.render(g, seed=7, size=4, pan=0.5), UsageError, "pan 0.5: expected"  # type: ignore[arg-type]
+    ),
+    "a window of words": (
+        lambda g: creps.render(g, seed=7, size=4, window="0,0,1,1"),  # type: ignore[arg-type]
+        UsageError,
+        "window '0,0,1,1': expected (y0, x0, y1, x1)",
+    ),
+    "half a window": (
+        lambda g: creps.render(g, seed=7, size=4, window=(0, 1)),  # type: ignore[typeddict-item]
+        UsageError,
+        "window (0, 1): expected",
+    ),
+    "another fit": (
+        lambda g: creps.render(g, seed=7, size=4, fit="cover"),  # type: ignore[typeddict-item]
+        UsageError,
+        "fit 'cover': expected whole or crop",
     ),
     "a truncation that overflows": (
         lambda g: creps.render(g, seed=7, truncation=1e38), UsageError, "truncation 1e+38"

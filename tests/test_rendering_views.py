@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from creps.coordinates import Canvas, undistorted_window
 from creps.errors import CrepsError, GridError, UsageError
 from creps.rendering._latents import Latent
-from creps.rendering._renderer import render
+from creps.rendering._renderer import Renderer, render
 from creps.rendering._view import View, refuse_beyond_precision, view_window
 from creps.rendering.warps import Rotate
 from tiny_creps import tiny_creps
@@ -93,7 +93,7 @@ def test_a_view_knows_its_canvas_once_there_is_a_model() -> None:
         ({"window": (0, 0, 0, 1)}, "expected y0 < y1"),
         ({"window": (0, 0, 1, 1e7)}, "expected edges within"),
         ({"size": 512, "zoom": 2.0**45}, "too small for float64"),
-        ({"window": (0, 0, 1, 1), "zoom": 2}, "window given with zoom or pan"),
+        ({"window": (0, 0, 1, 1), "zoom": 2}, "window given with zoom, pan or fit"),
         ({"warp": "bend"}, "unknown warp"),
         ({"supersample": 0}, "whole number from 1"),
         ({"tile": 0}, "tile of 0 pixels"),
@@ -109,3 +109,42 @@ def test_one_view_is_given_not_two() -> None:
         render(tiny_creps(), seed=1, view=View(size=8), size=9)
     with pytest.raises(UsageError, match="expected one of them"):
         render(tiny_creps(), Latent(seed=1), seed=2)
+
+
+@pytest.mark.parametrize("size", [(6, 10), (10, 6), (7, 7)])
+def test_a_crop_has_the_shape_and_nothing_beyond_the_square(size: tuple[int, int]) -> None:
+    window = View(size=size, fit="crop").window
+    assert window is not None
+    y0, x0, y1, x1 = window
+    assert (y1 - y0) / (x1 - x0) == pytest.approx(size[0] / size[1])
+    assert (y0 + y1, x0 + x1) == pytest.approx((1, 1))
+    assert max(y1 - y0, x1 - x0) == pytest.approx(1)
+    near = View(size=size, fit="crop", zoom=4, pan=(0.25, 0.5)).window
+    assert near is not None
+    assert (near[2] - near[0]) * 4 == pytest.approx(y1 - y0)
+    assert (near[0] + near[2]) / 2 == pytest.approx(0.25)
+
+
+def test_a_crop_of_scenes_side_by_side_fills_the_picture() -> None:
+    assert View(size=(4, 6), fit="crop", across=2).window == (0.0, 0.25, 1.0, 1.75)
+
+
+def test_pictures_know_what_lies_beyond_the_training() -> None:
+    model = tiny_creps()
+    renderer = Renderer(model, seed=1)
+    beyond = {"size": (6, 10)}, {"size": (6, 10), "fit": "crop"}, {"size": 6, "zoom": 0.5}
+    assert [renderer.painter(**view).beyond_training for view in beyond] == [
+        pytest.approx(0.4), 0, pytest.approx(0.75),
+    ]  # fmt: skip
+    turned = renderer.painter(size=64, warp="rotate:45").beyond_training
+    assert turned == pytest.approx(1 - 2 * (2**0.5 - 1), abs=0.01)  # an octagon stays inside
+    assert renderer.painter(size=64, warp="rotate:0").beyond_training == 0
+    wide = Renderer(model, Latent(styles="1/2/3", blend="panorama"))
+    assert wide.painter(View(size=(4, 12), across=3)).beyond_training == 0
+    model.record = {"training": {"resolution": 6, "size": [6, 10]}}
+    assert renderer.painter(size=(6, 10)).beyond_training == 0
+    for odd in ([6], "6x10", [0, 3], [6, 10.5], None):
+        model.record = {"training": {"size": odd}}
+        assert model.trained_window == (0, 0, 1, 1)
+    model.record = {"training": "long ago"}
+    assert model.trained_window == (0, 0, 1, 1)

@@ -139,9 +139,9 @@ def save(
     Example:
         >>> save(load("portraits"), "my-model")  # doctest: +SKIP
     """
-    path = Path(path)
     if not isinstance(generator, Generator):
         raise UsageError(f"a {type(generator).__name__} given: expected a generator to save")
+    path = Path(path)
     if path.suffix.lower() in _OTHER_SUFFIXES and not path.is_dir():
         raise UsageError(
             f"{path}: models are safetensors files: give a name that ends with .safetensors, or "

@@ -65,6 +65,8 @@ def generate(
         for index, (latent, name) in enumerate(zip(latents, names, strict=True)):
             told.describe(f"seed {latent.seed}")
             source = picture.renderer(generator, latent).painter(view)
+            if index == 0:  # as all of them
+                picture.say_beyond(source)
             progress = told.part(index, len(names))
             about = {**source.about(), **settings}
             if grid:

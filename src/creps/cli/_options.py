@@ -7,7 +7,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_type_hints
 
 import typer
 from typer.models import OptionInfo
@@ -17,7 +17,8 @@ from creps.rendering._words import parse_point, parse_window
 
 if TYPE_CHECKING:
     from creps.networks.base import Generator
-    from creps.rendering import Latent, Renderer, View
+    from creps.rendering import Latent, Painter, Renderer, View
+    from creps.rendering._view import Fit
 
 MOST_SEEDS = 1_000_000
 """More pictures than this in one command are taken for a mistake."""
@@ -169,6 +170,9 @@ def parse_supersample(text: str) -> int | Literal["auto"]:
     return samples
 
 
+LEAST_BEYOND = 0.005
+"""Share of a picture beyond what was trained that is worth a word."""
+
 PICTURE = "Which picture"
 VIEW = "What is seen of it"
 CHANGE = "What is done to it"
@@ -291,6 +295,14 @@ class PictureOptions:
             rich_help_panel=VIEW,
         ),
     ] = None
+    fit: Annotated[
+        str,
+        typer.Option(
+            help="Of pictures that are no square. whole: the whole square that the model was "
+            "trained on, and more at two sides; crop: its largest part of this shape.",
+            rich_help_panel=VIEW,
+        ),
+    ] = "whole"
     window: Annotated[
         str | None,
         typer.Option(
@@ -327,6 +339,14 @@ class PictureOptions:
         if words := print_size(self.sides, dpi=self.density, across=across):
             typer.echo(words, err=True)
 
+    def say_beyond(self, painter: Painter) -> None:
+        """Say how much of a picture nothing has taught the model to draw."""
+        share = painter.beyond_training
+        if share < LEAST_BEYOND:
+            return
+        hint = "" if self.window or self.fit == "crop" else "; --fit crop shows what was trained"
+        typer.echo(f"{100 * share:.0f} % of this lies beyond what was trained{hint}", err=True)
+
     @property
     def density(self) -> float | None:
         """Pixels an inch that the file is to note."""
@@ -360,14 +380,16 @@ class PictureOptions:
         """What is seen of it."""
         from creps.rendering import View
 
-        if self.window is not None and (self.zoom is not None or self.pan is not None):
-            raise UsageError("--window given with --zoom or --pan: expected one of them")
+        beside = {"--zoom": self.zoom, "--pan": self.pan, "--fit": self.fit != "whole" or None}
+        if self.window is not None and any(given is not None for given in beside.values()):
+            raise UsageError("--window given with --zoom, --pan or --fit: expected one of them")
         size = self.sides
         return View(
             size=None if size is None else parse_size(size, dpi=self.density, across=across),
             zoom=self.zoom,
             pan=None if self.pan is None else parse_point(self.pan, "pan"),
             window=None if self.window is None else parse_window(self.window),
+            fit=cast("Fit", self.fit),
             across=across,
             warp=warp,
             supersample=parse_supersample(self.supersample),

@@ -211,7 +211,9 @@ def render(
     generator = load(picture.model)
     _note_other_weights(strange, generator, picture.model)
     renderer = picture.renderer(generator, latent)
-    source: TileSource = renderer.painter(view)
+    painter = renderer.painter(view)
+    picture.say_beyond(painter)
+    source: TileSource = painter
     if foveated is not None:
         source = renderer.foveated(view, share=foveated, gaze=look)
     settings = {"model": shown(picture.model), "dpi": picture.density}

@@ -14,13 +14,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeGuard, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from creps.config import from_dict, to_dict
-from creps.coordinates import AxisGrid, Canvas, PointGrid, Sampling
+from creps.coordinates import (
+    WHOLE_PLANE,
+    AxisGrid,
+    Canvas,
+    PointGrid,
+    Sampling,
+    Window,
+    undistorted_window,
+)
 from creps.errors import (
     ConfigError,
     GridError,
@@ -42,6 +50,15 @@ Synthesize = Callable[[Tensor, AxisGrid], Tensor]
 
 Weights = Callable[[Tensor], Tensor]
 """Points (P, 2) of (y, x) to weights (M, P) of M styles: 0 or more, sum 1 at each point."""
+
+
+def _is_size(size: object) -> TypeGuard[list[int]]:
+    """Whether a record's entry is [height, width]."""
+    return (
+        isinstance(size, list)
+        and len(size) == 2
+        and all(isinstance(side, int) and side > 0 for side in size)
+    )
 
 
 def points_of(grid: Grid) -> Tensor:
@@ -236,6 +253,18 @@ class Generator(nn.Module, ABC):
             return int(label)
         hint = nearest(label, names) if names else f"expected {self._choices}"
         raise LabelError(f"class {label!r} is unknown: {hint}")
+
+    @property
+    def trained_window(self) -> Window:
+        """(y0, x0, y1, x1) of the plane that it has seen in training; endless where it repeats.
+
+        The unit square, unless its record says that it was trained on pictures of another shape.
+        """
+        training = self.record.get("training")
+        size = training.get("size") if isinstance(training, Mapping) else None
+        y0, x0, y1, x1 = undistorted_window(*size) if _is_size(size) else WHOLE_PLANE
+        endless = [0 if period == 0 else math.inf for period in self.period]
+        return y0 - endless[0], x0 - endless[1], y1 + endless[0], x1 + endless[1]
 
     @property
     def _choices(self) -> str:
@@ -452,6 +481,10 @@ class Generator(nn.Module, ABC):
     def _check_styles(self, styles: Tensor, *, batch: int | None = None) -> None:
         """Refuse what is not (B, K, D), or of another batch."""
         width = (self.num_styles, self.config.w_dim)
+        if not isinstance(styles, Tensor):
+            raise UsageError(
+                f"styles of type {type(styles).__name__}: expected a tensor, as map gives it"
+            )
         if styles.ndim != 3 or styles.shape[1:] != width or batch not in (None, len(styles)):
             expected = f"({batch or 'B'}, {width[0]}, {width[1]})"
             raise UsageError(

@@ -78,6 +78,10 @@ class FoveatedPainter:
         self.mask = sampling_pattern(self._canvas, share=share, gaze=gaze, sigma=sigma, seed=seed)
         self._image: Tensor | None = None
 
+    def __repr__(self) -> str:
+        size = f"{self.height} x {self.width} pixels"
+        return f"<creps.FoveatedPainter: {size}, {self.channels} channels>"
+
     @torch.inference_mode()
     def image(self, *, progress: Progress | None = None) -> Tensor:
         """(B, C, H, W) pictures, nominal range [-1, 1], not clipped.

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from creps.coordinates import Canvas
 from creps.errors import UsageError
 from creps.rendering._evaluations import Evaluations
 from creps.rendering._latents import PreparedLatents
@@ -26,6 +27,7 @@ from creps.rendering._sparse import BlockPlan, Pixels, sparse_block
 from creps.rendering._tiles import Tile, TilePlan
 from creps.rendering._view import View
 from creps.rendering._workers import map_in_order, worker_count
+from creps.rendering.warps import warped_grid
 
 Picture = NDArray[Any]
 """(H, W, C) uint8, or uint16 where 16 bits a channel are asked for."""
@@ -39,6 +41,8 @@ ACCELERATOR_TILE = 1024
 POINT_TILE = 32
 """Pixels of a tile's side where a family synthesizes points: feature buffers of 64 MiB at 1024
 channels and thickness 8."""
+PROBES = 128
+"""Places a side at which a warped picture is asked where it lies."""
 MARGINS = 8
 """Tiles are at least this many margins wide: the margins then cost half as much again."""
 
@@ -128,6 +132,26 @@ class Painter:
             else None
         )
         self.evaluations = Evaluations()
+
+    def __repr__(self) -> str:
+        return f"<creps.Painter: {self.height} x {self.width} pixels, {self.channels} channels>"
+
+    @property
+    def beyond_training(self) -> float:
+        """Share of the picture, 0 to 1, that lies where the model has never been trained.
+
+        What it draws there goes on from the border, but nothing has taught it what belongs there.
+        """
+        y0, x0, y1, x1 = self.generator.trained_window
+        x1 += self._view.across - 1  # a scene of several squares side by side
+        seen, warp = self.canvas.window, self._view.bend
+        if warp is None:
+            rows = max(min(y1, seen[2]) - max(y0, seen[0]), 0.0) / (seen[2] - seen[0])
+            columns = max(min(x1, seen[3]) - max(x0, seen[1]), 0.0) / (seen[3] - seen[1])
+            return 1 - rows * columns
+        ys, xs = warped_grid(Canvas(PROBES, PROBES, seen), warp).points.unbind(-1)
+        beyond = (ys < y0) | (ys > y1) | (xs < x0) | (xs > x1)  # False where nothing is shown
+        return int(beyond.sum()) / PROBES**2
 
     @property
     def grain(self) -> int:

@@ -7,7 +7,7 @@ large and only ever exist for a few tiles.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Unpack
 
 import numpy as np
@@ -23,6 +23,7 @@ from creps.rendering._foveated import FoveatedPainter
 from creps.rendering._latents import Latent, LatentOptions, PreparedLatents
 from creps.rendering._lines import LINES_KEPT
 from creps.rendering._painter import Painter, Picture, Progress
+from creps.rendering._styles import are_several
 from creps.rendering._tiles import Tile
 from creps.rendering._view import Precision, View, ViewOptions, refuse_beyond_memory
 
@@ -75,7 +76,7 @@ def render(
         LabelError: if the label is missing, unexpected or unknown.
     """
     seeds = options.get("seed")
-    if isinstance(seeds, Iterable) and not isinstance(seeds, str):
+    if are_several(seeds) and not isinstance(seeds, str):
         alone: Any = {name: value for name, value in options.items() if name != "seed"}
         model = _loaded(generator)
         pictures = [

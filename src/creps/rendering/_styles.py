@@ -27,7 +27,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 import torch
@@ -68,17 +68,26 @@ def latents(seeds: int | Iterable[int], generator: Generator) -> Tensor:
     Raises:
         UsageError: for a seed that is not an integer in range.
     """
+    if not isinstance(generator, Generator):
+        raise UsageError(
+            f"latents for a {type(generator).__name__}: expected seeds, then the generator that "
+            "creps.load gives"
+        )
     width = generator.config.z_dim
-    if not isinstance(seeds, Iterable):
-        seeds = (seeds,)
-    rows = [np.random.RandomState(checked_seed(seed)).randn(1, width) for seed in seeds]
+    each = seeds if are_several(seeds) else (seeds,)
+    rows = [np.random.RandomState(checked_seed(seed)).randn(1, width) for seed in each]
     return torch.from_numpy(np.concatenate([np.empty((0, width)), *rows])).float()
 
 
-def checked_seed(seed: int) -> int:
+def are_several(seeds: object) -> TypeGuard[Iterable[int]]:
+    """Whether these are seeds, not a single one, which may be an array of no dimension."""
+    return isinstance(seeds, Iterable) and getattr(seeds, "ndim", 1) > 0
+
+
+def checked_seed(seed: object) -> int:
     """`seed` as a plain integer; a UsageError unless it is one from 0 to 2**32 - 1."""
     try:
-        number = operator.index(seed)
+        number = operator.index(seed)  # type: ignore[arg-type]
     except TypeError:
         raise UsageError(f"seed {seed!r}: expected an integer") from None
     if not 0 <= number <= LAST_SEED:

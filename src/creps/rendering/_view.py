@@ -11,7 +11,7 @@ import math
 import operator
 from dataclasses import InitVar, dataclass
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict, get_args
 
 import torch
 
@@ -23,6 +23,8 @@ from creps.rendering.warps import Warp, WarpLike, as_warp
 
 Size = int | tuple[int, int]
 Samples = int | Literal["auto"]
+Fit = Literal["whole", "crop"]
+"""What a picture that is no square shows: the whole unit square, or what fills it."""
 Precision = str | torch.dtype | None
 
 PRECISIONS = {
@@ -48,6 +50,7 @@ class ViewOptions(TypedDict, total=False):
     window: Window | None
     zoom: float | None
     pan: tuple[float, float] | None
+    fit: Fit
     warp: WarpLike
     supersample: Samples
     tolerance: float
@@ -67,6 +70,9 @@ class View:
             unit square undistorted: the shorter side spans [0, 1], the longer reaches beyond it.
         zoom, pan: instead of a window: how many times as large the scene is seen, and the
             (y, x) in the middle of the picture; see `view_window`.
+        fit: "whole" shows the whole unit square, and in longer pictures what lies beyond it, where
+            most models were never trained (`beyond_training`); "crop" the largest part of the unit
+            square that has the picture's proportion.
         across: the scene is that many unit squares side by side (`Latent.across`).
         warp: changes the picture before the window is cut out: text such as "rotate:30", a warp, or
             a function of points (`rendering.warps`); black where it shows nothing.
@@ -98,6 +104,7 @@ class View:
     window: Window | None = None
     zoom: InitVar[float | None] = None
     pan: InitVar[tuple[float, float] | None] = None
+    fit: InitVar[Fit] = "whole"
     across: int = 1
     warp: WarpLike = None
     supersample: Samples = 1
@@ -107,18 +114,27 @@ class View:
     depth: Depth = 8
     dither: bool = False
 
-    def __post_init__(self, zoom: float | None, pan: tuple[float, float] | None) -> None:
+    def __post_init__(self, zoom: float | None, pan: tuple[float, float] | None, fit: Fit) -> None:
         if self.size is not None:
             object.__setattr__(self, "size", _both_sides(self.size))
         height, width = self.pixels or (1, self.across)
         undistorted_window(height, width)  # refuses sizes below 1
+        if fit not in get_args(Fit):
+            raise UsageError(f"fit {fit!r}: expected whole or crop")
         if self.window is not None:
-            if zoom is not None or pan is not None:
-                raise UsageError("window given with zoom or pan: expected one of them")
+            if zoom is not None or pan is not None or fit != "whole":
+                raise UsageError("window given with zoom, pan or fit: expected one of them")
+            window = numbers(self.window, 4, "window", "(y0, x0, y1, x1)")
+            object.__setattr__(self, "window", window)
             Canvas(height, width, self.window)
-        elif zoom is not None or pan is not None or self.across > 1:
+        elif zoom is not None or pan is not None or fit != "whole" or self.across > 1:
             window = view_window(
-                height, width, zoom=1.0 if zoom is None else zoom, pan=pan, across=self.across
+                height,
+                width,
+                zoom=1.0 if zoom is None else numbers((zoom,), 1, "zoom", "a number")[0],
+                pan=None if pan is None else numbers(pan, 2, "pan", "(y, x)"),
+                across=self.across,
+                fit=fit,
             )
             object.__setattr__(self, "window", window)
         if self.window is not None:
@@ -173,17 +189,20 @@ def view_window(
     zoom: float = 1.0,
     pan: tuple[float, float] | None = None,
     across: int = 1,
+    fit: Fit = "whole",
 ) -> Window:
     """The window of a view with square pixels.
 
-    At zoom 1 the scene just fits into the picture, in its middle; at zoom 4 a quarter of that
-    height and width fills it. Without zoom and pan it is `coordinates.undistorted_window`.
+    At zoom 1 the scene just fits into the picture, in its middle, or just fills it; at zoom 4 a
+    quarter of that height and width fills it. Without zoom, pan and fit it is
+    `coordinates.undistorted_window`.
 
     Args:
         height, width: of the picture, or any numbers in their proportion, >= 1.
         zoom: above 0; below 1 more than the scene is seen.
         pan: (y, x) of the plane in the middle of the picture; the middle of the scene by default.
         across: the scene is that many unit squares side by side, >= 1.
+        fit: at zoom 1 "whole" shows the whole scene, "crop" nothing beyond it.
     Returns:
         (y0, x0, y1, x1) in plane units.
     Raises:
@@ -199,11 +218,24 @@ def view_window(
     y, x = (0.5, across / 2) if pan is None else pan
     if not (math.isfinite(y) and math.isfinite(x)):
         raise GridError(f"pan {y:g},{x:g}: expected two finite numbers Y,X in plane units")
-    if across * height > width:  # the scene's sides touch those of the picture
+    if (across * height > width) == (fit == "whole"):  # its sides touch those of the picture
         half_y, half_x = across * height / width / 2, across / 2
     else:
         half_y, half_x = 0.5, width / height / 2
     return (y - half_y / zoom, x - half_x / zoom, y + half_y / zoom, x + half_x / zoom)
+
+
+def numbers(values: object, count: int, name: str, shape: str) -> tuple[Any, ...]:
+    """`count` numbers as plain ones; a UsageError that says their name and shape otherwise."""
+    try:
+        if isinstance(values, str):
+            raise TypeError
+        found = tuple(float(value) for value in values if not isinstance(value, str))  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        found = ()
+    if len(found) != count:
+        raise UsageError(f"{name} {values!r}: expected {shape}")
+    return found
 
 
 def refuse_beyond_precision(window: Window, height: int, width: int) -> None:

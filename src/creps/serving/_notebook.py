@@ -5,20 +5,22 @@ from __future__ import annotations
 import atexit
 import base64
 import html
+import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from urllib.parse import quote
 
 from creps.errors import MissingExtraError
 from creps.networks.base import Generator
-from creps.rendering._renderer import Renderer
+from creps.rendering._renderer import Model, Renderer
 from creps.serving._views import as_image
 
 FALLBACK = 768
 """Pixels of the picture that is shown where no server can be reached."""
 
-_servers: dict[int, tuple[Generator, int]] = {}
+_servers: dict[int | str, tuple[Generator, int]] = {}
+"""A model and its port, by the model's identity, or the name or path that was given."""
 _lock = threading.Lock()
 
 
@@ -34,7 +36,7 @@ class LiveView:
 
     address: str | None
     height: int
-    still: str | None = None
+    still: str | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
         return self.address or "a still picture"
@@ -49,9 +51,7 @@ class LiveView:
         )
 
 
-def view(
-    generator: Generator, seed: int = 0, *, height: int = 600, static: bool = False
-) -> LiveView:
+def view(generator: Model, seed: int = 0, *, height: int = 600, static: bool = False) -> LiveView:
     """Show a picture in a notebook, as an endless zoom.
 
     The first call for a model starts a server in this process, for this machine only; it ends with
@@ -59,7 +59,7 @@ def view(
     still picture.
 
     Args:
-        generator: the model.
+        generator: the model, or its name or path.
         seed: which picture.
         height: of the frame, in pixels of the page.
         static: a still picture, without a server.
@@ -76,17 +76,18 @@ def view(
         as_image(picture).save(target, "PNG")
         still = f"data:image/png;base64,{base64.b64encode(target.getvalue()).decode()}"
         return LiveView(None, height, still)
-    port = _port_of(generator)
+    key = id(generator) if isinstance(generator, Generator) else os.fspath(generator)
+    port = _port_of(renderer.generator, key)
     return LiveView(f"http://127.0.0.1:{port}/#id={quote(f'model:{seed}')}", height)
 
 
-def _port_of(generator: Generator) -> int:
+def _port_of(generator: Generator, key: int | str) -> int:
     """The port of the server of a model; started if there is none."""
     with _lock:
-        if id(generator) not in _servers:
+        if key not in _servers:
             # The generator is kept with it: its identity cannot go to another.
-            _servers[id(generator)] = generator, _start(generator)
-        return _servers[id(generator)][1]
+            _servers[key] = generator, _start(generator)
+        return _servers[key][1]
 
 
 def _start(generator: Generator) -> int:

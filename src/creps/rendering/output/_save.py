@@ -130,6 +130,11 @@ def save_picture(
     """
     if isinstance(source, np.ndarray):
         source = _tiles_of(source)
+    if not hasattr(source, "pixels"):
+        raise UsageError(
+            f"a picture of type {type(source).__name__}: expected pixels, or a source of them such "
+            "as Renderer.painter, then the path"
+        )
     settings = settings_of(source, settings)
     height, width = source.height, source.width
     refuse_target(path, height=height, width=width, shard=shard, depth=source.depth)
