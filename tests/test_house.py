@@ -27,7 +27,7 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 # docs/architecture.md: a room imports only from floors below its own.
 FLOORS = (
     {"errors", "_code"},
-    {"coordinates", "config", "_devices", "_files", "pixels"},
+    {"coordinates", "config", "_devices", "_files", "_json", "pixels"},
     {"_urls"},
     {"networks", "data"},
     {"checkpoints"},
