@@ -14,7 +14,7 @@ Numbers are of `--count` samples against as many real pictures at 64 px: `swd` i
 Wasserstein distance of 7 x 7 patches at the full and half size, `spectrum` the difference of radial
 spectra in decibels; no network takes part in either. `--extractor` adds a Frechet distance,
 precision and recall: not effnet where a recipe looks at its features. `--again` measures the models
-that were kept once more, without training.
+that were kept once more, without training, into FOLDER/judged.jsonl; `cpu_hours_table.py` shows it.
 
 The sieve trains patches of 32 px, half of them whole pictures, half windows magnified up to twice,
 and judges at 64 px: what an any-scale model is asked for, at the smallest price.
@@ -87,6 +87,9 @@ RECIPES: dict[str, tuple[str, str]] = {
     ),
 }
 """Preset and changes by name; {all} is the number of pictures of the run, {half}, {fifth} parts."""
+
+TRAINED = ("recipe", "seed", "minutes", "budget_minutes", "images", "images_per_cpu_second")
+"""What a row says of the training; the rest is of the judge."""
 
 TRIED_STEPS = 33
 SHEET = 24
@@ -284,25 +287,14 @@ def run_recipe(
         record.write(row)
 
 
-def judge_again(
-    recipe: str, out: Path, *, seconds: float, real: Reference, seed: int, record: Record
-) -> None:
-    """Measure the models that were kept of a recipe."""
-    folder = out / f"{recipe}-{seed}"
-    rows = [json.loads(line) for line in (folder / "cpu.jsonl").read_text().splitlines()]
-    for path in sorted(folder.glob("model-*")):
-        images = int(path.name.removeprefix("model-"))
-        batch = settings(recipe, images, seed).batch
-        spent = max(row["cpu"] for row in rows if row["step"] * batch <= images)
-        row = {
-            "recipe": recipe,
-            "seed": seed,
-            "minutes": round(spent / 60, 2),
-            "budget_minutes": round(seconds / 60, 1),
-            "images": images,
-            "images_per_cpu_second": round(images / spent, 2),
-        }
-        record.write(row | judged(load(path), real))
+def judge_again(recipe: str, out: Path, *, real: Reference, seed: int, record: Record) -> None:
+    """Measure the models that were kept of a recipe; rows say which code trained them."""
+    rows = [json.loads(line) for line in (out / "cpu-hours.jsonl").read_text().splitlines()]
+    for row in rows:
+        if (row["recipe"], row["seed"]) == (recipe, seed):
+            known = {name: row[name] for name in TRAINED} | {"trained_by": row["commit"]}
+            model = load(out / f"{recipe}-{seed}" / f"model-{row['images']:07d}")
+            record.write(known | judged(model, real))
 
 
 def main(
@@ -330,7 +322,7 @@ def main(
     real = Reference.of(torch.cat(list(real_pictures(data, size=size, count=count))), extractor)
     for recipe in recipes:
         if again:
-            judge_again(recipe, out, seconds=60 * minutes, real=real, seed=seed, record=record)
+            judge_again(recipe, out, real=real, seed=seed, record=record)
             continue
         run_recipe(
             recipe,

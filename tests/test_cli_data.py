@@ -14,6 +14,7 @@ pytest.importorskip("resvg_py")
 
 from creps.cli import data_app
 from creps.errors import DataError, UsageError
+from creps.training import _presets
 
 RUN = CliRunner()
 
@@ -58,11 +59,16 @@ def test_another_style_is_drawn_with_its_artists_credit(tmp_path):
     assert "Micah Lanier, CC BY 4.0" in result.stdout
 
 
-def test_a_check_of_a_clean_set_advises(tmp_path):
+def test_a_check_of_a_clean_set_advises(tmp_path, monkeypatch):
     out = tmp_path / "set.zip"
     _portraits("--count", 4, "--size", 64, "--out", out)
+    monkeypatch.setattr(_presets, "has_effnet", lambda: True)
+    result = RUN.invoke(data_app, ["check", str(out), "--workers", "1"])
+    assert f"--data {out} --preset projected-64" in result.stdout
+    monkeypatch.setattr(_presets, "has_effnet", lambda: False)
     result = RUN.invoke(data_app, ["check", str(out), "--workers", "1"])
     assert result.exit_code == 0, result.output
+    assert "with the extra metrics: --preset projected-64" in result.stdout
     assert "4 pictures" in result.stdout
     assert "Shorter side: 64 to 64 px, half of them from 64 px; 0 of 4 are not square" in (
         result.stdout

@@ -54,6 +54,7 @@ def test_presets_are_listed_with_their_scores(
     assert "small-32" in listed
     assert "paper-metfaces-1024" in listed
     assert "20.52" in listed
+    assert "projected-64 for small-64" in listed
 
 
 def test_a_dry_run_says_what_would_be_done_and_writes_nothing(

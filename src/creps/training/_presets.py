@@ -15,6 +15,7 @@ from functools import cached_property
 
 from creps.config import replace as change
 from creps.errors import ConfigError, nearest
+from creps.metrics._extractors import has_effnet
 from creps.networks.anyres import ANYRES_PRESETS
 from creps.networks.base import GeneratorConfig
 from creps.networks.cips import CIPS_PRESETS
@@ -48,6 +49,8 @@ class Preset:
         about: what it is for, in a few words.
         expects: the score that its source reports, or what was measured here.
         start: what to give as `--from`, for recipes that start from a trained model.
+        features: the preset to take in its place where the extra `metrics` is installed: with
+            frozen features it learns more in the same time, as measured (docs/training.md).
     """
 
     base: str
@@ -55,6 +58,7 @@ class Preset:
     about: str
     expects: str = ""
     start: str = ""
+    features: str = ""
 
     @cached_property
     def config(self) -> TrainConfig:
@@ -77,6 +81,17 @@ def preset(name: str, *changes: str) -> TrainConfig:
     if name not in PRESETS:
         raise ConfigError(f"unknown preset {name!r}: {nearest(name, PRESETS)}")
     return change(PRESETS[name].config, changes)
+
+
+def recommended(name: str) -> str:
+    """The preset to take for what a preset is for, with the packages that are installed.
+
+    Names stay what they are: no run needs a package that its preset did not need before.
+
+    Raises:
+        KeyError: for an unknown name.
+    """
+    return (has_effnet() and PRESETS[name].features) or name
 
 
 def with_loss(config: TrainConfig, kind: LossKind) -> TrainConfig:
@@ -207,15 +222,20 @@ PRESETS: dict[str, Preset] = {
         "networks/creps-128",
         f"{_SMALL_CREPS} resolution=32 discriminator.resolution=32",
         "hours on a CPU, 32 px",
+        features="projected-32",
     ),
     "small-32-zoom": Preset(
         "small-32",
         "data.detail=8 data.zoom=4",
         "small-32 with windows up to 4 x 32 px of detail",
         start="a run or model of small-32",
+        features="projected-32",
     ),
     "small-64": Preset(
-        "small-32", "resolution=64 discriminator.resolution=64", "a day on a CPU, 64 px"
+        "small-32",
+        "resolution=64 discriminator.resolution=64",
+        "a day on a CPU, 64 px",
+        features="projected-64",
     ),
     "projected-32": Preset(
         "small-32-zoom",

@@ -18,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from creps.metrics._extractors import has_effnet
 from creps.training._config import TrainConfig, stored_settings
 from creps.training._state import snapshots, step_of
 from creps.training.monitoring._log import Line, read_lines
@@ -34,6 +35,8 @@ _MANY_BROKEN = 0.05
 """Share of a gradient that is not finite above which a network cannot learn."""
 _RECENT_SHARE, _RECENT_LINES = 0.1, 10
 """Recent is the last tenth of the lines that hold a number, and no fewer than these."""
+_SMALL_SIDE = 64
+"""Pixels a side up to which frozen features were measured to help (docs/training.md)."""
 _SILENT_LINES, _SILENT_SECONDS = 20, 300.0
 """A run that has not logged for the time of this many lines, and this long, counts as stopped."""
 
@@ -125,6 +128,7 @@ def diagnose_run(run: Path) -> RunDiagnosis:
     if history.lines:
         findings += [_pace(history, config), _activity(log, history, config), _saved(run, history)]
         findings += examine(history, config)
+        findings += _teachers(config)
     return RunDiagnosis(run=run, config=config, data=data, history=history, findings=findings)
 
 
@@ -234,6 +238,16 @@ def _state(history: History) -> Iterator[RunFinding]:
             if best < len(values) - 1:
                 text += f"; its best was {values[best, 0]:.3g}, at {images[best]:,.0f} images"
             yield RunFinding("fine", "distance", text)
+
+
+def _teachers(config: TrainConfig) -> Iterator[RunFinding]:
+    """What the small networks could learn from, where it is installed."""
+    pixels = config.projected.weight == 0 and config.teacher.weight == 0
+    small = config.loss.kind == "relativistic" and max(config.size) <= _SMALL_SIDE
+    if pixels and small and config.generator.img_channels == 3 and has_effnet():
+        text = "the discriminator sees pixels alone; frozen features show shapes sooner"
+        advice = f"a run --from this one with projected.weight=0.1 projected.side={_SMALL_SIDE}"
+        yield RunFinding("fine", "features", text, advice)
 
 
 def _progress(history: History, config: TrainConfig) -> RunFinding:

@@ -1,0 +1,99 @@
+"""What `cpu_hours.py` found, as a table in Markdown and a chart.
+
+    python benchmarks/cpu_hours_table.py benchmarks/results/cpu-hours.jsonl
+    python benchmarks/cpu_hours_table.py RECORD --chart docs/images/cpu-hours.svg
+
+A line of the table is a recipe and seed; numbers are those at each point of measurement, in order.
+The chart has `today` and `projected-light`, or the recipes that are named.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from cpu_hours import RECIPES
+
+from creps.metrics._pages import line_chart, standalone
+
+JUDGE = "fd_portraits"
+SHOWN = ("today", "projected-light")
+"""The curves of the documents: before and after."""
+
+Rows = dict[tuple[str, int], list[dict[str, Any]]]
+"""By recipe and seed, in the order of training."""
+
+
+def read(record: Path) -> Rows:
+    """The rows of a record; of equal ones the last counts."""
+    found: dict[tuple[str, int, int], dict[str, Any]] = {}
+    for line in record.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        found[row["recipe"], row["seed"], row["images"]] = row
+    groups: Rows = {}
+    for (recipe, seed, _), row in sorted(found.items(), key=lambda item: item[0][2]):
+        groups.setdefault((recipe, seed), []).append(row)
+    return groups
+
+
+def settings_of(recipe: str) -> str:
+    """What a recipe changes, in the words of `--set`."""
+    base, changes = RECIPES[recipe]
+    starts = {name: RECIPES[name][1] for name in ("projected-light", "projected-narrow")}
+    for name, known in {**starts, base: ""}.items():
+        if recipe != name and changes.startswith(known):
+            words = [name, *changes.removeprefix(known).split()]
+            return ", ".join(f"`{word}`" for word in words)
+    raise AssertionError(recipe)  # every text starts with the empty one
+
+
+def markdown(groups: Rows) -> str:
+    """The table, the best last distance first; stressed: the best of a column at its last point."""
+    ordered = sorted(groups.items(), key=lambda item: item[1][-1][JUDGE])
+    head = ["recipe", "seed", "what it is", "minutes", "images/s", f"`{JUDGE}`", "SWD"]
+    lines = [head, ["---"] * 3 + ["---:"] * 4]
+    best = {name: min(rows[-1][name] for rows in groups.values()) for name in (JUDGE, "swd")}
+    for (recipe, seed), rows in ordered:
+        cells = [f"`{recipe}`", str(seed), settings_of(recipe)]
+        cells += [f"{rows[-1]['minutes']:.1f}", f"{rows[-1]['images_per_cpu_second']:.1f}"]
+        for name, digits in ((JUDGE, 0), ("swd", 3)):
+            shown = [f"{row[name]:.{digits}f}" for row in rows]
+            if rows[-1][name] == best[name]:
+                shown[-1] = f"**{shown[-1]}**"
+            cells.append(", ".join(shown))
+        lines.append(cells)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def chart(groups: Rows, recipes: list[str]) -> str:
+    """Distances of the named recipes over processor minutes, every seed a curve, as an SVG file."""
+    shown = {key: rows for key, rows in groups.items() if key[0] in recipes}
+    order = sorted(shown, key=lambda key: (recipes.index(key[0]), key[1]))
+    names = {key: f"{key[0]}, seed {key[1]}" for key in order}
+    minutes, distances = (
+        {name: np.array([float(row[what]) for row in shown[key]]) for key, name in names.items()}
+        for what in ("minutes", JUDGE)
+    )
+    n = next(iter(shown.values()))[0]["n"]
+    y_name = f"{JUDGE} (N = {n:,})"
+    svg = line_chart(minutes, distances, x_name="minutes of one processor", y_name=y_name)
+    return standalone(svg) + "\n"
+
+
+def main(
+    record: Annotated[Path, typer.Argument(help="Rows of cpu_hours.py --again.")],
+    recipes: Annotated[list[str] | None, typer.Argument(help="Those in the chart.")] = None,
+    out: Annotated[Path | None, typer.Option("--chart", help="The SVG to write.")] = None,
+) -> None:
+    """Print the table; write the chart."""
+    groups = read(record)
+    print(markdown(groups))
+    if out is not None:
+        out.write_text(chart(groups, recipes or list(SHOWN)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    typer.run(main)
