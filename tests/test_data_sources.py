@@ -177,7 +177,7 @@ def test_damaged_zip_entry_is_named(folder):
         file.seek(info.header_offset + 30 + len(info.filename) + info.compress_size - 4)
         file.write(b"\xff\xff\xff\xff")
     source = open_images(path)
-    with pytest.raises(DataError, match=r"cannot decode image cats/b\.bmp"):
+    with pytest.raises(DataError, match=r"cannot read cats/b\.bmp: Bad CRC"):
         source.image(1)
     assert source.image(0).shape == (5, 7, 3)
 
@@ -272,11 +272,8 @@ def test_nothing_to_open_is_one_line(tmp_path):
 
 def test_linked_folders_are_followed_once(folder):
     (folder / "cats" / "up").symlink_to(folder, target_is_directory=True)
-    elsewhere = folder.parent / "elsewhere"
-    _save(elsewhere / "f.png", _pixels(2, 3))
-    (folder / "more").symlink_to(elsewhere, target_is_directory=True)
-    assert open_images(folder).names[-1] == "more/f.png"
-    assert len(open_images(folder)) == 4
+    (folder / "dogs" / "cats").symlink_to(folder / "cats", target_is_directory=True)
+    assert open_images(folder).names == ("cats/a.png", "cats/b.bmp", "dogs/c.PNG")
 
 
 def test_fingerprint_follows_the_images_not_the_place(folder):

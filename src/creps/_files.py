@@ -1,23 +1,32 @@
 """Atomic files and folders: written under a temporary name, then renamed.
 
-Temporary names are `.NAME.XXXX.part`; only a killed process leaves them behind. Also here: the
-user's cache folder, the number of cores to use, and names of numbered files.
+Temporary names are `.NAME.XXXX.part`; only a killed process leaves them behind. Also here: files of
+strangers, which are read up to a limit; the user's cache folder, the number of cores to use, and
+names of numbered files.
 """
 
 from __future__ import annotations
 
+import errno
 import itertools
+import math
 import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from platformdirs import user_cache_path
 
-_BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
+from creps.errors import UsageError
+
+_BRACES = re.compile(r"\{(\d{1,12})\.\.(\d{1,12})\}")
+MOST_SHARDS = 100_000
+"""Files that one pattern may name."""
 
 
 def cache_folder(*parts: str) -> Path:
@@ -37,13 +46,65 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
+    """A file for reading, and nothing that waits or never ends: pipes, devices, sockets.
+
+    Raises:
+        OSError: if it is none of a file's kind, missing or not readable.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    number = os.open(path, flags)  # which would wait for the other end of a pipe otherwise
+    kind = os.fstat(number).st_mode
+    if not stat.S_ISREG(kind):
+        os.close(number)
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+        raise OSError(errno.EINVAL, NOT_REGULAR, os.fspath(path))
+    return os.fdopen(number, "rb")
+
+
+NOT_REGULAR = "a pipe or a device: expected a file"
+
+
+def read_regular(path: str | os.PathLike[str], most: int) -> bytes:
+    """The bytes of a file, if there are no more than `most`.
+
+    Raises:
+        OSError: as `open_regular`, and for more bytes.
+    """
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(most + 1) if size <= most else b""
+    if size > most or len(content) > most:
+        raise OSError(errno.EFBIG, too_large(max(size, len(content)), most), os.fspath(path))
+    return content
+
+
+def too_large(size: int, most: int) -> str:
+    """Words for something of more bytes than are taken.
+
+    Example:
+        >>> too_large(5_000_000_000, 2**29)
+        '5,000 MB: at most 536 are read'
+    """
+    return f"{math.ceil(size / 1e6):,} MB: at most {most // 1_000_000:,} are read"
+
+
 def expand_braces(pattern: str) -> list[str]:
-    """The names of a pattern of shards: data-{008..010}.tar for three."""
+    """The names of a pattern of shards: data-{008..010}.tar for three.
+
+    Raises:
+        UsageError: for more than `MOST_SHARDS`.
+    """
     parts = _BRACES.split(pattern)  # text, first, last, text, first, last, ..., text
     texts, firsts, lasts = parts[0::3], parts[1::3], parts[2::3]
+    spans = [range(int(first), int(last) + 1) for first, last in zip(firsts, lasts, strict=True)]
+    count = math.prod(map(len, spans))
+    if count > MOST_SHARDS:
+        raise UsageError(f"{pattern[:80]} names {count:,} files: expected at most {MOST_SHARDS:,}")
     ranges = [
-        [str(number).zfill(len(first)) for number in range(int(first), int(last) + 1)]
-        for first, last in zip(firsts, lasts, strict=True)
+        [str(number).zfill(len(first)) for number in span]
+        for first, span in zip(firsts, spans, strict=True)
     ]
     return [
         "".join(itertools.chain(*zip(texts, (*numbers, ""), strict=True)))

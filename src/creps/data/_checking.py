@@ -26,8 +26,8 @@ from PIL import Image
 
 from creps._files import cores
 from creps.data._labels import Classes
-from creps.data._sources import ImageSource, classes_of, open_images
-from creps.errors import CrepsError, DataError, LabelError
+from creps.data._sources import ImageSource, classes_of, open_images, reason_in
+from creps.errors import DataError, LabelError
 from creps.pixels._decoding import Header
 
 MOST_BITS = 15
@@ -331,5 +331,5 @@ def _look_at(source: ImageSource, index: int) -> _Seen | str:
         pixels = source.image(index)
         seconds = time.thread_time() - start
         return _Seen(source.header(index), look_of(pixels), seconds)
-    except CrepsError as error:
-        return str(error).rpartition(f"{source.names[index]}: ")[2]
+    except DataError as error:
+        return reason_in(error, source.names[index])

@@ -19,6 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -252,6 +253,13 @@ def write_earth(
     )
 
 
+class _Place(msgspec.Struct):
+    """A picture and its window, as a set says it."""
+
+    name: str
+    window: tuple[float, float, float, float]
+
+
 def read_places(source: ImageSource) -> list[Window]:
     """The window of the cylinder that each picture of an Earth set shows, x in turns.
 
@@ -261,10 +269,10 @@ def read_places(source: ImageSource) -> list[Window]:
         DataError: if the set has no places, or not for each of its pictures.
     """
     try:
-        listed = json.loads(source.companion(PLACES_NAME))
-        windows = {place["name"]: place["window"] for place in listed}
-        return [(y0, x0, y1, x1) for y0, x0, y1, x1 in (windows[n] for n in source.names)]
-    except (KeyError, TypeError, ValueError):
+        listed = msgspec.json.decode(source.companion(PLACES_NAME), type=list[_Place])
+        windows = {place.name: place.window for place in listed}
+        return [windows[name] for name in source.names]
+    except (KeyError, ValueError, RecursionError):
         raise DataError(
             f"no {PLACES_NAME} that says where each picture lies: expected a set that "
             "`creps data earth --cylinder` has written"

@@ -6,18 +6,21 @@ that begin at 1 or have gaps are numbered anew, and keep their names.
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from creps.data._store import Label, Listing, Store, same_name
-from creps.errors import LabelError
+import msgspec
+
+from creps.data._store import MOST_CLASS, MOST_NOTE, Label, Listing, Store, same_name
+from creps.errors import DataError, LabelError
 
 LABELS_NAME = "dataset.json"
 """The list of labels of a folder and those in it, as the field writes it."""
 
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _SHARD = re.compile(r"\d{5}")  # 00000/, 00001/, ...: how large sets are split, not classes
 
 
@@ -60,7 +63,7 @@ def _numbered(labels: Mapping[str, Label], order: Iterable[str] = ()) -> Classes
         sequence = sorted(seen, key=int)
     else:
         named = {str(label) for label in seen}
-        numeric = all(name.isdecimal() for name in named)
+        numeric = all(_NUMBER.fullmatch(name) for name in named)
         sequence = sorted(named, key=(lambda name: (int(name), name)) if numeric else None)
     number = {str(label): place for place, label in enumerate(sequence)}
     return Classes(tuple(number), {name: number[str(label)] for name, label in labels.items()})
@@ -83,22 +86,30 @@ def _listed(store: Store, lists: Sequence[str]) -> dict[str, dict[str, int]]:
     found = {}
     for place in lists:
         try:
-            pairs = json.loads(store.read(place))["labels"]
-            labels = None if pairs is None else dict(pairs)
-        except (ValueError, KeyError, TypeError):
+            pairs = msgspec.json.decode(store.read(place, MOST_NOTE), type=_List).labels
+        except DataError as error:
+            raise LabelError(str(error)) from None
+        except (ValueError, RecursionError):
             raise LabelError(
                 f'{place} is malformed: expected {{"labels": [["name.png", 3], ...]}}'
             ) from None
-        if labels is None:
+        if pairs is None:
             continue
+        labels = dict(pairs)
         for name, label in labels.items():
-            if not isinstance(label, int) or isinstance(label, bool) or label < 0:
+            if not isinstance(label, int) or isinstance(label, bool) or not 0 <= label < MOST_CLASS:
                 raise LabelError(
-                    f"label of {name} is {label!r}: expected a class number, 0 or more"
+                    f"label of {name[:80]} is {str(label)[:40]}: expected a class number, 0 or more"
                 )
         folder = same_name(posixpath.dirname(place)) if posixpath.dirname(place) else ""
-        found[folder] = {same_name(str(name)): label for name, label in labels.items()}
+        found[folder] = {same_name(name): label for name, label in labels.items()}
     return found
+
+
+class _List(msgspec.Struct):
+    """What a list of labels holds; as little as possible is made of files of strangers."""
+
+    labels: dict[str, Any] | list[tuple[str, Any]] | None
 
 
 def _looked_up(listed: Mapping[str, Mapping[str, int]], names: Sequence[str]) -> dict[str, Label]:

@@ -12,10 +12,20 @@ import re
 from pathlib import Path
 from typing import IO, Any
 
-from creps.data._store import Entry, Listing, Store, archive_stamp, remembered
+from creps.data._store import (
+    MOST_FILE,
+    Entry,
+    Listing,
+    Store,
+    Unreadable,
+    archive_stamp,
+    check_size,
+    remembered,
+)
 from creps.errors import DataError, MissingExtraError
 
 _SIZED = re.compile(r"(\d+)-\d+")
+_SMALLEST = 8  # bytes that a value takes, its key included
 _HEX = "0x"  # before the digits of a key that is no text
 
 
@@ -29,7 +39,10 @@ class LmdbStore(Store):
     def stamp(self) -> str | None:
         return archive_stamp([self._path / "data.mdb" if self._path.is_dir() else self._path])
 
-    def listing(self) -> Listing:
+    def _place(self) -> str:
+        return os.fspath(self._path)
+
+    def _listing(self) -> Listing:
         stamp = self.stamp() or ""
         images = [
             (name, size) for name, size, image in remembered("lmdb", stamp, self._scan) if image
@@ -46,15 +59,16 @@ class LmdbStore(Store):
         entries = sorted((Entry(name, size) for name, size in images), key=lambda e: e.name)
         return Listing(entries, [], {what: n for what, n in counts.items() if n})
 
-    def open(self, name: str) -> IO[bytes]:
-        return io.BytesIO(self.read(name))
+    def _open(self, name: str) -> IO[bytes]:
+        return io.BytesIO(self._read(name, MOST_FILE))
 
-    def read(self, name: str) -> bytes:
-        with self._environment().begin() as reader:
+    def _read(self, name: str, most: int) -> bytes:
+        with self._environment().begin(buffers=True) as reader:
             content = reader.get(_key(name))
-        if content is None:
-            raise FileNotFoundError(name)
-        return bytes(content)
+            if content is None:
+                raise FileNotFoundError(name)
+            check_size(len(content), min(most, self._bytes()))
+            return bytes(content)
 
     def _environment(self) -> Any:
         return _environment(os.fspath(self._path), os.getpid())
@@ -62,13 +76,20 @@ class LmdbStore(Store):
     def _count(self) -> int:
         return int(self._environment().stat()["entries"])
 
+    def _bytes(self) -> int:
+        path = self._path / "data.mdb" if self._path.is_dir() else self._path
+        return path.stat().st_size
+
     def _scan(self) -> list[Any]:
         """Name, bytes and whether it looks like an image file, of every value."""
+        rows: list[Any] = []
+        most = self._bytes() // _SMALLEST
         with self._environment().begin(buffers=True) as reader:
-            return [
-                [_name(bytes(key)), len(value), _is_image(bytes(value[:32]))]
-                for key, value in reader.cursor()
-            ]
+            for key, value in reader.cursor():
+                if len(rows) > most:  # its pages lead back to one another
+                    raise Unreadable("it is damaged: more values than it has room for")
+                rows.append([_name(bytes(key)), len(value), _is_image(bytes(value[:32]))])
+        return rows
 
 
 _OPEN: dict[str, tuple[int, Any]] = {}

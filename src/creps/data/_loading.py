@@ -114,7 +114,10 @@ def _started(loader: DataLoader[Any]) -> tuple[Iterator[Any], list[BaseProcess]]
 
 def _lost(processes: list[BaseProcess], error: Exception) -> DataError:
     """What became of a process that is gone."""
-    wait([process.sentinel for process in processes], timeout=5)  # it may still be ending
+    ended = wait([process.sentinel for process in processes], timeout=20)
+    for process in processes:
+        if process.sentinel in ended:  # closed a moment before there is an exit code
+            process.join(timeout=5)
     codes = [process.exitcode for process in processes if process.exitcode]
     if not codes:
         words = (str(error).strip() or type(error).__name__).splitlines()[0]

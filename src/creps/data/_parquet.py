@@ -21,7 +21,19 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import IO, Any
 
-from creps.data._store import Entry, Label, Listing, OwnLabels, Store, archive_stamp
+from creps._files import read_regular
+from creps.data._store import (
+    MOST_FILE,
+    Entry,
+    Label,
+    Listing,
+    OwnLabels,
+    Store,
+    Unreadable,
+    archive_stamp,
+    check_size,
+    label_of,
+)
 from creps.errors import DataError, MissingExtraError
 
 _KEPT = 1 << 28
@@ -72,7 +84,10 @@ class ParquetStore(Store):
     def stamp(self) -> str | None:
         return archive_stamp(self._files)
 
-    def listing(self) -> Listing:
+    def _place(self) -> str:
+        return os.fspath(self._files[0])
+
+    def _listing(self) -> Listing:
         images = [
             Entry(f"{stem}/{row:08d}", size)
             for stem, number in self._stems.items()
@@ -84,10 +99,10 @@ class ParquetStore(Store):
             left_out[name] = left_out.get(name, 0) + 1
         return Listing(images, [], left_out)
 
-    def open(self, name: str) -> IO[bytes]:
-        return io.BytesIO(self.read(name))
+    def _open(self, name: str) -> IO[bytes]:
+        return io.BytesIO(self._read(name, MOST_FILE))
 
-    def read(self, name: str) -> bytes:
+    def _read(self, name: str, most: int) -> bytes:
         stem, _, row = name.rpartition("/")
         if stem not in self._stems:
             raise FileNotFoundError(name)
@@ -98,9 +113,9 @@ class ParquetStore(Store):
                 raise FileNotFoundError(name)
             group = bisect_right(starts, int(row)) - 1
             images = self._group(number, group)
-        return self._bytes(number, images[int(row) - starts[group]].as_py())
+        return self._bytes(number, images[int(row) - starts[group]].as_py(), most)
 
-    def labels(self) -> OwnLabels | None:
+    def _labels(self) -> OwnLabels | None:
         """The classes of a column, by the names that the schema gives them."""
         columns = self._columns
         if columns.label is None:
@@ -122,25 +137,27 @@ class ParquetStore(Store):
             size = file.metadata.row_group(group).total_byte_size
             yield from ((row, size) for row in range(start, stop))
 
-    def _bytes(self, number: int, value: Any) -> bytes:
+    def _bytes(self, number: int, value: Any, most: int) -> bytes:
         """The file in a cell, or the one that its path names, beside the parquet file."""
         if not self._columns.nested:
             content, path = value, None
         else:
             content, path = (value or {}).get("bytes"), (value or {}).get("path")
         if content is not None:
+            check_size(len(content), most)
             return bytes(content)
         folder = self._files[number].parent.resolve()
         place = (folder / str(path)).resolve()
         if path and place.is_relative_to(folder) and place.is_file():
-            return place.read_bytes()
-        raise DataError(f"the row has no bytes, and no file {path}" if path else "an empty row")
+            return read_regular(place, most)
+        raise Unreadable(f"the row has no bytes, and no file {path}" if path else "an empty row")
 
     def _group(self, number: int, group: int) -> Any:
         """The images of a group of rows, kept for the next ones; with the lock held."""
         kept = self._opened.groups
         if (number, group) not in kept:
             name, (file, _) = self._columns.image, self._file(number)
+            _check_group(file.metadata.row_group(group), self._files[number].stat().st_size)
             images = file.read_row_group(group, columns=[name], use_threads=False).column(0)
             room = _KEPT - images.nbytes
             while kept and sum(each.nbytes for each in kept.values()) > room:
@@ -154,7 +171,11 @@ class ParquetStore(Store):
         files = self._opened.files
         if number not in files:
             file = _open(self._files[number])
-            counts = (file.metadata.row_group(k).num_rows for k in range(file.num_row_groups))
+            groups = [file.metadata.row_group(k) for k in range(file.num_row_groups)]
+            rows, room = sum(group.num_rows for group in groups), self._files[number].stat().st_size
+            if rows > room or any(group.num_rows < 0 for group in groups):
+                raise Unreadable(f"it is damaged: {rows:,} rows in {room:,} bytes")
+            counts = (group.num_rows for group in groups)
             files[number] = file, list(accumulate(counts, initial=0))
         return files[number]
 
@@ -173,6 +194,13 @@ class _Opened:
     lock: threading.Lock = field(default_factory=threading.Lock)
     files: dict[int, tuple[Any, list[int]]] = field(default_factory=dict)
     groups: OrderedDict[tuple[int, int], Any] = field(default_factory=OrderedDict)
+
+
+def _check_group(about: Any, room: int) -> None:
+    """Refuse a group of rows, in a file of so many bytes, that unpacks to many times its size."""
+    columns = [about.column(k) for k in range(about.num_columns)]
+    packed = min(sum(column.total_compressed_size for column in columns), room)
+    check_size(sum(column.total_uncompressed_size for column in columns), 1 << 62, packed=packed)
 
 
 def _open(path: Path) -> Any:
@@ -218,6 +246,7 @@ def _columns(path: Path) -> _Columns:
     labels = [n for n in (*classes, *_LABEL_NAMES) if n in types and _countable(types[n])]
     label = labels[0] if labels else None
     meanings = features.get(label or "", {}).get("names") or ()
+    meanings = meanings if isinstance(meanings, list) else ()
     others = tuple(name for name in found if name != image)
     return _Columns(image, struct(types[image]), label, tuple(map(str, meanings)), others)
 
@@ -234,7 +263,7 @@ def _features(schema: Any) -> dict[str, dict[str, Any]]:
     try:
         note = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
         features = note["info"]["features"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return {}
     return (
         {n: f for n, f in features.items() if isinstance(f, dict)}
@@ -245,8 +274,6 @@ def _features(schema: Any) -> dict[str, dict[str, Any]]:
 
 def _class(value: Any, names: Sequence[str]) -> Label | None:
     """A class of a cell: its name where the schema has one; None where it is not known."""
-    if isinstance(value, int) and value < 0:
-        return None
-    if names and isinstance(value, int):
-        return names[value] if value < len(names) else None
-    return value if isinstance(value, int | str) and value != "" else None
+    if names and isinstance(value, int) and not isinstance(value, bool):
+        return names[value] if 0 <= value < len(names) else None
+    return label_of(value)

@@ -25,7 +25,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from creps._files import cores, replacing
+from creps.data._archives import ZipStore
 from creps.data._sources import ATTRIBUTION_NAME
+from creps.data._store import MOST_NOTE
 from creps.errors import DataError
 
 Chunk = TypeVar("Chunk")
@@ -115,9 +117,8 @@ def write_set(
 def _refuse_other(out: Path, wanted: dict[str, Any], *, settings_name: str, kind: str) -> None:
     """Raise unless a file is a set of the wanted settings; others in it do not matter."""
     try:
-        with zipfile.ZipFile(out) as archive:
-            found = dict(json.loads(archive.read(settings_name)))
-    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
+        found = dict(json.loads(ZipStore(out).read(settings_name, MOST_NOTE)))
+    except (DataError, OSError, TypeError, ValueError, RecursionError):
         raise DataError(f"{out} exists and is not a {kind} file: choose another name") from None
     differences = ", ".join(
         f"{key} {found.get(key)} instead of {value}"

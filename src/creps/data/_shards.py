@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import posixpath
 import re
 import tarfile
@@ -19,21 +20,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from creps._files import open_regular, read_regular
 from creps.data._store import (
+    MOST_FILE,
     Entry,
     Label,
     Listing,
     OwnLabels,
     Store,
+    Unreadable,
     archive_stamp,
+    check_size,
     counted,
     is_image_name,
+    label_of,
     plain_name,
     remembered,
     same_name,
     visible,
 )
-from creps.errors import DataError
+from creps.errors import CrepsError, DataError
+from creps.pixels._opening import reason_of
 
 CREDITS = ("ATTRIBUTION.txt",)
 """Files in the folder of the shards that belong to the set."""
@@ -57,29 +64,35 @@ class TarStore(Store):
     def stamp(self) -> str | None:
         return archive_stamp(self.shards)
 
-    def listing(self) -> Listing:
+    def _place(self) -> str:
+        return os.fspath(self.shards[0])
+
+    def _listing(self) -> Listing:
         """Of each sample its image; and the credits next to the shards."""
         beside = [
-            Entry(n, self._beside(n).stat().st_size) for n in CREDITS if self._beside(n).exists()
+            Entry(n, self._beside(n).stat().st_size) for n in CREDITS if self._beside(n).is_file()
         ]
         images = [Entry(name, size) for name, (_, _, size, _) in sorted(self._index().items())]
         return Listing(images, beside, dict(self._left_out))
 
-    def open(self, name: str) -> IO[bytes]:
-        return io.BytesIO(self.read(name))
+    def _open(self, name: str) -> IO[bytes]:
+        return io.BytesIO(self._read(name, MOST_FILE))
 
-    def read(self, name: str) -> bytes:
+    def _read(self, name: str, most: int) -> bytes:
         if name in CREDITS:
-            return self._beside(name).read_bytes()
+            return read_regular(self._beside(name), most)
+        if name not in self._index():
+            raise FileNotFoundError(name)
         shard, offset, size, _ = self._index()[name]
-        with self.shards[shard].open("rb") as file:
+        check_size(size, most)
+        with open_regular(self.shards[shard]) as file:
             file.seek(offset)
             content = file.read(size)
         if len(content) < size:
-            raise DataError(f"{self.shards[shard]} ends within {posixpath.basename(name)}")
+            raise Unreadable(f"{self.shards[shard]} ends within it")
         return content
 
-    def labels(self) -> OwnLabels:
+    def _labels(self) -> OwnLabels:
         """The class of each image, as `.cls` or a field of `.json` gives it; None without."""
         return OwnLabels({name: row[3] for name, row in self._index().items()})
 
@@ -131,9 +144,8 @@ class _Contents:
         self._companions: set[str] = set()  # stems of files that are no images
         self.left_out: list[str] = []
         try:
-            with tarfile.open(shard, "r:") as archive:
-                for member in archive:
-                    self._take(archive, member)
+            with open_regular(shard) as file:
+                self._scan(_Headers(file))
         except tarfile.ReadError as error:
             if self._images:
                 raise DataError(
@@ -145,6 +157,23 @@ class _Contents:
             ) from None
         except OSError as error:
             raise DataError(f"cannot read {shard}: {error.strerror or error}") from None
+        except (CrepsError, MemoryError):
+            raise
+        except Exception as error:  # of damaged extended headers
+            raise DataError(f"{shard} is damaged: {reason_of(error)}") from None
+
+    def _scan(self, file: _Headers) -> None:
+        """Note all members."""
+        with tarfile.open(fileobj=file, mode="r:") as archive:
+            place = -1
+            while (member := archive.next()) is not None:
+                if member.offset <= place:  # of a negative length: it would be read for ever
+                    raise tarfile.ReadError("a header that points back")
+                place = member.offset
+                archive.members.clear()  # type: ignore[attr-defined]  # which would keep them all
+                if member.offset_data + member.size > file.size:
+                    raise tarfile.ReadError("unexpected end of data")
+                self._take(file, member)
 
     def samples(self) -> Iterator[tuple[str, int, int, Label | None]]:
         """Name, offset, bytes and label of the image of every sample."""
@@ -159,7 +188,7 @@ class _Contents:
                 label = self._labels.get(image.stem) or self._labels.get(image.key)
                 yield image.name, image.offset, image.size, label[1] if label else None
 
-    def _take(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+    def _take(self, file: _Headers, member: tarfile.TarInfo) -> None:
         """Note one member."""
         name = plain_name(member.name)
         if member.isdir() or not visible(name):
@@ -167,8 +196,8 @@ class _Contents:
         place = (member.offset_data, member.size)
         if member.islnk():  # a file that is in the archive already, as GNU tar packs it again
             place = self._places.get(plain_name(member.linkname), (-1, 0))
-        if place[0] < 0 or not (member.isfile() or member.islnk()):
-            self.left_out.append(f"{name}.link")
+        if place[0] < 0 or member.issparse() or not (member.isfile() or member.islnk()):
+            self.left_out.append(f"{name}.sparse" if member.issparse() else f"{name}.link")
             return
         self._places[name] = place
         stem, ending = posixpath.splitext(same_name(name))
@@ -179,9 +208,9 @@ class _Contents:
             self._images[name] = _File(name, stem, key, *place)
             return
         self._companions.add(stem)
-        if ending.lower() in (".cls", ".json") and member.size <= _LONGEST_NOTE:
+        if ending.lower() in (".cls", ".json") and place[1] <= _LONGEST_NOTE:
             exact = ending.lower() == ".cls"
-            label = _label(archive, member, exact=exact)
+            label = _label(file.at(*place), exact=exact)
             if label is not None and (exact or not self._labels.get(stem, (False,))[0]):
                 self._labels[stem] = exact, label
         else:
@@ -219,22 +248,54 @@ def _middle(image: _File) -> str:
     return image.stem[len(image.key) + 1 :]
 
 
-def _label(archive: tarfile.TarFile, member: tarfile.TarInfo, *, exact: bool) -> Label | None:
+class _Headers(io.RawIOBase):
+    """A tar file for reading its headers, none of which may be longer than a megabyte."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.size = os.fstat(file.fileno()).st_size
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or not 0 <= size <= _LONGEST_NOTE:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_SET and offset < 0:
+            raise tarfile.ReadError("a header that points back")
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def at(self, offset: int, size: int) -> bytes:
+        """Some bytes; the place for headers stays."""
+        before = self._file.tell()
+        self._file.seek(offset)
+        content = self._file.read(size)
+        self._file.seek(before)
+        return content
+
+
+def _label(content: bytes, *, exact: bool) -> Label | None:
     """The class that a `.cls` or `.json` file gives: a number where it looks like one."""
-    file = archive.extractfile(member)
-    text = file.read().decode("utf-8", errors="replace").strip() if file else ""
+    text = content.decode("utf-8", errors="replace").strip()
     value: Any = text
     if not exact:
         try:
             note = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         found = (
             [note[name] for name in _LABEL_FIELDS if name in note] if isinstance(note, dict) else []
         )
         value = found[0] if found else None
-    if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
-        return None
-    if isinstance(value, int) and value < 0:
-        return None  # as sets say that it is not known
-    return int(value) if re.fullmatch(r"[0-9]{1,18}", str(value)) else value
+    label = label_of(value)
+    number = isinstance(label, str) and re.fullmatch(r"[0-9]{1,18}", label)
+    return int(label) if label is not None and number else label

@@ -15,7 +15,7 @@ import numpy as np
 
 from creps.data._archives import open_store
 from creps.data._labels import Classes, read_classes
-from creps.data._store import Entry, Listing, Store, passed_over_text, remembered
+from creps.data._store import MOST_NOTE, Entry, Listing, Store, passed_over_text, remembered
 from creps.errors import DataError, printable
 from creps.pixels._decoding import Header, check_channels, decode, read_header
 from creps.pixels._opening import reason_of, why_broken
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ATTRIBUTION_NAME = "ATTRIBUTION.txt"
+_LONGEST_CREDIT = 1 << 22  # bytes
 
 
 def open_images(
@@ -182,9 +183,11 @@ class ImageSource:
             DataError: naming the file, if it is truncated, damaged or gone.
         """
         name = self.names[index]
-        content = io.BytesIO()
         try:
             content = io.BytesIO(self._store.read(name))
+        except FileNotFoundError:
+            raise DataError(f"cannot read {name}: it is gone") from None
+        try:
             return decode(
                 content,
                 self.channels,
@@ -218,8 +221,8 @@ class ImageSource:
     def companion(self, name: str) -> bytes:
         """A file of the set besides its images; a KeyError if there is none."""
         try:
-            return self._store.read(name)
-        except OSError:
+            return self._store.read(name, MOST_NOTE)
+        except FileNotFoundError:
             raise KeyError(name) from None
 
     def header(self, index: int) -> Header:
@@ -228,6 +231,8 @@ class ImageSource:
         try:
             with self._store.open(name) as stream:
                 return read_header(stream)
+        except DataError:
+            raise
         except Exception as error:  # readers of damaged files raise nearly anything
             raise DataError(f"cannot read image {name}: {reason_of(error)}") from None
 
@@ -275,10 +280,10 @@ def _try_header(store: Store, name: str) -> list[int | str] | str:
                 if isinstance(error, MemoryError):
                     raise
                 return why_broken(error, stream)
-    except MemoryError:
-        raise
-    except Exception as error:  # as readers of damaged archives do
-        return reason_of(error)
+    except DataError as error:
+        return reason_in(error, name)
+    except FileNotFoundError:
+        return "it is gone"
     if not header.converted:
         return [*header.size]
     return [*header.size, header.profile, header.converted]
@@ -298,4 +303,10 @@ def _attribution(store: Store, listing: Listing) -> str:
     """Whom the set asks to credit."""
     if not any(entry.name == ATTRIBUTION_NAME for entry in listing.others):
         return ""
-    return store.read(ATTRIBUTION_NAME).decode("utf-8", errors="replace").strip()
+    text = store.read(ATTRIBUTION_NAME, _LONGEST_CREDIT)
+    return text.decode("utf-8", errors="replace").strip()
+
+
+def reason_in(error: DataError, name: str) -> str:
+    """What is wrong with a file, of an error that begins with its name."""
+    return str(error).rpartition(f"{printable(name)}: ")[2]

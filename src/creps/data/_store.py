@@ -18,13 +18,15 @@ import posixpath
 import unicodedata
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from creps._files import cache_folder, write_atomically
-from creps.pixels._opening import image_endings
+from creps._files import cache_folder, too_large, write_atomically
+from creps.errors import CrepsError, DataError
+from creps.pixels._opening import image_endings, reason_of
 
 Label = int | str
 """A class as a set gives it: by number or by name."""
@@ -67,28 +69,111 @@ class OwnLabels:
     order: Sequence[str] = ()
 
 
-class Store(ABC):
-    """Something that lists and opens files."""
+MOST_FILE = 1 << 29
+"""Bytes of a picture file."""
+MOST_NOTE = 1 << 27
+"""Bytes of a list of labels: 3 million pictures and more."""
+_UNPACKS = 200
+"""Times their size to which large files in archives may unpack."""
+_SMALL = 1 << 24  # bytes of a file that may unpack to any size up to it
 
-    @abstractmethod
+
+class Unreadable(Exception):
+    """Why a store does not read one of its files; its public methods name the file."""
+
+
+class Store(ABC):
+    """Something that lists and opens files of strangers.
+
+    Its public methods are the boundary: whatever a reader of damaged archives raises becomes a
+    DataError of one line, and nothing is read beyond a limit. Kinds of stores have methods of the
+    same names with an underscore, which may raise anything.
+    """
+
     def listing(self) -> Listing:
         """All files, hidden ones left out, sorted by name."""
+        with told(self._place()):
+            return self._listing()
 
-    @abstractmethod
     def open(self, name: str) -> IO[bytes]:
-        """One file for reading, seekable."""
+        """One file for reading, seekable; a FileNotFoundError if there is none."""
+        with told(name):
+            return self._open(name)
 
-    @abstractmethod
-    def read(self, name: str) -> bytes:
-        """The whole of one file, its checksum verified where the store has one."""
+    def read(self, name: str, most: int = MOST_FILE) -> bytes:
+        """The whole of one file of at most so many bytes; a FileNotFoundError if there is none.
+
+        Its checksum is verified where the store has one.
+        """
+        with told(name):
+            return self._read(name, most)
+
+    def labels(self) -> OwnLabels | None:
+        """The classes that lie beside the images, as in shards; None: look for them elsewhere."""
+        with told(self._place()):
+            return self._labels()
 
     def stamp(self) -> str | None:
         """What changes with the files, where that is cheap to know: of archives."""
         return None
 
-    def labels(self) -> OwnLabels | None:
-        """The classes that lie beside the images, as in shards; None: look for them elsewhere."""
+    @abstractmethod
+    def _place(self) -> str:
+        """Where the store lies, for messages."""
+
+    @abstractmethod
+    def _listing(self) -> Listing: ...
+
+    @abstractmethod
+    def _open(self, name: str) -> IO[bytes]: ...
+
+    @abstractmethod
+    def _read(self, name: str, most: int) -> bytes: ...
+
+    def _labels(self) -> OwnLabels | None:
         return None
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """Whatever reading something of strangers raises, as a DataError of one line about it."""
+    try:
+        yield
+    except (CrepsError, FileNotFoundError, MemoryError):
+        raise
+    except Exception as error:  # readers of damaged archives raise nearly anything
+        raise DataError(f"cannot read {what}: {reason_of(error)}") from None
+
+
+def check_size(size: int, most: int, *, packed: int | None = None) -> None:
+    """Refuse a file in an archive of too many bytes, or that unpacks to too many (Unreadable).
+
+    Args:
+        size: of the file, in bytes.
+        most: how many are read.
+        packed: bytes that it takes in the archive; None where nothing is packed.
+    """
+    if size > most or size < 0:
+        raise Unreadable(too_large(size, most))
+    if packed is not None and size > max(_SMALL, _UNPACKS * packed):
+        raise Unreadable(
+            f"it unpacks to {size // max(packed, 1):,} times its size, expected at most {_UNPACKS}"
+        )
+
+
+_LONGEST_CLASS = 200  # characters
+MOST_CLASS = 10**200
+"""Numbers of classes are below; as many as there are count, whatever their numbers."""
+
+
+def label_of(value: object) -> Label | None:
+    """A class as a set gives it; None for what is none.
+
+    Negative numbers are how sets say that a class is not known.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if 0 <= value < MOST_CLASS else None
+    return value if isinstance(value, str) and 0 < len(value) <= _LONGEST_CLASS else None
 
 
 def is_image_name(name: str) -> bool:
@@ -112,15 +197,17 @@ def same_name(name: str) -> str:
     return unicodedata.normalize("NFC", plain_name(name))
 
 
-def listing_of(entries: Iterable[Entry]) -> Listing:
-    """Files as pictures and others, by their names."""
+def listing_of(entries: Iterable[Entry], refused: Mapping[str, int] | None = None) -> Listing:
+    """Files as pictures and others, by their names; and how many were refused, by their kind."""
     images: list[Entry] = []
     others: list[Entry] = []
     for entry in sorted((e for e in entries if visible(e.name)), key=lambda e: e.name):
         (images if is_image_name(entry.name) else others).append(entry)
-    return Listing(images, others, counted(entry.name for entry in others))
+    return Listing(images, others, counted(entry.name for entry in others) | dict(refused or {}))
 
 
+LINK_OUT, NO_FILE = "links out of the folder", "pipes, devices and dead links"
+"""Kinds of names in a folder that are never opened."""
 _NOTES = frozenset(
     [
         ".txt",
@@ -143,6 +230,7 @@ _NOTES = frozenset(
 )
 """Endings of files that say something about pictures, or about a set."""
 _PAPERS = frozenset(["readme", "license", "licence", "copying", "notice", "authors", "attribution"])
+_LONGEST_ENDING = 16  # characters that are shown
 _RAW = frozenset([".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".dng", ".pef", ".srw"])
 
 
@@ -152,7 +240,7 @@ def counted(names: Iterable[str]) -> dict[str, int]:
     for name in names:
         stem, ending = posixpath.splitext(posixpath.basename(name).lower())
         if ending not in _NOTES and stem not in _PAPERS:
-            found[ending or "without ending"] += 1
+            found[ending[:_LONGEST_ENDING] or "without ending"] += 1
     return dict(found.most_common())
 
 
@@ -172,6 +260,8 @@ def passed_over_text(counts: Mapping[str, int]) -> str:
         hints.append("HEIC: pip install pillow-heif")
     if not _RAW.isdisjoint(counts):
         hints.append("camera raw: develop to TIFF or JPEG first")
+    if LINK_OUT in counts:
+        hints.append("CREPS_FOLLOW_LINKS=1 follows links")
     hint = f" ({'; '.join(hints)})" if hints else ""
     return f"{total:,} file{'s' * (total != 1)} passed over: {each}{hint}"
 
@@ -198,7 +288,7 @@ def remembered(kind: str, stamp: str, find: Callable[[], list[Any]]) -> list[Any
         kept = json.loads(place.read_bytes())
         if kept["version"] == _VERSION and kept["stamp"] == stamp:
             return list(kept["rows"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
     rows = find()
     if len(rows) >= WORTH_KEEPING:

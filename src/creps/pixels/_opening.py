@@ -125,6 +125,20 @@ def why_broken(error: Exception, stream: IO[bytes]) -> str:
     return reason_of(error)
 
 
+_WORDS: dict[type[Exception], str] = {
+    RecursionError: "it is nested too deeply",
+    EOFError: "it ends too early",
+    AssertionError: "it is damaged",
+}
+"""What errors mean that say nothing, or nothing about the file."""
+_LONGEST_REASON = 200
+
+
 def reason_of(error: Exception) -> str:
-    """What an error says, in one line; its kind where it says nothing."""
-    return printable(" ".join(str(error).split())) or type(error).__name__
+    """What an error says, in one short line; its kind where it says nothing."""
+    for kind, meaning in _WORDS.items():
+        if isinstance(error, kind):
+            return meaning
+    told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    words = printable(" ".join(told.split())) or f"it is damaged ({type(error).__name__})"
+    return words if len(words) <= _LONGEST_REASON else words[:_LONGEST_REASON] + "..."
