@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from creps.cli import main
+from creps.cli import WAITING, _progress, main
 from creps.cli._train import parse_duration
 from creps.errors import UsageError
 from training_pictures import TINY, draw_pictures
@@ -55,6 +57,49 @@ def test_presets_are_listed_with_their_scores(
     assert "paper-metfaces-1024" in listed
     assert "20.52" in listed
     assert "projected-64 for small-64" in listed
+
+
+def test_beginners_recipes_come_first_and_ablations_last(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(monkeypatch, "--list-presets") == 0
+    listed = capsys.readouterr().out
+    order = ["begin here", "\nsmoke", "\nsmall-32 ", "On a GPU", "\ngpu-128 ", "Other families"]
+    order += ["\ncips-small-32", "As the papers", "\npaper-ffhq-512", "Ablations"]
+    order += ["\nablation-dense"]
+    places = [listed.index(words) for words in order]
+    assert places == sorted(places)
+    assert listed.count("\nablation-") == listed[places[-2] :].count("\nablation-") == 6
+
+
+def test_a_dry_run_shows_how_far_it_is(
+    tmp_path: Path,
+    pictures: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(_progress, "LOG_EVERY", 0.0)  # as if each step took minutes
+    words = ["--data", pictures, "--preset", "smoke", "--out", tmp_path / "run", *SMALLEST]
+    assert command(monkeypatch, *words, "--dry-run") == 0
+    said = capsys.readouterr().err
+    assert f"opening {pictures}, then measuring a few steps" in said
+    assert "measuring steps: 17%" in said
+    assert "measuring steps: 83%" in said
+
+
+def test_waiting_threads_sleep_unless_the_user_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in WAITING:
+        monkeypatch.delenv(name, raising=False)
+    assert command(monkeypatch, "--help") == 0
+    assert os.environ.pop("OMP_WAIT_POLICY") == "PASSIVE"
+    monkeypatch.setenv("GOMP_SPINCOUNT", "1000")
+    assert command(monkeypatch, "--help") == 0
+    assert "OMP_WAIT_POLICY" not in os.environ
+
+
+def test_the_command_does_not_load_torch_before_it_says_how_threads_wait() -> None:
+    code = "import sys, creps.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_dry_run_says_what_would_be_done_and_writes_nothing(

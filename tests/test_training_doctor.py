@@ -14,7 +14,7 @@ from creps.cli import main
 from creps.config import replace, to_dict
 from creps.errors import CheckpointError
 from creps.training._config import TrainConfig
-from creps.training._presets import preset
+from creps.training._presets import PRESETS, preset, whole_run
 from creps.training.monitoring import _doctor
 from creps.training.monitoring._doctor import (
     History,
@@ -250,3 +250,36 @@ def test_runs_of_earlier_versions_are_read(tmp_path: Path) -> None:
     stored["train"] |= {"judge": "two"}
     (run / "config.json").write_text(json.dumps(stored))
     assert diagnose_run(run).config.discriminator_kind == "two"
+
+
+@pytest.mark.parametrize(
+    ("images", "change", "state", "told", "advice"),
+    [
+        (3_200, "images=3000", "too early", "3,200 images are 0.8 % of the 400,000", "--images"),
+        (60_000, "images=60000", "healthy", "59,840 images are 15 % of", "--images 400000"),
+        (60_000, "seed=3", "healthy", "59,840 images are 15 % of the 400,000", ""),
+        (400_000, "images=500000", "healthy", "400,000 images are 100 % of", ""),
+        (3_200, "preset=smoke", "too early", "small-32 shows: smoke only tries things", "--preset"),
+        (3_200, "preset=", "healthy", "", ""),
+        (3_200, "preset=gone", "healthy", "", ""),
+    ],
+)
+def test_short_runs_say_how_far_they_are_from_a_whole_one(
+    tmp_path: Path, images: int, change: str, state: str, told: str, advice: str
+) -> None:
+    run = diagnose_run(make_run(tmp_path / "run", log(images=images), change))
+    assert state in run.state
+    assert run.healthy
+    texts = {finding.topic: finding for finding in run.findings}
+    assert ("length" in texts) == bool(told)
+    if told:
+        assert told in texts["length"].text
+        assert texts["length"].advice.startswith(advice) or advice in texts["length"].advice
+        assert bool(texts["length"].advice) == bool(advice)
+
+
+def test_presets_that_only_try_things_name_one_for_pictures() -> None:
+    for name, recipe in PRESETS.items():
+        whole = whole_run(preset(name, "images=7"))
+        assert whole == (recipe.tries or name, PRESETS[recipe.tries or name].config.images)
+        assert ("smoke" in name) == bool(recipe.tries)

@@ -143,6 +143,28 @@ def test_open_keeps_a_report_and_shows_it(
     assert capsys.readouterr().out.strip() == str(tmp_path / "page.html")
 
 
+def test_the_report_is_written_at_the_end_unasked(
+    tmp_path: Path,
+    pictures: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = tmp_path / "run"
+    words = ["--data", pictures, "--preset", "small-32", "--out", run, *FAST, "--device", "cpu"]
+    assert command(monkeypatch, *words) == 0
+    page = (run / "report.html").read_text()
+    assert "16 of 16 images" in page
+    said = capsys.readouterr().out
+    assert f"report:   {run / 'report.html'}" in said
+    assert "16 images are 0.004 % of the 400,000 that small-32 shows: expect blotches" in said
+    assert "try the same command with --images 400000, which goes on from here" in said
+    assert command(monkeypatch, *words, "--set", "images=24") == 0  # a resumed run writes it again
+    assert "24 of 24 images" in (run / "report.html").read_text()
+    assert command(monkeypatch, "doctor", run) == 0
+    told = capsys.readouterr().out
+    assert f"{run}: nothing is wrong, but too early to judge" in " ".join(told.split())
+
+
 @pytest.mark.slow
 def test_an_alarm_is_one_line_and_exit_code_1(
     tmp_path: Path,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -28,6 +29,9 @@ from creps.errors import CrepsError, printable
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+"""Variables by which users decide themselves how threads wait."""
 
 app = typer.Typer(
     name="creps",
@@ -108,6 +112,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # a pipe of another encoding shows what it can
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    # Before torch is loaded: threads that wait sleep, instead of taking the cores that others need.
+    if not any(name in os.environ for name in WAITING):
+        os.environ[WAITING[0]] = "PASSIVE"
     # Ends like Ctrl-C: processes that were started end too, unfinished files are removed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from creps._urls import local
+from creps.cli import _progress
 from creps.errors import UsageError, printable
 
 if TYPE_CHECKING:
@@ -244,8 +245,7 @@ def doctor(
                 words.append(f"\ntry {finding.advice}", style="italic")
             table.add_row(Text(mark, style=color), Text(finding.topic), words)
         console = Console()
-        state = "healthy" if found.healthy else "unhealthy"
-        console.print(Text(f"{found.run}: {state}", style="bold"))
+        console.print(Text(f"{found.run}: {found.state}", style="bold"))
         console.print(table)
     if not found.healthy:
         raise typer.Exit(1)
@@ -294,25 +294,28 @@ def _label_settings(data: Path) -> list[str]:
 
 
 def _print_presets() -> None:
-    """A table of every preset: what it is for, its main settings, the score to expect."""
+    """Tables of presets: what it is for, its main settings, the score to expect."""
     from creps.metrics._extractors import has_effnet
-    from creps.training._presets import PRESETS
+    from creps.training._presets import GROUPS, PRESETS
 
-    console, table = Console(), Table(box=None, pad_edge=False)
-    for head in ("preset", "px", "batch", "gamma"):
-        table.add_column(head, no_wrap=True, justify="left" if head == "preset" else "right")
-    table.add_column("what it is for; the score that its source reports")
-    for name, recipe in PRESETS.items():
-        config = recipe.config
-        notes = [recipe.about, recipe.expects, f"--from {recipe.start}" if recipe.start else ""]
-        table.add_row(
-            name,
-            str(config.resolution),
-            str(config.batch),
-            f"{config.loss.r1_gamma:g}",
-            "; ".join(note for note in notes if note),
-        )
-    console.print(table)
+    console = Console()
+    for title, recipes in GROUPS.items():
+        table = Table(box=None, pad_edge=False, title=title, title_justify="left")
+        for head in ("preset", "px", "batch", "gamma"):
+            table.add_column(head, no_wrap=True, justify="left" if head == "preset" else "right")
+        table.add_column("what it is for; the score that its source reports")
+        for name, recipe in recipes.items():
+            config = recipe.config
+            notes = [recipe.about, recipe.expects, f"--from {recipe.start}" if recipe.start else ""]
+            table.add_row(
+                name,
+                str(config.resolution),
+                str(config.batch),
+                f"{config.loss.r1_gamma:g}",
+                "; ".join(note for note in notes if note),
+            )
+        console.print(table)
+        console.print()
     better = [
         f"{recipe.features} for {name}" for name, recipe in PRESETS.items() if recipe.features
     ]
@@ -327,7 +330,14 @@ def _describe(config: TrainConfig, data: Path, device: str) -> None:
     """Print what a run would be: networks, data, and the time of a measured step."""
     from creps.training._loop import try_run
 
-    tried = try_run(config, data, device=device)
+    with _progress.report("opening the pictures", unit="steps", per_unit=1) as told:
+        told.say(f"opening {data}, then measuring a few steps")
+
+        def show(done: int, count: int) -> None:
+            told.describe("measuring steps")
+            told(done, count)
+
+        tried = try_run(config, data, device=device, progress=show)
     height, width = config.size
     table = Table(show_header=False)
     table.add_row("pictures", Text(f"{tried.pictures} from {data}"))
@@ -348,13 +358,18 @@ def _describe(config: TrainConfig, data: Path, device: str) -> None:
 
 def _print_result(run: Run) -> None:
     """Say where the results of a run are and how its model is used."""
+    from creps.training.monitoring._doctor import length
+
     model, page = run.folder / "model", run.folder / "report.html"
     names = run.pictures.source.class_names
+    found = length(run.images, run.config)
+    advice = f"; try {found.advice}" if found is not None and found.advice else ""
     chosen = f" --class {quote(names[0])}" if names else ""
     lines = [
         f"model:    {model}",
         f"previews: {run.folder / 'previews'}",
         *([f"report:   {page}"] if page.exists() else []),
+        *([f"length:   {found.text}{advice}"] if found is not None else []),
         f"doctor:   creps train doctor {quote(str(run.folder))}",
         f"pictures: creps generate --model {quote(str(model))} --seeds 0-7 --out DIR{chosen}",
     ]

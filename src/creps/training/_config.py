@@ -278,6 +278,8 @@ class ConsistencySettings:
 class TrainConfig:
     """A training run."""
 
+    preset: str = ""
+    """The recipe that it was made of, for what is said of the run; changes nothing."""
     family: str = "creps"
     """The kind of generator, a name from `creps.networks.base.families()`."""
     generator: Any

@@ -59,7 +59,8 @@ def train(
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1" or "mps".
         seconds: after which it stops, with a snapshot; None: when all images are shown.
         loggers: "tensorboard", "trackio" or "wandb", in addition to RUN/log.jsonl.
-        report: keep RUN/report.html up to date, and open it in the browser.
+        report: keep RUN/report.html up to date all the time, not only write it at the end, and
+            open it in the browser.
         callbacks: of your own.
         log: called with each line of progress.
     Returns:
@@ -102,11 +103,13 @@ def train(
             with stop_on_signals(run):
                 run_steps(run, callbacks=beside, log=say)
         except CrepsError:
-            if report and group.writes:  # else its end would not be logged
+            if group.writes:
                 write_report(run.folder)
             raise
         finally:
             run.log.close()
+        if group.writes:
+            write_report(run.folder)
     ended = f"{run.stop} after" if run.stop else "done:"
     say(f"{ended} {run.images} images" + "; the same command resumes from here" * bool(run.stop))
     return run
@@ -173,8 +176,17 @@ def _place(device: str) -> str:
     return device if ":" in device else found.type
 
 
-def try_run(config: TrainConfig, data: Path, *, device: str = "auto") -> Trial:
-    """Measure a few steps of a run; nothing is written."""
+def try_run(
+    config: TrainConfig,
+    data: Path,
+    *,
+    device: str = "auto",
+    progress: Callable[[int, int], None] = lambda done, count: None,
+) -> Trial:
+    """Measure a few steps of a run; nothing is written.
+
+    `progress` is called with the steps done and their number, first before any.
+    """
     place = _place(device)
     pictures, state = open_training_set(config, data), initial_state(config, place)
     if config.teacher.weight:  # one that costs as much
@@ -183,11 +195,13 @@ def try_run(config: TrainConfig, data: Path, *, device: str = "auto") -> Trial:
     here = replace(config, data=replace(config.data, workers=0))
     batches = load_training_batches(pictures, here, first_step=0, device=state.device)
     moments = []
-    for _ in range(_TRIED_STEPS):
+    progress(0, _TRIED_STEPS)
+    for step in range(_TRIED_STEPS):
         train_step(engine, next(batches))
         if state.device.type == "cuda":
             torch.cuda.synchronize()
         moments.append(time.monotonic())
+        progress(step + 1, _TRIED_STEPS)
     counts = {name: sum(p.numel() for p in net.parameters()) for name, net in state.networks()}
     seconds = (moments[-1] - moments[0]) / (_TRIED_STEPS - 1)
     return Trial(len(pictures), pictures.source.remarks(), counts, seconds, place)

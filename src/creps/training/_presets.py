@@ -51,6 +51,7 @@ class Preset:
         start: what to give as `--from`, for recipes that start from a trained model.
         features: the preset to take in its place where the extra `metrics` is installed: with
             frozen features it learns more in the same time, as measured (docs/training.md).
+        tries: the preset for pictures, of recipes so short that they only try whether all works.
     """
 
     base: str
@@ -59,6 +60,7 @@ class Preset:
     expects: str = ""
     start: str = ""
     features: str = ""
+    tries: str = ""
 
     @cached_property
     def config(self) -> TrainConfig:
@@ -80,7 +82,7 @@ def preset(name: str, *changes: str) -> TrainConfig:
     """
     if name not in PRESETS:
         raise ConfigError(f"unknown preset {name!r}: {nearest(name, PRESETS)}")
-    return change(PRESETS[name].config, changes)
+    return replace(change(PRESETS[name].config, changes), preset=name)
 
 
 def recommended(name: str) -> str:
@@ -211,12 +213,13 @@ _SLICES = "slices of 120 degrees: creps data earth --cylinder --degrees 120"
 _ANY_SET = "the paper's settings, any set at"
 _FFHQ = "the model of paper-ffhq-512"
 
-PRESETS: dict[str, Preset] = {
+_ON_A_CPU = {
     "smoke": Preset(
         "small-32",
         "images=4800 generator.channel_max=48 preview_every=100 snapshot_every=100 "
         "discriminator.channel_base=512 discriminator.channel_max=64",
         "a minute on a CPU: does everything work?",
+        tries="small-32",
     ),
     "small-32": Preset(
         "networks/creps-128",
@@ -256,6 +259,8 @@ PRESETS: dict[str, Preset] = {
         "another night: windows up to 16 x 64 px, annealed",
         start="a run of projected-64",
     ),
+}
+_ON_A_GPU = {
     "gpu-128": Preset(
         "networks/creps-128",
         f"{_GPU} generator.resolution=256 batch=64 ema_half_life=20000 images=5000000 "
@@ -272,7 +277,8 @@ PRESETS: dict[str, Preset] = {
         f"{_GPU} generator.resolution=512 batch=32 images=10000000 loss.r1_gamma=5 loss.r2_gamma=5",
         "one GPU: 256 px patches of pictures up to 2048 px",
     ),
-    # CREPS, Table 2 and supplement, B.1
+}
+_PAPERS = {  # CREPS, Table 2 and supplement, B.1
     "paper-128": Preset(
         "networks/creps-128",
         f"{_CREPS_PAPER} batch=128 ema_half_life=40000 loss.r1_gamma=0.5",
@@ -294,26 +300,20 @@ PRESETS: dict[str, Preset] = {
     "paper-afhq-dog-1024": Preset(
         "networks/creps-512", _CREPS_TRANSFER, "AFHQ-Dog", "FID 9.7 (B.1)", _FFHQ
     ),
-    # CREPS, Table 4: stopped after two days on four A100
+    "cips-paper-256": Preset(
+        "networks/cips-256",
+        f"{_PAPER} batch=16 ema_half_life=5000",
+        "CIPS's network and StyleGAN2's losses at 256 px",
+    ),
+}
+_FAMILIES = {
     **{
-        f"ablation-{name}": Preset(
-            "paper-128",
-            f"images=10000000 generator.composition={composition} generator.thickness={thickness}",
-            f"FFHQ-128: {about}",
-            f"FID {score} (Table 4)",
+        f"{name}-smoke": Preset(
+            base,
+            _MINUTE + smaller,
+            f"a minute on a CPU: does {name} train?",
+            tries="anyres-small-64" if name == "anyres" else base,
         )
-        for name, composition, thickness, about, score in (
-            ("dense", "dense", 8, "no lines (CREPS-NB)", "5.98"),
-            ("once-d1", "once", 1, "lines of thickness 1, composed once", "11.37"),
-            ("once-d8", "once", 8, "lines of thickness 8, composed once", "8.23"),
-            ("sum-d8", "sum", 8, "every level composed, no decoders", "6.91"),
-            ("layerwise-d4", "layerwise", 4, "decoders, thickness 4", "6.46"),
-            ("layerwise-d8", "layerwise", 8, "decoders, thickness 8: CREPS", "4.66"),
-        )
-    },
-    # Other families
-    **{
-        f"{name}-smoke": Preset(base, _MINUTE + smaller, f"a minute on a CPU: does {name} train?")
         for name, base, smaller in (
             ("cips", "cips-small-32", "generator.features=32 generator.widths=[48,48]"),
             ("stylegan2", "stylegan2-small-32", _NARROW),
@@ -331,6 +331,7 @@ PRESETS: dict[str, Preset] = {
         _patches(),
         "a minute on a CPU: does phase 2 train?",
         start="a run of anyres-smoke",
+        tries="anyres-small-64-patches",
     ),
     "cips-small-32": Preset("networks/cips-256", _SMALL_CIPS, f"CIPS, {_LIKE}"),
     "stylegan2-small-32": Preset(
@@ -374,35 +375,72 @@ PRESETS: dict[str, Preset] = {
     "cips-small-cylinder-32": Preset(
         "cips-small-32", "generator.circumference=3", f"CIPS, a panorama of {_SLICES}"
     ),
-    "cips-paper-256": Preset(
-        "networks/cips-256",
-        f"{_PAPER} batch=16 ema_half_life=5000",
-        "CIPS's network and StyleGAN2's losses at 256 px",
-    ),
 }
-"""Every preset by name."""
+_ABLATIONS = {  # CREPS, Table 4: stopped after two days on four A100
+    **{
+        f"ablation-{name}": Preset(
+            "paper-128",
+            f"images=10000000 generator.composition={composition} generator.thickness={thickness}",
+            f"FFHQ-128: {about}",
+            f"FID {score} (Table 4)",
+        )
+        for name, composition, thickness, about, score in (
+            ("dense", "dense", 8, "no lines (CREPS-NB)", "5.98"),
+            ("once-d1", "once", 1, "lines of thickness 1, composed once", "11.37"),
+            ("once-d8", "once", 8, "lines of thickness 8, composed once", "8.23"),
+            ("sum-d8", "sum", 8, "every level composed, no decoders", "6.91"),
+            ("layerwise-d4", "layerwise", 4, "decoders, thickness 4", "6.46"),
+            ("layerwise-d8", "layerwise", 8, "decoders, thickness 8: CREPS", "4.66"),
+        )
+    },
+}
 
 
-def _two_phases(name: str, network: str, *, gamma: float, zoom: int, score: str) -> None:
+def _two_phases(
+    name: str, network: str, *, gamma: float, zoom: int, score: str
+) -> dict[str, Preset]:
     """Rows of the any-resolution GAN; the second phase is as long as its variations (4.2)."""
     first = f"anyres-paper-{name}"
     width = 16384 if name.endswith("256") else 32768
-    PRESETS[first] = Preset(
-        f"networks/anyres-{network}",
-        f"{_ANYRES_PAPER} loss.r1_gamma={gamma} discriminator.channel_base={width}",
-        "any-resolution GAN's networks and losses, phase 1: its low-resolution set",
-    )
-    PRESETS[f"{first}-patches"] = Preset(
-        first,
-        f"{_patches(zoom, workers=4)} images=5000000",
-        "phase 2: low- and high-resolution sets in one folder",
-        score,
-        f"a run of {first}",
-    )
+    return {
+        first: Preset(
+            f"networks/anyres-{network}",
+            f"{_ANYRES_PAPER} loss.r1_gamma={gamma} discriminator.channel_base={width}",
+            "any-resolution GAN's networks and losses, phase 1: its low-resolution set",
+        ),
+        f"{first}-patches": Preset(
+            first,
+            f"{_patches(zoom, workers=4)} images=5000000",
+            "phase 2: low- and high-resolution sets in one folder",
+            score,
+            f"a run of {first}",
+        ),
+    }
 
 
-_score = "FID 3.34 at 256 px, 4.06 at 1024; pFID 2.96 (Table 2)"
-_two_phases("ffhq6k-256", "r-256", gamma=0.4, zoom=4, score=_score)
-_two_phases("church-256", "t-256", gamma=0.4, zoom=8, score="pFID 9.89 (Table 3)")
-_two_phases("birds-256", "t-256", gamma=0.4, zoom=8, score="pFID 6.52 (Table 3)")
-_two_phases("mountains-1024", "t-1024", gamma=6.6, zoom=4, score="pFID 7.99 (Table 3)")
+_FFHQ6K = "FID 3.34 at 256 px, 4.06 at 1024; pFID 2.96 (Table 2)"
+
+GROUPS: dict[str, dict[str, Preset]] = {
+    "On a CPU: begin here": _ON_A_CPU,
+    "On a GPU": _ON_A_GPU,
+    "Other families on a CPU, to compare": _FAMILIES,
+    "As the papers have it, on several GPUs": {
+        **_PAPERS,
+        **_two_phases("ffhq6k-256", "r-256", gamma=0.4, zoom=4, score=_FFHQ6K),
+        **_two_phases("church-256", "t-256", gamma=0.4, zoom=8, score="pFID 9.89 (Table 3)"),
+        **_two_phases("birds-256", "t-256", gamma=0.4, zoom=8, score="pFID 6.52 (Table 3)"),
+        **_two_phases("mountains-1024", "t-1024", gamma=6.6, zoom=4, score="pFID 7.99 (Table 3)"),
+    },
+    "Ablations of CREPS, its Table 4": _ABLATIONS,
+}
+"""Presets by whom they are for, those for beginners first."""
+PRESETS = {name: recipe for group in GROUPS.values() for name, recipe in group.items()}
+"""Every preset by name."""
+
+
+def whole_run(config: TrainConfig) -> tuple[str, int] | None:
+    """The preset that a run's pictures need, and how many images it shows; None if not known."""
+    if config.preset not in PRESETS:
+        return None
+    name = PRESETS[config.preset].tries or config.preset
+    return name, PRESETS[name].config.images

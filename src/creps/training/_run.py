@@ -4,7 +4,7 @@ RUN/config.json       the resolved settings and what data they were started with
 RUN/log.jsonl         one line of scalars every few steps
 RUN/previews/         sample grids and zooms into one, named by images seen
 RUN/teacher/          the model that patches stay faithful to, where there is one
-RUN/report.html       curves, samples and what they mean, if requested
+RUN/report.html       curves, samples and what they mean, at the end; as it goes on, if requested
 RUN/snapshots/        the whole state, newest two
 RUN/model/            the averaged generator: what `creps generate --model RUN/model` takes
 """
@@ -40,7 +40,7 @@ from creps.training._transfer import learnt_from, start_from
 from creps.training.monitoring._log import RunLog, open_logger
 
 _CHANGEABLE = {
-    *("images", "log_every", "preview_every", "snapshot_every"),
+    *("preset", "images", "log_every", "preview_every", "snapshot_every"),
     *("data.workers", "data.cache_megabytes", "accumulate", "compile"),
     *(f"watch.{setting.name}" for setting in fields(WatchSettings)),
 }

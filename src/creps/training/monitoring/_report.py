@@ -56,7 +56,7 @@ _SIGNS = {"fine": "✓", "note": "•", "problem": "✗"}
 
 
 class Reports(Callback):
-    """Writes the report at each preview and at the end, and opens it in the browser."""
+    """Writes the report at each preview, and opens it in the browser; `train` writes the last."""
 
     def __init__(self, run: Run, *, log: Callable[[str], None]) -> None:
         path = write_report(run.folder, refresh=_REFRESH_SECONDS)
@@ -68,10 +68,6 @@ class Reports(Callback):
         every = run.config.preview_every
         if every and run.state.step % every == 0:
             write_report(run.folder, refresh=_REFRESH_SECONDS)
-
-    def at_end(self, run: Run) -> None:
-        """Write a last time."""
-        write_report(run.folder)
 
 
 def write_report(run: Path, *, out: Path | None = None, refresh: int | None = None) -> Path:
