@@ -17,9 +17,15 @@ pytest.importorskip("dicebear")
 pytest.importorskip("resvg_py")
 
 from creps.data import _set_files as set_files
-from creps.data import portrait, portrait_svg, write_portraits
+from creps.data import (
+    open_images,
+    portrait,
+    portrait_svg,
+    portrait_truth,
+    write_portraits,
+)
 from creps.data.portraits import _drawing as portraits
-from creps.errors import DataError, GridError, MissingExtraError
+from creps.errors import ConfigError, DataError, GridError, MissingExtraError
 
 
 def test_portrait_is_the_same_for_the_same_index_and_another_for_another():
@@ -115,6 +121,43 @@ def test_file_holds_the_portraits_in_order_with_credit_and_settings(tmp_path):
     assert "https://creativecommons.org/licenses/by/4.0/" in credit
     assert (found["count"], found["size"], found["seed"]) == (5, 12, 3)
     assert set(found["versions"]) == {"dicebear-core", "dicebear-styles", "resvg-py"}
+
+
+def test_labels_are_folders_named_by_what_is_drawn(tmp_path):
+    out, plain = tmp_path / "labeled.zip", tmp_path / "plain.zip"
+    write_portraits(out, count=12, size=8, labels=("beard", "eyes"))
+    write_portraits(plain, count=12, size=8)
+    source = open_images(out, labels=True)
+    known = [portrait_truth(index).drawings for index in range(12)]
+    kinds = [f"{drawings['beard']}+{drawings['eyes']}" for drawings in known]
+    assert list(source.class_names) == sorted(set(kinds))
+    with zipfile.ZipFile(out) as archive, zipfile.ZipFile(plain) as other:
+        for index, kind in enumerate(kinds):
+            drawn = archive.read(f"{kind}/img{index:08d}.png")
+            assert drawn == other.read(f"00000/img{index:08d}.png")
+    assert not write_portraits(out, count=12, size=8, labels=("beard", "eyes"))
+    with pytest.raises(DataError, match="labels beard, eyes instead of hair"):
+        write_portraits(out, count=12, size=8, labels=("hair",))
+    with pytest.raises(DataError, match="labels beard, eyes instead of none"):
+        write_portraits(out, count=12, size=8)
+    with pytest.raises(DataError, match="labels none instead of eyes"):
+        write_portraits(plain, count=12, size=8, labels=("eyes",))
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"labels": ["hat"]}, "label 'hat'"),
+        ({"labels": ["hairs"]}, "did you mean hair"),
+        ({"labels": [""]}, "label ''"),
+        ({"labels": ["eyes", "eyes"]}, "labels eyes, eyes: expected each once"),
+        ({"labels": ["eyes"], "style": "micah"}, "labels of the style micah"),
+    ],
+)
+def test_labels_that_are_not_known_are_refused(tmp_path, options, told):
+    with pytest.raises(ConfigError, match=told):
+        write_portraits(tmp_path / "set.zip", count=1, size=8, **options)
+    assert not (tmp_path / "set.zip").exists()
 
 
 @pytest.mark.slow

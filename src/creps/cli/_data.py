@@ -41,6 +41,13 @@ def portraits(
             "than the first are for transfer learning."
         ),
     ] = "toon-head",
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            help="Classes, for creps train --labels: by the drawings of hair, rearHair, eyes, "
+            "eyebrows, mouth, beard or clothes; hair,clothes combines them."
+        ),
+    ] = None,
     seed: _SEED = 0,
     workers: _WORKERS = None,
     overwrite: _OVERWRITE = False,
@@ -57,6 +64,7 @@ def portraits(
             size=size,
             seed=seed,
             style=style,
+            labels=[word.strip() for word in labels.split(",")] if labels else (),
             workers=workers,
             overwrite=overwrite,
             progress=lambda done: told(done, count),

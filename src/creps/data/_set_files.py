@@ -56,6 +56,7 @@ def draw_set(
     files: Callable[[Iterator[Drawn]], Iterator[tuple[str, bytes]]],
     settings: dict[str, Any],
     settings_name: str,
+    unset: Sequence[str] = (),
     kind: str,
     attribution: str,
     workers: int | None,
@@ -64,12 +65,14 @@ def draw_set(
 ) -> bool:
     """Draw a set over several processes, unless it exists; False if it does.
 
-    `files` makes named files of what `draw` returns for the chunks; `kind` is the pictures' name
-    in messages, "portrait". Other arguments and errors as `write_set` and `in_order`; a DataError
-    names the settings in which an existing set differs.
+    `files` makes named files of what `draw` returns for the chunks; `unset` are settings that an
+    existing set must not have; `kind` is the pictures' name in messages, "portrait". Other
+    arguments and errors as `write_set` and `in_order`; a DataError names the settings in which an
+    existing set differs.
     """
     if out.exists() and not overwrite:
-        _refuse_other(out, settings, settings_name=settings_name, kind=kind)
+        wanted = settings | dict.fromkeys(unset)
+        _refuse_other(out, wanted, settings_name=settings_name, kind=kind)
         return False
     with closing(in_order(draw, chunks, workers=workers or cores())) as drawn:
         write_set(
@@ -121,7 +124,7 @@ def _refuse_other(out: Path, wanted: dict[str, Any], *, settings_name: str, kind
     except (DataError, OSError, TypeError, ValueError, RecursionError):
         raise DataError(f"{out} exists and is not a {kind} file: choose another name") from None
     differences = ", ".join(
-        f"{key} {found.get(key)} instead of {value}"
+        f"{key} {_said(found.get(key))} instead of {_said(value)}"
         for key, value in wanted.items()
         if found.get(key) != value
     )
@@ -129,6 +132,10 @@ def _refuse_other(out: Path, wanted: dict[str, Any], *, settings_name: str, kind
         raise DataError(
             f"{out} holds other {kind}s ({differences}): choose another name or --overwrite it"
         )
+
+
+def _said(value: Any) -> str:
+    return "none" if value is None else ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def in_order(

@@ -10,8 +10,9 @@ from __future__ import annotations
 import io
 import math
 import os
+import posixpath
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,10 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from creps.data._set_files import draw_set, named, png, ranges
+from creps.data._set_files import draw_set, picture_name, png, ranges
 from creps.data.portraits._art import ART_VERSION, CANVAS, optional
 from creps.data.portraits._styles import DEFAULT_STYLE, portrait_style, portrait_svg
-from creps.errors import GridError, MissingExtraError
+from creps.data.portraits._truth import DRAWINGS, portrait_truth
+from creps.errors import ConfigError, GridError, MissingExtraError, nearest
 
 if TYPE_CHECKING:  # coordinates need torch; without it drawing processes start at once
     from creps.coordinates import Window
@@ -116,6 +118,7 @@ def write_portraits(
     size: int,
     seed: int = 0,
     style: str = DEFAULT_STYLE,
+    labels: Sequence[str] = (),
     workers: int | None = None,
     overwrite: bool = False,
     progress: Callable[[int], None] | None = None,
@@ -131,6 +134,8 @@ def write_portraits(
         size: pixels of each side.
         seed: which family of portraits, >= 0.
         style: whose drawings: one of `STYLES`.
+        labels: parts of `DRAWINGS`, such as ("hair", "clothes"): each portrait lies in a folder
+            named by its drawings of them, "bun+dress", which is its class. Of the default style.
         workers: drawing processes; all cores by default. Processes are spawned, so a script that
             calls this needs the usual `if __name__ == "__main__":`.
         overwrite: replace a file that holds something else.
@@ -139,20 +144,22 @@ def write_portraits(
         True if the file was drawn, False if it existed.
     Raises:
         GridError: for settings that cannot be drawn.
-        ConfigError: for an unknown style.
+        ConfigError: for an unknown style or label, or labels of another style than the default.
         DataError: if `out` holds something else, or cannot be written.
         MissingExtraError: if the packages of the `data` extra are missing.
     """
     out = Path(out)
     _check(count, size, seed, workers)
-    settings = _settings(count, size, seed, style)
+    _check_labels(labels, style)
+    settings = _settings(count, size, seed, style, labels)
     return draw_set(
         out,
-        partial(_draw_chunk, size=size, seed=seed, style=style),
+        partial(_draw_chunk, size=size, seed=seed, style=style, labels=tuple(labels)),
         ranges(count, min(max(_CHUNK_PIXELS // size**2, 1), _CHUNK_LIMIT)),
-        files=named,
+        files=_filed,
         settings=settings,
         settings_name=SETTINGS_NAME,
+        unset=() if labels else ("labels",),
         kind="portrait",
         attribution=portrait_style(style).attribution,
         workers=workers,
@@ -161,11 +168,33 @@ def write_portraits(
     )
 
 
-def _draw_chunk(chunk: tuple[int, int], *, size: int, seed: int, style: str) -> list[bytes]:
-    return [png(portrait(index, size, seed=seed, style=style)) for index in range(*chunk)]
+def _draw_chunk(
+    chunk: tuple[int, int], *, size: int, seed: int, style: str, labels: tuple[str, ...]
+) -> list[tuple[str, bytes]]:
+    """The class of each portrait, empty without labels, and its PNG file."""
+    return [
+        (_class(index, seed, labels), png(portrait(index, size, seed=seed, style=style)))
+        for index in range(*chunk)
+    ]
 
 
-def _settings(count: int, size: int, seed: int, style: str) -> dict[str, Any]:
+def _class(index: int, seed: int, labels: tuple[str, ...]) -> str:
+    if not labels:
+        return ""
+    drawings = portrait_truth(index, seed).drawings
+    return "+".join(drawings[part] for part in labels)
+
+
+def _filed(drawn: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+    """Portraits with their names: in folders of a thousand, or of a class."""
+    for index, (kind, content) in enumerate(drawn):
+        name = picture_name(index)
+        yield (f"{kind}/{posixpath.basename(name)}" if kind else name), content
+
+
+def _settings(
+    count: int, size: int, seed: int, style: str, labels: Sequence[str]
+) -> dict[str, Any]:
     """What the pixels depend on."""
     drawn = portrait_style(style)
     try:
@@ -183,8 +212,10 @@ def _settings(count: int, size: int, seed: int, style: str) -> dict[str, Any]:
         "licence": drawn.licence,
         "credit": drawn.credit,
     }
-    # Files of the default style were written before there were others, and stay as they are.
-    return settings if style == DEFAULT_STYLE else settings | {"style": style}
+    # Files of the default style, without labels, were written before there was anything else, and
+    # stay as they are.
+    settings |= {} if style == DEFAULT_STYLE else {"style": style}
+    return settings | ({"labels": list(labels)} if labels else {})
 
 
 def _check(count: int, size: int, seed: int, workers: int | None) -> None:
@@ -196,3 +227,13 @@ def _check(count: int, size: int, seed: int, workers: int | None) -> None:
         raise GridError(f"seed {seed}: expected 0 or more")
     if workers is not None and workers < 1:
         raise GridError(f"{workers} workers: expected 1 or more")
+
+
+def _check_labels(labels: Sequence[str], style: str) -> None:
+    for name in labels:
+        if name not in DRAWINGS:
+            raise ConfigError(f"label {name!r}: {nearest(name, DRAWINGS)}")
+    if len(set(labels)) < len(labels):
+        raise ConfigError(f"labels {', '.join(labels)}: expected each once")
+    if labels and style != DEFAULT_STYLE:
+        raise ConfigError(f"labels of the style {style}: what is drawn is known of {DEFAULT_STYLE}")
