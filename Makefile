@@ -34,7 +34,7 @@ check: .venv/.installed ## lint, formatting, types and the examples in docstring
 	@echo "==> Checking the types"
 	@$(BIN)/mypy
 	@echo "==> Running the examples in docstrings"
-	@$(BIN)/python -m pytest --doctest-modules src reproduce
+	@$(BIN)/python -m pytest --doctest-modules src reproduce faults
 
 bench: .venv/.installed ## measure rendering: time, memory and GFLOP/s, one JSON line a size
 	@echo "==> Measuring rendering (some minutes)"

@@ -126,7 +126,7 @@ def test_nobody_imports_the_command() -> None:
 
 
 def test_the_package_knows_nothing_of_what_stands_beside_it() -> None:
-    beside = {"reproduce", "benchmarks", "tests", "docs"}
+    beside = {"reproduce", "benchmarks", "faults", "tests", "docs"}
     for module in MODULES:
         assert not {name.split(".")[0] for name in imports(module)} & beside, dotted(module)
 
@@ -295,7 +295,7 @@ def test_no_public_function_takes_any_keyword() -> None:
 def project_files() -> Iterator[Path]:
     """What belongs to the project: the files of its folders and of the root."""
     yield from (p for p in ROOT.iterdir() if p.is_file() and p.name != ".git")
-    for folder in (".ci", "src", "tests", "docs", "examples", "benchmarks", "reproduce"):
+    for folder in (".ci", "src", "tests", "docs", "examples", "benchmarks", "faults", "reproduce"):
         for path in (ROOT / folder).rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
                 yield path

@@ -68,7 +68,9 @@ def test_the_wheel_has_the_page_the_model_and_all_licences(wheel: zipfile.ZipFil
     licences = {Path(name).name for name in names if "/licenses/" in name}
     assert {"LICENSE", "NOTICE"} <= licences
     strangers = [
-        name for name in names if "node_modules" in name or name.startswith(("tests", "reproduce"))
+        name
+        for name in names
+        if "node_modules" in name or name.startswith(("tests", "reproduce", "faults"))
     ]
     assert strangers == []
     assert wheel.testzip() is None
