@@ -7,10 +7,15 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+import PIL.features
+import torch
+
+from creps import __version__
 from creps._code import code_id
 from creps._devices import find_device
 from creps.checkpoints import weights_id
@@ -29,6 +34,11 @@ LINES_OF_A_PICTURE = 2**25
 
 PIN_DIGITS = 8
 
+ROOMS = ("_devices", "checkpoints", "config", "coordinates", "networks", "rendering", "serving")
+"""Of creps, whose code makes the bytes of an answer."""
+CODECS = ("jpg", "zlib", "libtiff", "webp", "jpg_2000")
+"""Of Pillow."""
+
 
 class UnknownPictureError(CrepsError):
     """Unknown model name, or a pin of other weights or code."""
@@ -36,27 +46,44 @@ class UnknownPictureError(CrepsError):
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A model under its name in addresses, in the precision it works in (None: its own)."""
+    """A model under its name in addresses, as a server of these settings draws it."""
 
     name: str
     generator: Generator
-    dtype: str | None = None
+    settings: ServeSettings = field(default_factory=ServeSettings)
+
+    @property
+    def dtype(self) -> str | None:
+        """The precision it works in; None: its own."""
+        return self.settings.dtype
 
     @cached_property
     def made_by(self) -> str:
-        """A digest of all that makes the bytes of its pictures: weights, precision and code.
+        """A digest of all that the bytes of a view of its pictures depend on, beside the view.
 
-        ETags, kept answers and pins derive from it: none outlives a change of the renderer.
+        ETags, kept answers and pins derive from it: none outlives a change of what draws.
         """
-        code = code_id("coordinates", "networks", "rendering", "serving")
-        return hashlib.sha256(
-            f"{weights_id(self.generator)} {self.dtype} {code}".encode()
-        ).hexdigest()
+        return _digest(
+            weights=weights_id(self.generator),
+            credits=self.credits,
+            precision=[self.dtype, *sorted({str(p.dtype) for p in self.generator.parameters()})],
+            samples=self.settings.limits.samples,
+            device=_kind(self.generator.device),
+            code=code_id(*ROOMS),
+            libraries=_libraries(),
+        )
 
     @property
     def pin(self) -> str:
-        """What an address may name these very pictures by."""
-        return self.made_by[:PIN_DIGITS]
+        """What an address may name these very pictures by.
+
+        It also holds what addresses mean here: pixels of a region, the largest answer.
+        """
+        settings, limits = self.settings, self.settings.limits
+        digest = _digest(
+            made_by=self.made_by, size=settings.size, pixels=limits.pixels, side=limits.side
+        )
+        return digest[:PIN_DIGITS]
 
     @property
     def credits(self) -> str:
@@ -90,6 +117,26 @@ class ServedModel:
         }
 
 
+def _digest(**parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _kind(device: torch.device) -> str:
+    """Which arithmetic it does: GPUs of other kinds round otherwise."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def _libraries() -> dict[str, str | None]:
+    """Versions of what computes and encodes beside our own code."""
+    return {
+        "creps": __version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
+        **{codec: PIL.features.version(codec) for codec in CODECS},
+    }
+
+
 class ModelRegistry:
     """All pictures of some models; the latest stay prepared, up to a limit of bytes.
 
@@ -117,7 +164,7 @@ class ModelRegistry:
         for name, generator in generators.items():
             device = generator.device if settings.device is None else find_device(settings.device)
             checked_dtype(settings.dtype, device)
-            self.models[name] = ServedModel(name, generator.to(device), settings.dtype)
+            self.models[name] = ServedModel(name, generator.to(device), settings)
         for model in self.models.values():
             _ = model.made_by  # hashed before the first client comes
         self._sources: OrderedDict[PictureId, Source] = OrderedDict()
