@@ -253,7 +253,7 @@ def nonsense(draw: random.Random, model: str) -> bytes:
         return f"{word(draw)} {path}\r\n\r\n\r\n\r\n".encode("latin-1", "replace")
     method = draw.choice(("GET",) * 8 + ("POST", "DELETE"))
     body = word(draw) if method == "POST" else ""
-    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+    head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
     return f"{head}\r\n{body}".encode("latin-1", "replace")
 
 
@@ -341,7 +341,7 @@ def main(
 
     async def measure(server: Server) -> None:
         connection = Connection(server.port)
-        while await connection.raw(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n") != 200:
+        while await connection.raw(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n") != 200:
             await asyncio.sleep(0.1)
         tell(await first_view(server, model))
         for row in await one_after_the_other(server, model):

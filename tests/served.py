@@ -22,16 +22,20 @@ from creps.serving._app import listening, server_config
 @contextmanager
 def in_memory(generators: dict[str, Generator], **settings: Any) -> Iterator[TestClient]:
     """A client of a server without a network; `settings` are those of `ServeSettings`."""
-    app = build_app(generators, settings=ServeSettings(workers=2, **settings))
+    app = build_app(
+        generators, settings=ServeSettings(workers=2, hosts=("testserver",), **settings)
+    )
     with TestClient(app, follow_redirects=False) as client:
         yield client
 
 
 @contextmanager
-def on_loopback(app: Starlette, settings: ServeSettings, *, port: int = 0) -> Iterator[int]:
+def on_loopback(
+    app: Starlette, settings: ServeSettings, *, port: int = 0, verbose: bool = False
+) -> Iterator[int]:
     """The port of a server that really listens, in a thread of its own; 0: any that is free."""
     listener = listening("127.0.0.1", port)
-    server = uvicorn.Server(server_config(app, settings=settings))
+    server = uvicorn.Server(server_config(app, settings=settings, verbose=verbose))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

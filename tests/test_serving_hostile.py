@@ -19,7 +19,7 @@ from served import in_memory
 from tiny_creps import tiny_creps
 
 LIMITS = Limits(pixels=40 * 40, side=64, samples=2**12, cache=200_000, jobs=2, job_pixels=5000)
-EXPECTED = {200, 202, 303, 304, 400, 404, 405, 409, 413, 414, 415, 503}
+EXPECTED = {200, 202, 303, 304, 400, 404, 405, 409, 413, 414, 415, 421, 503}
 
 JUNK = st.text(max_size=30) | st.sampled_from(
     ["..", "%2e%2e", "\x00", "nan", "-1", "1e999", "0" * 300, "9" * 30, "😀", "[]", "'", "{{7*7}}"]

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +17,9 @@ from starlette.testclient import TestClient
 
 from creps.rendering._renderer import render
 from creps.rendering.output._images import read_settings
+from creps.rendering.output._save import save_picture
 from creps.serving._identifiers import parse_identifier
-from creps.serving._jobs import JobQueue
+from creps.serving._jobs import Job, JobQueue
 from creps.serving._models import ModelRegistry
 from creps.serving._pool import OverloadedError, Pool
 from creps.serving._settings import Limits, ServeSettings
@@ -150,6 +152,11 @@ class Desk:
         spec = ViewSpec(window=(0, 0, 1, 1), height=side, width=side, grows=False)
         return self.desk.submit(parse_identifier("tiny:3"), spec, kind=kind, name="x")
 
+    def end(self) -> None:
+        """As at the end of a server: what is at the gate comes through, and no more."""
+        self.desk.close(patience=0)
+        self.close()
+
     def close(self) -> None:
         self.gate.set()
         self.desk.close()
@@ -182,9 +189,8 @@ def test_a_stopped_job_goes_on_where_it_was(tmp_path: Path) -> None:
     first = Desk(tmp_path, LIMITS, hold_at=3)
     job = first.submit(side, "tif")
     assert first.begun.wait(PATIENCE)
-    job.stop.set()  # as at the end of a server
-    first.close()
-    assert job.state == "cancelled"
+    first.end()
+    assert job.state == "queued"
     second = Desk(tmp_path, LIMITS)
     second.gate.set()
     try:
@@ -196,6 +202,140 @@ def test_a_stopped_job_goes_on_where_it_was(tmp_path: Path) -> None:
         assert read_settings(again.path)["picture"] == "tiny:3"
     finally:
         second.close()
+
+
+@pytest.mark.parametrize("ends", ["before", "after"])
+def test_the_end_of_the_server_calls_no_job_off(
+    ends: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a file is made of the chunks, and when it just was: it stays, or a rerun makes it."""
+    pytest.importorskip("zarr")
+    at_work, gate = threading.Event(), threading.Event()
+
+    def held(*given: Any, **more: Any) -> Any:
+        done = None if ends == "before" else save_picture(*given, **more)
+        at_work.set()
+        assert gate.wait(PATIENCE)
+        return save_picture(*given, **more) if done is None else done
+
+    monkeypatch.setattr("creps.serving._jobs.save_picture", held)
+    first = Desk(tmp_path, LIMITS)
+    first.gate.set()
+    job = first.submit(600, "tif")
+    assert at_work.wait(PATIENCE)
+    first.desk.close(patience=0)
+    gate.set()
+    first.close()
+    assert job.path.exists() == (ends == "after")
+    assert job.state == ("done" if ends == "after" else "queued")
+    second = Desk(tmp_path, LIMITS)
+    second.gate.set()
+    try:
+        again = second.submit(600, "tif")
+        wait_until(lambda: again.state == "done")
+        assert again.path == job.path
+        assert read_settings(again.path)["picture"] == "tiny:3"
+    finally:
+        second.close()
+
+
+@pytest.mark.parametrize("state", ["running", "writing"])
+def test_what_is_asked_for_again_after_it_was_called_off_is_made(
+    state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing, gate = threading.Event(), threading.Event()
+
+    def held(*given: Any, **more: Any) -> Any:
+        done = save_picture(*given, **more)
+        writing.set()
+        assert gate.wait(PATIENCE)
+        return done
+
+    if state == "writing":
+        monkeypatch.setattr("creps.serving._jobs.save_picture", held)
+    work = Desk(tmp_path, LIMITS)
+    try:
+        job = work.submit(20)
+        assert work.begun.wait(PATIENCE)
+        if state == "writing":
+            work.gate.set()
+            assert writing.wait(PATIENCE)
+        work.desk.cancel(job)
+        assert job.document()["state"] == "cancelled"
+        again = work.submit(20)
+        assert again.document()["state"] == state
+        work.gate.set()
+        gate.set()
+        wait_until(lambda: again.state == "done")
+        assert again.path.is_file()
+        assert work.desk.find(job.number) is again
+    finally:
+        gate.set()
+        work.close()
+
+
+def test_a_wish_that_comes_after_the_stop_is_honored_too(tmp_path: Path) -> None:
+    """The drawing has stopped; the queue has not heard of it yet."""
+    work = Desk(tmp_path, LIMITS)
+    end, wishes = work.desk._end, []
+
+    def slow(job: Job, *given: Any) -> None:
+        if not wishes:
+            wishes.append(work.submit(20))
+        end(job, *given)
+
+    work.desk._end = slow
+    try:
+        job = work.submit(20)
+        assert work.begun.wait(PATIENCE)
+        work.desk.cancel(job)
+        work.gate.set()
+        wait_until(lambda: wishes and wishes[0].state == "done")
+        assert wishes[0].path.is_file()
+    finally:
+        work.close()
+
+
+def nested(depth: int) -> bytes:
+    return b'{"id": ' + b"[" * depth + b"]" * depth + b"}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        nested(7000),
+        b'{"id": "tiny:3", "x": ' + b'{"a":' * 2500 + b"1" + b"}" * 2501,
+        b"[" * 16_000,
+        b'{"id": "tiny:3", "height": ' + b"9" * 5000 + b', "width": 8}',
+        b'{"id": "tiny:3", "height": 1e999, "width": 8}',
+        b'{"id": "tiny:3", "height": 8, "width": 8, "rotation": NaN}',
+        b'{"id": "tiny:3", "height": 8, "width": 8, "rotation": Infinity}',
+        b'{"id": "tiny:3", "height": 8, "width": 8, "rotation": 1e308}',
+        b'{"id": "tiny:3", "height": 8, "width": 8, "rotation": ' + b"0" * 900 + b"}",
+        b'{"id": "tiny:3", "height": 8, "width": 8, "window": [0, 0, 1, 1, ' + b"1," * 999 + b"1]}",
+        b'{"id": "tiny:3", "height": 8, "width": 8, "' + b"x" * 9000 + b'": 1}',
+        b'{"id": "tiny:3", "height": 8, "width": 8, "\\u001b[31m\\u202e": 1}',
+        b'{"id": "\\ud800", "height": 8, "width": 8}',
+        b'{"id": "' + b"y" * 9000 + b'", "height": 8, "width": 8}',
+        b'{"id": "tiny:3\\u001b[31m\\n", "height": 8, "width": 8}',
+        b'{"id": "tiny:3", "format": "\\u009b31m", "height": 8, "width": 8}',
+        b'{"id": "\xff\xfe", "height": 8, "width": 8}',
+        b"\xef\xbb\xbf{}",
+        b"",
+        b"null",
+        b"{",
+        b"\x00" * 900,
+    ],
+    ids=lambda body: body[:50].decode("ascii", "replace"),
+)
+def test_hostile_bodies_are_one_short_line(body: bytes, client: TestClient) -> None:
+    answer = client.post(
+        "/api/jobs", content=body, headers={"Content-Type": "application/json; charset=utf-8"}
+    )
+    assert answer.status_code == 400
+    line = answer.json()["error"]
+    assert len(line) <= 300
+    assert line.isprintable()
 
 
 def test_old_files_make_room(tmp_path: Path) -> None:

@@ -11,8 +11,6 @@ import pytest
 from creps.serving._pool import OverloadedError, Pool
 from patience import PATIENCE
 
-"""Seconds for what takes milliseconds: only a failure waits so long."""
-
 
 @pytest.fixture
 def pool() -> Iterator[Pool]:
@@ -233,3 +231,64 @@ def test_a_closed_pool_sends_everybody_away() -> None:
             pool.in_background([lambda: None])
 
     asyncio.run(scene())
+
+
+def test_what_cannot_be_done_in_time_is_refused_at_once_until_a_thread_is_free() -> None:
+    """An artificial slow painter, which takes as long as the gate is shut."""
+    pool = Pool(1, waiting=9, seconds=0.2)
+
+    async def scene() -> None:
+        gate, first = await held(pool)
+        late = await enter(pool, "late", [])
+        for task in (first, late):
+            with pytest.raises(OverloadedError) as caught:  # begun or not
+                await task
+            assert 1 <= caught.value.retry_after <= 60
+        assert pool.waiting == 0
+        await asyncio.sleep(0.3)  # the painter shows how slow it is
+        refused = pool.result("more", lambda: 1, client="other")
+        with pytest.raises(OverloadedError):
+            refused.send(None)  # at its first step: nothing is waited for
+        gate.opened.set()
+        while pool.busy:
+            await asyncio.sleep(0.01)
+        pool._patience = PATIENCE  # on machines as busy as they like
+        assert await pool.result("gate", lambda: "made") == "made"
+
+    try:
+        asyncio.run(scene())
+    finally:
+        pool.close()
+
+
+def test_a_timeout_of_the_works_own_stays_what_it_is() -> None:
+    pool = Pool(1, waiting=9, seconds=PATIENCE)
+
+    def fail() -> None:
+        raise TimeoutError("a disk")
+
+    try:
+        with pytest.raises(TimeoutError, match="a disk"):
+            asyncio.run(pool.result("bad", fail))
+    finally:
+        pool.close()
+
+
+def test_parts_of_a_closed_pool_are_left() -> None:
+    pool = Pool(1, waiting=3)
+    done: list[int] = []
+
+    def part(k: int) -> None:
+        done.append(k)
+        end = threading.Thread(target=pool.close, kwargs={"patience": 0})
+        end.start()
+        end.join()
+
+    async def scene() -> None:
+        with pytest.raises(OverloadedError):
+            await pool.result(
+                "work", lambda: pool.side_by_side([lambda k=k: part(k) for k in range(9)])
+            )
+
+    asyncio.run(scene())
+    assert done == [0]

@@ -97,7 +97,7 @@ def test_served_pictures_and_tiles_show_it(
     model: Path, shown: str, suffix: str, tmp_path: Path
 ) -> None:
     app = build_app({"tiny": load(model)}, settings=ServeSettings(size=64))
-    with TestClient(app) as client:
+    with TestClient(app, base_url="http://localhost") as client:
         for address in (f"plane/tiny:3/0/0_0.{suffix}", f"view/tiny:3?format={suffix}&height=9"):
             path = tmp_path / f"answer.{suffix}"
             path.write_bytes(client.get(address).content)

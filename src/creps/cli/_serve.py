@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +23,7 @@ from creps.cli._options import (
 )
 from creps.cli._progress import report
 from creps.errors import MissingExtraError, UsageError
+from creps.serving._hosts import is_name
 from creps.serving._settings import Limits, ServeSettings
 
 if TYPE_CHECKING:
@@ -52,7 +54,13 @@ def _in_units(field: str, flag: str, unit: int, help: str) -> Any:
 
 SETTINGS = {
     "size": _option(VIEW, "Declared pixels of a picture's side, for IIIF and Deep Zoom."),
-    "token": _option(ACCESS, "Clients must present it.", envvar="CREPS_TOKEN"),
+    "token": _option(
+        ACCESS,
+        "Clients must present it. Others see it in the list of processes; better a file or the "
+        "variable.",
+        envvar="CREPS_TOKEN",
+        show_envvar=True,
+    ),
     "url": _option(ACCESS, "Public address behind a proxy, such as https://example.org/creps."),
     "live": _option(
         MAKING, "Let visitors' browsers draw: they get the weights of models that pages can draw."
@@ -66,6 +74,7 @@ SETTINGS = {
 BOUNDS = {
     "pixels": _option(LIMITS, "Of one answer.", "--max-pixels"),
     "waiting": _option(LIMITS, "Requests that wait.", "--max-waiting"),
+    "seconds": _option(LIMITS, "Within which an answer must be drawn.", "--max-seconds"),
     "pictures": _in_units("pictures", "--memory-mb", 2**20, "Of prepared pictures."),
     "cache": _in_units("cache", "--cache-mb", 2**20, "Of answers on disk; 0: none."),
     "job_pixels": _in_units(
@@ -95,6 +104,20 @@ def serve(
         str, _option(ACCESS, "Address to listen at; 0.0.0.0: every network interface.")
     ] = "127.0.0.1",
     port: Annotated[int, _option(ACCESS, "0: any that is free.", min=0, max=65535)] = 8000,
+    allow_host: Annotated[
+        list[str] | None,
+        _option(
+            ACCESS,
+            "A name by which clients may call this server, such as example.org; *.example.org: all "
+            "below it, *: any. Several are fine.",
+            show_default="localhost, addresses in numbers, this machine's, those of --host and "
+            "--url",
+        ),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        _option(ACCESS, "A file that holds the token.", envvar="CREPS_TOKEN_FILE"),
+    ] = None,
     folder: Annotated[
         Path | None,
         _option(
@@ -112,7 +135,7 @@ def serve(
     \b
     creps serve
     creps serve --model portraits --model mine=runs/mine/model --port 8080
-    creps serve --host 0.0.0.0 --token a-long-secret
+    creps serve --host 0.0.0.0 --token-file secret.txt
     creps serve --live
 
     See docs/serving.md. Ctrl-C ends it.
@@ -123,8 +146,11 @@ def serve(
         raise MissingExtraError("creps serve", "serve") from None
 
     place = cache_folder("serve") if folder is None else folder
+    names = dict.fromkeys((*(allow_host or ()), *_own_names(host)))
     settings = replace(
         settings,
+        hosts=tuple(names),
+        token=_token(settings.token, token_file),
         device=device,
         dtype=dtype,
         cache=place / "answers",
@@ -237,6 +263,23 @@ def _load_models(words: list[str]) -> dict[str, Generator]:
     return {name: load(path) for name, path in named.items()}
 
 
+def _own_names(host: str) -> list[str]:
+    """What a server may be called that listens at this address."""
+    if host in LOOPBACK:
+        return []
+    machine = socket.gethostname()
+    return [name for name in (host, machine, f"{machine}.local") if is_name(name)]
+
+
+def _token(word: str | None, file: Path | None) -> str | None:
+    """The token, as given or from a file: its first and only line."""
+    if file is None:
+        return word
+    if word is not None:
+        raise UsageError("--token and --token-file: expected one of them")
+    return file.read_text("ascii", errors="replace").strip()
+
+
 def _announce(host: str, port: int, *, url: str | None, token: str | None) -> None:
     """Say where the viewer is: for the world, and for a proxy on this machine."""
     local = host in LOOPBACK
@@ -247,4 +290,6 @@ def _announce(host: str, port: int, *, url: str | None, token: str | None) -> No
     shown = ", behind it ".join(place + query for place in places)
     typer.echo(f"The viewer is at {shown}   (Ctrl-C ends it)")
     if not local and token is None:
-        typer.echo("creps: anyone who can reach this machine may use it; see --token", err=True)
+        typer.echo(
+            "creps: anyone who can reach this machine may use it; see --token-file", err=True
+        )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import os
 import signal
 import socket
+import threading
 from collections.abc import AsyncIterator, Mapping
 
 import uvicorn
@@ -19,6 +22,7 @@ from starlette.routing import Route
 from creps import __version__
 from creps.errors import UnsupportedError
 from creps.networks.base import Generator
+from creps.serving._connections import BoundedConnection
 from creps.serving._jobs import JOB_FORMATS, JobQueue, JobRoutes
 from creps.serving._middleware import AccessMiddleware
 from creps.serving._models import ModelRegistry
@@ -26,6 +30,7 @@ from creps.serving._offer import offer, page_weights
 from creps.serving._pages import page_routes, weights_routes
 from creps.serving._picture_routes import PictureRoutes
 from creps.serving._responses import error_response, guarded
+from creps.serving._secrecy import keep_out_of_logs
 from creps.serving._service import RenderService
 from creps.serving._settings import ServeSettings
 from creps.serving._telemetry import Telemetry
@@ -33,8 +38,14 @@ from creps.serving._zarr_routes import ZarrRoutes
 
 KEEP_ALIVE = 20
 """Seconds that an idle connection stays open."""
-LAST_ANSWERS = 5
-"""Seconds for answers under way, when the server shuts down."""
+LAST_ANSWERS = 4
+"""Seconds for answers under way, when the server shuts down; those that are late get a 503."""
+LAST_WORDS = 0.1
+"""Seconds for these 503."""
+LAST_WORK = 0.25
+"""Seconds for threads to notice, before they are left."""
+LAST_SECONDS = 5.0
+"""From a signal to the end of the process, whatever it is at."""
 
 
 def build_app(generators: Mapping[str, Generator], *, settings: ServeSettings) -> Starlette:
@@ -53,6 +64,8 @@ def build_app(generators: Mapping[str, Generator], *, settings: ServeSettings) -
         >>> import creps
         >>> app = build_app({"portraits": creps.load("portraits")}, settings=ServeSettings())
     """
+    if settings.token is not None:
+        keep_out_of_logs(settings.token)
     telemetry = Telemetry()
     registry = ModelRegistry(generators, settings=settings)
     service = RenderService(registry, settings=settings, telemetry=telemetry)
@@ -72,13 +85,12 @@ def build_app(generators: Mapping[str, Generator], *, settings: ServeSettings) -
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
+        await asyncio.sleep(LAST_WORDS)
         if jobs is not None:
-            jobs.close()
-        service.close()
+            jobs.close(patience=LAST_WORK)
+        service.close(patience=LAST_WORK)
 
-    guard = Middleware(
-        AccessMiddleware, token=settings.token, telemetry=telemetry, body=settings.limits.body
-    )
+    guard = Middleware(AccessMiddleware, settings=settings, telemetry=telemetry)
     app = Starlette(
         routes=routes,
         middleware=[guard],
@@ -92,10 +104,21 @@ def build_app(generators: Mapping[str, Generator], *, settings: ServeSettings) -
 def run_app(
     app: Starlette, listener: socket.socket, *, settings: ServeSettings, verbose: bool = False
 ) -> None:
-    """Serve until SIGINT or SIGTERM."""
+    """Serve until SIGINT or SIGTERM; the process ends within `LAST_SECONDS` of it."""
     # The server shuts down gracefully; the signal it re-raises then should end the process quietly.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    uvicorn.Server(server_config(app, settings=settings, verbose=verbose)).run(sockets=[listener])
+    with contextlib.suppress(KeyboardInterrupt):  # which is raised again, too
+        _Server(server_config(app, settings=settings, verbose=verbose)).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Ends with its process: what is written is renamed when it is whole, or taken up again."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        end = threading.Timer(LAST_SECONDS, os._exit, [0])  # a file, a chunk may take minutes
+        end.daemon = True
+        end.start()
+        await super().shutdown(sockets)
 
 
 def server_config(
@@ -105,6 +128,8 @@ def server_config(
     return uvicorn.Config(
         app,
         lifespan="on",
+        http=BoundedConnection,
+        ws="none",
         log_level="info" if verbose else "error",
         access_log=verbose,
         server_header=False,

@@ -12,7 +12,7 @@ import shutil
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -30,7 +30,7 @@ from creps.serving._identifiers import PictureId, parse_identifier
 from creps.serving._models import ModelRegistry
 from creps.serving._picture_routes import checked_view, file_name
 from creps.serving._pool import OverloadedError, Pool
-from creps.serving._responses import ENCODINGS, guarded
+from creps.serving._responses import ENCODINGS, guarded, sentence
 from creps.serving._settings import Limits
 from creps.serving._views import RenderedSource, ViewSpec
 
@@ -51,7 +51,7 @@ _log = logging.getLogger("creps.serving")
 
 
 class _StoppedError(Exception):
-    """The job was cancelled."""
+    """The job was cancelled, or the server ends."""
 
 
 @dataclass
@@ -63,6 +63,7 @@ class Job:
         name, path: of the file, for clients and here.
         done: pixels of the file so far; `before` of them when it resumed.
         error: what went wrong, in one sentence.
+        unwanted: a client called it off; it ends as soon as it notices.
     """
 
     number: str
@@ -77,7 +78,7 @@ class Job:
     started: float | None = None
     ended: float | None = None
     before: int = 0
-    stop: threading.Event = field(default_factory=threading.Event)
+    unwanted: bool = False
 
     @property
     def total(self) -> int:
@@ -95,7 +96,7 @@ class Job:
         there = self.state == "done" and self.path.is_file()
         return {
             "job": self.number,
-            "state": self.state,
+            "state": "cancelled" if self.unwanted else self.state,
             "done": self.done,
             "total": self.total,
             "seconds": round(seconds, 1),
@@ -103,7 +104,7 @@ class Job:
             "name": self.name,
             "bytes": self.path.stat().st_size if there else None,
             "file": f"api/jobs/{self.number}/file" if there else None,
-            "error": self.error,
+            "error": None if self.error is None else sentence(self.error),
         }
 
 
@@ -154,6 +155,7 @@ class JobQueue:
                 known.state in ("queued", "running", "writing")
                 or (known.state == "done" and known.path.is_file())
             ):
+                known.unwanted = False
                 return known
             if self._closed or self.waiting >= self._limits.jobs:
                 raise OverloadedError(SOONER)
@@ -171,48 +173,58 @@ class JobQueue:
     def cancel(self, job: Job) -> None:
         """Stop a job, or delete its file; unfinished work stays for the next job like it."""
         with self._lock:
-            job.stop.set()
-            if job.state in ("queued", "done"):
+            if job.state in ("running", "writing"):
+                job.unwanted = True
+            elif job.state in ("queued", "done"):
                 job.path.unlink(missing_ok=True)
                 job.state = "cancelled"
 
-    def close(self) -> None:
-        """Stop what runs, at the next chunk."""
+    def close(self, *, patience: float | None = None) -> None:
+        """Stop what runs, at the next chunk; a job like it goes on, whatever a new server is.
+
+        Waits for it as long as `patience` says; None: for ever.
+        """
         with self._lock:
             self._closed = True
-            for job in self._jobs.values():
-                job.stop.set()
         self._queue.put(None)
-        self._thread.join()
+        self._thread.join(patience)
 
     def _serve(self) -> None:
         """Work jobs off, the oldest first."""
-        while (job := self._queue.get()) is not None:
+        while (job := self._queue.get()) is not None and not self._closed:
             with self._lock:
-                if job.stop.is_set():
+                if job.state != "queued":
                     continue
-                job.state, job.started = "running", time.time()
+                job.state, job.started, job.done = "running", time.time(), 0
             self._work(job)
-            job.ended = time.time()
 
     def _work(self, job: Job) -> None:
         """One job, to its end; errors do not reach the next one."""
         try:
             self._make_room(job)
             self._write(job)
-            job.state = "cancelled" if job.stop.is_set() else "done"
-            if job.state == "cancelled":
-                job.path.unlink(missing_ok=True)
         except (_StoppedError, OverloadedError):
-            job.state = "cancelled"
+            self._end(job, "queued")  # unless it is unwanted
         except CrepsError as error:
-            job.state, job.error = "failed", str(error)
+            self._end(job, "failed", str(error))
         except OSError as error:
-            job.state, job.error = "failed", f"the file cannot be written: {error.strerror}"
+            self._end(job, "failed", f"the file cannot be written: {error.strerror}")
             _log.warning("job failed: %s", error)
         except Exception:
-            job.state, job.error = "failed", "something went wrong on the server"
+            self._end(job, "failed", "something went wrong on the server")
             _log.exception("job failed")
+        else:
+            self._end(job, "done")
+
+    def _end(self, job: Job, state: State, error: str | None = None) -> None:
+        """Note how a job ended; one that was called off and asked for again since is no longer."""
+        with self._lock:
+            if job.unwanted:
+                job.path.unlink(missing_ok=True)
+                state, error = "cancelled", None
+            job.state, job.error, job.ended = state, error, time.time()
+            if state == "queued":
+                self._queue.put(job)
 
     def _write(self, job: Job) -> None:
         """Write the file of a job."""
@@ -225,7 +237,7 @@ class JobQueue:
         draw = source.maker(job.spec, samples=samples, side_by_side=self._pool.in_background)
 
         def make(tile: Tile) -> Picture:
-            if job.stop.is_set():
+            if job.unwanted or self._closed:
                 raise _StoppedError
             return draw(tile)
 
@@ -310,7 +322,7 @@ class JobRoutes:
             raise HTTPException(415, "expected a body of type application/json")
         try:
             wanted = msgspec.json.decode(await request.body(), type=_JobRequest)
-        except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise UsageError(f"the body: {error}") from None
         job = await asyncio.to_thread(self._taken, wanted)
         headers = {**NOT_KEPT, "Location": f"api/jobs/{job.number}"}

@@ -1,7 +1,8 @@
-"""What every request passes: the token, the size of requests, counters, headers."""
+"""What every request passes: names, the token, the size of requests, counters, headers."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import hmac
@@ -12,11 +13,15 @@ from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from creps.serving._hosts import is_ours
 from creps.serving._pages import login_page
-from creps.serving._responses import error_response
+from creps.serving._pool import OverloadedError
+from creps.serving._responses import error_response, response_to
+from creps.serving._settings import ServeSettings
 from creps.serving._telemetry import Telemetry
 
 LONGEST_ADDRESS = 4096
@@ -39,14 +44,12 @@ _log = logging.getLogger("creps.serving")
 
 
 class AccessMiddleware:
-    """Wraps the application: refuses, counts, adds headers.
+    """Wraps the application: refuses, counts, adds headers; says who may ask, as `settings` do."""
 
-    Without a `token` anybody may ask. A request's body has at most `body` bytes.
-    """
-
-    def __init__(self, app: ASGIApp, *, token: str | None, telemetry: Telemetry, body: int) -> None:
-        self._app, self._token, self._telemetry, self._body = app, token, telemetry, body
-        digest = hashlib.sha256((token or "").encode()).hexdigest()
+    def __init__(self, app: ASGIApp, *, settings: ServeSettings, telemetry: Telemetry) -> None:
+        self._app, self._settings, self._telemetry = app, settings, telemetry
+        self._token, self._body = settings.token, settings.limits.body
+        digest = hashlib.sha256((self._token or "").encode()).hexdigest()
         self._cookie = f"creps_{digest[:8]}"  # servers on other ports have their own cookies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,6 +69,8 @@ class AccessMiddleware:
                     headers.setdefault(name, value)
                 if scope["path"].startswith(SHARED):
                     headers["Access-Control-Allow-Origin"] = "*"
+                if self._token is not None:
+                    headers["Cache-Control"] = _for_one_client(headers.get("Cache-Control", ""))
             await send(message)
 
         try:
@@ -74,6 +79,10 @@ class AccessMiddleware:
                 await refused(scope, receive, counted)
             else:
                 await self._app(scope, self._bounded(receive), counted)
+        except asyncio.CancelledError:  # the server ends, and has waited for answers
+            if status != 500:
+                raise
+            await response_to(OverloadedError())(scope, receive, counted)
         except Exception:
             if status != 500:  # the answer has begun: the server must break it off
                 raise
@@ -91,8 +100,14 @@ class AccessMiddleware:
         if len(scope.get("raw_path") or b"") + len(query) > LONGEST_ADDRESS:
             return error_response(f"the address: expected up to {LONGEST_ADDRESS} bytes", 414)
         headers = Headers(scope=scope)
+        host = headers.get("host", "localhost")  # browsers always send it
+        if not is_ours(host, self._settings.hosts, url=self._settings.url):
+            return error_response(
+                f"host {host[:80]!r}: this server has no such name; see creps serve --allow-host",
+                421,
+            )
         if int(_digits(headers.get("content-length", "0"))) > self._body:
-            return error_response(f"the body: expected up to {self._body} bytes", 413)
+            return response_to(self._too_long)
         if scope["method"] == "OPTIONS" and scope["path"].startswith(SHARED):
             allowed = {f"Access-Control-Allow-{what}": "*" for what in ("Methods", "Headers")}
             return Response(status_code=204, headers=allowed)
@@ -112,6 +127,10 @@ class AccessMiddleware:
         refusal.headers["WWW-Authenticate"] = "Bearer"
         return refusal
 
+    @property
+    def _too_long(self) -> HTTPException:
+        return HTTPException(413, f"the body: expected up to {self._body} bytes")
+
     def _is_token(self, word: str) -> bool:
         return hmac.compare_digest(word.encode(), (self._token or "").encode())
 
@@ -125,7 +144,7 @@ class AccessMiddleware:
                 yield found.value
 
     def _bounded(self, receive: Receive) -> Receive:
-        """`receive` that breaks off a body of unknown length when it is too long."""
+        """`receive` that raises when a body of unknown length is too long."""
         left = self._body
 
         async def bounded() -> Message:
@@ -134,10 +153,17 @@ class AccessMiddleware:
             if message["type"] == "http.request":
                 left -= len(message.get("body", b""))
                 if left < 0:
-                    return {"type": "http.disconnect"}
+                    raise self._too_long
             return message
 
         return bounded
+
+
+def _for_one_client(directives: str) -> str:
+    """Cache-Control of an answer that is not everybody's: no cache between may keep it."""
+    if "no-store" in directives or not directives:
+        return "no-store"
+    return f"private, {directives.removeprefix('public, ')}"
 
 
 def _digits(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import threading
 import time
 from collections import Counter, OrderedDict, deque
@@ -30,11 +31,11 @@ LONGEST_RETRY = 60
 
 
 class OverloadedError(CrepsError):
-    """Too many requests; a client may ask again in `retry_after` seconds."""
+    """Too much to do; a client may ask again in `retry_after` seconds, at most a minute."""
 
-    def __init__(self, retry_after: int = 1) -> None:
-        super().__init__(f"too many requests at once: try again in {retry_after} s")
-        self.retry_after = retry_after
+    def __init__(self, retry_after: float = 1) -> None:
+        self.retry_after = min(math.ceil(retry_after), LONGEST_RETRY)
+        super().__init__(f"too many requests at once: try again in {self.retry_after} s")
 
 
 @dataclass(eq=False)
@@ -46,6 +47,7 @@ class _Task:
     client: str = ""
     future: Future[Any] = field(default_factory=Future)
     waiters: int = 1
+    started: float = 0.0
 
     def run(self) -> None:
         """Do it; errors are raised where it is waited for."""
@@ -60,12 +62,13 @@ class Pool:
 
     Clients take turns. Of one client, the newest task comes first, and every third time the oldest;
     work in the background comes last. Of more than `waiting` tasks the oldest of the client with
-    most is dropped.
+    most is dropped. A task that is not done within `seconds` is not waited for, and one that will
+    not be is not taken.
     """
 
-    def __init__(self, workers: int, *, waiting: int) -> None:
+    def __init__(self, workers: int, *, waiting: int, seconds: float = math.inf) -> None:
         self.workers = workers
-        self._limit = waiting
+        self._limit, self._patience = waiting, seconds
         self._tasks: OrderedDict[str, _Task] = OrderedDict()  # by key, the newest last
         self._running: dict[str, _Task] = {}
         self._turns: OrderedDict[str, int] = OrderedDict()  # by client, the latest last
@@ -98,12 +101,20 @@ class Pool:
         Work whose requests were all cancelled is not started.
 
         Raises:
-            OverloadedError: when newer tasks took its place, or the pool is closed.
+            OverloadedError: when it takes too long, or would; when newer tasks took its place; when
+                the pool is closed.
         """
         task = self._enter(key, work, client)
+        waited = None if math.isinf(self._patience) else self._patience
         try:
-            result: Result = await asyncio.shield(asyncio.wrap_future(task.future))
-            return result
+            async with asyncio.timeout(waited):
+                result: Result = await asyncio.shield(asyncio.wrap_future(task.future))
+                return result
+        except TimeoutError:
+            if task.future.done():  # one of the work's own
+                raise
+            self._abandon(task)
+            raise OverloadedError(self._seconds) from None
         except asyncio.CancelledError:
             self._abandon(task)
             raise
@@ -123,6 +134,8 @@ class Pool:
                 while not errors:
                     part = todo.popleft()
                     try:
+                        if self._closed:
+                            raise OverloadedError
                         part()
                     except BaseException as error:  # raised below, in the thread that asked
                         errors.append(error)
@@ -160,8 +173,11 @@ class Pool:
         for task in tasks:
             task.future.result()
 
-    def close(self) -> None:
-        """End all threads after their current work; tasks that wait get an OverloadedError."""
+    def close(self, *, patience: float | None = None) -> None:
+        """End all threads after the part that each is at; tasks get an OverloadedError.
+
+        Waits for the threads as long as `patience` says; None: for ever.
+        """
         with self._condition:
             self._closed = True
             left = list(self._tasks.values())
@@ -169,8 +185,9 @@ class Pool:
             self._condition.notify_all()
         for task in left:
             task.future.set_exception(OverloadedError())
+        end = None if patience is None else time.monotonic() + patience
         for thread in self._threads:
-            thread.join()
+            thread.join(None if end is None else max(end - time.monotonic(), 0))
 
     def _enter(self, key: str, work: Work, client: str) -> _Task:
         """The task of a key, old or new, as the newest."""
@@ -184,6 +201,8 @@ class Pool:
                 if key in self._tasks:
                     self._tasks.move_to_end(key)
                 return known
+            if (wait := self._wait(client)) > self._patience:
+                raise OverloadedError(wait - self._patience)
             task = self._tasks[key] = _Task(key, work, client)
             self._condition.notify()
             if len(self._tasks) > self._limit:
@@ -193,8 +212,20 @@ class Pool:
                 del self._tasks[dropped.key]
         if dropped is not None:
             seconds = 1 + int(self._limit * self._seconds / self.workers)
-            dropped.future.set_exception(OverloadedError(min(seconds, LONGEST_RETRY)))
+            dropped.future.set_exception(OverloadedError(seconds))
         return task
+
+    def _wait(self, client: str) -> float:
+        """Seconds until a new task of a client would be done, about; 0 while a thread is free.
+
+        Of all clients one task each goes before it; what runs now takes as long as it has taken.
+        """
+        if len(self._running) < self.workers:
+            return 0.0
+        now = time.perf_counter()
+        pace = max(self._seconds, min(now - task.started for task in self._running.values()))
+        others = {task.client for task in self._tasks.values()} - {client}
+        return pace * (len(others) + 1) / self.workers
 
     def _abandon(self, task: _Task) -> None:
         with self._condition:
@@ -220,6 +251,7 @@ class Pool:
                 return self._help.popleft()
             if self._tasks:
                 task = self._take()
+                task.started = time.perf_counter()
                 self._running[task.key] = task
                 return partial(self._perform, task)
             return self._background.popleft() if self._background else None
@@ -239,10 +271,9 @@ class Pool:
 
     def _perform(self, task: _Task) -> None:
         """Do a task, and note how long such things take."""
-        started = time.perf_counter()
         try:
             task.run()
         finally:
             with self._condition:
                 self._running.pop(task.key, None)
-                self._seconds += 0.1 * (time.perf_counter() - started - self._seconds)
+                self._seconds += 0.1 * (time.perf_counter() - task.started - self._seconds)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
@@ -13,18 +12,17 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL import Image
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from creps.errors import CrepsError
+from creps.errors import CrepsError, printable
 from creps.rendering._painter import Picture
 from creps.rendering.output._images import settings_inside
+from creps.serving._hosts import host_name
 from creps.serving._iiif import Quality
 from creps.serving._models import UnknownPictureError
 from creps.serving._pool import OverloadedError
 from creps.serving._views import Coverage, as_image
-
-_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})|\[[0-9a-fA-F:]{2,45}\])(?::\d{1,5})?")
 
 
 def base_url(request: Request, public: str | None) -> str:
@@ -35,7 +33,7 @@ def base_url(request: Request, public: str | None) -> str:
     if public is not None:
         return public.rstrip("/")
     host = request.headers.get("host", "")
-    if not _HOST.fullmatch(host):  # a name that could break out of a header or document
+    if host_name(host) is None:  # a name that could break out of a header or document
         server = request.scope.get("server") or ("localhost", None)
         host = server[0] if server[1] is None else f"{server[0]}:{server[1]}"
     scheme = "https" if request.scope.get("scheme") == "https" else "http"
@@ -47,6 +45,8 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 FOR_EVER = "public, max-age=31536000, immutable"
 FOR_AN_HOUR = "public, max-age=3600"
+LONGEST_ERROR = 300
+"""Characters of an error's sentence."""
 GONE = 499
 """What nginx calls the status of a request whose client has left."""
 
@@ -55,18 +55,24 @@ class ClientGoneError(Exception):
     """Nobody waits for the answer any more."""
 
 
+def sentence(message: str) -> str:
+    """One line that is fit to be shown, whatever of a request it quotes."""
+    line = printable(message)
+    return line if len(line) <= LONGEST_ERROR else f"{line[: LONGEST_ERROR - 3]}..."
+
+
 def error_response(message: str, status: int, *, retry_after: int | None = None) -> JSONResponse:
     """One sentence as JSON."""
     headers = {"Cache-Control": "no-store"}
     if retry_after is not None:
         headers["Retry-After"] = str(retry_after)
-    return JSONResponse({"error": message}, status, headers=headers)
+    return JSONResponse({"error": sentence(message)}, status, headers=headers)
 
 
 def response_to(error: Exception) -> Response:
     """The answer to a client's error; others are raised again."""
     match error:
-        case ClientGoneError():
+        case ClientGoneError() | ClientDisconnect():
             return Response(status_code=GONE)
         case OverloadedError():
             return error_response(str(error), 503, retry_after=error.retry_after)
@@ -110,11 +116,13 @@ async def while_connected(request: Request, work: Awaitable[Result]) -> Result:
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
+            leaving.result()  # raises what was wrong with the request
             raise ClientGoneError
         return working.result()
     finally:
         for each in (working, leaving):
             each.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
 
 
 async def _left(request: Request) -> None:

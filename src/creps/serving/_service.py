@@ -134,7 +134,7 @@ class RenderService:
         devices = {model.generator.device.type for model in registry.models.values()}
         workers = settings.workers or (cores() if devices == {"cpu"} else 1)
         limits = settings.limits
-        self.pool = Pool(workers, waiting=limits.waiting)
+        self.pool = Pool(workers, waiting=limits.waiting, seconds=limits.seconds)
         self._settling: asyncio.Future[None] | None = None
         self.cache = (
             AnswerCache(settings.cache, limit=limits.cache)
@@ -204,6 +204,6 @@ class RenderService:
         body = encoded(picture, opacity, quality=wanted.quality, kind=wanted.format, about=about)
         return SHARE.pack(math.nan if evaluated is None else min(evaluated, 1.0)) + body
 
-    def close(self) -> None:
-        """Stop drawing."""
-        self.pool.close()
+    def close(self, *, patience: float | None = None) -> None:
+        """Stop drawing, see `Pool.close`."""
+        self.pool.close(patience=patience)
