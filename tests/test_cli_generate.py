@@ -199,8 +199,13 @@ def test_demo_looks_where_the_picture_varies() -> None:
     assert half == ((96 + 8) * 4 - 128, (160 + 8) * 4 - 128)
 
 
-def test_demo_refuses_a_conditional_model(tmp_path) -> None:
+def test_demo_takes_a_class_of_a_conditional_model(tmp_path, monkeypatch) -> None:
     model = saved(tmp_path / "m", label_dim=3)
-    with pytest.raises(UsageError, match="--class N"):
+    with pytest.raises(LabelError, match="choose with --class 0 to 2"):
         run("demo", "--model", model, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+    monkeypatch.setattr(demo, "SIZES", (8, 16, 32))
+    monkeypatch.setattr(demo, "PANEL", 8)
+    run("demo", "--model", model, "--out", tmp_path / "out", "--class", "2")
+    expected = render(load(model), seed=16, label=2, size=32)
+    assert np.array_equal(pixels(tmp_path / "out" / "portrait-32.png"), expected)

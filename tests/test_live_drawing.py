@@ -384,3 +384,5 @@ def test_export_site_live(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         export_site(model="portraits", live=True, seeds="0-3", out=out)
     with pytest.raises(UsageError, match="--truncation with --live"):
         export_site(model="portraits", live=True, truncation=0.7, out=out)
+    with pytest.raises(UsageError, match="--class with --live: visitors choose"):
+        export_site(model="portraits", live=True, label="1", out=out)

@@ -17,16 +17,18 @@ from creps._code import code_id
 from creps.errors import DataError, GridError, UsageError
 from creps.metrics import _extractors as extractors
 from creps.metrics import _pictures as pictures
-from creps.metrics._comparison import Comparison, short_names
+from creps.metrics._comparison import Comparison, common_size, compare, short_names
 from creps.metrics._consistency import Consistency
+from creps.metrics._diagnosis import diagnose
 from creps.metrics._evaluate import Evaluation, evaluate, write_record
 from creps.metrics._extractors import ExtractorSpec
 from creps.metrics._measurements import MEASURING
 from creps.metrics._metrics import METRICS, Metric, Protocol, Steps, Task, Value, parse_metrics
 from creps.metrics._models import ModelRef, draw, model_ref
 from creps.metrics._real_images import real_images
+from creps.networks.base import Generator, build_generator
 from metric_stubs import Shallow, stub
-from smooth_model import SmoothModel
+from smooth_model import CONFIG, SmoothModel
 
 
 @pytest.fixture
@@ -58,6 +60,14 @@ def run(protocol: Protocol, data: str | None, extractor: ExtractorSpec, **change
         workers=0,
         **changes,
     )
+
+
+def build(family: str, **changes: int) -> Generator:
+    """A small network of random weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2)
+        settings = CONFIG if family == "creps" else {"channel_max": 8, "z_dim": 4, "w_dim": 4}
+        return build_generator(family, settings | changes)
 
 
 def values(evaluation: Evaluation) -> dict[str, float]:
@@ -337,6 +347,32 @@ def test_the_best_of_a_line_goes_by_what_is_better(data, extractor, cache) -> No
         pick = min if like.better == "lower" else max
         assert best is not None
         assert numbers[best] == pick(numbers)
+
+
+def test_models_of_different_sizes_are_compared_at_a_common_one(data, extractor, cache) -> None:
+    small, large = model_ref(SmoothModel()), model_ref(build("creps", resolution=64))
+    protocol = Protocol(n=20, probes=2, metrics=("fd",))
+    how = {"extractor": extractor, "cache": cache}
+    found = compare([small, large], real_images(data), protocol, **how)
+    assert found.size == (64, 64)
+    (row,) = [row for row in found.rows if row.like.name.startswith("fd")]
+    assert row.like.name.endswith("@64")
+    assert row.best is not None
+    asked = compare([small, large], real_images(data), replace(protocol, sizes=((32, 32),)), **how)
+    assert [row.like.name for row in asked.rows] == ["fd_means@32"]
+    assert compare([small, small], real_images(data), protocol, **how).size is None
+    fixed = model_ref(build("stylegan2", resolution=16))
+    assert common_size([small, large, fixed]) == (16, 16)
+
+
+@pytest.mark.slow
+def test_conditional_models_are_measured_through_all_classes(data, extractor, cache) -> None:
+    model = model_ref(build("creps", label_dim=3))
+    protocol = Protocol(n=20, probes=3, metrics=("fd", "consistency"))
+    names = values(run(protocol, data, extractor, cache=cache, model=model))
+    assert any(name.startswith("psnr") or "consistency" in name for name in names)
+    found = diagnose(model, real_images(data), count=4, size=(32, 32), workers=0)
+    assert found.findings
 
 
 def test_short_names_tell_models_apart() -> None:

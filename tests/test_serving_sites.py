@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from urllib.request import urlopen
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from creps.errors import UsageError
+from creps.errors import LabelError, UsageError
 from creps.rendering._renderer import render
 from creps.serving import _pages as pages
 from creps.serving import _sites as sites
@@ -57,6 +58,21 @@ def test_a_site_is_whole(page: None, tmp_path: Path) -> None:
     assert np.abs(tile.astype(int) - expected).mean() < 2
     assert told[-1] == (2 * 300**2, 2 * 300**2)
     assert told == sorted(told)
+
+
+@pytest.mark.slow
+def test_a_site_shows_the_class_that_is_asked_for(page: None, tmp_path: Path) -> None:
+    model = tiny_creps(label_dim=3)
+    asked = replace(SETTINGS, seeds=(3,))
+    with pytest.raises(LabelError, match="this model has 3 classes: choose with --class 0 to 2"):
+        write_site(tmp_path / "site", model, settings=asked)
+    assert not (tmp_path / "site").exists()
+    assert write_site(tmp_path / "site", model, settings=replace(asked, label="1")) == 1
+    expected = render(model, seed=3, label=1, size=300)
+    with Image.open(tmp_path / "site" / "seed3.jpg") as thumbnail:
+        assert np.abs(np.asarray(thumbnail).astype(int) - expected).mean() < 3
+    assert write_site(tmp_path / "site", model, settings=replace(asked, label=1)) == 0
+    assert write_site(tmp_path / "site", model, settings=replace(asked, label=2)) == 1
 
 
 @pytest.mark.slow

@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from creps.cli._options import Label
 from creps.cli._progress import report
-from creps.errors import UsageError
 
 if TYPE_CHECKING:
     from creps.networks.base import Generator
@@ -33,20 +34,18 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("out/demo"),
     seed: Annotated[int, typer.Option(help="The picture to zoom into.")] = 16,
     truncation: Annotated[float, typer.Option(help="As in generate.")] = 1.0,
+    label: Label = None,
 ) -> None:
     """Render a sheet of samples, and one picture at 256, 1024 and 4096 px next to enlargements."""
     from creps.rendering import Latent, Renderer
 
-    latents = [Latent(seed=k, truncation=truncation) for k in range(SHEET_ROWS * SHEET_COLUMNS)]
-    latent = Latent(seed=seed, truncation=truncation)
+    drawn = partial(Latent, truncation=truncation, label=label)
+    latents, latent = [drawn(seed=k) for k in range(SHEET_ROWS * SHEET_COLUMNS)], drawn(seed=seed)
     from creps.checkpoints import load
 
     started = time.perf_counter()
     generator = load(model)
-    if generator.config.label_dim:
-        raise UsageError(
-            f"{model} is class-conditional: use creps generate --model {model} --class N"
-        )
+    generator.class_index(label)  # refuses what does not suit the model
     out.mkdir(parents=True, exist_ok=True)
     settings = {"model": model}
     _sheet([Renderer(generator, each) for each in latents], out / "sheet.png", settings)

@@ -178,13 +178,16 @@ def compare(
     seeds: Annotated[str, typer.Option(help="Of the samples shown: 0-7.")] = "0-7",
     shown_size: Annotated[
         int | None,
-        typer.Option(min=8, help="Pixels of samples shown.", show_default="each model's own"),
+        typer.Option(
+            min=8, help="Pixels of samples shown.", show_default="the models' own, or the largest"
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="The HTML page to write.")] = Path("comparison.html"),
 ) -> None:
     """Put models side by side: a table, and a page with samples of the same seeds.
 
-    Without --data only what needs no real pictures is measured.
+    Without --data only what needs no real pictures is measured. Models of different natural sizes
+    are measured at the largest of them, unless --size says otherwise.
     """
     from creps import metrics
 
@@ -211,6 +214,9 @@ def compare(
         table.add_row(Text(row.like.name), *cells)
     console = Console()
     console.print(table)
+    if protocol.sizes is None and found.size is not None:
+        height, width = found.size
+        console.print(Text(f"their own sizes differ: all were measured at {height}x{width} px"))
     console.print(Text(f"wrote {out}: the same table, and samples of seeds {seeds}"))
 
 

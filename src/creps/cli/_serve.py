@@ -16,6 +16,7 @@ from creps.cli._options import (
     VIEW,
     ComputeDevice,
     Dtype,
+    Label,
     Model,
     Truncation,
     parse_seeds,
@@ -174,6 +175,7 @@ def export_site(
         _option(PICTURE, "Seeds such as 7, 0-7 or 0-7,12.", show_default=FIRST_SEEDS),
     ] = None,
     truncation: Truncation = 1.0,
+    label: Label = None,
     size: Annotated[
         int | None, _option(VIEW, "Pixels of a picture's side.", show_default=str(SIDE))
     ] = None,
@@ -206,6 +208,7 @@ def export_site(
         given = {
             "seeds": seeds is not None,
             "truncation": truncation != 1,
+            "class": label is not None,
             "size": size is not None,
             "title": title is not None,
             "device": device != "auto",
@@ -224,6 +227,7 @@ def export_site(
         seeds=tuple(wanted),
         size=SIDE if size is None else size,
         truncation=truncation,
+        label=label,
     )
     generator = load(model)
     with report("rendering") as told:

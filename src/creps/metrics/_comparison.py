@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from creps.metrics._evaluate import Evaluation, evaluate
 from creps.metrics._extractors import ExtractorSpec
 from creps.metrics._measurements import Progress
 from creps.metrics._metrics import Protocol, Value
-from creps.metrics._models import ModelRef, draw, model_ref
+from creps.metrics._models import ModelRef, Size, draw, model_ref
 from creps.metrics._pages import figure, heading, paragraph, table, write_page
 from creps.metrics._real_images import RealImages
 from creps.networks.base import Generator
@@ -52,6 +52,11 @@ class Comparison:
     evaluations: Sequence[Evaluation] = ()
 
     @property
+    def size(self) -> Size | None:
+        """(height, width) at which all are shown; None where their own sizes are equal."""
+        return common_size(self.models)
+
+    @property
     def names(self) -> list[str]:
         """Distinct names of the models."""
         return short_names([model.path for model in self.models])
@@ -82,7 +87,7 @@ class Comparison:
         Args:
             path: of the file.
             seeds: of the samples.
-            size: pixels a side of samples; None: each model's own.
+            size: pixels a side of samples; None: the models' own, or their `size`.
             truncation: as for `render`.
         Raises:
             OSError: if it cannot be written.
@@ -107,7 +112,7 @@ class Comparison:
             sections.append("".join(paragraph(line, faint=True) for line in lines))
         sections.append(heading("Samples of the same seeds"))
         for name, model in zip(self.names, self.models, strict=True):
-            height, width = (size, size) if size else model.size
+            height, width = (size, size) if size else self.size or model.size
             samples = _samples(model, seeds, (height, width), truncation)
             sections.append(paragraph(f"{name}, {height}x{width} px") + samples)
         write_page(path, "Models side by side", sections)
@@ -125,7 +130,9 @@ def compare(
     workers: int = 0,
     progress: Progress | None = None,
 ) -> Comparison:
-    """Measure several models by one protocol.
+    """Measure several models by one protocol, and at one size.
+
+    Where their own sizes differ and the protocol names none, that is their `common_size`.
 
     Args:
         models: two or more.
@@ -136,6 +143,10 @@ def compare(
     if len(models) < 2:
         raise UsageError(f"models to compare: {len(models)} given, expected two or more")
     refs = [model_ref(model, device=device) for model in models]
+    protocol = Protocol() if protocol is None else protocol
+    common = common_size(refs)
+    if protocol.sizes is None and common is not None:
+        protocol = replace(protocol, sizes=(common,))
     found = [
         evaluate(
             ref,
@@ -150,6 +161,19 @@ def compare(
         for ref in refs
     ]
     return Comparison(models=refs, evaluations=found)
+
+
+def common_size(models: Sequence[ModelRef]) -> Size | None:
+    """(height, width) that models of different natural sizes can all be measured at.
+
+    The largest of them; where families paint one size alone, the smallest of theirs. None if all
+    are of one size.
+    """
+    sizes = [model.size for model in models]
+    if len(set(sizes)) == 1:
+        return None
+    fixed = [model.size for model in models if not model.generator().tileable]
+    return min(fixed) if fixed else max(sizes)
 
 
 def short_names(models: Sequence[str]) -> list[str]:

@@ -17,7 +17,7 @@ from PIL import Image
 from creps.errors import UsageError
 from creps.metrics._extractors import ExtractorSpec
 from creps.metrics._measurements import Measurement
-from creps.metrics._models import ModelRef
+from creps.metrics._models import ModelRef, class_of
 from creps.metrics._similarity import box_reduce, perceptual_distance, psnr, ssim
 from creps.networks.base import Generator
 from creps.rendering._renderer import render
@@ -51,6 +51,7 @@ def scale_pair(
             render(
                 generator,
                 seed=seed,
+                label=class_of(generator, seed),
                 size=(height * times, width * times),
                 truncation=truncation,
                 supersample=supersample,
@@ -149,6 +150,7 @@ class Consistency(Measurement):
                 render(
                     generator,
                     seed=seed,
+                    label=class_of(generator, seed),
                     size=self.size,
                     truncation=self.truncation,
                     supersample=samples,

@@ -56,8 +56,7 @@ class ModelRef:
 
     def label(self, seed: int) -> int | None:
         """The class that a seed is drawn with: seeds go through all classes in turn."""
-        classes = int(self.generator().config.label_dim)
-        return seed % classes if classes else None
+        return class_of(self.generator(), seed)
 
     @property
     def size(self) -> Size:
@@ -93,6 +92,12 @@ class ModelRef:
 
 
 IN_MEMORY = "in memory"
+
+
+def class_of(generator: Generator, seed: int) -> int | None:
+    """The class that a seed is measured with: seeds go through all classes in turn."""
+    classes = int(generator.config.label_dim)
+    return seed % classes if classes else None
 
 
 def model_ref(model: ModelRef | Generator | str | Path, *, device: Device = None) -> ModelRef:

@@ -50,6 +50,7 @@ class SiteSettings:
         seeds: of the pictures, in order.
         size: pixels of a picture's side.
         truncation: of their styles.
+        label: index or name of their class, for class-conditional models.
     """
 
     name: str
@@ -57,6 +58,7 @@ class SiteSettings:
     seeds: tuple[int, ...]
     size: int = 16384
     truncation: float = 1.0
+    label: int | str | None = None
 
 
 def write_site(
@@ -86,7 +88,10 @@ def write_site(
         MissingExtraError: without the packages of the `big` extra.
     """
     view = View(size=settings.size)
-    latents = [Latent(seed=seed, truncation=settings.truncation) for seed in settings.seeds]
+    label = generator.class_index(settings.label)
+    latents = [
+        Latent(seed=seed, truncation=settings.truncation, label=label) for seed in settings.seeds
+    ]
     out.mkdir(parents=True, exist_ok=True)
     pixels = settings.size**2
     new = 0
