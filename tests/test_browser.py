@@ -53,6 +53,32 @@ def test_the_picture_fills_the_room(page: Any, server: str) -> None:
     assert "training size" in page.find_element("id", "scale").text
 
 
+def test_the_size_is_told_by_what_the_model_was_trained_at(page: Any, server: str) -> None:
+    visit(page, server)
+    script = """
+        const [module, cases] = arguments, end = arguments[arguments.length - 1];
+        import(module).then(({ inWords }) => end(cases.map((each) => inWords(...each))));
+    """
+    place = page.execute_script("return new URL('static/js/readout.js', document.baseURI).href")
+    windows, whole = {"trained": 32, "detail": 256}, {"trained": 32, "detail": 32}
+    cases = [
+        (16, windows),
+        (32, windows),
+        (256, windows),
+        (1024, windows),
+        (32, whole),
+        (64, whole),
+    ]
+    assert page.execute_async_script(script, place, cases) == [
+        "0.50× its training size",
+        "Within its training sizes",
+        "Within its training sizes",
+        "4.0× beyond training size",
+        "At its training size",
+        "2.0× beyond training size",
+    ]
+
+
 def test_what_share_of_the_pixels_was_evaluated_is_told(page: Any, server: str) -> None:
     visit(page, server, "#tiny:7&span=1e-6")  # so deep that all is smooth
     told = page.find_element("id", "evaluated").text

@@ -15,6 +15,7 @@ from creps.rendering._sampling import (
     doubled_lines,
     refined,
     standing_out,
+    trained_resolution,
 )
 from creps.rendering._styles import latents
 from creps.rendering._view import Samples
@@ -156,3 +157,22 @@ def test_detail_is_that_of_the_training(record, resolution: int) -> None:
     network = tiny_creps()
     network.record = record
     assert detail_resolution(network) == resolution
+
+
+@pytest.mark.parametrize(
+    ("training", "trained", "detail"),
+    [
+        ({"resolution": 8, "zoom": 4.0}, 8, 32),
+        ({"resolution": 8, "zoom": 1.0}, 8, 8),
+        ({"resolution": 8}, 8, 16),  # a record that does not say how far windows were magnified
+        ({"phases": [{"patch": 8, "zoom": 1}, {"patch": 8, "zoom": 4}]}, 8, 32),
+        ({"resolution": "8", "zoom": 4}, 16, 16),
+        ({"resolution": 8, "zoom": float("inf")}, 16, 16),
+        ({"resolution": 0, "zoom": 4}, 16, 16),
+        ({}, 16, 16),
+    ],
+)
+def test_the_size_of_a_training_is_what_it_records(training, trained: int, detail: int) -> None:
+    network = tiny_creps()
+    network.record = {"training": training}
+    assert (trained_resolution(network), detail_resolution(network)) == (trained, detail)

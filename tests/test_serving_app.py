@@ -54,6 +54,7 @@ def test_the_models_are_described(client: TestClient) -> None:
     about = client.get("/api/models").json()
     tiny, _, kinds = about["models"]
     assert (tiny["name"], tiny["resolution"], tiny["size"]) == ("tiny", 16, SIDE)
+    assert (tiny["trained"], tiny["detail"]) == (16, 16)
     assert len(tiny["pin"]) == 8
     assert kinds["classes"] == 3
     assert about["limits"]["pixels"] == LIMITS.pixels

@@ -55,15 +55,39 @@ def detail_resolution(generator: Generator) -> int:
     For models trained on patches at several scales, those of the largest picture the patches were
     parts of, if recorded; else the config's resolution.
     """
-    training = generator.record.get("training")
-    phases = training.get("phases") if isinstance(training, Mapping) else None
-    sides = [
-        phase["patch"] * phase["zoom"]
-        for phase in (phases if isinstance(phases, list | tuple) else [])
-        if isinstance(phase, Mapping)
-        and all(isinstance(phase.get(name), int | float) for name in ("patch", "zoom"))
-    ]
+    sides = [patch * zoom for patch, zoom in _phases(generator) if zoom]
     return round(max(sides, default=generator.config.resolution))
+
+
+def trained_resolution(generator: Generator) -> int:
+    """Pixels a side of the whole pictures that a model was trained on; see `detail_resolution`.
+
+    The config's resolution, which is the size a model is drawn at, where none is recorded.
+    """
+    return round(
+        min((patch for patch, _ in _phases(generator)), default=generator.config.resolution)
+    )
+
+
+def _phases(generator: Generator) -> list[tuple[float, float]]:
+    """The patch, in pixels, and zoom of each part of a training; zoom 0 where it is not known."""
+    training = generator.record.get("training")
+    if not isinstance(training, Mapping):
+        return []
+    phases = training.get("phases")
+    if not isinstance(phases, list | tuple):
+        phases = [{"patch": training.get("resolution"), "zoom": training.get("zoom", 0)}]
+    return [
+        (phase["patch"], phase["zoom"])
+        for phase in phases
+        if isinstance(phase, Mapping)
+        and all(_is_number(phase.get(name)) for name in ("patch", "zoom"))
+        and phase["patch"] > 0
+    ]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def automatic_supersample(generator: Generator, canvas: Canvas, warp: Warp | None = None) -> int:

@@ -23,7 +23,7 @@ from creps.errors import ConfigError, CrepsError, LabelError, UsageError, neares
 from creps.networks.base import Generator
 from creps.rendering._provenance import provenance
 from creps.rendering._renderer import Renderer
-from creps.rendering._sampling import detail_resolution
+from creps.rendering._sampling import detail_resolution, trained_resolution
 from creps.rendering._view import View, checked_dtype
 from creps.serving._identifiers import NAME, PictureId
 from creps.serving._settings import ServeSettings
@@ -107,6 +107,7 @@ class ServedModel:
             "family": self.generator.family,
             "parameters": sum(each.numel() for each in self.generator.parameters()),
             "resolution": config.resolution,
+            "trained": trained_resolution(self.generator),
             "detail": detail_resolution(self.generator),
             "size": size,
             "styles": self.generator.num_styles,

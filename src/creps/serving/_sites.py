@@ -16,6 +16,7 @@ from creps.errors import ConfigError, CrepsError
 from creps.networks.base import Generator
 from creps.rendering import Latent, Renderer, View, read_settings, save_picture
 from creps.rendering._painter import Progress
+from creps.rendering._sampling import detail_resolution, trained_resolution
 from creps.rendering._view import Precision
 from creps.rendering.output._images import tiles_folder
 from creps.rendering.output._save import unfinished
@@ -175,15 +176,15 @@ def _is_there(target: Path, about: dict[str, Any]) -> bool:
 
 def _write_page(out: Path, generator: Generator, settings: SiteSettings) -> None:
     """The page, what it needs, and what it shows."""
-    config, record = generator.config, generator.record
-    size = settings.size
+    record, size = generator.record, settings.size
     document = {
         "title": settings.title,
         "model": settings.name,
         "credits": str(record.get("credits", "")),
         "license": str(record.get("license", "")),
         "size": size,
-        "resolution": config.resolution,
+        "trained": trained_resolution(generator),
+        "detail": detail_resolution(generator),
         "truncation": settings.truncation,
         "made": f"creps {__version__}",
         "pictures": [

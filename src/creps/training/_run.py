@@ -92,6 +92,7 @@ class Run:
     def record(self) -> dict[str, Any]:
         """What its models remember: the training, classes, and whom the pictures ask to credit."""
         training = {"resolution": self.config.resolution, "data": dict(self.data)}
+        training["zoom"] = self.config.data.zoom  # windows of pictures so many times as large
         height, width = self.config.size
         if height != width:
             training["size"] = [height, width]

@@ -6,7 +6,7 @@ import { themeSwitch } from "./theme.js";
 
 /**
  * @typedef {{seed: number, name: string, dzi: string, thumbnail: string, height: number, width: number}} Shown
- * @typedef {{title: string, model: string, credits: string, license: string, size: number, resolution: number, made: string, pictures: Shown[]}} Site
+ * @typedef {{title: string, model: string, credits: string, license: string, size: number, trained: number, detail: number, made: string, pictures: Shown[]}} Site
  */
 
 const STEP = 15; // degrees
@@ -24,7 +24,9 @@ function wall(site) {
   const count = site.pictures.length;
   part("about").textContent =
     `${count} ${count === 1 ? "picture" : "pictures"}, ${site.size.toLocaleString("en")} pixels a side, ` +
-    `drawn by a model trained at ${site.resolution} × ${site.resolution}. Open one and go in.`;
+    `drawn by a model trained at ${site.trained} × ${site.trained}` +
+    (site.detail > site.trained ? `, with windows of pictures of ${site.detail} pixels` : "") +
+    ". Open one and go in.";
   const rest = [
     site.license && `Licence: ${site.license}.`,
     site.credits,
@@ -76,7 +78,7 @@ function room(site) {
       (viewer.viewport.getZoom(true) *
         viewer.viewport.getContainerSize().x *
         OpenSeadragon.pixelDensityRatio) /
-      site.resolution;
+      Math.max(site.detail, site.trained);
     part("room-scale").textContent =
       ratio > 1.05
         ? `${ratio.toFixed(ratio < 10 ? 1 : 0)}× beyond training size`

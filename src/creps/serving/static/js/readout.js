@@ -19,12 +19,15 @@ export function times(ratio) {
 
 /**
  * The size at which the picture is seen, in words.
- * @param {number} ratio screen pixels to training pixels
+ * @param {number} scale screen pixels of a side of the whole picture
+ * @param {{trained: number, detail: number}} model pixels a side of whole pictures in training, and
+ *   of the largest ones that it saw windows of
  */
-export function inWords(ratio) {
-  if (ratio < 0.95) return `${times(ratio)}× its training size`;
-  if (ratio <= 1.05) return "At its training size";
-  return `${times(ratio)}× beyond training size`;
+export function inWords(scale, { trained, detail }) {
+  if (scale < 0.95 * trained) return `${times(scale / trained)}× its training size`;
+  if (scale > 1.05 * Math.max(detail, trained))
+    return `${times(scale / Math.max(detail, trained))}× beyond training size`;
+  return detail > trained ? "Within its training sizes" : "At its training size";
 }
 
 /**
@@ -43,33 +46,33 @@ const evaluatedInWords = (share) =>
 export function readout(stage, { deepest, model }) {
   const slider = input("zoom");
   const update = () => {
-    const { resolution, detail } = model();
+    const { trained, detail } = model();
     const scale = stage.main.scale();
-    const ratio = scale / resolution;
-    const octaves = Math.log2(ratio);
+    const octaves = Math.log2(scale / trained);
     const side = Math.round(scale).toLocaleString("en");
-    part("scale").textContent = inWords(ratio);
+    const words = inWords(scale, model());
+    part("scale").textContent = words;
     part("readout").title =
-      `Trained at ${resolution} × ${resolution} pixels` +
-      (detail > resolution ? `, with details as of ${detail} pixels` : "") +
+      `Trained at ${trained} × ${trained} pixels` +
+      (detail > trained ? `, with windows of pictures of ${detail} pixels` : "") +
       `. At this zoom the whole picture is ${side} pixels a side.`;
     if (document.activeElement !== slider) slider.value = String(octaves);
-    slider.setAttribute("aria-valuetext", inWords(ratio));
+    slider.setAttribute("aria-valuetext", words);
   };
   const ticks = () => {
-    const { resolution, detail } = model();
+    const { trained, detail } = model();
     slider.min = String(LOWEST);
-    slider.max = String(deepest + 8 - Math.log2(resolution));
+    slider.max = String(deepest + 8 - Math.log2(trained));
     const at = (/** @type {number} */ octaves) =>
       `${((octaves - LOWEST) / (Number(slider.max) - LOWEST)) * 100}%`;
     part("tick-native").style.left = at(0);
-    part("tick-detail").style.left = at(Math.log2(detail / resolution));
-    part("tick-detail").hidden = detail <= resolution;
+    part("tick-detail").style.left = at(Math.log2(detail / trained));
+    part("tick-detail").hidden = detail <= trained;
     update();
   };
   slider.addEventListener("input", () => {
     const view = stage.view();
-    const aim = model().resolution * 2 ** Number(slider.value);
+    const aim = model().trained * 2 ** Number(slider.value);
     stage.look({ ...view, span: (view.span * stage.main.scale()) / aim }, true);
   });
   stage.listeners.push(update);

@@ -6,7 +6,8 @@ import { NoPicture } from "./pixels.js";
  * @typedef {object} Model
  * @property {string} name
  * @property {string} pin the first digits of the weights' hash
- * @property {number} resolution pixels a side it was trained at
+ * @property {number} resolution pixels a side of its own size
+ * @property {number} trained pixels a side of whole pictures in its training
  * @property {number} detail pixels a plane unit of the finest detail it was trained on
  * @property {number} styles layers that take a style
  * @property {number} classes
