@@ -154,7 +154,7 @@ def test_masks_keep_all_digits_and_any_file_that_is_no_mask_is_one_line(tmp_path
     for number, content in enumerate(broken):
         (tmp_path / f"e{number}.npy").write_bytes(content)
     for path in (fractions, *tmp_path.glob("e*.npy")):
-        with pytest.raises(DataError, match="neither a picture nor a NumPy array") as told:
+        with pytest.raises(DataError, match=r"a (NumPy )?array of numbers|an array of") as told:
             load_mask(path, 2)
         assert "\n" not in str(told.value)
 

@@ -112,7 +112,7 @@ def test_equal_maps_are_those_of_equal_entries() -> None:
         (np.zeros((4, 5, 2), dtype=np.uint8), "holds uint8: expected floats"),
         (np.zeros((4, 5, 2), dtype=np.complex64), "holds complex64: expected floats"),
         (np.full((4, 5, 2), np.nan), "values that are not finite"),
-        (np.array([[{}]], dtype=object), "is not an array of numbers: expected a .npy file"),
+        (np.array([[{}]], dtype=object), "holds object: expected floats"),
     ],
 )
 def test_arrays_that_are_no_maps_are_refused(
@@ -161,7 +161,9 @@ def test_files_that_are_no_arrays_are_refused(tmp_path: Path, flow: Path) -> Non
     for name, content in broken.items():
         path = tmp_path / name
         path.write_bytes(content)
-        with pytest.raises(GridError, match=f"map .*{name} is not an array of numbers"):
+        with pytest.raises(
+            GridError, match=f"map .*{name} (is not an array|is cut short|holds 1,7)"
+        ):
             PointMap.read(path)
     np.savez(tmp_path / "archive.npz", BENT.numpy())
     with pytest.raises(GridError, match=r"archive\.npz is not an array of numbers"):

@@ -18,7 +18,6 @@ from creps.data._parquet import ParquetStore
 from creps.data._shards import TarStore
 from creps.data._store import (
     LINK_OUT,
-    MOST_FILE,
     NO_FILE,
     Entry,
     Listing,
@@ -32,6 +31,7 @@ from creps.data._store import (
     visible,
 )
 from creps.errors import DataError
+from creps.pixels._opening import MOST_FILE
 
 
 def open_store(path: str | os.PathLike[str]) -> Store:

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import combinations
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ class Look:
 
 def look_of(pixels: NDArray[Any]) -> Look:
     """The look of a picture (H, W, 3) uint8."""
-    exact = hashlib.blake2b(np.ascontiguousarray(pixels).tobytes(), digest_size=16)
+    exact = hashlib.blake2b(np.ascontiguousarray(pixels).data, digest_size=16)
     exact.update(repr(pixels.shape).encode())
     image = Image.fromarray(pixels)
     if min(image.size) >= 8 * _GRID:  # whole blocks first: most of the work, little of the look
@@ -324,8 +325,19 @@ def _counted(classes: Classes, names: Sequence[str]) -> dict[str, int]:
     return {name: numbers[number] for number, name in enumerate(classes.names)}
 
 
+_LARGE = 1 << 24  # pixels of a picture that is read while no other large one is
+_large = Lock()
+
+
 def _look_at(source: ImageSource, index: int) -> _Seen | str:
     """Read a picture; or why it cannot be read."""
+    if math.prod(source.size(index)) >= _LARGE:
+        with _large:
+            return _look(source, index)
+    return _look(source, index)
+
+
+def _look(source: ImageSource, index: int) -> _Seen | str:
     start = time.thread_time()
     try:
         pixels = source.image(index)

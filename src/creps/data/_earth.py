@@ -24,9 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from creps._json import parse_json
 from creps.data._framing import area_average, whole_pixels
 from creps.data._set_files import draw_set, picture_name, png, ranges
 from creps.data._sources import ImageSource
+from creps.data._store import MOST_NOTE
 from creps.errors import ConfigError, DataError, GridError, MissingExtraError, nearest
 
 if TYPE_CHECKING:
@@ -269,10 +271,10 @@ def read_places(source: ImageSource) -> list[Window]:
         DataError: if the set has no places, or not for each of its pictures.
     """
     try:
-        listed = msgspec.json.decode(source.companion(PLACES_NAME), type=list[_Place])
+        listed = parse_json(source.companion(PLACES_NAME), list[_Place], most=MOST_NOTE)
         windows = {place.name: place.window for place in listed}
         return [windows[name] for name in source.names]
-    except (KeyError, ValueError, RecursionError):
+    except (KeyError, ValueError):
         raise DataError(
             f"no {PLACES_NAME} that says where each picture lies: expected a set that "
             "`creps data earth --cylinder` has written"

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from creps._json import parse_json
 from creps.data._store import MOST_CLASS, MOST_NOTE, Label, Listing, Store, same_name
 from creps.errors import DataError, LabelError
 
@@ -86,10 +87,10 @@ def _listed(store: Store, lists: Sequence[str]) -> dict[str, dict[str, int]]:
     found = {}
     for place in lists:
         try:
-            pairs = msgspec.json.decode(store.read(place, MOST_NOTE), type=_List).labels
+            pairs = parse_json(store.read(place, MOST_NOTE), _List, most=MOST_NOTE).labels
         except DataError as error:
             raise LabelError(str(error)) from None
-        except (ValueError, RecursionError):
+        except ValueError:
             raise LabelError(
                 f'{place} is malformed: expected {{"labels": [["name.png", 3], ...]}}'
             ) from None

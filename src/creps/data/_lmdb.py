@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from creps.data._store import (
-    MOST_FILE,
     Entry,
     Listing,
     Store,
@@ -23,6 +22,7 @@ from creps.data._store import (
     remembered,
 )
 from creps.errors import DataError, MissingExtraError
+from creps.pixels._opening import MOST_FILE
 
 _SIZED = re.compile(r"(\d+)-\d+")
 _SMALLEST = 8  # bytes that a value takes, its key included

@@ -9,7 +9,6 @@ of a set that fits, in whatever order, each group is read once in each process.
 from __future__ import annotations
 
 import io
-import json
 import os
 import re
 import threading
@@ -22,8 +21,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from creps._files import read_regular
+from creps._json import parse_json
 from creps.data._store import (
-    MOST_FILE,
     Entry,
     Label,
     Listing,
@@ -35,6 +34,7 @@ from creps.data._store import (
     label_of,
 )
 from creps.errors import DataError, MissingExtraError
+from creps.pixels._opening import MOST_FILE
 
 _KEPT = 1 << 28
 """Bytes of encoded pictures that each process keeps in memory; one group of rows at least."""
@@ -261,9 +261,9 @@ def _countable(kind: Any) -> bool:
 def _features(schema: Any) -> dict[str, dict[str, Any]]:
     """What Hugging Face's note in a schema says of the columns; empty without one."""
     try:
-        note = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+        note = parse_json((schema.metadata or {}).get(b"huggingface", b"{}"))
         features = note["info"]["features"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         return {}
     return (
         {n: f for n, f in features.items() if isinstance(f, dict)}

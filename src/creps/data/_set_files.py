@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from creps._files import cores, replacing
+from creps._json import parse_json
 from creps.data._archives import ZipStore
 from creps.data._sources import ATTRIBUTION_NAME
 from creps.data._store import MOST_NOTE
@@ -120,8 +121,8 @@ def write_set(
 def _refuse_other(out: Path, wanted: dict[str, Any], *, settings_name: str, kind: str) -> None:
     """Raise unless a file is a set of the wanted settings; others in it do not matter."""
     try:
-        found = dict(json.loads(ZipStore(out).read(settings_name, MOST_NOTE)))
-    except (DataError, OSError, TypeError, ValueError, RecursionError):
+        found = parse_json(ZipStore(out).read(settings_name, MOST_NOTE))
+    except (DataError, OSError, ValueError):
         raise DataError(f"{out} exists and is not a {kind} file: choose another name") from None
     differences = ", ".join(
         f"{key} {_said(found.get(key))} instead of {_said(value)}"

@@ -9,7 +9,6 @@ share a key without being fields of one sample, each is a sample.
 from __future__ import annotations
 
 import io
-import json
 import os
 import posixpath
 import re
@@ -21,8 +20,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from creps._files import open_regular, read_regular
+from creps._json import parse_json
 from creps.data._store import (
-    MOST_FILE,
     Entry,
     Label,
     Listing,
@@ -40,7 +39,7 @@ from creps.data._store import (
     visible,
 )
 from creps.errors import CrepsError, DataError
-from creps.pixels._opening import reason_of
+from creps.pixels._opening import MOST_FILE, reason_of
 
 CREDITS = ("ATTRIBUTION.txt",)
 """Files in the folder of the shards that belong to the set."""
@@ -289,13 +288,10 @@ def _label(content: bytes, *, exact: bool) -> Label | None:
     value: Any = text
     if not exact:
         try:
-            note = json.loads(text)
-        except (ValueError, RecursionError):
+            note = parse_json(text)
+        except ValueError:
             return None
-        found = (
-            [note[name] for name in _LABEL_FIELDS if name in note] if isinstance(note, dict) else []
-        )
-        value = found[0] if found else None
+        value = next((note[name] for name in _LABEL_FIELDS if name in note), None)
     label = label_of(value)
     number = isinstance(label, str) and re.fullmatch(r"[0-9]{1,18}", label)
     return int(label) if label is not None and number else label

@@ -26,7 +26,7 @@ from typing import IO, Any
 
 from creps._files import cache_folder, too_large, write_atomically
 from creps.errors import CrepsError, DataError
-from creps.pixels._opening import image_endings, reason_of
+from creps.pixels._opening import MOST_FILE, image_endings, reason_of
 
 Label = int | str
 """A class as a set gives it: by number or by name."""
@@ -69,8 +69,6 @@ class OwnLabels:
     order: Sequence[str] = ()
 
 
-MOST_FILE = 1 << 29
-"""Bytes of a picture file."""
 MOST_NOTE = 1 << 27
 """Bytes of a list of labels: 3 million pictures and more."""
 _UNPACKS = 200

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from creps.errors import ConfigError
-from creps.pixels._deep import bits_per_channel, deep_pixels
+from creps.pixels._deep import Box, bits_per_channel, deep_pixels
 from creps.pixels._opening import opened
 from creps.pixels._profiles import Conversion, conversion_of, profile_name
+from creps.pixels._quiet import quiet
 from creps.pixels._tiff import deep_tiff
 
 CHANNELS = {1: "gray", 3: "RGB", 4: "RGB and alpha"}
@@ -118,52 +119,94 @@ def decode(
         (H, W, channels) uint8, or float32 if precise.
     """
     check_channels(channels)
-    with np.errstate(all="ignore"):  # of numbers that are none, which are clipped
-        return _decoded(
-            stream, channels, precise=precise, shortest=shortest, keep=keep_colors, square=square
-        )
+    with np.errstate(all="ignore"), quiet():  # of numbers that are none, which are clipped
+        wanted = _Wanted(channels, precise, keep_colors, square)
+        pixels, turn = _lying(stream, wanted, shortest=shortest)
+        return pixels if turn is None else np.ascontiguousarray(turn(pixels))
 
 
-def _decoded(
-    stream: IO[bytes], channels: int, *, precise: bool, shortest: int, keep: bool, square: bool
-) -> NDArray[np.uint8] | NDArray[np.float32]:
+_Turn = Callable[[NDArray[Any]], NDArray[Any]]
+_STRIP = 1 << 20  # pixels that are made at once: memory beside the picture's own
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is to be made of a picture; see `decode`."""
+
+    channels: int
+    precise: bool
+    keep: bool
+    square: bool
+
+    @property
+    def per_pixel(self) -> int:
+        """Bytes."""
+        return self.channels * (4 if self.precise else 1)
+
+    def gathered(
+        self, size: tuple[int, int], turn: _Turn | None, part: Callable[[Box], NDArray[Any]]
+    ) -> NDArray[Any]:
+        """The pixels of a picture (width, height) as it lies, made strip by strip."""
+        box = _square(*size, turn) if self.square else (0, 0, *size)
+        left, top, right, bottom = box
+        shape = (bottom - top, right - left, self.channels)
+        made = np.empty(shape, np.float32 if self.precise else np.uint8)
+        step = max(_STRIP // shape[1], 1)
+        for start in range(top, bottom, step):
+            stop = min(start + step, bottom)
+            pixels = part((left, start, right, stop))
+            if not self.precise and pixels.dtype != np.uint8:
+                pixels = np.rint(pixels)
+            made[start - top : stop - top] = pixels
+        return made
+
+
+def _lying(
+    stream: IO[bytes], wanted: _Wanted, *, shortest: int
+) -> tuple[NDArray[Any], _Turn | None]:
+    """The pixels of a picture as its file lies, and what turns them upright."""
     tiff = deep_tiff(stream)
     if tiff is not None:
         turn = _UPRIGHT.get(tiff.orientation)
-        conversion = None if keep else conversion_of(tiff.profile)
-        pixels: NDArray[Any] = _deep_channels(tiff.pixels(), channels, conversion)
-    else:
-        with opened(stream, shortest=shortest) as image:
-            turn = _UPRIGHT.get(_orientation(image))
-            conversion = None if keep else conversion_of(image.info.get("icc_profile"))
-            deep = deep_pixels(image, stream)
-            if image.format == "TIFF":  # the only format that Pillow itself turns upright
-                turn = None
-            if deep is None:
-                image.load()
-                uneven = square and image.width != image.height
-                part = image.crop(_square(image, turn)) if uneven else image
-                pixels = _shallow(conversion.applied(part) if conversion else part, channels)
-                square = False
-            else:
-                pixels = _deep_channels(deep, channels, conversion)
-    pixels = pixels if turn is None else np.ascontiguousarray(turn(pixels))
-    if square:
-        side = min(pixels.shape[:2])
-        top, left = (pixels.shape[0] - side) // 2, (pixels.shape[1] - side) // 2
-        pixels = np.ascontiguousarray(pixels[top : top + side, left : left + side])
-    if precise:
-        return pixels.astype(np.float32)
-    return pixels if pixels.dtype == np.uint8 else np.rint(pixels).astype(np.uint8)
+        deep = tiff.pixels(wanted.per_pixel)
+        return _from_deep(deep, tiff.size, tiff.profile, turn, wanted), turn
+    with opened(stream, shortest=shortest, out=wanted.per_pixel) as image:
+        turn = _UPRIGHT.get(_orientation(image))
+        profile = image.info.get("icc_profile")
+        parts = deep_pixels(image, stream)
+        image.load()
+        if image.format == "TIFF":  # the only format that Pillow itself turns upright
+            turn = None
+        if parts is not None:
+            return _from_deep(parts, image.size, profile, turn, wanted), turn
+        conversion = None if wanted.keep else conversion_of(profile)
+
+        def part(box: Box) -> NDArray[Any]:
+            cut = image if box == (0, 0, *image.size) else image.crop(box)
+            return _shallow(conversion.applied(cut) if conversion else cut, wanted.channels)
+
+        return wanted.gathered(image.size, turn, part), turn
 
 
-def _square(
-    image: Image.Image, turn: Callable[[NDArray[Any]], NDArray[Any]] | None
-) -> tuple[int, int, int, int]:
-    """(left, top, right, bottom), before a picture is turned, of its square once it is upright."""
-    side = min(image.size)
-    rows = np.broadcast_to(np.arange(image.height)[:, None], (image.height, image.width))
-    columns = np.broadcast_to(np.arange(image.width), rows.shape)
+def _from_deep(
+    parts: Callable[[Box], NDArray[np.float32]],
+    size: tuple[int, int],
+    profile: bytes | None,
+    turn: _Turn | None,
+    wanted: _Wanted,
+) -> NDArray[Any]:
+    """The pixels of a deep picture as it lies."""
+    conversion = None if wanted.keep else conversion_of(profile)
+    return wanted.gathered(
+        size, turn, lambda box: _deep_channels(parts(box), wanted.channels, conversion)
+    )
+
+
+def _square(width: int, height: int, turn: _Turn | None) -> Box:
+    """The square, before a picture is turned, that is its center once it is upright."""
+    side = min(width, height)
+    rows = np.broadcast_to(np.arange(height)[:, None], (height, width))
+    columns = np.broadcast_to(np.arange(width), rows.shape)
     if turn is not None:
         rows, columns = turn(rows), turn(columns)  # views
     top, left = (rows.shape[0] - side) // 2, (rows.shape[1] - side) // 2

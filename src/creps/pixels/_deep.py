@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import IO, Any
 
 import numpy as np
@@ -28,34 +29,51 @@ def bits_per_channel(image: Image.Image) -> int:
     return 16 if image.mode.startswith("I;16") or _raw_mode(image) in _SWAPPED else 8
 
 
-def deep_pixels(image: Image.Image, stream: IO[bytes]) -> NDArray[np.float32] | None:
-    """The pixels of a deep picture on the scale 0 .. 255, unrounded; None for one of 8 bits.
+Box = tuple[int, int, int, int]
+"""(left, top, right, bottom) in pixels, as Pillow has it."""
+
+
+def deep_pixels(
+    image: Image.Image, stream: IO[bytes]
+) -> Callable[[Box], NDArray[np.float32]] | None:
+    """What gives parts of a deep picture on the scale 0 .. 255, unrounded; None for one of 8 bits.
 
     16-bit values are divided by 257, so that 65535 is 255; gray of 32-bit integers is taken as 16
     bits, as Pillow widens it; floating-point gray is taken as [0, 1]. A color that a PNG calls
-    transparent becomes alpha. The image is just opened, and loaded afterwards; the result is
-    (H, W, k), gray, RGB or RGB and alpha, as the file lies.
+    transparent becomes alpha. The image is just opened, and loaded afterwards; parts are (h, w, k),
+    gray, RGB or RGB and alpha, as the file lies.
     """
     clear = image.info.get("transparency")
     swapped = _SWAPPED.get(_raw_mode(image))
     if swapped is not None:
         start = stream.tell()
         stream.seek(0)
-        with Image.open(stream) as again:
-            _set_raw_mode(again, swapped)
-            low = np.asarray(again)
+        again = Image.open(stream)
+        _set_raw_mode(again, swapped)
+        again.load()
         stream.seek(start)
         image.load()
-        deep = np.asarray(image).astype(np.float32) * 256 + low
-        deep = deep[:, :, :3] if image.mode == "RGBX" else deep
-        return _with_clear(deep, clear) / np.float32(257)
-    if image.mode == "F":
-        values = np.nan_to_num(np.asarray(image), nan=0.0)
-        return 255 * values.clip(0, 1)[:, :, None]
-    if image.mode.startswith("I"):  # I;16 and its byte orders; I where Pillow widens 16 bits to 32
-        values = np.asarray(image).astype(np.int64).clip(0, 65535)
+
+        def color(box: Box) -> NDArray[np.float32]:
+            deep = np.asarray(image.crop(box)).astype(np.float32) * 256
+            deep += np.asarray(again.crop(box))
+            deep = deep[:, :, :3] if image.mode == "RGBX" else deep
+            return _with_clear(deep, clear) / np.float32(257)
+
+        return color
+    if image.mode != "F" and not image.mode.startswith("I"):
+        return None
+    image.load()
+
+    def gray(box: Box) -> NDArray[np.float32]:
+        values = np.asarray(image.crop(box))
+        if image.mode == "F":
+            return 255 * np.nan_to_num(values, nan=0.0).clip(0, 1)[:, :, None]
+        # I;16 and its byte orders; I where Pillow widens 16 bits to 32
+        values = values.astype(np.int64).clip(0, 65535)
         return _with_clear(values.astype(np.float32)[:, :, None], clear) / np.float32(257)
-    return None
+
+    return gray
 
 
 def _with_clear(values: NDArray[np.float32], clear: Any) -> NDArray[np.float32]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -12,10 +12,18 @@ from PIL import Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from creps.errors import DataError, printable
+from creps.pixels._deep import bits_per_channel
+from creps.pixels._quiet import quiet
 
 _FOREIGN = frozenset(
     {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 )  # formats that need other programs
+MOST_FILE = 1 << 29
+"""Bytes of a picture file."""
+MOST_MEMORY = 1 << 30
+"""Bytes that reading one picture may take, its pixels included."""
+_MOST_JPEG = 1_500_000_000  # pixels of a JPEG that is read at a part of its size
+_SCAN, _BARE = 0xDA, frozenset([0x01, *range(0xD0, 0xDA)])  # markers of JPEG, and those alone
 _REDUCTIONS = (1, 2, 4, 8)
 """What a JPEG can be read at: all of it, a half, a quarter, an eighth of its sides."""
 
@@ -36,36 +44,48 @@ def most_pixels() -> int:
     return 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS else 2**62
 
 
-def check_pixels(width: int, height: int) -> None:
-    """Refuse a picture of too many pixels (DataError)."""
+def check_room(width: int, height: int, per_pixel: int, *, more: int = 0) -> None:
+    """Refuse a picture of no pixels, of too many, or too many bytes (DataError).
+
+    Args:
+        width, height: in pixels.
+        per_pixel: bytes of memory that reading it takes.
+        more: further bytes.
+    """
+    if width < 1 or height < 1:
+        raise DataError("it has no pixels")
+    need = width * height * per_pixel + more
+    if need > MOST_MEMORY:
+        raise DataError(
+            f"{height:,} x {width:,} pixels would take {need / 1e9:.1f} GB of memory to read, "
+            f"expected at most {MOST_MEMORY / 1e9:.1f}: reduce it first"
+        )
     if width * height > most_pixels():
         raise DataError(f"more than {most_pixels():,} pixels, reduce it first")
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """No warnings of Pillow's: what is wrong with a file is an error, or does not matter."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"PIL\.")
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        yield
-
-
-@contextmanager
-def opened(stream: IO[bytes], *, shortest: int = 0) -> Iterator[Image.Image]:
+def opened(stream: IO[bytes], *, shortest: int = 0, out: int = 3) -> Iterator[Image.Image]:
     """A picture file whose pixels are not read yet.
 
-    A JPEG of too many pixels is opened at a half, a quarter or an eighth of its size; so is one
-    whose shorter side stays at `shortest` pixels or more then, if that is not 0.
+    A JPEG that would take too much memory is opened at a half, a quarter or an eighth of its size;
+    so is one whose shorter side stays at `shortest` pixels or more then, if that is not 0.
 
+    Args:
+        stream: a seekable binary file.
+        shortest: see above.
+        out: bytes a pixel of what will be made of it.
     Raises:
-        DataError: for another file of too many pixels. Broken files: whatever Pillow raises.
+        DataError: for a file of no pixels, too many, or too many bytes. Broken files: whatever
+            Pillow raises.
     """
     image_endings()  # registers readers
     with quiet(), _known(stream) as image:
+        kept = 0
         if isinstance(image, JpegImageFile):
-            _reduce(image, shortest)
-        check_pixels(*image.size)
+            kept = _kept_coefficients(image, stream)
+            _reduce(image, shortest, out=out, kept=kept)
+        check_room(*image.size, _held(image) + out, more=kept)
         _scale_transparent_gray(image)
         yield image
 
@@ -83,14 +103,56 @@ def _known(stream: IO[bytes]) -> Image.Image:
         return JpegImageFile(stream)
 
 
-def _reduce(image: JpegImageFile, shortest: int) -> None:
+_DECODERS = {"AVIF": 8, "GIF": 4, "HEIF": 8, "JPEG2000": 16, "TIFF": 4, "WEBP": 12}
+"""Bytes a pixel that decoders hold besides Pillow's own, about."""
+
+
+def _held(image: Image.Image) -> int:
+    """Bytes a pixel that an opened picture takes once it is loaded."""
+    own = {"1": 1, "L": 1, "P": 1}.get(image.mode, 2 if image.mode.startswith("I;16") else 4)
+    twice = bits_per_channel(image) == 16 and own == 4  # as `deep_pixels` reads them
+    return own * (1 + twice) + _DECODERS.get(image.format or "", 0)
+
+
+def _reduce(image: JpegImageFile, shortest: int, *, out: int, kept: int) -> None:
     """Let a JPEG be read at a part of its size, where that is enough or all that is possible."""
     width, height = image.size
     wanted = min(image.size) // shortest if shortest else 1
-    fitting = [k for k in _REDUCTIONS if (width // k) * (height // k) <= most_pixels()]
+    room = min(most_pixels(), (MOST_MEMORY - kept) // (_held(image) + out))
+    fitting = [k for k in _REDUCTIONS if (width // k) * (height // k) <= room]
     times = max([k for k in _REDUCTIONS if k <= wanted] + fitting[:1])
     if times > 1:
         image.draft(image.mode, (width // times, height // times))
+
+
+def _kept_coefficients(image: JpegImageFile, stream: IO[bytes]) -> int:
+    """Bytes of what libjpeg keeps of a JPEG of several scans until it has seen the last."""
+    width, height = image.size
+    if width * height > _MOST_JPEG:
+        raise DataError(f"more than {_MOST_JPEG:,} pixels, reduce it first")
+    layers = image.layer
+    place = stream.tell()
+    several = "progressive" in image.info or _in_first_scan(stream) < len(layers)
+    stream.seek(place)
+    if not several:
+        return 0
+    across, down = (max(each[k] for each in layers) or 1 for k in (1, 2))
+    shares = sum(each[1] * each[2] for each in layers) / (across * down)
+    return int(2 * width * height * shares)
+
+
+def _in_first_scan(stream: IO[bytes]) -> int:
+    """How many components the first scan of a JPEG holds; 0 where there is none."""
+    stream.seek(2)
+    while len(marker := stream.read(2)) == 2 and marker[0] == 0xFF:
+        if marker[1] == 0xFF:  # a filling byte
+            stream.seek(-1, io.SEEK_CUR)
+        elif marker[1] not in _BARE:
+            length = int.from_bytes(stream.read(2), "big")
+            if marker[1] == _SCAN:
+                return int.from_bytes(stream.read(1), "big")
+            stream.seek(max(length - 2, 0), io.SEEK_CUR)
+    return 0
 
 
 def _scale_transparent_gray(image: Image.Image) -> None:

@@ -6,8 +6,8 @@ color, odd numbers of bits. The others are Pillow's, which reads more compressio
 
 from __future__ import annotations
 
-import logging
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -16,7 +16,9 @@ import tifffile
 from numpy.typing import NDArray
 
 from creps.errors import DataError
-from creps.pixels._opening import check_pixels
+from creps.pixels._deep import Box
+from creps.pixels._opening import check_room
+from creps.pixels._quiet import quiet
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2  # PhotometricInterpretation
@@ -45,19 +47,25 @@ class DeepTiff:
     profile: bytes | None
     _page: Any
 
-    def pixels(self) -> NDArray[np.float32]:
-        """(H, W, k) on the scale 0 .. 255: gray, RGB or RGB and alpha.
+    def pixels(self, out: int) -> Callable[[Box], NDArray[np.float32]]:
+        """What gives parts (h, w, k) on the scale 0 .. 255: gray, RGB or RGB and alpha.
 
         Integers span their range, floating-point numbers [0, 1].
+
+        Args:
+            out: bytes a pixel of what will be made of them.
+        Raises:
+            DataError: for a picture of too many bytes or unknown compression. Broken files:
+                whatever tifffile raises.
         """
         page = self._page
-        if page.samplesperpixel > _MOST_SAMPLES:
-            raise DataError(f"{page.samplesperpixel} samples a pixel: expected at most 8")
+        self.check(out)
         pieces = math.prod(page.chunked)
         if len(page.dataoffsets) < pieces and not page.is_contiguous:
             raise DataError(f"the file holds {len(page.dataoffsets)} of {pieces} pieces of pixels")
         try:
-            values = page.asarray(maxworkers=1)
+            with quiet():
+                values = page.asarray(maxworkers=1)
         except (ValueError, ImportError) as error:
             if "imagecodecs" not in str(error):
                 raise
@@ -65,15 +73,31 @@ class DeepTiff:
             raise DataError(
                 f"a deep TIFF compressed by {name}: pip install 'creps[formats]' to read it"
             ) from None
-        values = values.reshape(
-            (-1, *page.shape[-2:]) if page.planarconfig == 2 else (*self.size[::-1], -1)
-        )
-        if page.planarconfig == 2:
-            values = np.moveaxis(values, 0, 2)
-        scaled = self._scaled(values)
-        if page.photometric == _WHITE_IS_ZERO:
-            scaled[:, :, :1] = 255 - scaled[:, :, :1]
-        return self._channels(scaled)
+        planes = page.planarconfig == 2
+        values = values.reshape((-1, *page.shape[-2:]) if planes else (*self.size[::-1], -1))
+
+        def part(box: Box) -> NDArray[np.float32]:
+            left, top, right, bottom = box
+            found = (
+                values[..., top:bottom, left:right] if planes else values[top:bottom, left:right]
+            )
+            scaled = self._scaled(np.moveaxis(found, 0, 2) if planes else found)
+            if page.photometric == _WHITE_IS_ZERO:
+                scaled[:, :, :1] = 255 - scaled[:, :, :1]
+            return self._channels(scaled)
+
+        return part
+
+    def check(self, out: int) -> None:
+        """Refuse what would take too much memory (DataError)."""
+        page = self._page
+        if page.samplesperpixel > _MOST_SAMPLES:
+            raise DataError(f"{page.samplesperpixel} samples a pixel: expected at most 8")
+        if page.imagedepth != 1 or page.tiledepth not in (0, 1):
+            raise DataError(f"it has {page.imagedepth} layers of depth: expected one")
+        bytes_each = (self.bits + 7) // 8 * page.samplesperpixel
+        check_room(*self.size, 2 * bytes_each + out)
+        check_room(max(page.tilewidth, 1), max(page.tilelength, 1), 2 * bytes_each)
 
     def _scaled(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """Samples on the scale 0 .. 255."""
@@ -112,12 +136,10 @@ def deep_tiff(stream: IO[bytes]) -> DeepTiff | None:
     stream.seek(0)
     if magic not in _MAGIC:
         return None
-    logger = logging.getLogger("tifffile")
-    if logger.level == logging.NOTSET:
-        logger.setLevel(logging.CRITICAL)  # what is wrong with a file is said once, by us
     try:
-        page: Any = tifffile.TiffFile(stream).pages[0]
-        kind = None if _suits_pillow(page) else _described(page)
+        with quiet():
+            page: Any = tifffile.TiffFile(stream).pages[0]
+            kind = None if _suits_pillow(page) else _described(page)
     except (MemoryError, DataError):
         raise
     except Exception:  # Pillow is less strict, or says what is wrong
@@ -128,13 +150,12 @@ def deep_tiff(stream: IO[bytes]) -> DeepTiff | None:
 
 def _described(page: Any) -> DeepTiff:
     width, height = int(page.imagewidth), int(page.imagelength)
-    check_pixels(width, height)
     orientation = page.tags.valueof(_ORIENTATION, 1)
     number = {_FLOAT: "F", _SIGNED: "S"}.get(_format(page), "U")
     colors = "RGB" if page.photometric == _RGB else "L"
     alpha = "A" if {_ASSOCIATED, _UNASSOCIATED} & set(page.extrasamples) else ""
     profile = page.tags.valueof(_PROFILE)
-    return DeepTiff(
+    found = DeepTiff(
         (width, height),
         int(page.bitspersample),
         f"{colors}{alpha};{page.bitspersample}{number}",
@@ -142,6 +163,8 @@ def _described(page: Any) -> DeepTiff:
         profile if isinstance(profile, bytes) else None,
         page,
     )
+    found.check(3)
+    return found
 
 
 def _format(page: Any) -> int:

@@ -23,10 +23,13 @@ from torch import Tensor
 
 from creps.coordinates import WHOLE_PLANE, Window
 from creps.errors import DataError, UsageError, nearest
-from creps.pixels import read_picture
+from creps.pixels import read_numbers, read_picture
 from creps.rendering._words import parameters_text, parse_parameters, usage_text
 
 _LUMA = np.array((0.299, 0.587, 0.114))  # ITU-R 601
+
+MOST_WEIGHTS = 3 << 24
+"""Weights of a mask, of all its styles: 0.4 GB of memory, and three times that to make it."""
 
 Weights = Callable[[Tensor], Tensor]
 """Points (P, 2) of (y, x) to weights (M, P)."""
@@ -183,14 +186,21 @@ class Mask:
 def gray_mask(values: Tensor, count: int, *, window: Window = WHOLE_PLANE) -> Mask:
     """A mask from one picture (h, w): 0 is the first of `count` styles, 1 the last.
 
-    A UsageError for another shape or range.
+    A UsageError for another shape or range, or one of too many weights.
     """
     if values.ndim != 2 or not bool(((values >= 0) & (values <= 1)).all()):
         raise UsageError(f"mask of shape {tuple(values.shape)}: expected (height, width), 0 to 1")
     _check(count, 0.0)
-    place = values.double() * (count - 1)
-    levels = torch.arange(count, dtype=torch.float64)[:, None, None]
-    return Mask((1 - (place - levels).abs()).clamp(min=0), window=window)
+    if values.numel() * count > MOST_WEIGHTS:
+        raise UsageError(
+            f"mask of shape {tuple(values.shape)} for {count} styles: expected at most "
+            f"{MOST_WEIGHTS // count:,} pixels; it is interpolated, so reduce it first"
+        )
+    maps = torch.empty(count, *values.shape, dtype=torch.float64)
+    for level, weights in enumerate(maps):
+        torch.mul(values, count - 1, out=weights)
+        weights.sub_(level).abs_().neg_().add_(1).clamp_(min=0)
+    return Mask(maps, window=window)
 
 
 def load_mask(path: str | Path, count: int, *, window: Window = WHOLE_PLANE) -> Mask:
@@ -219,29 +229,31 @@ def load_mask(path: str | Path, count: int, *, window: Window = WHOLE_PLANE) -> 
 
 
 def _numpy_file(path: Path) -> NDArray[np.float64]:
-    """The numbers of a file; an array that it only claims to hold costs no memory."""
-    try:
-        array = np.lib.format.open_memmap(path, mode="r")
-        return np.array(array, dtype=np.float64)
-    except MemoryError:
-        raise
-    except Exception:  # of a damaged header, which is parsed as Python, nearly anything
-        raise DataError(f"{path}: neither a picture nor a NumPy array of numbers") from None
+    """The weights of a file, (h, w) or (styles, h, w)."""
+    values = read_numbers(path, most=MOST_WEIGHTS)
+    if values.ndim not in (2, 3):
+        raise DataError(
+            f"{path}: {values.ndim} dimensions, expected (height, width) or (styles, height, width)"
+        )
+    return values
 
 
 def _gray_picture(path: Path) -> NDArray[np.float64]:
     """(h, w), 0 to 1, with all the digits that a picture has; what is transparent is black."""
     try:
-        picture = read_picture(path, channels=4, precise=True).astype(np.float64)
+        picture = read_picture(path, channels=4, precise=True)
     except DataError as error:
         reason = str(error).removeprefix(f"{path}: ")
         raise DataError(
             f"{path}: neither a picture nor a NumPy array of numbers ({reason})"
         ) from None
-    colors, alpha = picture[:, :, :3], picture[:, :, 3] / 255
-    gray = colors[:, :, 0] if (colors == colors[:, :, :1]).all() else colors @ _LUMA
-    values = np.asarray(gray * alpha / 255).clip(0, 1)
-    if not values.any() and (alpha < 1).any():
+    values = np.empty(picture.shape[:2])
+    colored = bool((picture[:, :, :3] != picture[:, :, :1]).any())
+    for row, line in zip(values, picture, strict=True):  # in float64, a line at a time
+        gray = line[:, :3] @ _LUMA if colored else line[:, 0]
+        row[:] = (gray * (line[:, 3].astype(np.float64) / 255) / 255).clip(0, 1)
+    alpha = picture[:, :, 3]
+    if not values.any() and (alpha < 255).any():
         raise DataError(
             f"{path} paints nothing but black on a transparent ground, which counts as black: "
             "paint white what the last style is to have, or fill the ground with white"

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from creps.coordinates import WHOLE_PLANE, Canvas, Window
-from creps.errors import GridError
+from creps.errors import DataError, GridError
+from creps.pixels import read_numbers
 from creps.rendering._words import numbers_text
 from creps.rendering.warps._base import Warp, angle_of, cosine_sine, register_warp
 
@@ -395,14 +396,6 @@ def _between(start: Tensor, stop: Tensor, part: Tensor) -> Tensor:
 def _read_array(path: Path) -> NDArray[np.float64]:
     """The array of a file, in float64."""
     try:
-        # Mapped, a header that promises more than the file holds costs no memory.
-        array = np.lib.format.open_memmap(path, mode="r")
-    except OSError as error:
-        raise GridError(f"map {path} cannot be read: {error.strerror or error}") from None
-    except MemoryError:
-        raise
-    except Exception:  # of a damaged header, which is parsed as Python, nearly anything
-        raise GridError(f"map {path} is not an array of numbers: expected a .npy file") from None
-    if array.dtype.kind != "f":
-        raise GridError(f"map {path} holds {array.dtype}: expected floats, plane units 0 to 1")
-    return np.array(array, dtype=np.float64)
+        return read_numbers(path, kinds="f")
+    except DataError as error:
+        raise GridError(f"map {error}") from None
