@@ -18,32 +18,20 @@ from creps.errors import ConfigError, LabelError, UnsupportedError, UsageError
 from creps.networks.base import build_generator, describe_generator
 from creps.networks.creps import CREPS_PRESETS, Creps, CrepsConfig
 from golden_names import golden, relative_error
+from tiny_creps import UNEVEN
 
 TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-11}
 """max|error| / max|reference|."""
 DEAD = 578_880
 """Parameters of the official networks that never run; ours do not have them."""
 
-SMALL: dict[str, Any] = {
-    "resolution": 16,
-    "z_dim": 6,
-    "w_dim": 10,
-    "mapping_layers": 2,
-    "channel_base": 128,
-    "channel_max": 12,
-    "thickness": 3,
-    "line_channels": 6,
-    "bandwidth": 2.0,
-    "decoder_widths": (8, 7),
-    "refinement_widths": (9, 5),
-}
 COMPOSITIONS = ("layerwise", "sum", "once", "dense")
 
 
 def small(**settings: Any) -> Creps:
     """A small float64 network with biases that matter."""
     torch.manual_seed(0)
-    network = Creps(CrepsConfig(**SMALL | settings)).double().eval()
+    network = Creps(CrepsConfig(**UNEVEN | settings)).double().eval()
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             if name.endswith("bias"):

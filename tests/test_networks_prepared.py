@@ -17,28 +17,16 @@ from creps.networks._prepared import Prepared
 from creps.networks.base import coordinate_device
 from creps.networks.creps import Creps, CrepsConfig
 from golden_names import golden, relative_error
+from tiny_creps import UNEVEN
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12, torch.bfloat16: 0.1}
 """max|error| / max|plain picture|."""
-SMALL: dict[str, Any] = {
-    "resolution": 16,
-    "z_dim": 6,
-    "w_dim": 10,
-    "mapping_layers": 2,
-    "channel_base": 128,
-    "channel_max": 12,
-    "thickness": 3,
-    "line_channels": 6,
-    "bandwidth": 2.0,
-    "decoder_widths": (8, 7),
-    "refinement_widths": (9, 5),
-}
 
 
 def small(dtype: torch.dtype = torch.float64, **settings: Any) -> Creps:
     """A small network with biases that matter."""
     torch.manual_seed(0)
-    network = Creps(CrepsConfig(**SMALL | settings)).double().eval()
+    network = Creps(CrepsConfig(**UNEVEN | settings)).double().eval()
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             if name.endswith("bias"):

@@ -14,6 +14,7 @@ from creps.coordinates import Canvas
 from creps.errors import UsageError
 from creps.networks._prepared import Prepared
 from creps.networks.creps import Creps
+from creps.rendering import _lines
 from creps.rendering._blends import (
     Frame,
     Gradient,
@@ -24,7 +25,6 @@ from creps.rendering._blends import (
     parse_blend,
 )
 from creps.rendering._latents import Latent
-from creps.rendering._lines import TOGETHER
 from creps.rendering._renderer import render
 from creps.rendering._styles import styles_of
 from creps.rendering._tiles import Tile, TilePlan
@@ -150,9 +150,9 @@ def test_lines_are_computed_only_within_reach(monkeypatch: pytest.MonkeyPatch) -
         return lines(self, coords, axis, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Prepared, "lines", counted)
+    monkeypatch.setattr(_lines, "TOGETHER", 1)  # so few would be computed as if they were more
     drawn(network, panorama(random_styles(network, 3), overlap=0.25), WIDE, tile=4)
-    # 6 rows of each, and 9, 10 and 9 columns; so few are computed as if they were 16.
-    assert asked == {"rows": 3 * TOGETHER, "columns": 3 * TOGETHER}
+    assert asked == {"rows": 3 * 6, "columns": 9 + 10 + 9}
 
 
 def test_a_style_out_of_reach_leaves_a_part_of_the_canvas(network: Creps) -> None:

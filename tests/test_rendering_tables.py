@@ -29,28 +29,16 @@ from creps.rendering._points import (
 )
 from creps.rendering._tables import COARSEST, UNIT, LineTables, cubic_weights
 from golden_names import relative_error
+from tiny_creps import UNEVEN
 
 AXES: tuple[Axis, Axis] = ("rows", "columns")
 
 
 def network(**changes: Any) -> Creps:
     """A small float64 network with random weights, the same in every call."""
-    small: dict[str, Any] = {
-        "resolution": 16,
-        "z_dim": 6,
-        "w_dim": 10,
-        "mapping_layers": 2,
-        "channel_base": 128,
-        "channel_max": 12,
-        "thickness": 3,
-        "line_channels": 6,
-        "bandwidth": 4.0,
-        "decoder_widths": (8, 7),
-        "refinement_widths": (9, 5),
-    }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        made = build_generator("creps", small | changes).double()
+        made = build_generator("creps", UNEVEN | {"bandwidth": 4.0} | changes).double()
     assert isinstance(made, Creps)
     return made
 

@@ -1,4 +1,4 @@
-"""A small float64 CREPS with random weights, and latents of its own, for tests of rendering."""
+"""Small CREPS networks with random weights, and latents of their own."""
 
 from __future__ import annotations
 
@@ -22,6 +22,21 @@ CONFIG: dict[str, Any] = {
     "refinement_widths": (5, 3),
     "bandwidth": 1.5,
 }
+
+UNEVEN: dict[str, Any] = {
+    "resolution": 16,
+    "z_dim": 6,
+    "w_dim": 10,
+    "mapping_layers": 2,
+    "channel_base": 128,
+    "channel_max": 12,
+    "thickness": 3,
+    "line_channels": 6,
+    "bandwidth": 2.0,
+    "decoder_widths": (8, 7),
+    "refinement_widths": (9, 5),
+}
+"""Settings in which no two sizes are alike, so that one taken for another shows."""
 
 
 def tiny_creps(**changes: Any) -> Creps:
