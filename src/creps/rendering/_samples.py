@@ -265,18 +265,8 @@ class FromMixedLines:
             inside = tile.moved(-part.top, -part.left)
             down, across = inside.rows, inside.columns
             weights = self._field.weights_on(grid.ys[down], grid.xs[across])
-            present = [k for k, each in enumerate(weights) if each.any()]
-            if len(present) == 1:
-                (k,) = present
-                return self._latents.each[k].prepared.compose(rows[k][down], columns[k][across])[
-                    None
-                ]
-            return self._latents.network.compose_blended(
-                torch.stack([rows[k][down] for k in present]),
-                torch.stack([columns[k][across] for k in present]),
-                self._latents.styles[present],
-                weights=weights[present],
-            )
+            image = _blended(self._latents, weights, lambda k: (rows[k][down], columns[k][across]))
+            return image[None]
 
         return draw
 
@@ -418,18 +408,11 @@ class _MixedPixels:
     def lattice(self, rows: range, columns: range, i: slice, j: slice) -> Tensor:
         grid = self._places.crossing(rows[i], columns[j])
         weights = self._field.weights_on(grid.ys, grid.xs)
-        present = [k for k, each in enumerate(weights) if each.any()]
-        down = [self._series[k][0].lines(rows, i) for k in present]
-        across = [self._series[k][1].lines(columns, j) for k in present]
-        if len(present) == 1:
-            image = self._latents.each[present[0]].prepared.compose(down[0], across[0])
-        else:
-            image = self._latents.network.compose_blended(
-                torch.stack(down),
-                torch.stack(across),
-                self._latents.styles[present],
-                weights=weights[present],
-            )[0]
+        image = _blended(
+            self._latents,
+            weights,
+            lambda k: (self._series[k][0].lines(rows, i), self._series[k][1].lines(columns, j)),
+        )
         return _averaged(image, self._factor)
 
     def chosen(self, rows: range, columns: range, i: Tensor, j: Tensor) -> Tensor:
@@ -439,12 +422,7 @@ class _MixedPixels:
         return _averaged_samples(colors, self._factor)
 
     def known(self, rows: range, columns: range) -> Known | None:
-        grid, first = self._places.crossing(rows, columns), self._factor // 2
-        weights = self._field.weights_on(
-            grid.ys[first :: self._factor], grid.xs[first :: self._factor]
-        )
-        off = weights.new_full((1, 1, 1), self._tolerance / 2)
-        return Known(weights, off, torch.full_like(off, math.inf))
+        return _known_weights(self._field, self._places, rows, columns, self._tolerance)
 
     def _mixed(self, rows: range, columns: range, i: Tensor, j: Tensor) -> Tensor:
         """Colors (C, P) of few samples, those of the same styles together."""
@@ -496,10 +474,33 @@ class _NetworkPixels:
         field = self._latents.field
         if field is None:
             return None
-        grid, factor = self._places.crossing(rows, columns), self._places.factor
-        weights = field.weights_on(grid.ys[factor // 2 :: factor], grid.xs[factor // 2 :: factor])
-        off = weights.new_full((1, 1, 1), self._tolerance / 2)
-        return Known(weights, off, torch.full_like(off, math.inf))
+        return _known_weights(field, self._places, rows, columns, self._tolerance)
+
+
+def _known_weights(
+    field: StyleField, places: Places, rows: range, columns: range, tolerance: float
+) -> Known:
+    """The weights of styles in the middles of pixels; a step of any size is no jump."""
+    grid, factor = places.crossing(rows, columns), places.factor
+    weights = field.weights_on(grid.ys[factor // 2 :: factor], grid.xs[factor // 2 :: factor])
+    off = weights.new_full((1, 1, 1), tolerance / 2)
+    return Known(weights, off, torch.full_like(off, math.inf))
+
+
+def _blended(
+    latents: PreparedLatents, weights: Tensor, lines: Callable[[int], tuple[Tensor, Tensor]]
+) -> Tensor:
+    """Colors (C, R, S) of the styles that weigh something (M, R, S), from lines of each."""
+    present = [k for k, each in enumerate(weights) if each.any()]
+    rows, columns = zip(*(lines(k) for k in present), strict=True)
+    if len(present) == 1:
+        return latents.each[present[0]].prepared.compose(rows[0], columns[0])
+    return latents.network.compose_blended(
+        torch.stack(rows),
+        torch.stack(columns),
+        latents.styles[present],
+        weights=weights[present],
+    )[0]
 
 
 def _series_of(
