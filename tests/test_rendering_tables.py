@@ -19,6 +19,7 @@ from creps.networks._prepared import Prepared
 from creps.networks.base import Axis, build_generator
 from creps.networks.creps import Creps
 from creps.rendering import _tables as tables_module
+from creps.rendering._painter import Painter
 from creps.rendering._points import (
     CELL_NODES,
     ExactPoints,
@@ -181,6 +182,7 @@ def test_noise_costs_hardly_more_than_the_exact_way(monkeypatch: pytest.MonkeyPa
 def test_long_axes_of_dear_lines_are_looked_up(prepared: Prepared) -> None:
     tables = tables_of(prepare(network(**DEAR)))
     assert tables.shortest(1 / 2048, samples=2048) is None  # nodes would be as many
+    assert tables.shortest(1 / 4096, samples=4096) == 32
     assert tables.shortest(1 / 2**14, samples=1000) is None  # sparse evaluation needs few
     assert tables.shortest(1 / 2**14, samples=2**14) == 8
     assert tables.shortest(2.0**-30, samples=3000) == 2
@@ -295,6 +297,39 @@ def test_pictures_of_looked_up_lines_are_the_exact_ones(
     for part in (creps.Tile(20, 70, 37, 10), creps.Tile(60, 0, 9, 90)):
         pixels = again.region(part, **view)
         assert np.array_equal(pixels, picture[part.rows, part.columns])
+
+
+def levels(painter: Painter) -> np.ndarray[Any, Any]:
+    """(C, H, W) colors in gray levels, clipped, not rounded."""
+    picture = np.empty((3, painter.height, painter.width), np.float32)
+    for tile, image in painter.images():
+        picture[:, tile.rows, tile.columns] = image[0]
+    return ((picture + 1) * 127.5).clip(0, 255)
+
+
+BENT: list[tuple[int, dict[str, Any]]] = [
+    (0, {"size": (90, 110), "zoom": 6, "warp": "swirl:120"}),
+    (6, {"size": (110, 90), "warp": "rotate:15"}),
+    (1, {"size": (64, 130), "zoom": 40, "pan": (0.45, 0.4), "warp": "rotate:30"}),
+]
+MORE_BENT: list[tuple[int, dict[str, Any]]] = [
+    (1, {"size": 240, "zoom": 2.3, "warp": "swirl:120"}),
+    (6, {"size": 240, "zoom": 2.3, "warp": "rotate:30"}),
+    (2, {"size": 200, "zoom": 3, "warp": "barrel:0.3"}),
+    (9, {"size": 200, "zoom": 3, "warp": "elastic:0.05"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("seed", "view"), [*BENT, *(pytest.param(*each, marks=pytest.mark.slow) for each in MORE_BENT)]
+)
+def test_bent_portraits_are_those_of_exact_lines(seed: int, view: dict[str, Any]) -> None:
+    """Looked up and interpolated, colors are within a gray level: no 8-bit value is off by 2."""
+    renderer = creps.Renderer(creps.load("portraits"), seed=seed)
+    quick = levels(renderer.painter(**view))
+    assert renderer._latents.each[0].tables.of(0.5).nodes > 0
+    off = np.abs(quick - levels(renderer.painter(**view, exact=True)))
+    assert 1e-3 < off.max() <= 1
 
 
 # Points
