@@ -332,7 +332,7 @@ class _Buffers:
     def through(self, layers: list[Folded], x: Tensor) -> Tensor:
         """Features after the layers, from one stretch to the other and back."""
         for layer in layers:
-            x = layer(x, self.other(len(layer.weight), x.shape[1]))
+            x = layer(x, self.other(layer.weight.shape[0], x.shape[1]))
         return x
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Protocol
 
 import torch
@@ -16,10 +17,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from creps.coordinates import FARTHEST, AxisGrid, Canvas, PointGrid
-from creps.networks.base import coordinate_device
+from creps.networks.base import Axis, coordinate_device
 from creps.rendering._blends import StyleField
 from creps.rendering._latents import PreparedLatent, PreparedLatents
 from creps.rendering._line_series import LineSeries
+from creps.rendering._lines import LineStore
 from creps.rendering._points import POINTS, CrossedLines, ExactPoints, PointColors
 from creps.rendering._sampling import PADDING, box_reduced, doubled_lines, refined, supersampled
 from creps.rendering._sparse import Known, Pixels, Sparsity
@@ -513,25 +515,35 @@ def _series_of(
     """The row and the column lines of a picture, seen from an origin of the plane."""
     (y, x), one = origin, range(1)
     tables = latent.tables.of(sparsity.gray_levels)
-    down, across = places.steps()
-    canvas = places.canvas
 
-    def rows(pixels: range) -> Tensor:
-        coords = places.crossing(pixels, one).ys - y
-        shortest = tables.shortest(down, samples=canvas.height)
-        if shortest is None:
-            return latent.rows.lines(coords, "rows")
-        return tables.table("rows").lines(coords, shortest=shortest)
+    def series(
+        axis: Axis, store: LineStore, step: float, count: int, coords: Callable[[range], Tensor]
+    ) -> LineSeries:
+        @cache  # where it is needed at all
+        def shortest() -> int | None:
+            return tables.shortest(step, samples=count)
 
-    def columns(pixels: range) -> Tensor:
-        coords = places.crossing(one, pixels).xs - x
-        shortest = tables.shortest(across, samples=canvas.width)
-        if shortest is None:
-            return latent.columns.lines(coords, "columns")
-        return tables.table("columns").lines(coords, shortest=shortest)
+        def make(pixels: range) -> Tensor:
+            length = shortest()
+            if length is None:
+                return store.lines(coords(pixels), axis)
+            return tables.table(axis).lines(coords(pixels), shortest=length)
 
-    spacing, samples = sparsity.spacing, places.factor
-    return LineSeries(rows, spacing, samples=samples), LineSeries(columns, spacing, samples=samples)
+        return LineSeries(make, sparsity.spacing, samples=places.factor)
+
+    canvas, (down, across) = places.canvas, places.steps()
+    return (
+        series(
+            "rows", latent.rows, down, canvas.height, lambda each: places.crossing(each, one).ys - y
+        ),
+        series(
+            "columns",
+            latent.columns,
+            across,
+            canvas.width,
+            lambda each: places.crossing(one, each).xs - x,
+        ),
+    )
 
 
 def _narrowed(pixels: range, index: Tensor) -> tuple[range, Tensor]:
