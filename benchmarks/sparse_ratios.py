@@ -1,7 +1,8 @@
 """Sparse evaluation beside exact evaluation: the rows of `render.py` that are ratios.
 
 Both ways are measured in turn in one process, each with what it prepares for itself: lines, tables.
-Times are those of the processor, so that other programs disturb them less.
+Times are those of the processor, so that other programs disturb them less. A profile says where
+those of sparse evaluation go, and how much arithmetic each way does: nothing beats their ratio.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -43,19 +45,27 @@ def turned(size: int) -> dict[str, Any]:
 
 def tile(zoom: int) -> dict[str, Any]:
     """What a server does for a tile of 256 px at a zoom, of a latent that it knows."""
-    renderer = Renderer(creps.load("portraits"), seed=7)
-    times: dict[str, float] = {"sparse": 0.0, "exact": 0.0}
-    evaluated = painted = 0
+    return _tiles(zoom, 1, 1)
+
+
+def screen(zoom: int) -> dict[str, Any]:
+    """The same for the 3 x 4 tiles of a screen, which share lines."""
+    return _tiles(zoom, 3, 4)
+
+
+def _tiles(zoom: int, down: int, across: int) -> dict[str, Any]:
+    generator = creps.load("portraits")
+    renderers = {way: Renderer(generator, seed=7) for way in ("sparse", "exact")}
+    work = {way: _Work(renderer) for way, renderer in renderers.items()}
     for y, x in ((0.3, 0.4), (0.45, 0.4), (0.5, 0.5), (0.6, 0.45), (0.75, 0.55), (0.9, 0.2)):
+        row, column = int(y * zoom), int(x * zoom)
         for way, tolerance in (("sparse", 0.5), ("exact", 0.0)):
-            renderer.clear()  # lines of other tiles
-            view = View(size=256, zoom=zoom, pan=(y, x), tolerance=tolerance, supersample="auto")
-            painter = renderer.painter(view)
-            times[way] += _processor_seconds(painter.pixels)
-            if way == "sparse":
-                evaluated += painter.evaluations.evaluated
-                painted += painter.evaluations.painted
-    return _row(times["sparse"], times["exact"], evaluated / painted)
+            renderers[way].clear()  # lines of other places
+            for i, j in product(range(row, row + down), range(column, column + across)):
+                window = (i / zoom, j / zoom, (i + 1) / zoom, (j + 1) / zoom)
+                view = View(size=256, window=window, tolerance=tolerance, supersample="auto")
+                work[way].measure(lambda v=view, r=renderers[way]: r.painter(v).pixels())
+    return _row(work["sparse"], work["exact"], renderers["sparse"].evaluations.share or 0.0)
 
 
 def preset(size: int) -> dict[str, Any]:
@@ -70,10 +80,16 @@ def families(size: int) -> dict[str, Any]:
         Renderer(each, seed=7, keep=None)
         for each in (_built("creps", CREPS_PRESETS["creps-512"]), other)
     )
-    own = renderer.painter(size=size)
-    seconds = _processor_seconds(own.pixels)
+    own, work = renderer.painter(size=size), _Work(renderer)
+    work.measure(own.pixels)
     theirs = _processor_seconds(lambda: painter.picture(size=size))
-    return _row(seconds, theirs, own.evaluations.share or 0.0)
+    return {
+        "processor_seconds": round(work.seconds, 3),
+        "stylegan2_processor_seconds": round(theirs, 3),
+        "times_faster": round(theirs / work.seconds, 2),
+        "evaluated": round(own.evaluations.share or 0.0, 4),
+        **work.profile(),
+    }
 
 
 def against(commit: str, name: str) -> dict[str, Any]:
@@ -117,21 +133,67 @@ def _command(words: list[str], source: Path, folder: Path) -> tuple[float, int]:
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024
 
 
+class _Work:
+    """What the network of a renderer does while something is measured."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self.seconds = 0.0
+        self._prepared = renderer._latents.each[0].prepared
+        self._parts: dict[str, list[tuple[int, float]]] = {}
+        self._watch("lines", lambda coords, *_: len(coords))
+        self._watch("color", lambda _, pixels: pixels)
+
+    def measure(self, work: Callable[[], object]) -> None:
+        """Add the processor seconds of a call."""
+        self.seconds += _processor_seconds(work)
+
+    @property
+    def gflop(self) -> float:
+        """Of the lines and pixels that were evaluated."""
+        lines, pixels = (sum(n for n, _ in self._parts[name]) for name in ("lines", "color"))
+        each = self._prepared
+        return (lines * each.line_flops + pixels * each.pixel_flops) / 1e9
+
+    def profile(self) -> dict[str, float]:
+        """Shares of the time that lines and pixels take, and their arithmetic."""
+        lines, pixels = (
+            sum(seconds for _, seconds in self._parts[name]) / self.seconds
+            for name in ("lines", "color")
+        )
+        shares = {"in_lines": round(lines, 3), "in_pixels": round(pixels, 3)}
+        return {**shares, "gflop": round(self.gflop, 2)}
+
+    def _watch(self, name: str, size: Callable[..., int]) -> None:
+        """Note the sizes and seconds of calls; each is made by one thread on one core."""
+        calls = self._parts[name] = []
+        plain = getattr(self._prepared, name)
+
+        def watched(*arguments: Any, **more: Any) -> Any:
+            started = time.thread_time()
+            made = plain(*arguments, **more)
+            calls.append((size(*arguments), time.thread_time() - started))
+            return made
+
+        setattr(self._prepared, name, watched)
+
+
 def _ratio(generator: Generator, view: View) -> dict[str, Any]:
     """Exact over sparse drawing, in processor seconds; of very large pictures a sample."""
-    times: dict[str, list[float]] = {"sparse": [], "exact": []}
+    best: dict[str, _Work] = {}
     share = 0.0
     rounds = ROUNDS if (view.pixels or (0, 0))[0] <= SQUARE else 1
     for _ in range(rounds):
-        for way, tolerance in (("sparse", 0.5), ("exact", 0.0)):
-            seen = View(**vars(view) | {"tolerance": tolerance})
-            painter = Renderer(generator, seed=7).painter(seen)
+        for way in ("sparse", "exact"):
+            renderer = Renderer(generator, seed=7)
+            painter, work = renderer.painter(view), _Work(renderer)
+            if way == "exact":
+                painter._sparsity = None  # not `exact=True`, which looks no lines up
             parts = _parts(painter.height, painter.width)
-            times[way].append(
-                _processor_seconds(lambda p=painter, all=parts: [p.pixels(each) for each in all])
-            )
+            work.measure(lambda p=painter, all=parts: [p.pixels(each) for each in all])
+            if way not in best or work.seconds < best[way].seconds:
+                best[way] = work
             share = painter.evaluations.share or 0.0 if way == "sparse" else share
-    return _row(min(times["sparse"]), min(times["exact"]), share)
+    return _row(best["sparse"], best["exact"], share)
 
 
 def _parts(height: int, width: int) -> list[Tile]:
@@ -142,12 +204,15 @@ def _parts(height: int, width: int) -> list[Tile]:
     return [Tile(y, x, SQUARE, SQUARE) for y in rows for x in columns]
 
 
-def _row(sparse: float, exact: float, share: float) -> dict[str, Any]:
+def _row(sparse: _Work, exact: _Work, share: float) -> dict[str, Any]:
     return {
-        "processor_seconds": round(sparse, 3),
-        "exact_processor_seconds": round(exact, 3),
-        "times_faster": round(exact / sparse, 2),
+        "processor_seconds": round(sparse.seconds, 3),
+        "exact_processor_seconds": round(exact.seconds, 3),
+        "times_faster": round(exact.seconds / sparse.seconds, 2),
         "evaluated": round(share, 4),
+        **sparse.profile(),
+        "exact_gflop": round(exact.gflop, 2),
+        "times_less_arithmetic": round(exact.gflop / sparse.gflop, 2),
     }
 
 
