@@ -4,7 +4,9 @@
     python benchmarks/cpu_hours_table.py RECORD --chart docs/images/cpu-hours.svg
 
 A line of the table is a recipe and seed; numbers are those at each point of measurement, in order.
-The chart has `today` and `projected-light`, or the recipes that are named.
+The chart has `today` and `projected-light`, or the recipes that are named. `--sheets FILE.webp`
+puts the last samples of every recipe (seeds 0 to 23) below each other, in the order of `RECIPES`,
+from `--runs FOLDER`, where `cpu_hours.py` trained.
 """
 
 from __future__ import annotations
@@ -16,12 +18,16 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from cpu_hours import RECIPES
+from PIL import Image
 
 from creps.metrics._pages import line_chart, standalone
 
 JUDGE = "fd_portraits"
 SHOWN = ("today", "projected-light")
 """The curves of the documents: before and after."""
+
+GAP = 12
+"""Pixels between the samples of two recipes."""
 
 Rows = dict[tuple[str, int], list[dict[str, Any]]]
 """By recipe and seed, in the order of training."""
@@ -83,16 +89,36 @@ def chart(groups: Rows, recipes: list[str]) -> str:
     return standalone(svg) + "\n"
 
 
+def sheets(groups: Rows, runs: Path) -> Image.Image:
+    """The last sheet of every recipe of seed 0 below each other."""
+    shown = [
+        Image.open(runs / f"{recipe}-0" / f"{groups[recipe, 0][-1]['images']:07d}.png")
+        for recipe in RECIPES
+        if (recipe, 0) in groups
+    ]
+    width, height = shown[0].size
+    whole = Image.new("RGB", (width, len(shown) * (height + GAP) - GAP), "white")
+    for row, each in enumerate(shown):
+        whole.paste(each, (0, row * (height + GAP)))
+    return whole
+
+
 def main(
     record: Annotated[Path, typer.Argument(help="Rows of cpu_hours.py --again.")],
     recipes: Annotated[list[str] | None, typer.Argument(help="Those in the chart.")] = None,
     out: Annotated[Path | None, typer.Option("--chart", help="The SVG to write.")] = None,
+    runs: Annotated[Path | None, typer.Option(help="Where cpu_hours.py trained.")] = None,
+    samples: Annotated[
+        Path | None, typer.Option("--sheets", help="The picture of samples to write.")
+    ] = None,
 ) -> None:
     """Print the table; write the chart."""
     groups = read(record)
     print(markdown(groups))
     if out is not None:
         out.write_text(chart(groups, recipes or list(SHOWN)), encoding="utf-8")
+    if runs is not None and samples is not None:
+        sheets(groups, runs).save(samples, quality=90)
 
 
 if __name__ == "__main__":

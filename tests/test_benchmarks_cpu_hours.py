@@ -79,3 +79,20 @@ def test_the_page_shows_the_committed_record(capsys: pytest.CaptureFixture[str])
     assert len({row["budget_minutes"] for rows in groups.values() for row in rows}) == 1
     drawn = (ROOT / "docs/images/cpu-hours.svg").read_text(encoding="utf-8")
     assert drawn == cpu_hours_table.chart(groups, list(cpu_hours_table.SHOWN))
+
+
+def test_samples_of_recipes_lie_below_each_other(tmp_path: Path) -> None:
+    import cpu_hours_table
+    from PIL import Image
+
+    groups = {(name, 0): [{"images": k}] for k, name in enumerate(("projected-light", "today"), 7)}
+    for (name, _), rows in groups.items():
+        (tmp_path / f"{name}-0").mkdir()
+        gray = 10 * rows[0]["images"]
+        Image.new("RGB", (24, 4), (gray,) * 3).save(
+            tmp_path / f"{name}-0" / f"{rows[0]['images']:07d}.png"
+        )
+    whole = cpu_hours_table.sheets(groups, tmp_path)
+    assert whole.size == (24, 8 + cpu_hours_table.GAP)
+    assert whole.getpixel((0, 0)) == (80, 80, 80)  # today's come first
+    assert whole.getpixel((23, whole.height - 1)) == (70, 70, 70)

@@ -15,7 +15,7 @@ pytest.importorskip("resvg_py")
 
 from creps.metrics._reader import DAMAGES, SIDE, PortraitReader
 from creps.metrics._real_images import Portraits
-from reproduce.judge import damages, training
+from reproduce.judge import damages, page, training
 from reproduce.judge.training import (
     bent,
     blurred,
@@ -25,6 +25,10 @@ from reproduce.judge.training import (
     main,
     truth_of,
 )
+
+ROOT = Path(__file__).parent.parent
+JUDGED = ROOT / "benchmarks/results/evaluate-portraits-judge.json"
+METRICS_PAGE = ROOT / "docs/metrics.md"
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +148,14 @@ def test_features_of_damages_do_not_depend_on_the_chunk() -> None:
     assert len(together) == sum(len(each.strengths) for each in damages.DAMAGES.values())
     for name, column in together.items():
         np.testing.assert_allclose(column[2:], alone[name], rtol=1e-3, atol=1e-3)
+
+
+def test_the_page_shows_what_the_judge_says_of_the_packaged_model() -> None:
+    record = json.loads(JUDGED.read_text(encoding="utf-8"))
+    text = METRICS_PAGE.read_text(encoding="utf-8")
+    assert page.distances(record) in text
+    assert page.attributes(record) in text
+    assert f"--n {record['protocol']['n']} --out RECORD.json" in text
 
 
 def test_the_table_has_a_line_for_each_set() -> None:
