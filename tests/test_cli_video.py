@@ -20,12 +20,13 @@ from typer.testing import CliRunner
 
 from creps.checkpoints import load, save
 from creps.cli._video import COMMANDS
-from creps.errors import CheckpointError, CrepsError, GridError, UsageError
+from creps.coordinates import Canvas
+from creps.errors import CheckpointError, CrepsError, DataError, GridError, UsageError
 from creps.networks.base import build_generator
 from creps.rendering import Renderer, render
-from creps.rendering._styles import StyleFile, latents, parse_way, save_styles
+from creps.rendering._styles import StyleFile, latents, parse_way, save_styles, styles_of
 from creps.rendering.output._images import read_settings
-from creps.rendering.video import ZoomMotion
+from creps.rendering.video import Film, VideoFile, ZoomMotion, write_film
 from creps.rendering.video._motion import cruise
 
 app = typer.Typer()
@@ -87,6 +88,75 @@ def test_a_zoom_and_a_pan_end_in_the_window_asked_for(model, tmp_path):
         first, _, last = frames(tmp_path / name)
         assert np.abs(first - picture(model)).max() <= 1
         assert np.abs(last - picture(model, window=(0.2, 0.3, 0.3, 0.5))).max() <= 1
+
+
+def test_an_endless_zoom_ends_where_it_began(model, tmp_path):
+    words = "zoom", "--model", model, "--size", "24x40", "--octaves", 2, "--focus", "0.4,0.6"
+    ran(*words, "--endless", "--frames", 8, "--out", tmp_path / "endless")
+    shown = frames(tmp_path / "endless")
+    motion = ZoomMotion((0.0, -1 / 3, 1.0, 4 / 3), (0.4, 0.6), 2, endless=True)
+    film = Film(motion=motion, size=(24, 40), seeds=(7,))
+    file = VideoFile(path=tmp_path / "open", count=9)
+    write_film(load(model), film, file)
+    whole = frames(tmp_path / "open")
+    for k in range(8):
+        assert np.abs(shown[k] - whole[k]).max() <= 1
+    assert np.abs(whole[8] - whole[0]).max() <= 1  # magnified by a copy's octaves it is the same
+    assert np.abs(whole[4] - whole[0]).max() > 10
+    plain = picture(model, size=(24, 40))
+    nest = motion.at(0).nest
+    assert nest is not None
+    rings, shares = nest.rings(Canvas(24, 40, motion.start))
+    own = (rings == 0) & (shares == 1)  # of the first copy alone
+    assert own.any()
+    assert np.abs(shown[0] - plain)[own].max() <= 1
+    inner = np.argwhere(rings >= 1)
+    middle = np.array([0.4 * 24, (0.6 + 1 / 3) * 24])
+    assert len(inner)
+    assert np.abs(inner.mean(0) - middle).max() < 1.5  # copies lie about the focus
+
+
+def test_an_endless_zoom_outwards_is_the_way_back(model, tmp_path):
+    for octaves in (2, -2):
+        words = "--octaves", octaves, "--endless", "--frames", 4, "--out", tmp_path / str(octaves)
+        ran("zoom", "--model", model, "--size", 24, *words)
+    inwards, outwards = frames(tmp_path / "2"), frames(tmp_path / "-2")
+    for k in range(4):
+        assert np.abs(outwards[k] - inwards[-k % 4]).max() <= 1
+
+
+def test_films_take_recipes_of_styles(model, tmp_path):
+    generator = load(model)
+    for recipe in ("7..12@0.25", "7+12:1-2"):
+        out = tmp_path / str(len(recipe))
+        ran("zoom", "--model", model, "--out", out, "--frames", 2, "--styles", recipe)
+        assert np.abs(frames(out)[0] - render(generator, styles=recipe, size=8)).max() <= 1
+    out = tmp_path / "way"
+    words = "--styles", "7+12:1-2/3..5@0.5", "--frames", 3, "--out", out
+    ran("interpolate", "--model", model, *words)
+    shown = frames(out)
+    ends = [styles_of(recipe, generator) for recipe in ("7+12:1-2", "3..5@0.5")]
+    for k, styles in enumerate((ends[0], (ends[0] + ends[1]) / 2, ends[1])):
+        assert np.abs(shown[k] - render(generator, styles=styles, size=8)).max() <= 1
+
+
+def test_films_take_changed_files_of_styles(model, tmp_path):
+    generator, file = load(model), tmp_path / "a b.safetensors"
+    save_styles(file, generator.map(latents([3], generator)))
+    out = tmp_path / "clip"
+    words = "--styles", f"{file}+12:1-2/5", "--frames", 2, "--out", out
+    ran("interpolate", "--model", model, *words)
+    expected = render(generator, styles="3+12:1-2", size=8)
+    assert np.abs(frames(out)[0] - expected).max() <= 1
+
+
+def test_frames_are_cropped_or_say_what_lies_beyond(model, tmp_path):
+    words = "rotate", "--model", model, "--frames", 1, "--size", "6x10"
+    told = run(*words, "--out", tmp_path / "a").stderr
+    assert "40 % of the first frame lies beyond what was trained; --fit crop" in told
+    assert "beyond" not in run(*words, "--fit", "crop", "--out", tmp_path / "b").stderr
+    expected = render(load(model), seed=7, size=(6, 10), fit="crop", supersample="auto")
+    assert np.abs(frames(tmp_path / "b")[0] - expected).max() <= 1
 
 
 def test_a_pan_to_a_point_keeps_the_scale(model, tmp_path):
@@ -289,6 +359,18 @@ def test_a_killed_command_goes_on_to_the_same_film(model, tmp_path):
         ("zoom --focus 0.5", UsageError, "focus '0.5': expected two numbers Y,X"),
         ("zoom --octaves 2 --to-window 0,0,1,1", UsageError, "leave --octaves and --focus out"),
         ("zoom --from-window 0,0,0,1", GridError, "is empty"),
+        ("zoom --endless --to-window 0,0,1,1", UsageError, "has no last window"),
+        ("zoom --endless --octaves 0.5", GridError, "expected an octave or more"),
+        ("zoom --endless --focus 2,0.5", GridError, "about a point that is seen"),
+        ("zoom --seed 3 --styles 7..12@0.5", UsageError, "--seed and --styles given"),
+        ("zoom --styles 7/12", UsageError, "expected one picture; creps video interpolate"),
+        ("zoom --styles none.safetensors", DataError, "none.safetensors: no such file"),
+        ("zoom --styles 7+12", UsageError, "names no layers"),
+        ("pan --to 1,1 --fit cover", UsageError, "fit 'cover': expected whole or crop"),
+        ("interpolate --styles 7", UsageError, "or recipes joined by /"),
+        ("interpolate --styles 7+12:4-8", UsageError, "or recipes joined by /"),
+        ("interpolate --styles 7..", UsageError, "way '7..': expected seeds"),
+        ("interpolate --space z --styles 7+12:1/3", UsageError, "is no latent"),
         ("zoom --easing smoth", UsageError, "unknown easing 'smoth'"),
         ("zoom --frames 3 --seconds 2", UsageError, "--frames and --seconds given"),
         ("zoom --frames 0", UsageError, "0 frames: expected 1 to 100,000"),

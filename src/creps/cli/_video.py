@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from creps.cli._options import (
     DEFAULT_TOLERANCE,
+    LEAST_BEYOND,
     ComputeDevice,
     Dtype,
     Exact,
@@ -30,8 +31,10 @@ from creps.rendering._words import parse_point, parse_window
 if TYPE_CHECKING:
     from creps.coordinates import Window
     from creps.rendering._styles import Stop
+    from creps.rendering._view import Fit
     from creps.rendering.video import Motion, VideoFile
 
+DEFAULT_SEED = 7
 DEFAULT_SECONDS = 4.0
 DEFAULT_OCTAVES = 3.0
 WHOLE = "0,0,1,1, widened to keep its shape"
@@ -57,6 +60,14 @@ class FilmOptions:
         str,
         typer.Option(help="Pixels: 512, or HEIGHTxWIDTH as 720x1280.", callback=checked_size),
     ] = "512"
+    fit: Annotated[
+        str,
+        typer.Option(
+            help="Of frames that are no squares, where no window is given. whole: the whole square "
+            "that the model was trained on, and more at two sides; crop: its largest part of this "
+            "shape."
+        ),
+    ] = "whole"
     seconds: Annotated[
         float | None, typer.Option(help="How long it lasts.", show_default=f"{DEFAULT_SECONDS:g}")
     ] = None
@@ -108,11 +119,13 @@ class FilmOptions:
 
     def window(self, text: str | None) -> Window:
         """The window of a text; by default the unit square in the shape of the frames."""
-        from creps.coordinates import undistorted_window
+        from creps.rendering import View
 
         if text is not None:
             return parse_window(text)
-        return undistorted_window(*self.pixels)
+        view = View(size=self.pixels, fit=cast("Fit", self.fit), zoom=1)
+        assert view.window is not None  # made of the zoom
+        return view.window
 
     def file(self) -> VideoFile:
         """The file to write; refuses invalid options."""
@@ -144,6 +157,8 @@ class FilmOptions:
         `easing` is the default; seeds, space and warp as for `Film`.
         """
         from creps.rendering import Evaluations
+        from creps.rendering._painter import beyond_training
+        from creps.rendering._styles import file_of
         from creps.rendering.video import Film, write_film
 
         started = time.perf_counter()
@@ -163,9 +178,19 @@ class FilmOptions:
             exact=self.exact,
         )
         film.refuse(file)
+        for stop in seeds:
+            if styles := file_of(stop):
+                styles.read()  # refuses what is none before a model is loaded
         from creps.checkpoints import load
 
         generator = load(self.model)
+        beyond = beyond_training(generator, film.view(film.frames(file.count)[0]))
+        if beyond >= LEAST_BEYOND:
+            hint = "; --fit crop shows what was trained" if self.fit == "whole" else ""
+            typer.echo(
+                f"{100 * beyond:.0f} % of the first frame lies beyond what was trained{hint}",
+                err=True,
+            )
         evaluations = Evaluations()
         with report("rendering", unit="frames", per_unit=1) as told:
 
@@ -198,7 +223,16 @@ class FilmOptions:
         )
 
 
-Seed = Annotated[int, typer.Option(help="The picture to film.")]
+Seed = Annotated[
+    int | None, typer.Option(help="The picture to film.", show_default=f"{DEFAULT_SEED}")
+]
+Styles = Annotated[
+    str | None,
+    typer.Option(
+        help="Instead of a seed: 7..12@0.4, between two; 7+12:4-8, layers 4 to 8 from another; "
+        "FILE.safetensors, found by creps project."
+    ),
+]
 View = Annotated[
     str | None,
     typer.Option(help="Y0,X0,Y1,X1 that is seen.", show_default=WHOLE),
@@ -214,7 +248,8 @@ LastView = Annotated[str | None, typer.Option(help="Y0,X0,Y1,X1 seen last.")]
 def zoom(
     film: FilmOptions,
     *,
-    seed: Seed = 7,
+    seed: Seed = None,
+    styles: Styles = None,
     octaves: Annotated[
         float | None,
         typer.Option(
@@ -228,28 +263,41 @@ def zoom(
     ] = None,
     from_window: FirstView = None,
     to_window: LastView = None,
+    endless: Annotated[
+        bool,
+        typer.Option(
+            "--endless",
+            help="The picture comes again within itself, so many octaves smaller: the last frame "
+            "leads to the first, always inwards.",
+        ),
+    ] = False,
 ) -> None:
     """Zoom into a picture, exactly and at constant speed, through as many octaves as you like."""
     from creps.rendering.video import PanMotion, ZoomMotion
 
     start = film.window(from_window)
     motion: Motion
+    if endless and to_window is not None:
+        raise UsageError("--endless and --to-window given: an endless zoom has no last window")
     if to_window is None:
         middle = (start[0] + start[2]) / 2, (start[1] + start[3]) / 2
         about = middle if focus is None else parse_point(focus, "focus")
-        motion = ZoomMotion(start, about, DEFAULT_OCTAVES if octaves is None else octaves)
+        doublings = DEFAULT_OCTAVES if octaves is None else octaves
+        motion = ZoomMotion(start, about, doublings, endless=endless)
+        film = replace(film, loop=film.loop or endless)
     elif octaves is not None or focus is not None:
         raise UsageError("--to-window says where the zoom ends: leave --octaves and --focus out")
     else:
         motion = PanMotion(start, parse_window(to_window))
-    film.make(motion, easing="cruise", seeds=(seed,))
+    film.make(motion, easing="linear" if endless else "cruise", seeds=(_filmed(seed, styles),))
 
 
 @takes(FilmOptions)
 def pan(
     film: FilmOptions,
     *,
-    seed: Seed = 7,
+    seed: Seed = None,
+    styles: Styles = None,
     from_window: FirstView = None,
     to_window: LastView = None,
     to: Annotated[
@@ -263,14 +311,15 @@ def pan(
     if (to is None) == (to_window is None):
         raise UsageError("end of the pan: expected either --to Y,X or --to-window")
     end = film.window(to_window) if to is None else window_about(start, parse_point(to, "to"))
-    film.make(PanMotion(start, end), easing="smoothstep", seeds=(seed,))
+    film.make(PanMotion(start, end), easing="smoothstep", seeds=(_filmed(seed, styles),))
 
 
 @takes(FilmOptions)
 def rotate(
     film: FilmOptions,
     *,
-    seed: Seed = 7,
+    seed: Seed = None,
+    styles: Styles = None,
     degrees: Annotated[
         float, typer.Option(help="The whole turn, anticlockwise; below 0 clockwise.")
     ] = 360,
@@ -279,7 +328,9 @@ def rotate(
     """Turn a picture about the middle of the window."""
     from creps.rendering.video import RotateMotion
 
-    film.make(RotateMotion(film.window(window), degrees), easing="linear", seeds=(seed,))
+    film.make(
+        RotateMotion(film.window(window), degrees), easing="linear", seeds=(_filmed(seed, styles),)
+    )
 
 
 @takes(FilmOptions)
@@ -294,7 +345,7 @@ def interpolate(
         str | None,
         typer.Option(
             help="Instead: files that creps project has made, and seeds, joined by two dots, such "
-            "as a.safetensors..7..b.safetensors."
+            "as a.safetensors..7..b.safetensors; or recipes, joined by slashes: 7+12:4-8/3."
         ),
     ] = None,
     space: Annotated[
@@ -303,7 +354,7 @@ def interpolate(
     window: View = None,
 ) -> None:
     """Change one picture into the next, through several seeds; each leg is eased on its own."""
-    from creps.rendering._styles import StyleFile, parse_way
+    from creps.rendering._styles import parse_way
     from creps.rendering.video import InterpolateMotion
 
     if seeds is not None and styles is not None:
@@ -311,9 +362,6 @@ def interpolate(
     way: tuple[Stop, ...] = tuple(parse_seeds(seeds or "0-3"))
     if styles is not None:
         way = parse_way(styles)
-        for stop in way:
-            if isinstance(stop, StyleFile):
-                stop.read()  # refuses what is none before a model is loaded
     motion = InterpolateMotion(film.window(window), len(way), back=film.loop)
     film.make(motion, easing="linear", seeds=way, space=space)
 
@@ -323,13 +371,35 @@ def warp(
     film: FilmOptions,
     *,
     bend: Annotated[str, typer.Option("--warp", help="The warp, as in render: barrel:0.3.")],
-    seed: Seed = 7,
+    seed: Seed = None,
+    styles: Styles = None,
     window: View = None,
 ) -> None:
     """Bend a picture, from as it is to the whole warp."""
     from creps.rendering.video import DistortMotion
 
-    film.make(DistortMotion(film.window(window)), easing="smoothstep", seeds=(seed,), warp=bend)
+    film.make(
+        DistortMotion(film.window(window)),
+        easing="smoothstep",
+        seeds=(_filmed(seed, styles),),
+        warp=bend,
+    )
+
+
+def _filmed(seed: int | None, styles: str | None) -> Stop:
+    """Whose picture is filmed: of a seed, or of the words of a recipe."""
+    from creps.rendering import parse_recipes
+
+    if styles is None:
+        return DEFAULT_SEED if seed is None else seed
+    if seed is not None:
+        raise UsageError("--seed and --styles given: expected one of them")
+    recipes = parse_recipes(styles)
+    if len(recipes) > 1:
+        raise UsageError(
+            f"styles {styles!r}: expected one picture; creps video interpolate goes through several"
+        )
+    return recipes[0]
 
 
 COMMANDS = (zoom, pan, rotate, interpolate, warp)

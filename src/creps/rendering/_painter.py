@@ -17,6 +17,7 @@ from torch import Tensor
 
 from creps.coordinates import Canvas
 from creps.errors import UsageError
+from creps.networks.base import Generator
 from creps.rendering._evaluations import Evaluations
 from creps.rendering._latents import PreparedLatents
 from creps.rendering._provenance import provenance
@@ -71,6 +72,20 @@ class TileSource(Protocol):
 
     def about(self) -> dict[str, Any]:
         """What a file records of how the pixels were made: all that they depend on, as JSON."""
+
+
+def beyond_training(generator: Generator, view: View) -> float:
+    """Share of a view, 0 to 1, that lies where a model has never been trained."""
+    y0, x0, y1, x1 = generator.trained_window
+    x1 += view.across - 1  # a scene of several squares side by side
+    seen = view.canvas(generator).window
+    if view.bend is None:
+        rows = max(min(y1, seen[2]) - max(y0, seen[0]), 0.0) / (seen[2] - seen[0])
+        columns = max(min(x1, seen[3]) - max(x0, seen[1]), 0.0) / (seen[3] - seen[1])
+        return 1 - rows * columns
+    ys, xs = warped_grid(Canvas(PROBES, PROBES, seen), view.bend).points.unbind(-1)
+    beyond = (ys < y0) | (ys > y1) | (xs < x0) | (xs > x1)  # False where nothing is shown
+    return int(beyond.sum()) / PROBES**2
 
 
 class Painter:
@@ -142,16 +157,7 @@ class Painter:
 
         What it draws there goes on from the border, but nothing has taught it what belongs there.
         """
-        y0, x0, y1, x1 = self.generator.trained_window
-        x1 += self._view.across - 1  # a scene of several squares side by side
-        seen, warp = self.canvas.window, self._view.bend
-        if warp is None:
-            rows = max(min(y1, seen[2]) - max(y0, seen[0]), 0.0) / (seen[2] - seen[0])
-            columns = max(min(x1, seen[3]) - max(x0, seen[1]), 0.0) / (seen[3] - seen[1])
-            return 1 - rows * columns
-        ys, xs = warped_grid(Canvas(PROBES, PROBES, seen), warp).points.unbind(-1)
-        beyond = (ys < y0) | (ys > y1) | (xs < x0) | (xs > x1)  # False where nothing is shown
-        return int(beyond.sum()) / PROBES**2
+        return beyond_training(self.generator, self._view)
 
     @property
     def grain(self) -> int:

@@ -284,16 +284,12 @@ def mix_styles(base: Tensor, other: Tensor, layers: str) -> Tensor:
     return mixed
 
 
-Stop = int | StyleFile
-"""A place that a way leads through: a seed, or a file of styles."""
-
-
 @dataclass(frozen=True)
 class Walk:
-    """A point on a way through seeds, in films through files of styles too.
+    """A point on a way through seeds, in films through files of styles and recipes too.
 
     Args:
-        seeds: integers 0 .. 2**32 - 1, or files, at least one.
+        seeds: integers 0 .. 2**32 - 1, files or recipes, at least one.
         position: 0 .. len(seeds) - 1, counted in seeds; 1.4 lies 40 % of the way from the second
             to the third.
         space: "w": straight lines between styles; "z": great circles between latents. One seed is
@@ -311,7 +307,7 @@ class Walk:
         if not self.seeds:
             raise UsageError("no seeds given: expected at least one")
         for seed in self.seeds:
-            if isinstance(seed, StyleFile):
+            if isinstance(seed, StyleFile | Recipe):
                 if self.space == "z":
                     raise UsageError(f"{seed} is no latent: expected space w, straight lines")
             else:
@@ -346,7 +342,7 @@ class Walk:
             return generator.map(slerp(z[:1], z[1:], t), label, **how)
         ends = [
             stop.styles(generator, label=label, **how)
-            if isinstance(stop, StyleFile)
+            if isinstance(stop, StyleFile | Recipe)
             else generator.map(latents([stop], generator), label, **how)
             for stop in stops
         ]
@@ -383,12 +379,43 @@ class Recipe:
     @property
     def drawn(self) -> bool:
         """Whether any of it is drawn by a seed, and so needs a class where the model has some."""
-        return any(isinstance(stop, int) for walk in self.walks for stop in walk.seeds)
+        stops = [stop for walk in self.walks for stop in walk.seeds]
+        return any(
+            stop.drawn if isinstance(stop, Recipe) else isinstance(stop, int) for stop in stops
+        )
 
     @property
     def file(self) -> StyleFile | None:
         """The file it begins with, if any."""
         return self.base if isinstance(self.base, StyleFile) else None
+
+    def styles(
+        self,
+        generator: Generator,
+        *,
+        label: Tensor | None = None,
+        truncation: float = 1.0,
+        truncation_cutoff: int | None = None,
+    ) -> Tensor:
+        """(1, K, D) styles; arguments and errors as `styles_of`."""
+        how: Any = {
+            "label": label,
+            "truncation": truncation,
+            "truncation_cutoff": truncation_cutoff,
+        }
+        styles = self.base.styles(generator, **how)
+        for walk, layers in self.mixes:
+            styles = mix_styles(styles, walk.styles(generator, **how), layers)
+        return styles
+
+
+Stop = int | StyleFile | Recipe
+"""A place that a way leads through: a seed, a file of styles, or what recipes make of them."""
+
+
+def file_of(stop: Stop) -> StyleFile | None:
+    """The file that a place of a way is read from, if any."""
+    return stop.file if isinstance(stop, Recipe) else stop if isinstance(stop, StyleFile) else None
 
 
 def parse_styles(text: str) -> Recipe:
@@ -444,22 +471,24 @@ def parse_recipes(text: str) -> tuple[Recipe, ...]:
 def parse_way(text: str) -> tuple[Stop, ...]:
     """The places of a way such as `face.safetensors..7..found/other.safetensors`.
 
+    Recipes are joined by "/" as in pictures of several: `7+12:4-8/face.safetensors/3..5@0.5`.
+
     Raises:
-        UsageError: for what is neither a seed nor a file of styles.
+        UsageError: for what is neither, and for fewer than two places.
     """
     stops: list[Stop] = []
     rest = text.strip()
-    while True:
-        match = _STOP.match(rest)
-        if match is None:
-            raise UsageError(
-                f"way {text!r}: expected seeds and files that end with {SUFFIX}, joined by .., as "
-                f"a{SUFFIX}..7..b{SUFFIX}"
-            )
+    while match := _STOP.match(rest):
         stops.append(int(match[1]) if match[1] else StyleFile(match[2]))
-        if match.end() == len(rest):
-            return tuple(stops)
         rest = rest[match.end() :]
+    if rest or len(stops) < 2:
+        stops = list(parse_recipes(text)) if "/" in text else []
+    if len(stops) < 2:
+        raise UsageError(
+            f"way {text!r}: expected seeds and files that end with {SUFFIX}, joined by .., as "
+            f"a{SUFFIX}..7..b{SUFFIX}, or recipes joined by /, as 7+12:4-8/3"
+        )
+    return tuple(stops)
 
 
 def styles_of(
@@ -486,16 +515,9 @@ def styles_of(
         DataError: for a file that holds no styles.
     """
     recipe = parse_styles(text) if isinstance(text, str) else text
-
-    def styles_at(walk: Walk | StyleFile) -> Tensor:
-        return walk.styles(
-            generator, label=label, truncation=truncation, truncation_cutoff=truncation_cutoff
-        )
-
-    styles = styles_at(recipe.base)
-    for walk, layers in recipe.mixes:
-        styles = mix_styles(styles, styles_at(walk), layers)
-    return styles
+    return recipe.styles(
+        generator, label=label, truncation=truncation, truncation_cutoff=truncation_cutoff
+    )
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
 from torch import Tensor
 
 from creps._devices import Device
-from creps.coordinates import Window
+from creps.coordinates import Canvas, Window
 from creps.networks.base import Generator
 from creps.rendering._evaluations import Evaluations
 from creps.rendering._latents import Latent
 from creps.rendering._painter import Picture, Progress
 from creps.rendering._provenance import made_by, warp_about
 from creps.rendering._renderer import Renderer
-from creps.rendering._styles import Recipe, SeedPath, Stop, StyleFile
+from creps.rendering._styles import Recipe, SeedPath, Stop, file_of
+from creps.rendering._tiles import Tile
 from creps.rendering._view import (
     TOLERANCE,
     Precision,
@@ -27,7 +29,7 @@ from creps.rendering._view import (
     refuse_beyond_precision,
 )
 from creps.rendering.video._files import VideoFile, write_video
-from creps.rendering.video._motion import Frame, Motion, frames_of, parse_easing
+from creps.rendering.video._motion import Frame, Motion, Nest, frames_of, parse_easing
 from creps.rendering.warps import Chain, Rotate, Swirl, Warp, chain, parse_warp
 
 
@@ -38,7 +40,8 @@ class Film:
     Args:
         motion: what is seen when.
         size: (height, width) of every frame.
-        seeds: one, or those that the motion leads through; files of styles may be among them.
+        seeds: one, or those that the motion leads through; files of styles and recipes may be
+            among them.
         space: how it leads there: "w", straight between styles, or "z", on great circles between
             latents.
         warp: the text of the warp that the motion grows from nothing.
@@ -101,7 +104,7 @@ class Film:
         settings = {
             **made_by(generator),
             "seeds": [stop if isinstance(stop, int) else str(stop) for stop in self.seeds],
-            "files": [s.fingerprint for s in self.seeds if isinstance(s, StyleFile)] or None,
+            "files": [file.fingerprint for file in map(file_of, self.seeds) if file] or None,
             "space": self.space if len(self.seeds) > 1 else None,
             "class": self._class(generator),
             "truncation": self.truncation,
@@ -175,7 +178,10 @@ def write_film(
         drawing = renderer(path.at(frame.position))
         seen = drawing.evaluations
         evaluated, painted = seen.evaluated, seen.painted
-        pixels = drawing.picture(film.view(frame))
+        if frame.nest is None:
+            pixels = drawing.picture(film.view(frame))
+        else:
+            pixels = _nested_picture(drawing, film, frame, frame.nest)
         if evaluations is not None:
             evaluations.add(seen.evaluated - evaluated, seen.painted - painted)
         return pixels
@@ -183,6 +189,23 @@ def write_film(
     renderer(path.at(frames[0].position))  # refuses what does not suit the model
     about = {**film.about(generator, dtype=dtype), **(settings or {})}
     return write_video(file, picture, size=film.size, settings=about, progress=progress)
+
+
+def _nested_picture(drawing: Renderer, film: Film, frame: Frame, nest: Nest) -> Picture:
+    """A frame of a picture that holds itself: a ring of each copy, each fading into the next."""
+    canvas = Canvas(*film.size, frame.window)
+    rings, weights = nest.rings(canvas)
+    total = np.zeros((*film.size, drawing.generator.config.img_channels))
+    for copy in range(int(rings.min()) - 1, int(rings.max()) + 1):
+        share = np.where(rings == copy, weights, 0) + np.where(rings == copy + 1, 1 - weights, 0)
+        rows, columns = (np.flatnonzero(share.any(axis)) for axis in (1, 0))
+        if not len(rows):
+            continue
+        part = Tile(int(rows[0]), int(columns[0]), int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1)
+        view = film.view(replace(frame, window=nest.copied(frame.window, copy), nest=None))
+        inside = part.rows, part.columns
+        total[inside] += share[inside][..., None] * drawing.region(part, view)
+    return np.rint(total).astype(np.uint8)  # the shares of every pixel sum to 1
 
 
 @dataclass(frozen=True)

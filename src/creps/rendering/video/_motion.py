@@ -12,6 +12,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from creps.coordinates import Canvas, Window
 from creps.errors import GridError, UsageError, nearest
 
@@ -25,6 +28,54 @@ MOST_FRAMES = 100_000
 """An hour at 30 frames a second; longer films are taken for a mistake."""
 
 
+SOFT = 0.3
+"""Share of a nested copy's radius over which it fades into the picture around it."""
+
+
+@dataclass(frozen=True)
+class Nest:
+    """A picture that holds itself about a point, smaller and smaller, without end.
+
+    Magnified about the point by a copy's octaves it is the same picture again: that is what makes a
+    zoom into it endless.
+
+    Attributes:
+        focus: (y, x) of the point.
+        octaves: doublings of the scale from a copy to the next, above 0.
+        radius: of the picture itself about the focus, in plane units; its copy k is
+            2 ** (k * octaves) times smaller.
+    """
+
+    focus: Point
+    octaves: float
+    radius: float
+
+    def rings(self, canvas: Canvas) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Which copy each pixel (H, W) lies in, and its share there; the rest is the one around."""
+        y, x = self.focus
+        rows, columns = canvas.rows().numpy() - y, canvas.columns().numpy() - x
+        distance = np.hypot(rows[:, None], columns[None, :])
+        y0, x0, y1, x1 = canvas.window
+        pixel = min((y1 - y0) / canvas.height, (x1 - x0) / canvas.width)
+        distance = np.maximum(distance, pixel / 4)  # the focus itself lies in every copy
+        place = np.log2(self.radius / distance) / self.octaves
+        copies = np.floor(place)
+        inwards = 1 - np.exp2(-(place - copies) * self.octaves)  # 0 at its border, 1 at the focus
+        t = np.clip(inwards / SOFT, 0, 1)
+        return copies.astype(np.int64), t * t * (3 - 2 * t)
+
+    def copied(self, window: Window, copy: int) -> Window:
+        """What a window shows of a copy, as a window of the picture itself."""
+        (y, x), scale = self.focus, 2.0 ** (copy * self.octaves)
+        y0, x0, y1, x1 = window
+        return (
+            y + (y0 - y) * scale,
+            x + (x0 - x) * scale,
+            y + (y1 - y) * scale,
+            x + (x1 - x) * scale,
+        )
+
+
 @dataclass(frozen=True)
 class Frame:
     """What one frame shows.
@@ -34,12 +85,14 @@ class Frame:
         degrees: the content is turned by so much about the window's center, anticlockwise.
         position: share of the way through several seeds, 0 to 1, as in `styles.SeedPath`.
         amount: of a warp: 0 shows the plane as it is, 1 the whole warp.
+        nest: how the picture holds itself; None: it does not.
     """
 
     window: Window
     degrees: float = 0.0
     position: float = 0.0
     amount: float = 0.0
+    nest: Nest | None = None
 
 
 class Motion(ABC):
@@ -72,13 +125,17 @@ class ZoomMotion(Motion):
         start: the first window.
         focus: (y, x) that is zoomed into; may lie outside the window.
         octaves: doublings of the scale; negative ones zoom out.
+        endless: the picture holds itself about the focus (`Nest`), so that the way ends where it
+            began; the focus lies within the window.
     Raises:
-        GridError: if the window is empty or anything is not finite.
+        GridError: if the window is empty or anything is not finite, and for an endless zoom of less
+            than an octave or about a point outside.
     """
 
     start: Window
     focus: Point
     octaves: float
+    endless: bool = False
 
     def __post_init__(self) -> None:
         _check_window(self.start)
@@ -88,15 +145,37 @@ class ZoomMotion(Motion):
                 "expected finite numbers, and at most 1000 octaves"
             )
 
+        if self.endless:
+            y0, x0, y1, x1 = self.start
+            inside = y0 < self.focus[0] < y1 and x0 < self.focus[1] < x1
+            if not (inside and abs(self.octaves) >= 1):
+                raise GridError(
+                    f"endless zoom of {self.octaves:g} octaves about {self.focus}: expected an "
+                    "octave or more, about a point that is seen"
+                )
+
+    @property
+    def closed(self) -> bool:
+        return self.endless
+
+    @property
+    def _nest(self) -> Nest | None:
+        if not self.endless:
+            return None
+        y0, x0, y1, x1 = self.start
+        y, x = self.focus
+        radius = math.hypot(max(y - y0, y1 - y), max(x - x0, x1 - x))
+        return Nest(self.focus, abs(self.octaves), radius)
+
     def at(self, way: float) -> Frame:
         if way == 0:
-            return Frame(self.start)
+            return Frame(self.start, nest=self._nest)
         scale = 2.0 ** (-self.octaves * way)
         y0, x0, y1, x1 = self.start
         y, x = self.focus
         edges = ((y, y0), (x, x0), (y, y1), (x, x1))
         y0, x0, y1, x1 = (about + (edge - about) * scale for about, edge in edges)
-        return Frame((y0, x0, y1, x1))
+        return Frame((y0, x0, y1, x1), nest=self._nest)
 
 
 @dataclass(frozen=True)
