@@ -47,7 +47,7 @@ def untrained(model: Model) -> Generator:
         config = config_of(training)
         generator = config.generator
         if config.family == "cips":
-            names = ("fourier", "embedding", "connections", "activation", "circumference")
+            names = ("fourier", "embedding", "connections", "activation", "period")
             generator = TINY | {name: getattr(generator, name) for name in names}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(len(model.name))

@@ -40,7 +40,7 @@ onnxruntime: Any = pytest.importorskip("onnxruntime")
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS: dict[str, dict[str, Any]] = {
-    "cips": {"resolution": 8, "features": 6, "widths": [7, 5], "circumference": 1.5},
+    "cips": {"resolution": 8, "features": 6, "widths": [7, 5], "period": [0.0, 1.5]},
     "creps": {
         "resolution": 8,
         "channel_max": 8,
@@ -146,14 +146,14 @@ def test_files_hold_nothing_that_some_runtimes_lack(folder: Path, name: str) -> 
 
 @pytest.mark.parametrize("family", sorted(CONFIGS))
 @pytest.mark.parametrize("start", [-3.0, -0.25, 0.0, 0.5, 12.0, 1e5, -1e5])
-@pytest.mark.parametrize("changes", [{}, {"circumference": 0.0}, {"embedding_nodes": "corners"}])
+@pytest.mark.parametrize("changes", [{}, {"period": [0.0, 0.0]}, {"embedding_nodes": "corners"}])
 def test_networks_see_pieces_as_they_see_float64(
     family: str, start: float, changes: dict[str, Any]
 ) -> None:
     if family == "creps" and changes:
         pytest.skip("CREPS has no such settings")
     if "embedding_nodes" in changes:
-        changes = changes | {"circumference": 0.0}
+        changes = changes | {"period": [0.0, 0.0]}
     generator, cut = tiny(family, **changes), tiny(family, **changes)
     use_pieces(cut)
     styles = torch.ones(2, generator.num_styles, 4)

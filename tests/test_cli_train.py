@@ -48,6 +48,23 @@ def test_flags_are_settings(
     assert (run / "model/model.safetensors").exists()
 
 
+def test_textures_are_trained_for_tiling(
+    tmp_path: Path,
+    pictures: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = tmp_path / "run"
+    words = ["--data", pictures, "--preset", "smoke", "--out", run, "--tile", *SMALLEST]
+    assert command(monkeypatch, *words) == 0
+    config = json.loads((run / "config.json").read_text())["train"]
+    assert config["generator"]["period"] == [1, 1]
+    assert (config["data"]["textures"], config["augment"]["kind"]) == (True, "diffaugment")
+    # Without a preset it is that of textures, whose windows are larger than these pictures.
+    assert command(monkeypatch, "--tile", "--data", pictures, "--out", tmp_path / "large") == 1
+    assert "20x24 pixels, a window of it takes 64x64" in capsys.readouterr().err
+
+
 def test_presets_are_listed_with_their_scores(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

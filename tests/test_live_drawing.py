@@ -43,6 +43,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "once": {"composition": "once", "clamp": 0.5},
     "sum": {"composition": "sum", "img_channels": 1},
     "lowest": {"resolution": 4, "label_dim": 3},
+    "texture": {"period": (1.0, 2.0), "img_channels": 1},
 }
 TOTAL = 2_200_000  # bytes that come over the wire, compressed
 
@@ -179,6 +180,21 @@ def test_networks_of_other_shapes_too(request: pytest.FixtureRequest, name: str,
     asked = wish("3", 0.8, None, label or 0)
     found = page.run(script, name, wish=asked, fields=[field], compiled=way == "WebAssembly")
     assert_same_pixels(found, [expected])
+
+
+@in_chromium
+@pytest.mark.parametrize("way", ["WebAssembly", "WebGPU"])
+def test_textures_repeat_to_the_last_bit(request: pytest.FixtureRequest, way: str) -> None:
+    page = request.getfixturevalue("live_gpu" if way == "WebGPU" else "live")
+    here = {"y0": 0.25, "x0": -0.5, "pitch": 2.0**-7, "height": 24, "width": 40}
+    places = [(0, 0), (1, 0), (-3, 2), (1000, -500), (0, 1)]  # the period is (1, 2)
+    asked = [here | {"y0": 0.25 + y, "x0": x - 0.5} for y, x in places]
+    script = GPU_PIXELS if way == "WebGPU" else PIXELS
+    once, *again, other = page.run(
+        script, "texture", wish=wish("3", 1.0, None), fields=asked, compiled=way == "WebAssembly"
+    )
+    assert again == [once] * 3
+    assert other != once
 
 
 @in_chromium

@@ -228,7 +228,7 @@ def test_tiles_meet_at_any_scale() -> None:
 
 @pytest.mark.parametrize("turn", [1.0, 2.0, 6.0])
 def test_a_cylinder_wraps_exactly(turn: float) -> None:
-    network = small(turn=turn)
+    network = small(period=(0.0, turn))
     styles = styles_of(network, 2)
     here = Canvas(24, 31, window=(0.1, 0.3, 0.85, 0.3 + 31 / 32)).grid()
     around = AxisGrid(here.ys, here.xs + turn)
@@ -240,7 +240,7 @@ def test_a_cylinder_wraps_exactly(turn: float) -> None:
 
 
 def test_the_first_column_of_a_panorama_follows_its_last() -> None:
-    network = small(turn=2.0)
+    network = small(period=(0.0, 2.0))
     width, margin = 128, network.margin
     canvas = Canvas(64, width, window=(0.0, 0.0, 1.0, 2.0))
     where = AxisGrid(
@@ -252,7 +252,7 @@ def test_the_first_column_of_a_panorama_follows_its_last() -> None:
 
 
 def test_styles_move_a_cylinder_without_turning_it() -> None:
-    network = small(turn=2.0)
+    network = small(period=(0.0, 2.0))
     network.input.affine.weight.normal_()
     frequencies = network.input._moved(torch.tensor([[0.6, 0.8, 0.1, 0.2]]).double())[0]
     waves = frequencies[1] * 2.0
@@ -262,7 +262,7 @@ def test_styles_move_a_cylinder_without_turning_it() -> None:
 
 def test_an_endless_landscape_is_one_picture_in_any_tiles() -> None:
     """Styles that flow along x on a cylinder (section 6), drawn by the renderer."""
-    network = small(turn=2.0)
+    network = small(period=(0.0, 2.0))
     field = StyleField(styles_of(network, 3), Gradient(3, start=0.5, stop=4.5))
     canvas = Canvas(40, 200, window=(0.0, 0.0, 1.0, 5.0))
     pictures = []
@@ -305,7 +305,7 @@ def test_the_second_phase_goes_on_from_the_first(family: str) -> None:
     [
         ({"scale_min": 8.0}, "scale_min 8.0, scale_max 8.0"),
         ({"scale_offset": float("nan")}, "scale_offset nan"),
-        ({"turn": 0.5}, "turn 0.5: expected 0, or at least 1"),
+        ({"period": (0.0, 0.5)}, "0 or at least 1 plane unit"),
         ({"resolution": 30}, "resolution 30"),
     ],
 )

@@ -13,7 +13,7 @@ from creps.checkpoints import from_state_dict
 from creps.coordinates import AxisGrid, Canvas, PointGrid, Sampling
 from creps.errors import ConfigError, UsageError
 from creps.networks import cips as cips
-from creps.networks.base import build_generator
+from creps.networks.base import build_generator, read_config
 from creps.networks.cips import (
     CIPS_PRESETS,
     Cips,
@@ -42,7 +42,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no embedding": {"connections": "base", "embedding": False},
     "no Fourier": {"connections": "base", "fourier": False},
     "sine": {"connections": "base", "fourier": False, "activation": "sine"},
-    "cylinder": {"circumference": 2.5},
+    "cylinder": {"period": (0.0, 2.5)},
 }
 EXACT = 1e-12
 """max|error| / max|reference| in float64."""
@@ -212,7 +212,7 @@ def test_large_pictures_are_painted_in_parts(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_tiles_of_the_renderer_meet() -> None:
-    network = tiny(circumference=2.0)
+    network = tiny(period=(0.0, 2.0))
     styles, canvas = random_styles(network, 1), Canvas(11, 17, (0.1, -0.3, 0.8, 1.9))
     whole = network.synthesize(styles, canvas.grid())
     for tile, image in painter_of(network, styles, canvas, tile=4).images():
@@ -232,8 +232,8 @@ def test_each_style_steers_its_layer() -> None:
 
 def test_places_far_from_the_origin_keep_their_digits() -> None:
     """A float32 phase there would be wrong by a tenth of a radian, and so would features."""
-    for circumference in (0.0, 2.5):
-        part = FourierFeatures(20, bandwidth=50.0, circumference=circumference)
+    for period in ((0.0, 0.0), (3.0, 2.5)):
+        part = FourierFeatures(20, bandwidth=50.0, period=period)
         part.requires_grad_(False)
         grid = Canvas(2, 9, (0.3, 12345.6, 0.4, 12345.7)).grid()
         single = part(grid)
@@ -251,7 +251,7 @@ def test_conditional_models_take_classes() -> None:
 
 
 def test_fourier_features_by_hand() -> None:
-    part = FourierFeatures(2, bandwidth=1.0, circumference=0.0).double().requires_grad_(False)
+    part = FourierFeatures(2, bandwidth=1.0, period=(0.0, 0.0)).double().requires_grad_(False)
     part.frequencies.copy_(torch.tensor([[math.pi / 2, 0.0], [0.0, math.pi / 6]]))
     part.phases.copy_(torch.tensor([0.0, math.pi / 3]))
     grid = AxisGrid(torch.tensor([0.5, 1.0], dtype=torch.float64), torch.ones(1).double())
@@ -260,15 +260,22 @@ def test_fourier_features_by_hand() -> None:
     assert relative_error(part(grid), expected) <= EXACT
 
 
+def embedding(features: int, **changes: Any) -> PlaneEmbedding:
+    """A fresh embedding of so many features."""
+    config = read_config("cips", CONFIG | {"features": features} | changes)
+    assert isinstance(config, CipsConfig)
+    return PlaneEmbedding(config)
+
+
 @pytest.mark.parametrize("rule", ["centers", "corners"])
 def test_native_pixels_take_their_own_embedding(rule: Sampling) -> None:
-    part = PlaneEmbedding(3, resolution=7, nodes=rule, circumference=0.0).requires_grad_(False)
+    part = embedding(3, resolution=7, embedding_nodes=rule).requires_grad_(False)
     looked_up = part(Canvas(7, 7, sampling=rule).grid()).reshape(7, 7, 3)
     torch.testing.assert_close(looked_up, part.vectors, rtol=1e-6, atol=1e-12)
 
 
 def test_embeddings_are_bilinear_and_stay_beyond_the_border() -> None:
-    part = PlaneEmbedding(1, resolution=2, nodes="centers", circumference=0.0).double()
+    part = embedding(1, resolution=2).double()
     part.requires_grad_(False).vectors.copy_(torch.tensor([[[0.0], [8.0]], [[2.0], [4.0]]]))
 
     def at(y: float, x: float) -> float:
@@ -281,7 +288,7 @@ def test_embeddings_are_bilinear_and_stay_beyond_the_border() -> None:
 
 
 def test_a_cylinder_wraps_exactly() -> None:
-    network = tiny(circumference=2.5)
+    network = tiny(period=(0.0, 2.5))
     assert network.period == (0, 2.5)
     styles, canvas = random_styles(network, 1), Canvas(6, 20, (0, 0, 1, 2.5))
     grid = canvas.grid()
@@ -292,7 +299,7 @@ def test_a_cylinder_wraps_exactly() -> None:
 
 
 def test_the_ends_of_a_panorama_continue_each_other() -> None:
-    network = tiny(circumference=2.0)
+    network = tiny(period=(0.0, 2.0))
     fine = Canvas(5, 800, (0, 0, 1, 2.0))
     picture = network.synthesize(random_styles(network, 1), fine.grid())
     steps = (picture.roll(-1, 3) - picture).abs().amax((0, 1, 2))  # the last step is the seam
@@ -304,10 +311,21 @@ def test_the_ends_of_a_panorama_continue_each_other() -> None:
 
 
 def test_a_cylinder_is_the_plane_rolled_up() -> None:
-    """An arc is as long as the flat distance, so features vary as fast as on the plane."""
-    part = FourierFeatures(1, bandwidth=1.0, circumference=4.0)
-    places = part._across(torch.tensor([0.0, 1e-4], dtype=torch.float64))
-    assert (places[1] - places[0]).norm().item() == pytest.approx(2e-4, rel=1e-6)
+    """Its frequencies are the drawn ones to half a wave a turn, so features vary as fast."""
+    part = FourierFeatures(64, bandwidth=9.0, period=(0.0, 4.0))
+    drawn = part.frequencies.detach().double() / math.pi
+    down, across = (part.waves(axis).cycles for axis in (0, 1))
+    assert torch.equal(down, drawn[:, 0])
+    assert ((across - drawn[:, 1]).abs() <= 0.5 / 4).all()
+    assert torch.equal((across * 4).round(), across * 4)
+
+
+def test_frequencies_along_a_period_stay_as_drawn() -> None:
+    part = FourierFeatures(6, bandwidth=9.0, period=(0.0, 1.0))
+    part(Canvas(3, 5).grid()).square().sum().backward()
+    assert part.frequencies.grad is not None
+    assert (part.frequencies.grad[:, 0] != 0).any()
+    assert (part.frequencies.grad[:, 1] == 0).all()
 
 
 # Noise
@@ -388,9 +406,11 @@ def test_panoramas_of_several_styles_give_each_its_own_square() -> None:
         ({"fourier": False, "embedding": False}, "at least one"),
         ({"widths": [], "resolution": 12}, "power of two"),
         ({"widths": [3, 0]}, "widths"),
-        ({"circumference": 1.3}, "whole number of pixels"),
-        ({"circumference": float("inf")}, "circumference"),
-        ({"circumference": 2.0, "sampling": "corners"}, "seam"),
+        ({"period": (0.0, 1.3)}, "whole numbers of nodes"),
+        ({"period": (0.0, float("inf"))}, "at least 1 plane unit"),
+        ({"period": (0.5, 1.0)}, "at least 1 plane unit"),
+        ({"period": (0.0, 2.0), "sampling": "corners"}, "seam"),
+        ({"period": (0.0, 2.0), "embedding_nodes": "corners"}, "seam"),
         ({"bandwidth": 0.0}, "bandwidth"),
         ({"features": 0}, "features"),
         ({"label_dim": -1}, "label_dim"),

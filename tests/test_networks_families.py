@@ -40,7 +40,6 @@ TINY: dict[str, Any] = {
     "widths": (8, 6), "thickness": 2, "line_channels": 4, "decoder_widths": (6,),
     "refinement_widths": (5, 3), "bandwidth": 1.5, "coarse": 4, "octaves": 4,
 }  # fmt: skip
-CYLINDER = {"circumference": 2.0, "turn": 2.0}
 
 every_family = pytest.mark.parametrize("family", families())
 
@@ -302,24 +301,6 @@ def test_blends_are_each_styles_own_where_it_is_alone(family: str) -> None:
         assert error(mixed, own) > 1e-3
     same = made.blend(styles[[0, 0]], middle, weights=halves)
     assert error(same, made.synthesize(styles[:1], middle)) <= EXACT
-
-
-@every_family
-@torch.inference_mode()
-def test_pictures_repeat_after_the_period(family: str) -> None:
-    made = network(family, **CYLINDER)
-    if hasattr(made, "input") and made.pixelwise:
-        made = network(family, whole_waves=True)  # a network of its own
-        made.get_buffer("input.frequencies").round_()
-    styles = made.map(latents(made, 1))
-    grid = Canvas(16, 32, (0, 0, 0.5, 1), sampling=made.sampling).grid()
-    y, x = made.period
-    assert min(y, x) >= 0
-    for moved in (AxisGrid(grid.ys + y, grid.xs), AxisGrid(grid.ys, grid.xs + x)):
-        if torch.equal(moved.ys, grid.ys) and torch.equal(moved.xs, grid.xs):
-            continue  # it does not repeat along this axis
-        again, once = made.synthesize(styles, moved), made.synthesize(styles, grid)
-        assert torch.equal(again, once) if made.pixelwise else error(again, once) <= EXACT
 
 
 @every_family

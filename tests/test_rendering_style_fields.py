@@ -207,20 +207,10 @@ def test_what_several_styles_cannot_do_is_refused(network: Creps) -> None:
 
 def test_whole_frequencies_wrap(network: Creps) -> None:
     assert network.period == (0, 0)
-    whole = tiny_creps()
-    whole.input.frequencies.round_()
-    assert whole.period == (1, 1)
+    whole = tiny_creps(period=(1.0, 1.0))
     styles = random_styles(whole, 1)
     here, next_door = (Canvas(4, 6, (0, x, 1, x + 1)).grid() for x in (0, 1))
     torch.testing.assert_close(whole.synthesize(styles, here), whole.synthesize(styles, next_door))
-
-
-def test_dense_networks_wrap_along_each_axis_apart() -> None:
-    dense = tiny_creps(composition="dense")
-    dense.input.frequencies[:, 1].round_()
-    assert dense.period == (0, 1)
-    dense.input.frequencies[:, 1] += 0.1
-    assert dense.period == (0, 0)
 
 
 # In words

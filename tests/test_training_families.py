@@ -29,9 +29,9 @@ from creps.networks.discriminator import (
 )
 from creps.training._batches import load_training_batches, open_training_set
 from creps.training._config import TrainConfig
-from creps.training._cylinder import draw_split, straddling, turned
 from creps.training._engine import Engine
 from creps.training._loop import run_steps
+from creps.training._periods import draw_split, straddling, turned
 from creps.training._presets import PRESETS, preset
 from creps.training._run import open_run
 from creps.training._state import initial_state
@@ -182,7 +182,7 @@ def test_a_stylegan3_is_a_first_phase_and_another_plane_is_not(
     run = open_run(tmp_path / "patches", second_phase(*same), pictures, start=tmp_path / "sg3")
     assert run.state.teacher is not None
     run_to(tmp_path / "plane", toy("anyres-smoke"), pictures, steps=1)
-    other = toy("anyres-smoke", "generator.turn=3")
+    other = toy("anyres-smoke", "generator.period=[0,3]")
     with pytest.raises(CheckpointError, match=r"turn is 0(\.0)? there, 3(\.0)? here"):
         open_run(tmp_path / "cylinder", other, pictures, start=tmp_path / "plane")
 
@@ -323,8 +323,8 @@ def test_pixels_beyond_the_source_are_masked_and_zero() -> None:
 
 
 def test_a_cylinder_is_trained_at_every_angle(pictures: Path) -> None:
-    config = toy("cips-smoke", "generator.circumference=3")
-    assert config.period == 3
+    config = toy("cips-smoke", "generator.period=[0,3]")
+    assert config.period == (0, 3)
     images = torch.zeros(4, 3, 16, 16)
     flat = Batch(images, config.canvas(), None, None)
     places = [turned(config, flat, step).region.window[1] for step in range(300)]
@@ -348,7 +348,7 @@ def test_a_cylinder_is_trained_at_every_angle(pictures: Path) -> None:
     assert abs(first.region.window[1] - places[5]) <= 0.5 / 16
 
 
-CYLINDER = ["generator.turn=3", "cross_frame=true"]
+CYLINDER = ["generator.period=[0,3]", "cross_frame=true"]
 
 
 def test_a_trained_panorama_wraps_exactly(tmp_path: Path, pictures: Path) -> None:
@@ -378,10 +378,10 @@ def test_a_panorama_goes_through_both_phases(tmp_path: Path, pictures: Path) -> 
 
 
 def test_a_cylinder_says_after_how_much_it_repeats() -> None:
-    for circumference in (0, 2, 5):
-        config = toy("cips-smoke", f"generator.circumference={circumference}")
+    for y, x in ((0, 0), (0, 2), (3, 5)):
+        config = toy("cips-smoke", f"generator.period=[{y},{x}]")
         model = build_generator("cips", config.generator)
-        assert model.period == (0, circumference)
+        assert model.period == (y, x)
 
 
 def test_straddling_two_frames_shows_the_places_of_one() -> None:

@@ -196,7 +196,7 @@ BELT = Model(
         ),
     ),
     paper=Training(
-        preset="anyres-paper-church-256", settings=("generator.turn=6", "cross_frame=true")
+        preset="anyres-paper-church-256", settings=("generator.period=[0,6]", "cross_frame=true")
     ),
 )
 """Section 6: slices of a cylinder."""

@@ -91,7 +91,7 @@ PANORAMA = Model(
     small=Training(preset="cips-small-cylinder-32", images=8_000, settings=(_NATIVE,)),
     paper=Training(
         preset="cips-paper-256",
-        settings=(_WIDE, "generator.circumference=4"),
+        settings=(_WIDE, "generator.period=[0,4]"),
     ),
 )
 """CIPS on a cylinder (section 4.8)."""

@@ -137,6 +137,18 @@ def pixel_corners(first: int, count: int, canvas: int) -> Tensor:
     return _indices(first, count, canvas) / max(canvas - 1, 1)
 
 
+def wrapped(coords: Tensor, period: float) -> Tensor:
+    """Coordinates less whole periods, in [0, period]; as they are where the period is 0.
+
+    Nothing is rounded: places whole periods apart become the same number, to the last bit.
+
+    Example:
+        >>> wrapped(torch.tensor([0.25, 1.25, -0.75], dtype=torch.float64), 1.0).tolist()
+        [0.25, 0.25, 0.25]
+    """
+    return coords.remainder(period) if period else coords
+
+
 def _indices(first: int, count: int, canvas: int) -> Tensor:
     if count < 1 or canvas < 1:
         raise GridError(f"{count} pixels of a canvas of {canvas}: both must be at least 1")

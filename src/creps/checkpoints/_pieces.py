@@ -91,46 +91,38 @@ class _FourierInput(nn.Module):
                 'CREPS models of composition "dense" cannot be exported: expected one with lines'
             )
         self.original = original
-        self.turns = _Turns(original.frequencies.double(), 2)  # float32 has 24 bits
+        # float32 has 24 bits; whole waves a period that is not whole need more.
+        rows, columns = (original.waves(axis) for axis in ("rows", "columns"))
+        self.rows, self.columns = (
+            _Turns(waves.cycles[:, 0], 4 if waves.period % 1 else 2) for waves in (rows, columns)
+        )
 
     def lines(self, w: Tensor, coords: Tensor, axis: Axis) -> Tensor:
         """Style vectors (B, w_dim) and coordinates (S, PIECES) to line features (B, C, S * D)."""
         thickness = self.original.thickness
         half = slice(None, thickness) if axis == "rows" else slice(thickness, None)
-        turns = self.turns(coords).transpose(0, 1)  # (C/2, S, D)
+        own = self.rows if axis == "rows" else self.columns
+        turns = own(coords).transpose(0, 1)  # (C/2, S, D)
         return self.original.styled(w, turns, half).flatten(2)
 
 
 class _FourierFeatures(nn.Module):
     """`FourierFeatures` of CIPS: radians over half a plane unit become turns over a unit."""
 
-    circle: Tensor
     offset: Tensor
 
     def __init__(self, original: FourierFeatures) -> None:
         super().__init__()
         self.phases = original.phases
-        radians = original.frequencies.double()
-        self.rows = _Turns(radians[:, 0] / math.pi, 4)
-        offset = radians[:, 0] / (2 * math.pi)  # y = 0 lies at -1
-        self.round = None
-        if original.circumference:
-            self.round = _Turns(torch.tensor(1 / original.circumference, dtype=torch.float64), 4)
-            radius = original.circumference / math.pi
-            self.register_buffer("circle", (radians[:, 1:] * radius).float())
-        else:
-            self.columns = _Turns(radians[:, 1] / math.pi, 4)
-            offset = offset + radians[:, 1] / (2 * math.pi)
+        rows, columns = (original.waves(axis).cycles.detach() for axis in (0, 1))
+        self.rows, self.columns = _Turns(rows, 4), _Turns(columns, 4)
+        offset = (rows + columns) / 2  # y = 0 lies at -1
         self.register_buffer("offset", ((offset - offset.round()) * (2 * math.pi)).float())
 
     def forward(self, grid: PieceGrid) -> Tensor:
         """(P, F) features of the pixels of a grid."""
         rows = self.rows(grid.ys[:, None]) * (2 * math.pi) - self.offset  # (H, 1, F)
-        if self.round is None:
-            columns = self.columns(grid.xs[None]) * (2 * math.pi)  # (1, W, F)
-        else:
-            angle = self.round(grid.xs[None]) * (2 * math.pi)
-            columns = torch.stack([angle.cos(), angle.sin()], -1) @ self.circle.T
+        columns = self.columns(grid.xs[None]) * (2 * math.pi)  # (1, W, F)
         return (rows + (columns + self.phases)).sin().flatten(0, 1)
 
 
@@ -145,11 +137,11 @@ class _PlaneEmbedding(nn.Module):
         """(P, F) embeddings of the pixels of a grid."""
         rows, columns, features = self.original.vectors.shape
         table = self.original.vectors.reshape(rows * columns, features)
-        nodes, wraps = self.original.nodes, self.original.wraps
+        nodes, scale = self.original.nodes, self.original.resolution
+        down, across = (each > 0 for each in self.original.period)
         total: Tensor | None = None
-        for row, row_weight in _neighbors(grid.ys, rows, rows, nodes, wraps=False):
-            # On a cylinder a plane unit has as many nodes across as down.
-            for column, column_weight in _neighbors(grid.xs, rows, columns, nodes, wraps=wraps):
+        for row, row_weight in _neighbors(grid.ys, scale, rows, nodes, wraps=down):
+            for column, column_weight in _neighbors(grid.xs, scale, columns, nodes, wraps=across):
                 node = (row[:, None] * columns + column[None]).flatten()
                 weight = (row_weight[:, None] * column_weight[None]).flatten()
                 part = F.embedding(node, table) * weight[:, None]

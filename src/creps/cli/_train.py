@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 RECIPE, RUN, MACHINE = "What is trained", "The run", "This machine"
 """Groups of options in the help text."""
+TEXTURES = "texture-64"
+"""The preset where textures are asked for and no preset is named."""
 UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 MARKS = {"fine": ("✓", "green"), "note": ("•", "yellow"), "problem": ("✗", "red")}
 
@@ -52,7 +54,10 @@ Out = Annotated[
 ]
 Preset = Annotated[
     str | None,
-    _option("Recipe to start from; see --list-presets. \\[required]", default=False),
+    _option(
+        "Recipe to start from; see --list-presets. \\[required; with --tile texture-64]",
+        default=False,
+    ),
 ]
 ListPresets = Annotated[
     bool, _option("Print the recipes and what to expect of them.", "--list-presets")
@@ -81,6 +86,15 @@ Augment = Annotated[
         "For less than about 30,000 pictures: ada adapts to them, diffaugment is lighter.",
         group=RECIPE,
         default=PRESETS_OWN,
+    ),
+]
+Tile = Annotated[
+    bool,
+    _option(
+        "Textures that close on themselves: windows from anywhere in the pictures, which need not "
+        "tile; a folder of one to ten is enough.",
+        "--tile",
+        group=RECIPE,
     ),
 ]
 Mirror = Annotated[
@@ -161,6 +175,7 @@ def train(
     start: Start = None,
     loss: Loss = None,
     augment: Augment = None,
+    tile: Tile = False,
     mirror: Mirror = False,
     labels: Labels = False,
     keep_colors: KeepColors = False,
@@ -186,6 +201,8 @@ def train(
     if list_presets:
         _print_presets()
         return
+    if preset is None and tile:
+        preset = TEXTURES
     if data is None or out is None or preset is None:
         given = {"--data": data, "--out": out, "--preset": preset}
         missing = next(name for name, value in given.items() if value is None)
@@ -196,6 +213,7 @@ def train(
 
     config = _presets.preset(preset)
     config = config if loss is None else _presets.with_loss(config, loss)
+    config = _presets.tiling(config) if tile else config
     config = config if augment is None else _presets.with_augmentation(config, augment)
     flags = {"images": images, "seed": seed, "precision": precision, "accumulate": accumulate}
     changes = [f"{name}={value}" for name, value in flags.items() if value is not None]

@@ -4,6 +4,7 @@ from ._earth import read_places, write_earth
 from ._framing import fit, read_picture, square
 from ._native_patches import NativePatches, Scales, load_patches, patch_batch
 from ._sources import ImageSource, open_images
+from ._textures import Textures, load_textures
 from .portraits._drawing import portrait, write_portraits
 from .portraits._styles import portrait_svg
 from .portraits._truth import PortraitTruth, portrait_truth
@@ -15,9 +16,11 @@ __all__ = [
     "PortraitTruth",
     "Report",
     "Scales",
+    "Textures",
     "check",
     "fit",
     "load_patches",
+    "load_textures",
     "open_images",
     "patch_batch",
     "portrait",

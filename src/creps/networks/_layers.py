@@ -9,12 +9,14 @@ gain * lrelu(W x + b) = lrelu(gain * W x + gain * b).
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from creps.coordinates import wrapped
 from creps.errors import LabelError
 
 SLOPE = 0.2
@@ -55,6 +57,47 @@ def one_hot_labels(
             raise LabelError(f"class {unknown[0]} is unknown: expected 0 to {classes - 1}")
         label = F.one_hot(label.long(), classes)
     return label.to(like.device, like.dtype)
+
+
+@dataclass(frozen=True)
+class Waves:
+    """Fourier frequencies of coordinates along one axis, in float64: zooms need phases that exact.
+
+    Attributes:
+        frequencies: (...) cycles a plane unit; whole cycles a period where there is one.
+        period: plane units after which they repeat; 0 where they do not.
+    """
+
+    frequencies: Tensor
+    period: float
+
+    @classmethod
+    def of(cls, frequencies: Tensor, period: float) -> Waves:
+        """Frequencies (...) in cycles a plane unit, or the nearest that have whole waves.
+
+        Rounding passes no gradient: where there is a period, frequencies stay as they were drawn.
+        """
+        exact = frequencies.double()
+        return cls((exact * period).round() if period else exact, period)
+
+    def to(self, device: torch.device) -> Waves:
+        """The same elsewhere."""
+        return Waves(self.frequencies.to(device), self.period)
+
+    @property
+    def cycles(self) -> Tensor:
+        """The frequencies in cycles a plane unit."""
+        return self.frequencies / self.period if self.period else self.frequencies
+
+    def turns(self, coords: Tensor) -> Tensor:
+        """Phases in turns of coordinates, which broadcast with the frequencies.
+
+        Coordinates whole periods apart have the same phases, to the last bit.
+        """
+        places = coords.to(self.frequencies)
+        if self.period:
+            places = wrapped(places, self.period) / self.period
+        return places * self.frequencies
 
 
 class EqualizedLinear(nn.Module):

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, cast
 
@@ -23,7 +23,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from creps.networks._layers import EPSILON, GAIN, SLOPE, EqualizedLinear, ModulatedLinear
+from creps.networks._layers import (
+    EPSILON,
+    GAIN,
+    SLOPE,
+    EqualizedLinear,
+    ModulatedLinear,
+    Waves,
+)
 
 Axis = Literal["rows", "columns"]
 
@@ -57,7 +64,8 @@ class Prepared:
 
     Args:
         num_levels: L.
-        source: Fourier frequencies (C4 / 2, D), and what the features are multiplied by (C4, 2D).
+        source: what the Fourier features are multiplied by (C4, 2D).
+        waves: the Fourier frequencies (C4 / 2, 1, D) along each axis.
         blocks, decoders, to_rgb, refinement: layers folded where the generator is.
         device: where it is to work. Phases are float64 in any case.
         dtype: of weights, lines and features; colors are at least float32.
@@ -67,8 +75,9 @@ class Prepared:
     def __init__(
         self,
         num_levels: int,
-        source: tuple[Tensor, Tensor],
+        source: Tensor,
         *,
+        waves: Mapping[Axis, Waves],
         blocks: list[FoldedBlock],
         decoders: list[list[Folded]],
         to_rgb: Folded,
@@ -76,8 +85,7 @@ class Prepared:
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
-        frequencies, style = source
-        self.num_levels, self.thickness = num_levels, frequencies.shape[1]
+        self.num_levels, self.thickness = num_levels, source.shape[1] // 2
         self.line_channels, self.img_channels = to_rgb.weight.shape[1], len(to_rgb.weight)
         self.device, self.dtype = device, dtype
         self.color_dtype = torch.promote_types(dtype, torch.float32)
@@ -86,8 +94,8 @@ class Prepared:
         self._pixels = PIXELS if on_cpu else ACCELERATOR_POSITIONS
         self._thread = threading.local()
         # Phases are computed where there is float64.
-        self._frequencies = frequencies.to(coordinate_device(device)).double()  # (C4 / 2, D)
-        self._input_style = style.to(device, dtype)  # (C4, 2D), rows' columns first
+        self.waves = {axis: own.to(coordinate_device(device)) for axis, own in waves.items()}
+        self._input_style = source.to(device, dtype)  # (C4, 2D), rows' columns first
         self._blocks = [block.to(device, dtype) for block in blocks]
         self._decoders = [[layer.to(device, dtype) for layer in each] for each in decoders]
         self._to_rgb = to_rgb.to(device, dtype)
@@ -109,7 +117,10 @@ class Prepared:
         """Bytes of all weights, folded."""
         layers = [*self._line_layers(), *self._pixel_layers()]
         held = sum(layer.weight.nbytes + layer.bias.nbytes for layer in layers)
-        return held + self._frequencies.nbytes + self._input_style.nbytes
+        # Rows and columns share theirs, unless they have other periods.
+        kept = {each.frequencies.data_ptr(): each.frequencies for each in self.waves.values()}
+        held += sum(frequencies.nbytes for frequencies in kept.values())
+        return held + self._input_style.nbytes
 
     @torch.inference_mode()
     def lines(self, coords: Tensor, axis: Axis, *, out: Tensor | None = None) -> Tensor:
@@ -217,8 +228,8 @@ class Prepared:
 
     def _waves(self, coords: Tensor, axis: Axis, buffers: _Buffers) -> Tensor:
         """Styled Fourier features (C4, S * D), their phases taken in float64."""
-        thickness, half = self.thickness, len(self._frequencies)
-        turns = coords.to(self._frequencies)[:, None] * self._frequencies[:, None]
+        thickness, half = self.thickness, len(self._input_style) // 2
+        turns = self.waves[axis].turns(coords[:, None])
         turns = turns.sub_(turns.round()).mul_(2 * math.pi)
         phase = turns.to(self.color_dtype).to(self.device).flatten(1)
         waves = buffers.other(2 * half, phase.shape[1])

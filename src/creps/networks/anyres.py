@@ -2,8 +2,9 @@
 
 The network paints patches of a plane picture at any density of pixels. Besides the latent, the
 density steers every layer: a second mapping network turns the normalized scale into a vector,
-whose affine image is added to each layer's style (eq. 8 and 9). On a cylinder the plane wraps
-around along x (section 6).
+whose affine image is added to each layer's style (eq. 8 and 9). A period of 360 degrees over the
+field of view of a training picture makes it a cylinder (section 6): whole waves a turn, where the
+paper has sine and cosine of the angle, wrap as well and move as features of a plane do.
 
 Shapes: B batch, K styles, D width of a style, H and W pixels, I input channels of a layer.
 """
@@ -43,11 +44,6 @@ class AnyResConfig(StyleGAN3Config):
     """"positive" maps scales to [0, 1] and adds `scale_offset`; "zerocentered" to [-1, 1]."""
     scale_offset: float = 0.1
     """What keeps the normalized scale away from zero (section 8.2)."""
-    turn: float = 0.0
-    """Plane units around a cylinder, on which pictures wrap exactly along x: 360 degrees over the
-    field of view of a training picture (section 6). 0 is a flat plane. The Fourier features have
-    whole waves per turn instead of the paper's sine and cosine of the angle: they wrap as well, and
-    turning the cylinder moves them as it moves features of a plane."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -58,18 +54,11 @@ class AnyResConfig(StyleGAN3Config):
             )
         if not abs(self.scale_offset) < float("inf"):
             raise ConfigError(f"scale_offset {self.scale_offset}: expected a finite number")
-        if not (self.turn == 0 or 1 <= self.turn < float("inf")):
-            raise ConfigError(f"turn {self.turn}: expected 0, or at least 1 plane unit")
-
-    @property
-    def period(self) -> tuple[float, float]:
-        """Cylinders repeat along x."""
-        return 0.0, float(self.turn)
 
 
 def _anyres(preset: str, *, scale_max: float, turn: float = 0.0) -> AnyResConfig:
-    settings = asdict(STYLEGAN3_PRESETS[f"stylegan3-{preset}"])
-    return AnyResConfig(**settings, scale_max=scale_max, turn=turn)
+    settings = asdict(STYLEGAN3_PRESETS[f"stylegan3-{preset}"]) | {"period": (0.0, turn)}
+    return AnyResConfig(**settings, scale_max=scale_max)
 
 
 ANYRES_PRESETS = {
@@ -139,7 +128,7 @@ class AnyRes(StyleGAN3):
     _may_be_fresh = ("scale.",)  # the first phase of training does without
 
     def __init__(self, config: AnyResConfig) -> None:
-        super().__init__(config, turn=config.turn)
+        super().__init__(config)
         widths = [spec.inputs.channels for spec in config.layers]
         self.scale = ScaleBranch(config, widths) if config.scale_mapping != "none" else None
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from creps.config import from_dict, to_dict
 from creps.coordinates import (
+    FARTHEST,
     WHOLE_PLANE,
     AxisGrid,
     Canvas,
@@ -138,23 +139,45 @@ class GeneratorConfig:
     """Fully connected layers of the mapping network."""
     sampling: Sampling = "centers"
     """Where pixels lie: "centers" of their areas (ours) or "corners" (official models)."""
+    period: tuple[float, float] = (0.0, 0.0)
+    """Plane units (y, x) after which pictures repeat exactly, 0 where they do not: (1, 1) are
+    textures that close on themselves, (0, 4) cylinders, as wide as four training pictures (CIPS,
+    section 4.8). Fourier features then have whole waves a period."""
+
+    repeats: ClassVar[bool] = False
+    """Whether networks of the family can have a period."""
 
     def __post_init__(self) -> None:
         self._require_at_least(1, "img_channels", "z_dim", "w_dim", "mapping_layers")
         self._require_at_least(0, "label_dim")
         if self.mapping_layers > 64:
             raise ConfigError(f"mapping_layers {self.mapping_layers}: expected at most 64")
+        self._check_period()
+
+    def _check_period(self) -> None:
+        """Refuse periods that no picture can have, and families that have none."""
+        said = f"period {list(self.period)}"
+        if not all(each == 0 or 1 <= each <= FARTHEST for each in self.period):
+            raise ConfigError(
+                f"{said}: expected two numbers (y, x), each 0 or at least 1 plane unit"
+            )
+        if not any(self.period):
+            return
+        if not self.repeats:
+            raise ConfigError(
+                f"{said}: pictures of this family cannot repeat, expected [0, 0]; those of creps, "
+                "cips, stylegan3 and anyres can"
+            )
+        if self.sampling == "corners":
+            raise ConfigError(
+                f"{said}: samples on the corners would show the seam twice, set sampling to centers"
+            )
 
     def _require_at_least(self, least: int, *names: str) -> None:
         """Refuse settings below a number, and those that are not finite."""
         for name in names:
             if not least <= getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} {getattr(self, name)}: expected at least {least}")
-
-    @property
-    def period(self) -> tuple[float, float]:
-        """Plane units (y, x) after which pictures repeat; 0 where they do not."""
-        return 0.0, 0.0
 
 
 class Generator(nn.Module, ABC):
@@ -514,6 +537,10 @@ def register_family(name: str, config: type[GeneratorConfig]) -> Callable[[G], G
     return register
 
 
+_OLD_PERIODS = {"cips": "circumference", "anyres": "turn"}
+"""What files of earlier versions call the period along x, by family."""
+
+
 def families() -> list[str]:
     """Names of the known generator families."""
     return sorted(_FAMILIES)
@@ -535,12 +562,15 @@ def read_config(family: str, values: Mapping[str, Any], *, where: str = "") -> G
 
     Args:
         family: a name from `families()`.
-        values: fields; files of earlier versions spell the sampling "centers" as "centres".
+        values: fields; files of earlier versions spell the sampling "centers" as "centres", and
+            say after how much a cylinder repeats by another name.
         where: prefix that names the place of a mistake in messages.
     Raises:
         ConfigError: for an unknown family or setting.
     """
     values = {name: "centers" if each == "centres" else each for name, each in values.items()}
+    if (old := _OLD_PERIODS.get(family)) in values:
+        values["period"] = [0, values.pop(old)]
     return from_dict(family_config(family), values, where=where)
 
 

@@ -13,15 +13,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import ClassVar, Literal, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from creps.coordinates import AxisGrid, Canvas, PointGrid, Sampling
+from creps.coordinates import AxisGrid, Canvas, PointGrid, Sampling, wrapped
 from creps.errors import ConfigError, UsageError
-from creps.networks._layers import EPSILON, GAIN, SLOPE, ModulatedLinear, blended_map
+from creps.networks._layers import (
+    EPSILON,
+    GAIN,
+    SLOPE,
+    ModulatedLinear,
+    Waves,
+    blended_map,
+)
 from creps.networks.base import (
     Generator,
     GeneratorConfig,
@@ -29,6 +36,7 @@ from creps.networks.base import (
     Weights,
     as_grid,
     blended_parts,
+    coordinate_device,
     register_family,
 )
 
@@ -65,13 +73,12 @@ class CipsConfig(GeneratorConfig):
     """Of the modulated layers; "sine" is the SIREN-like ablation of Table 3."""
     bandwidth: float = math.sqrt(4.5)
     """Fourier weights start uniform within this, in radians per half a plane unit."""
-    circumference: float = 0.0
-    """Plane units after which the picture repeats along x, a cylinder (section 4.8); 0 is flat.
-    The unit square is still what one training picture covers: 4 makes panoramas of four."""
     embedding_nodes: Sampling = "centers"
     """Where the embedding's nodes lie, see `PlaneEmbedding`. The same as `sampling`, each pixel of
     the natural size has its own node. The official code trains that way with "corners", and
     draws with "centers" between "corners" samples, so converted models do too."""
+
+    repeats: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -84,7 +91,7 @@ class CipsConfig(GeneratorConfig):
                 "expected at least one of them"
             )
         self._check_levels()
-        self._check_cylinder()
+        self._check_nodes()
 
     def _check_levels(self) -> None:
         if self.widths:
@@ -98,25 +105,23 @@ class CipsConfig(GeneratorConfig):
                 "for each level"
             )
 
-    def _check_cylinder(self) -> None:
-        if not self.circumference:
-            return
-        nodes = self.resolution * self.circumference
-        if not (math.isfinite(nodes) and nodes >= 1 and nodes == round(nodes)):
+    def _check_nodes(self) -> None:
+        said = f"period {list(self.period)}"
+        if any(self.resolution * each % 1 for each in self.period):
             raise ConfigError(
-                f"circumference {self.circumference}: expected a whole number of pixels of "
-                f"1/{self.resolution}, or 0 for a flat plane"
+                f"{said}: expected whole numbers of nodes of 1/{self.resolution}, of the embedding"
             )
-        if "corners" in (self.sampling, self.embedding_nodes):
+        if any(self.period) and self.embedding_nodes == "corners":
             raise ConfigError(
-                "a cylinder with samples on its corners would have its seam twice: set sampling "
-                "and embedding_nodes to centers"
+                f"{said}: nodes on the corners would show the seam twice, set embedding_nodes to "
+                "centers"
             )
 
     @property
-    def period(self) -> tuple[float, float]:
-        """Cylinders repeat along x."""
-        return 0.0, float(self.circumference)
+    def nodes(self) -> tuple[int, int]:
+        """Rows and columns of the embedding's nodes: of the unit square, or of a period."""
+        rows, columns = (round(self.resolution * (each or 1)) for each in self.period)
+        return rows, columns
 
     @property
     def level_widths(self) -> tuple[int, ...]:
@@ -152,7 +157,7 @@ CIPS_PRESETS = {
     ),
     "cips-64-panorama": CipsConfig(
         resolution=64, z_dim=128, w_dim=128, mapping_layers=4, features=128, widths=(128,) * 4,
-        bandwidth=12.0, circumference=4.0,
+        bandwidth=12.0, period=(0.0, 4.0),
     ),
 }  # fmt: skip
 """Official code, the columns of the paper's Table 3 at the paper's widths, and small ones whose
@@ -160,8 +165,8 @@ Fourier features start with frequencies that a network without large embeddings 
 
 
 # Where a pixel is (section 3.1). The network's own axes run from -1 to 1 over the unit square, so a
-# coordinate u enters as 2u - 1. On a cylinder the plane is rolled up along x (section 4.8): x is an
-# angle, and enters as a point of a circle whose arcs are as long as the flat distances.
+# coordinate u enters as 2u - 1. Where the plane is rolled up, to a cylinder (section 4.8) or a
+# texture that closes on itself, features have whole waves a period and the nodes go round.
 
 
 def broadcast_axes(grid: Grid) -> tuple[Tensor, Tensor]:
@@ -172,72 +177,80 @@ def broadcast_axes(grid: Grid) -> tuple[Tensor, Tensor]:
 
 
 class FourierFeatures(nn.Module):
-    """sin(B (y', x') + phase) with learned B, eq. 3; y' and x' in [-1, 1] on the unit square."""
+    """sin(B (y', x') + phase) with learned B, eq. 3; y' and x' in [-1, 1] on the unit square.
 
-    def __init__(self, features: int, *, bandwidth: float, circumference: float) -> None:
+    Along an axis with a period B is rounded to whole waves, and so stays as it was drawn.
+    """
+
+    def __init__(self, features: int, *, bandwidth: float, period: tuple[float, float]) -> None:
         super().__init__()
-        self.circumference = circumference
-        axes = 3 if circumference else 2  # (y, x) or (y, cosine, sine)
-        self.frequencies = nn.Parameter((2 * torch.rand(features, axes) - 1) * bandwidth)
-        self.phases = nn.Parameter((2 * torch.rand(features) - 1) / math.sqrt(axes))
+        self.period = period
+        self.frequencies = nn.Parameter((2 * torch.rand(features, 2) - 1) * bandwidth)
+        self.phases = nn.Parameter((2 * torch.rand(features) - 1) / math.sqrt(2))
 
     def forward(self, grid: Grid) -> Tensor:
         """(P, F) features of the pixels of a grid."""
         ys, xs = broadcast_axes(grid)
-        rows = self._phase(2 * ys.double()[..., None] - 1, slice(0, 1))
-        columns = self._phase(self._across(xs.double()), slice(1, None))
+        rows, columns = self._phase(ys, 0), self._phase(xs, 1)
         return (rows + (columns + self.phases)).sin().flatten(0, 1)
 
-    def _across(self, xs: Tensor) -> Tensor:
-        """x as the network takes it: (..., 1), or (..., 2) on a circle."""
-        if not self.circumference:
-            return 2 * xs[..., None] - 1
-        turns = xs / self.circumference
-        angle = (turns - turns.floor()) * (2 * math.pi)
-        # Radius circumference / pi: an arc of one plane unit is 2 long, as on the flat plane.
-        return torch.stack([angle.cos(), angle.sin()], -1) * (self.circumference / math.pi)
+    def waves(self, axis: int) -> Waves:
+        """The frequencies (F,) along an axis, in cycles a plane unit."""
+        own = self.frequencies[:, axis]
+        own = own.to(coordinate_device(own.device), torch.float64)
+        return Waves.of(own / math.pi, self.period[axis])
 
-    def _phase(self, places: Tensor, axes: slice) -> Tensor:
-        """(..., A) places times the frequencies of these axes, less whole turns: (..., F).
-
-        In float64 like the coordinates, as deep zooms need the phase to many digits.
-        """
-        frequencies = self.frequencies[:, axes].to(places.device, torch.float64)
-        phase = places @ frequencies.T
-        whole = (phase.detach() / (2 * math.pi)).round() * (2 * math.pi)
-        return (phase - whole).to(self.phases.device, self.phases.dtype)
+    def _phase(self, coords: Tensor, axis: int) -> Tensor:
+        """Coordinates (...) along an axis to phases less whole turns, (..., F)."""
+        waves = self.waves(axis).to(coords.device)
+        turns = waves.turns(coords[..., None]) - waves.cycles / 2  # u enters as 2u - 1
+        phase = (turns - turns.detach().round()) * (2 * math.pi)
+        return phase.to(self.phases.device, self.phases.dtype)
 
 
 class PlaneEmbedding(nn.Module):
     """A learned vector for each of R x R places, bilinear between them (section 3.1).
 
-    Beyond the outermost nodes it is constant; on a cylinder the columns go round. Nodes
-    lie at the "centers" of R areas of the unit square, or from border to border, the first and the
-    last on the "corners".
+    Beyond the outermost nodes it is constant; along an axis with a period they go round, and there
+    are as many a plane unit. Nodes lie at the "centers" of R areas of the unit square, or from
+    border to border, the first and the last on the "corners".
     """
 
-    def __init__(
-        self, features: int, *, resolution: int, nodes: Sampling, circumference: float
-    ) -> None:
+    def __init__(self, config: CipsConfig) -> None:
         super().__init__()
-        self.nodes, self.wraps = nodes, circumference > 0
-        columns = round(resolution * circumference) if circumference else resolution
-        self.vectors = nn.Parameter(torch.randn(resolution, columns, features))
+        self.nodes, self.resolution, self.period = (
+            config.embedding_nodes,
+            config.resolution,
+            config.period,
+        )
+        self.vectors = nn.Parameter(torch.randn(*config.nodes, config.features))
 
     def forward(self, grid: Grid) -> Tensor:
         """(P, F) embeddings of the pixels of a grid."""
-        return looked_up(self.vectors, grid, nodes=self.nodes, wraps=self.wraps)
+        return looked_up(
+            self.vectors, grid, nodes=self.nodes, resolution=self.resolution, period=self.period
+        )
 
 
-def looked_up(field: Tensor, grid: Grid, *, nodes: Sampling, wraps: bool) -> Tensor:
-    """Vectors (R, columns, F) at nodes of the plane, see `PlaneEmbedding`, to (P, F) at a grid."""
-    resolution, columns = field.shape[:2]
-    table = field.reshape(resolution * columns, -1)
-    ys, xs = broadcast_axes(grid)
+def looked_up(
+    field: Tensor,
+    grid: Grid,
+    *,
+    nodes: Sampling,
+    resolution: int,
+    period: tuple[float, float],
+) -> Tensor:
+    """Vectors (R, R', F) at nodes of the plane, see `PlaneEmbedding`, to (P, F) at a grid."""
+    rows, columns = field.shape[:2]
+    table = field.reshape(rows * columns, -1)
     scale, offset = (resolution, 0.5) if nodes == "centers" else (resolution - 1, 0.0)
+    ys, xs = (
+        wrapped(coords.double(), each) * scale - offset
+        for coords, each in zip(broadcast_axes(grid), period, strict=True)
+    )
     total: Tensor | None = None
-    for row, row_weight in _neighbors(ys.double() * scale - offset, resolution, wraps=False):
-        for column, column_weight in _neighbors(xs.double() * scale - offset, columns, wraps=wraps):
+    for row, row_weight in _neighbors(ys, rows, wraps=period[0] > 0):
+        for column, column_weight in _neighbors(xs, columns, wraps=period[1] > 0):
             node = (row * columns + column).flatten().to(table.device)
             weight = (row_weight * column_weight).flatten().to(table.device, table.dtype)
             part = F.embedding(node, table) * weight[:, None]
@@ -348,15 +361,10 @@ class Cips(Generator):
         self.fourier = self.embedding = None
         if config.fourier:
             self.fourier = FourierFeatures(
-                config.features, bandwidth=config.bandwidth, circumference=config.circumference
+                config.features, bandwidth=config.bandwidth, period=config.period
             )
         if config.embedding:
-            self.embedding = PlaneEmbedding(
-                config.features,
-                resolution=config.resolution,
-                nodes=config.embedding_nodes,
-                circumference=config.circumference,
-            )
+            self.embedding = PlaneEmbedding(config)
         inputs = config.features * (config.fourier + config.embedding)
         self.first = StyledLayer(inputs, widths[0], config.w_dim, activation=config.activation)
         self.levels = nn.ModuleList()
@@ -430,22 +438,26 @@ class Cips(Generator):
             batch: B.
             generator: of the model's device.
         Returns:
-            (B, 2 L + 1, R, R), with more columns on a cylinder.
+            (B, 2 L + 1, R, R'), R and R' the nodes of the unit square or of a period.
         """
         shape = self._noise_shape(batch)
         like = self.mapping.average
         return torch.randn(shape, generator=generator, device=like.device, dtype=like.dtype)
 
     def _noise_shape(self, batch: int) -> tuple[int, int, int, int]:
-        config = self.config
-        columns = round(config.resolution * (config.circumference or 1))
-        return batch, self.num_styles - 1, config.resolution, columns
+        return batch, self.num_styles - 1, *self.config.nodes
 
     def _noise_at(self, noise: Tensor, grid: Grid) -> Tensor:
         """Noise of the nodes (B, N, R, columns) to that of a grid's pixels, (B, N, P)."""
         config = self.config
         field = noise.flatten(0, 1).movedim(0, -1)  # (R, columns, B * N)
-        values = looked_up(field, grid, nodes=config.sampling, wraps=config.circumference > 0)
+        values = looked_up(
+            field,
+            grid,
+            nodes=config.sampling,
+            resolution=config.resolution,
+            period=config.period,
+        )
         return values.T.unflatten(0, noise.shape[:2])
 
     def _painted(self, styles: Tensor, grid: Grid, noise: Tensor | None) -> Tensor:

@@ -16,14 +16,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, cast
+from typing import ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from creps.coordinates import AxisGrid, Canvas
 from creps.errors import ConfigError
-from creps.networks._layers import EqualizedLinear, ModulatedLinear, blended_map
+from creps.networks._layers import EqualizedLinear, ModulatedLinear, Waves, blended_map
 from creps.networks._prepared import Folded, FoldedBlock, affine_of
 from creps.networks.base import (
     Axis,
@@ -34,14 +34,12 @@ from creps.networks.base import (
     Weights,
     as_grid,
     blended_parts,
+    coordinate_device,
     points_of,
     register_family,
 )
 
 Composition = Literal["layerwise", "sum", "once", "dense"]
-
-WHOLE = 1e-6
-"""How far from a whole number of cycles a Fourier frequency may be."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +69,8 @@ class CrepsConfig(GeneratorConfig):
     """Width of each refinement block (supplement, Table 5)."""
     clamp: float = 256.0
     """Modulated layers clip their output to [-clamp, clamp]; 0 does not clip."""
+
+    repeats: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -110,6 +110,8 @@ CREPS_PRESETS = {
 """The paper's networks at their official widths."""
 
 
+_AXES: tuple[Axis, Axis] = ("rows", "columns")
+
 LINE_SCALE = math.sqrt(0.5)
 """Lines are scaled by this before they meet, so a composed map is half the raw dot product."""
 
@@ -118,14 +120,23 @@ class FourierInput(nn.Module):
     """Coordinates to styled Fourier features (Fig. 2a); rows and columns share the frequencies.
 
     Half of the C channels are sines, half cosines, each of D frequencies; a thickness of 0 builds
-    the dense 2-D input of CREPS-NB.
+    the dense 2-D input of CREPS-NB. Along an axis with a period each frequency is the nearest that
+    has whole waves in it.
     """
 
     frequencies: Tensor
 
-    def __init__(self, channels: int, *, thickness: int, bandwidth: float, w_dim: int) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        thickness: int,
+        bandwidth: float,
+        w_dim: int,
+        period: tuple[float, float] = (0.0, 0.0),
+    ) -> None:
         super().__init__()
-        self.channels, self.thickness = channels, thickness
+        self.channels, self.thickness, self.period = channels, thickness, period
         columns = 2 * thickness if thickness else 1
         per_channel = thickness or 2  # D frequencies, or one (y, x) pair
         frequencies = torch.randn(channels // 2, per_channel) * bandwidth
@@ -135,13 +146,14 @@ class FourierInput(nn.Module):
 
     def lines(self, w: Tensor, coords: Tensor, axis: Axis) -> Tensor:
         """Style vectors (B, w_dim) and coordinates (S,) to line features (B, C, S * D)."""
-        turns = coords.double()[:, None] * self._frequencies(coords)[:, None, :]  # (C/2, S, D)
+        turns = self.waves(axis).to(coords.device).turns(coords[:, None])  # (C/2, S, D)
         half = slice(None, self.thickness) if axis == "rows" else slice(self.thickness, None)
         return self.styled(w, turns, half).flatten(2)
 
     def dense(self, w: Tensor, points: Tensor) -> Tensor:
         """Style vectors (B, w_dim) and points (P, 2) to features (B, C, P)."""
-        turns = self._frequencies(points) @ points.double().T  # (C/2, P)
+        down, across = (self.waves(axis).to(points.device) for axis in _AXES)
+        turns = down.turns(points[:, 0]) + across.turns(points[:, 1])  # (C/2, P)
         return self.styled(w, turns[:, :, None], slice(None)).flatten(2)
 
     def folded(self, w: Tensor) -> Tensor:
@@ -149,9 +161,11 @@ class FourierInput(nn.Module):
         style = affine_of(self.affine, w).view_as(self.weight)
         return style * self.weight / math.sqrt(self.channels)
 
-    def _frequencies(self, coords: Tensor) -> Tensor:
-        """Frequencies in float64, as the coordinates: zooms need the phase to many digits."""
-        return self.frequencies.to(coords.device, torch.float64)
+    def waves(self, axis: Axis) -> Waves:
+        """The frequencies along an axis, (C/2, 1, D) for S coordinates; (C/2, 1) of dense ones."""
+        index = _AXES.index(axis)
+        own = self.frequencies[:, None] if self.thickness else self.frequencies[:, index, None]
+        return Waves.of(own.to(coordinate_device(own.device)), self.period[index])
 
     def styled(self, w: Tensor, turns: Tensor, columns: slice) -> Tensor:
         """(B, C, S, columns): sine and cosine of `turns` (C/2, S, columns), scaled by style."""
@@ -246,6 +260,7 @@ class Creps(Generator):
             thickness=config.thickness if self.separable else 0,
             bandwidth=config.bandwidth,
             w_dim=w_dim,
+            period=config.period,
         )
         # The first block emits only where it is the only one: the official level 4 is silent.
         clamp = config.clamp
@@ -278,14 +293,6 @@ class Creps(Generator):
     @property
     def blends(self) -> bool:
         return self.separable
-
-    @property
-    def period(self) -> tuple[float, float]:
-        """1 along an axis whose Fourier frequencies are all whole cycles per plane unit."""
-        frequencies = self.input.frequencies
-        # Rows and columns share theirs; dense networks have pairs (y, x).
-        y, x = (frequencies, frequencies) if self.separable else frequencies.unbind(1)
-        return _period(y), _period(x)
 
     def lines(self, styles: Tensor, coords: Tensor, axis: Axis) -> Tensor:
         self._check_styles(styles)
@@ -373,9 +380,13 @@ class Creps(Generator):
             [Folded.linear(layer) for layer in cast("Iterable[EqualizedLinear]", decoder)]
             for decoder in cast("Iterable[Decoder]", self.decoders)
         ]
+        rows = self.input.waves("rows")
+        alike = self.period[0] == self.period[1]
+        columns = rows if alike else self.input.waves("columns")
         return Prepared(
             self.num_levels,
-            (self.input.frequencies, self.input.folded(w[0])),
+            self.input.folded(w[0]),
+            waves={"rows": rows, "columns": columns},
             blocks=blocks,
             decoders=decoders,
             to_rgb=Folded.linear(self.to_rgb),
@@ -486,10 +497,6 @@ class Creps(Generator):
             features, residual = block(features, styles[:, -1])
             rgb = rgb + residual
         return rgb
-
-
-def _period(frequencies: Tensor) -> float:
-    return float(((frequencies - frequencies.round()).abs() <= WHOLE).all())
 
 
 def _outer(row_lines: Tensor, column_lines: Tensor) -> Iterator[Tensor]:

@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, cast
+from typing import ClassVar, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +31,7 @@ from creps.networks._alias_free import (
     low_pass_filter,
     placement_of,
 )
-from creps.networks._layers import EPSILON, GAIN, EqualizedLinear
+from creps.networks._layers import EPSILON, GAIN, EqualizedLinear, Waves
 from creps.networks.base import Generator, GeneratorConfig, Grid, Weights, as_grid, register_family
 
 
@@ -107,6 +107,8 @@ class StyleGAN3Config(GeneratorConfig):
     """Activations are clipped to [-clamp, clamp]; 0 does not clip, which is a little faster."""
     sampling: Literal["centers"] = "centers"
     """Where pixels lie: at the centers of their areas, as the official networks have it."""
+
+    repeats: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -225,22 +227,32 @@ PLANE_CENTER = 0.5
 class FrameInput(nn.Module):
     """Fourier features of the plane, moved and turned by the style (section 3.2).
 
-    Frequencies are drawn evenly from the disc within the band's cutoff. On a cylinder of `turn`
-    plane units features repeat exactly along x, and styles move them without turning them.
+    Frequencies are drawn evenly from the disc within the band's cutoff. Along an axis with a period
+    they have whole waves in it; then styles move the features without turning them.
     """
 
     frequencies: Tensor
     phases: Tensor
 
-    def __init__(self, band: Band, *, resolution: int, w_dim: int, turn: float = 0.0) -> None:
+    def __init__(
+        self,
+        band: Band,
+        *,
+        resolution: int,
+        w_dim: int,
+        period: tuple[float, float] = (0.0, 0.0),
+    ) -> None:
         super().__init__()
-        self.band, self.resolution, self.turn = band, resolution, turn
+        self.band, self.resolution, self.period = band, resolution, period
         radius = torch.rand(band.channels).sqrt() * band.cutoff
         angle = torch.rand(band.channels) * (2 * math.pi)
         ys, xs = radius * angle.sin(), radius * angle.cos()
-        if turn:
-            most = math.floor(band.cutoff * turn)
-            xs = (xs * turn).round().clamp(-most, most) / turn
+        ys, xs = (
+            (axis * each).round().clamp(-(most := math.floor(band.cutoff * each)), most) / each
+            if each
+            else axis
+            for axis, each in zip((ys, xs), period, strict=True)
+        )
         self.register_buffer("frequencies", torch.stack([ys, xs], dim=1))  # cycles per plane unit
         self.register_buffer("phases", torch.rand(band.channels) - 0.5)  # turns
         self.weight = nn.Parameter(torch.randn(band.channels, band.channels))
@@ -285,8 +297,11 @@ class FrameInput(nn.Module):
         """
         ys, xs = self.frequencies.to(moved).unbind(1)
         cosine, sine, dx, dy = (moved / moved[:, :2].norm(dim=1, keepdim=True)).split(1, dim=1)
-        if self.turn:  # whole waves per turn, also beyond the digits of float32
-            xs = (xs * self.turn).round() / self.turn
+        if any(self.period):  # whole waves, also beyond the digits of float32
+            ys, xs = (
+                Waves.of(axis, each).cycles
+                for axis, each in zip((ys, xs), self.period, strict=True)
+            )
             steps = ys.expand(len(moved), -1), xs.expand(len(moved), -1)
         else:
             steps = ys * cosine - xs * sine, xs * cosine + ys * sine
@@ -435,11 +450,13 @@ class StyleGAN3(Generator):
     blends = True
     tracks_magnitudes = True
 
-    def __init__(self, config: StyleGAN3Config, *, turn: float = 0.0) -> None:
+    def __init__(self, config: StyleGAN3Config) -> None:
         super().__init__(config, num_styles=config.num_layers + 2)
         resolution, w_dim = config.resolution, config.w_dim
         self.margin = MARGIN_STRIDES * config.stride
-        self.input = FrameInput(config.bands[0], resolution=resolution, w_dim=w_dim, turn=turn)
+        self.input = FrameInput(
+            config.bands[0], resolution=resolution, w_dim=w_dim, period=config.period
+        )
         self.layers = nn.ModuleList(
             AliasFreeLayer(
                 spec,

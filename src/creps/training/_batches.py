@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,14 @@ from creps.coordinates import Canvas, Window
 from creps.data._batches import Batch, Pictures, load_batches, take_window
 from creps.data._native_patches import NativePatches, Scales, load_patches, patch_batch
 from creps.data._sources import open_images
+from creps.data._textures import Textures, load_textures
 from creps.errors import DataError
 from creps.training._config import TrainConfig
-from creps.training._cylinder import turned
 from creps.training._distributed import SINGLE, ProcessGroup
+from creps.training._periods import turned
 from creps.training._state import largest_zoom, step_random
 
-TrainingSet = Pictures | NativePatches
+TrainingSet = Pictures | NativePatches | Textures
 
 
 def open_training_set(config: TrainConfig, path: Path) -> TrainingSet:
@@ -40,6 +42,15 @@ def open_training_set(config: TrainConfig, path: Path) -> TrainingSet:
         raise DataError(
             f"{path} has {classes} classes, the networks {config.generator.label_dim}: set "
             f"generator.label_dim and discriminator.label_dim to {classes}, or give --labels"
+        )
+    if data.textures:
+        return Textures(
+            source,
+            size=config.size,
+            most=data.zoom / data.zoom_from,
+            mirror=data.mirror,
+            labels=data.labels,
+            precise=data.precise,
         )
     if data.native:
         return NativePatches(
@@ -67,6 +78,9 @@ def shown_picture(pictures: TrainingSet, index: int, size: tuple[int, int]) -> t
         (C, H, W) in [-1, 1], and whether it is another picture, because that one is broken.
     """
     whole = (0.0, 0.0, 1.0, 1.0)
+    if isinstance(pictures, Textures):
+        pixels, _, broken = pictures[index, 0.5, 0.5, 1.0]
+        return torch.from_numpy(pixels).float() / 127.5 - 1, broken >= 0
     if isinstance(pictures, NativePatches):
         pixels, _, broken = pictures[index, whole]
         return torch.from_numpy(pixels).float() / 127.5 - 1, broken >= 0
@@ -97,7 +111,11 @@ def load_training_batches(
         "on_broken": on_broken,
         "part": (group.rank, group.count),
     }
-    if isinstance(pictures, NativePatches):
+    if isinstance(pictures, Textures):
+        seen = load_textures(pictures, **how, times=partial(_reduction, config))
+        for step, (images, labels) in enumerate(seen, first_step):
+            yield _texture_batch(config, step, on(device, images), on(device, labels))
+    elif isinstance(pictures, NativePatches):
         patches = load_patches(pictures, **how, **_windows(config))
         for step, (images, labels, windows) in enumerate(patches, first_step):
             batch = patch_batch(on(device, images), windows, _labels(config, on(device, labels)))
@@ -125,7 +143,7 @@ def draw_region(config: TrainConfig, step: int) -> Canvas:
     random = step_random(config.seed, step, "region")
     y, x, chance, magnitude = torch.rand(4, generator=random, dtype=torch.float64).tolist()
     window = (0.0, 0.0, 1.0, 1.0)
-    if data.zoom > 1 and chance < data.window_share:
+    if data.textures or (data.zoom > 1 and chance < data.window_share):
         even = data.window_spread == "uniform"
         low, high = data.zoom_from, largest_zoom(config, step)
         side = 1 / (low + (high - low) * magnitude) if even else (high / low) ** -magnitude / low
@@ -143,6 +161,18 @@ def make_batch(config: TrainConfig, step: int, pictures: Tensor, labels: Tensor)
     image = take_window(pictures.float() / 127.5 - 1, seen)
     batch = _on_the_plane(config, Batch(image, seen, _labels(config, labels)))
     return turned(config, batch, step)
+
+
+def _reduction(config: TrainConfig, step: int) -> float:
+    """How many pixels a side of a texture's file become one in a step."""
+    y0, _, y1, _ = draw_region(config, step).window
+    return max(round((y1 - y0) * config.data.zoom, 9), 1.0)  # the file's pixels, if it can be
+
+
+def _texture_batch(config: TrainConfig, step: int, images: Tensor, labels: Tensor) -> Batch:
+    """Windows (B, C, H, W) of 0 to 255 from anywhere in textures as the patches of a step."""
+    batch = Batch(images.float() / 127.5 - 1, draw_region(config, step), _labels(config, labels))
+    return turned(config, _on_the_plane(config, batch), step)
 
 
 def _windows(config: TrainConfig) -> dict[str, Any]:

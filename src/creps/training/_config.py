@@ -45,6 +45,11 @@ class DataSettings:
     """Take values as they are, whatever color profile a picture has; otherwise they become sRGB."""
     precise: bool = False
     """Keep 16-bit pictures at their depth, and resampled ones unrounded."""
+    textures: bool = False
+    """Pictures are of materials, without a place of their own: patches come from anywhere in a
+    file, at its own pixels, and are painted anywhere on the plane or on the generator's period.
+    `zoom` is how many patches side by side a plane unit has at that scale; from a lower `zoom_from`
+    on, patches show more of it, reduced by a factor that both networks' pictures share."""
     subpixel_shift: bool = True
     """Move grid and picture together by up to half a pixel each step: without it the generator is
     unconstrained between its training samples and shows a lattice there."""
@@ -72,12 +77,12 @@ class DataSettings:
     """Memory for decoded pictures: if all fit, nothing is decoded from the second epoch on."""
 
     def __post_init__(self) -> None:
-        most = math.inf if self.native else self.detail
+        most = math.inf if self.native or self.textures else self.detail
         if not 1 <= self.zoom_from <= self.zoom <= most or not 0 <= self.window_share <= 1:
             raise ConfigError(
                 f"zoom_from {self.zoom_from}, zoom {self.zoom}, window_share {self.window_share}: "
-                f"expected zoom from 1 to detail ({self.detail}; any with native=true), zoom_from "
-                "from 1 to zoom, share from 0 to 1"
+                f"expected zoom from 1 to detail ({self.detail}; any with native or textures), "
+                "zoom_from from 1 to zoom, share from 0 to 1"
             )
         counts = self.workers, self.window_group, self.cache_megabytes, self.zoom_images
         if self.detail < 1 or min(counts) < 0:
@@ -89,6 +94,11 @@ class DataSettings:
             raise ConfigError("zoom_images: expected window_group=0, one window a step")
         if self.window_group and not self.native:
             raise ConfigError("window_group: expected native=true, whole pictures share a window")
+        if self.textures and (self.native or self.window_group or self.zoom_images):
+            raise ConfigError(
+                "textures: expected native=false, window_group=0 and zoom_images=0, its windows "
+                "come from anywhere and one step has one scale"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -391,9 +401,10 @@ class TrainConfig:
         return self.height or self.resolution, self.width or self.resolution
 
     @property
-    def period(self) -> float:
-        """Plane units after which the generator's pictures repeat along x; 0 on a flat plane."""
-        return float(self.generator.period[1])
+    def period(self) -> tuple[float, float]:
+        """Plane units (y, x) after which the generator's pictures repeat; 0 where they do not."""
+        y, x = self.generator.period
+        return float(y), float(x)
 
     @property
     def whole(self) -> Window:
@@ -440,11 +451,18 @@ class TrainConfig:
 
     def _check_regularizers(self) -> None:
         """Refuse ways of training that do not go together."""
-        if self.cross_frame and not self.period:
+        if self.cross_frame and not self.period[1]:
             raise ConfigError(
-                "cross_frame: expected a generator on a cylinder (generator.turn of anyres, "
-                "generator.circumference of cips)"
+                "cross_frame: expected a generator on a cylinder, such as generator.period=[0,4]"
             )
+        placed = self.discriminator_kind == "placed" or self.projected.placed
+        if self.data.textures and placed:
+            raise ConfigError(
+                "data.textures: windows have no place, expected another discriminator_kind than "
+                "placed, and projected.placed=false"
+            )
+        if self.data.textures and self.teacher.weight:
+            raise ConfigError("data.textures: expected teacher.weight=0, no window is whole")
         if self.consistency.weight and self.canvas().sampling != "centers":
             raise ConfigError("consistency.weight: expected a generator that samples centers")
         if self.perceptual != "none" and self.watch.evaluate_every:

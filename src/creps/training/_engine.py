@@ -16,8 +16,8 @@ from torch import Tensor
 from creps.data import Batch
 from creps.errors import ConfigError
 from creps.training._config import TrainConfig
-from creps.training._cylinder import draw_split
 from creps.training._distributed import SINGLE, ProcessGroup
+from creps.training._periods import draw_split
 from creps.training._precision import Passes
 from creps.training._state import Trained, TrainState, adam_rates, blur_sigma, step_random
 from creps.training._teacher import Teacher

@@ -18,7 +18,7 @@ from creps.data import Batch
 from creps.metrics._extractors import EffnetLite0, effnet
 from creps.networks.base import Synthesize, coordinate_device
 from creps.training._config import Precision, TrainConfig
-from creps.training._cylinder import straddling
+from creps.training._periods import straddling
 from creps.training._state import TrainState
 
 _HALF_TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}

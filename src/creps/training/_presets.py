@@ -118,6 +118,23 @@ def with_augmentation(config: TrainConfig, kind: AugmentKind) -> TrainConfig:
     return replace(config, augment=AugmentSettings(kind=kind))
 
 
+def tiling(config: TrainConfig) -> TrainConfig:
+    """The run for textures: pictures that close on themselves, from windows of larger ones.
+
+    The plane repeats after one unit; at the scale of the files that is twice the patch, and where
+    a run says more of its textures, it keeps that. Few pictures need augmentation: DiffAugment
+    where there is none.
+    """
+    changes = ["generator.period=[1,1]"]
+    if not config.data.textures:
+        changes += [*_WINDOWS.split(), f"generator.resolution={2 * config.resolution}"]
+    if config.discriminator_kind == "placed":
+        changes.append("discriminator_kind=one")
+    if config.augment.kind == "none":
+        changes.append("augment.kind=diffaugment")
+    return change(config, changes)
+
+
 def _base(name: str) -> TrainConfig:
     """The settings of a preset, or a run with nothing but a network."""
     kind, _, own = name.rpartition("/")
@@ -202,6 +219,14 @@ _ANYRES_PAPER = f"{_PAPER} loss.path_length_weight=0 generator.scale_mapping=non
 rule of thumb, 0.0002 * pixels^2 / batch, where those are not available."""
 
 
+_WINDOWS = (
+    "data.textures=true data.native=false data.window_group=0 data.zoom_images=0 "
+    "data.zoom=2 data.zoom_from=2 projected.placed=false "
+)
+"""From anywhere in textures, at the scale of their files; the plane is two of them a side."""
+_TEXTURE = f"{_WINDOWS} generator.period=[1,1] augment.kind=diffaugment discriminator_kind=one "
+
+
 def _patches(zoom: int = 8, workers: int = 1) -> str:
     """The second phase: native patches, half of them base images, and a teacher (Table 11)."""
     data = f'"zoom":{zoom},"workers":{workers},"window_spread":"uniform","window_group":4'
@@ -259,6 +284,15 @@ _ON_A_CPU = {
         "another night: windows up to 16 x 64 px, annealed",
         start="a run of projected-64",
     ),
+    "texture-64": Preset(
+        "projected-64",
+        f"{_TEXTURE} images=60000 discriminator.channel_base=512 discriminator.channel_max=64 "
+        "generator.z_dim=64 generator.w_dim=64 generator.mapping_layers=2 "
+        "generator.resolution=128 generator.channel_max=96 generator.line_channels=16 "
+        "generator.decoder_widths=[32,32] generator.refinement_widths=[32,16] "
+        "generator.bandwidth=14",
+        "an hour on a CPU: textures that close on themselves, tiles of 128 px (extra metrics)",
+    ),
 }
 _ON_A_GPU = {
     "gpu-128": Preset(
@@ -276,6 +310,11 @@ _ON_A_GPU = {
         "networks/creps-256",
         f"{_GPU} generator.resolution=512 batch=32 images=10000000 loss.r1_gamma=5 loss.r2_gamma=5",
         "one GPU: 256 px patches of pictures up to 2048 px",
+    ),
+    "texture-256": Preset(
+        "gpu-256",
+        f"{_TEXTURE} generator.bandwidth=20 projected.weight=0.1 projected.side=224 images=2000000",
+        "one GPU: textures that close on themselves, tiles of 512 px (extra metrics)",
     ),
 }
 _PAPERS = {  # CREPS, Table 2 and supplement, B.1
@@ -363,7 +402,7 @@ _FAMILIES = {
     ),
     "anyres-small-cylinder-64": Preset(
         "anyres-small-64",
-        "generator.turn=3 data.detail=2 cross_frame=true",
+        "generator.period=[0,3] data.detail=2 cross_frame=true",
         f"any-resolution GAN, a 360 degree panorama of {_SLICES}",
     ),
     "anyres-small-cylinder-64-patches": Preset(
@@ -373,7 +412,7 @@ _FAMILIES = {
         start="a run of anyres-small-cylinder-64",
     ),
     "cips-small-cylinder-32": Preset(
-        "cips-small-32", "generator.circumference=3", f"CIPS, a panorama of {_SLICES}"
+        "cips-small-32", "generator.period=[0,3]", f"CIPS, a panorama of {_SLICES}"
     ),
 }
 _ABLATIONS = {  # CREPS, Table 4: stopped after two days on four A100

@@ -22,6 +22,7 @@ from creps.errors import CheckpointError, ConfigError
 from creps.metrics._similarity import LayeredExtractor, perceptual_distance
 from creps.networks.base import Generator
 from creps.training._config import TeacherDirection, TrainConfig
+from creps.training._periods import moved
 
 _LOBES = 3
 """Of the kernel, on each side; it is stretched by the reduction, so that nothing aliases."""
@@ -130,13 +131,14 @@ class Teacher:
 def _frame_of(patch: Canvas, config: TrainConfig) -> Canvas:
     """The whole picture that a patch is part of, at the training size.
 
-    On a cylinder, whose pictures begin at any angle, the patch is in the middle of it.
+    Along an axis with a period, where pictures begin anywhere, the patch is in the middle of it.
     """
-    if not config.period:
-        return config.canvas()
-    y0, x0, y1, x1 = config.whole
-    shift = (patch.window[1] + patch.window[3] - x0 - x1) / 2
-    return config.canvas((y0, x0 + shift, y1, x1 + shift))
+    whole = config.whole
+    down, right = (
+        (patch.window[k] + patch.window[k + 2] - whole[k] - whole[k + 2]) / 2 if each else 0.0
+        for k, each in enumerate(config.period)
+    )
+    return moved(config.canvas(), down, right)
 
 
 def teacher_loss(

@@ -19,6 +19,7 @@ import { SLOPE, product } from "./styles.js";
  * @property {number} channels N of a line, filled up
  * @property {number} colors
  * @property {Float32Array} frequencies (C / 2, D), cycles a plane unit
+ * @property {number[]} period plane units (y, x) after which pictures repeat, 0 where they do not
  * @property {Float32Array} source what the features are multiplied by (C, 2 D), rows' columns first
  * @property {Block[]} blocks
  * @property {Layer[][]} decoders
@@ -128,6 +129,7 @@ export function fold({ config, tensor }, styles) {
     thickness,
     channels: filled(channels),
     colors,
+    period: config.period ?? [0, 0], // files of earlier versions have none
     frequencies: tensor("input.frequencies", wide(0) / 2, thickness),
     source,
     blocks,

@@ -3,6 +3,7 @@
 /**
  * @typedef {object} Config what shapes a network, as `CrepsConfig` has it
  * @property {number} resolution
+ * @property {number[]} [period]
  * @property {number} img_channels
  * @property {number} z_dim
  * @property {number} w_dim

@@ -142,7 +142,13 @@ export class Network {
    */
   waves(coordinates, axis) {
     const { floats } = this.kernel;
-    const { frequencies, source, thickness } = this.folded;
+    const { frequencies, source, thickness, period: periods } = this.folded;
+    const period = periods[axis === "rows" ? 0 : 1];
+    // Whole waves a period, of places less whole periods: what repeats is the same to the last bit.
+    const places = period
+      ? coordinates.map((place) => (((place % period) + period) % period) / period)
+      : coordinates;
+    const waves = period ? frequencies.map((each) => Math.round(each * period)) : frequencies;
     const half = frequencies.length / thickness;
     const x = this.turn();
     const own = axis === "rows" ? 0 : thickness;
@@ -151,7 +157,7 @@ export class Network {
       const cosines = x / 4 + (c + half) * this.positions;
       for (let s = 0; s < coordinates.length; s++) {
         for (let d = 0; d < thickness; d++) {
-          const turns = frequencies[c * thickness + d] * coordinates[s];
+          const turns = waves[c * thickness + d] * places[s];
           const phase = (turns - Math.round(turns)) * (2 * Math.PI);
           const scale = c * 2 * thickness + own + d;
           floats[sines + s * thickness + d] = Math.sin(phase) * source[scale];

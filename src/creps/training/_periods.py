@@ -1,8 +1,9 @@
-"""Training on cylinders: pictures at any angle, and across the border of two painted frames.
+"""Training pictures that repeat: at any place, and across the border of two painted frames.
 
 Any-resolution GAN, section 6: no picture of the set shows the whole panorama. A slice of it at a
-random angle is painted as a picture; what the discriminator sees straddles two frames that are
-painted apart, so that their border has to look like any other place.
+random angle is painted as a picture, so that no angle differs from others; a texture is painted at
+a random place of its period along both axes. What the discriminator sees may also straddle two
+frames that are painted apart, so that their border has to look like any other place.
 """
 
 from __future__ import annotations
@@ -20,25 +21,26 @@ from creps.training._state import step_random
 
 
 def turned(config: TrainConfig, batch: Batch, step: int) -> Batch:
-    """A batch whose windows lie at the angle of a step, uniform around the cylinder.
+    """A batch whose windows lie at the place of a step, uniform over the period of each axis.
 
-    The pictures stay what they are: which angle a real one was taken at is not known. On a flat
-    plane nothing changes.
+    The pictures stay what they are: which place a real one shows is not known. On a flat plane
+    nothing changes.
     """
-    if not config.period:
+    if not any(config.period):
         return batch
     random = step_random(config.seed, step, "angle")
-    shift = config.period * float(torch.rand((), generator=random, dtype=torch.float64))
+    around, along = torch.rand(2, generator=random, dtype=torch.float64).tolist()
+    y, x = config.period[0] * along, config.period[1] * around
     windows = batch.windows
     if windows is not None:
-        windows = windows + torch.tensor([0.0, shift, 0.0, shift], dtype=torch.float64)
-    return replace(batch, region=moved(batch.region, shift), windows=windows)
+        windows = windows + torch.tensor([y, x, y, x], dtype=torch.float64)
+    return replace(batch, region=moved(batch.region, y, x), windows=windows)
 
 
-def moved(canvas: Canvas, shift: float) -> Canvas:
-    """A canvas moved along x by a distance in plane units."""
+def moved(canvas: Canvas, down: float, right: float) -> Canvas:
+    """A canvas moved by a distance in plane units."""
     y0, x0, y1, x1 = canvas.window
-    return replace(canvas, window=(y0, x0 + shift, y1, x1 + shift))
+    return replace(canvas, window=(y0 + down, x0 + right, y1 + down, x1 + right))
 
 
 def draw_split(config: TrainConfig, step: int) -> int | None:
