@@ -209,3 +209,21 @@ def test_demo_takes_a_class_of_a_conditional_model(tmp_path, monkeypatch) -> Non
     run("demo", "--model", model, "--out", tmp_path / "out", "--class", "2")
     expected = render(load(model), seed=16, label=2, size=32)
     assert np.array_equal(pixels(tmp_path / "out" / "portrait-32.png"), expected)
+
+
+def test_tiles_are_shown_two_by_two(tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    texture = tmp_path / "texture"
+    save(build_generator("creps", TINY | {"period": [1, 1]}), texture)
+    out = tmp_path / "out"
+    words = ["--model", texture, "--seeds", "0-2", "--size", "12", "--grid", "--out", out]
+    assert run("generate", *words, "--tile").exit_code == 0
+    picture = pixels(out / "seed0001.png")
+    np.testing.assert_array_equal(picture, np.tile(picture[:6, :6], (2, 2, 1)))
+    assert pixels(out / "grid.png").shape[:2] == (24, 24)
+    assert read_settings(out / "seed0001.png")["window"] == [0, 0, 2, 2]
+
+
+def test_tiles_of_models_that_do_not_repeat_are_refused(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"do not repeat.* creps train --tile"):
+        run("generate", "--model", model, "--tile", "--out", tmp_path)

@@ -315,3 +315,58 @@ def test_a_crop_is_a_part_of_the_square(model: Path, tmp_path: Path) -> None:
         run("--fit", "crop", "--window", "0,0,1,1", "--out", tmp_path / "c.png")
     with pytest.raises(UsageError, match="fit 'cover': expected whole or crop"):
         run("--fit", "cover", "--out", tmp_path / "c.png")
+
+
+@pytest.fixture(scope="module")
+def texture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("texture")
+    torch.manual_seed(2)
+    save(build_generator("creps", {**TINY, "period": [1, 1]}), folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.zarr"])
+def test_tiles_close_on_themselves_in_files_and_shards(
+    texture: Path, tmp_path: Path, name: str
+) -> None:
+    """A period of 35x30 pixels has other borders than the chunks of 32."""
+    out, words = tmp_path / name, ["--model", texture, "--size", "70x90", "--tile", "2x3"]
+    for shard in ("1/2", "2/2"):
+        run(*words, "--out", out, "--shard", shard)
+    picture = pixels(out)
+    assert picture.std() > 0
+    np.testing.assert_array_equal(picture, np.tile(picture[:35, :30], (2, 3, 1)))
+    np.testing.assert_array_equal(
+        picture, creps.render(texture, seed=7, size=(70, 90), tile=(2, 3))
+    )
+
+
+def test_a_tile_of_one_number_is_as_high(texture: Path, tmp_path: Path) -> None:
+    run("--model", texture, "--size", "40", "--tile", "2x3", "--out", tmp_path / "a.png")
+    assert pixels(tmp_path / "a.png").shape[:2] == (40, 60)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--tile", "2x"], "expected whole periods, DOWNxACROSS such as 2x3"),
+        (["--tile", "0"], "expected whole periods"),
+        (["--tile", "2", "--zoom", "2"], "--tile and --zoom given"),
+        (["--tile", "2", "--window", "0,0,1,1"], "--tile and --window given"),
+        (["--tile", "2", "--styles", "7/12", "--blend", "gradient"], "--tile and --blend given"),
+        (["--tile", "2", "--foveated", "0.5"], "--tile and --foveated given"),
+        (["--tile", "4x4", "--size", "70x90"], "such as 72x88"),
+    ],
+)
+def test_tiles_that_cannot_be_are_refused(
+    texture: Path, tmp_path: Path, words: list[str], message: str
+) -> None:
+    out = tmp_path / "a.png"
+    with pytest.raises(CrepsError, match=message):
+        run("--model", texture, "--out", out, *words)
+    assert not out.exists()
+
+
+def test_models_that_do_not_repeat_have_no_tiles(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"do not repeat.* creps train --tile"):
+        run("--model", model, "--size", "64", "--tile", "2", "--out", tmp_path / "a.png")

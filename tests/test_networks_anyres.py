@@ -268,7 +268,7 @@ def test_an_endless_landscape_is_one_picture_in_any_tiles() -> None:
     pictures = []
     for tile in (64, 90):
         picture = torch.empty(1, 3, 40, 200).double()
-        for place, image in painter_of(network, field, canvas, tile=tile).images():
+        for place, image in painter_of(network, field, canvas, tile_edge=tile).images():
             picture[:, :, place.rows, place.columns] = image
         pictures.append(picture)
     assert relative_error(*pictures) <= 1e-4

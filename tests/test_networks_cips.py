@@ -215,7 +215,7 @@ def test_tiles_of_the_renderer_meet() -> None:
     network = tiny(period=(0.0, 2.0))
     styles, canvas = random_styles(network, 1), Canvas(11, 17, (0.1, -0.3, 0.8, 1.9))
     whole = network.synthesize(styles, canvas.grid())
-    for tile, image in painter_of(network, styles, canvas, tile=4).images():
+    for tile, image in painter_of(network, styles, canvas, tile_edge=4).images():
         assert relative_error(image, whole[:, :, tile.rows, tile.columns]) <= EXACT
 
 
@@ -381,7 +381,7 @@ def test_style_fields_are_drawn_tile_by_tile() -> None:
     field = StyleField(styles, Gradient(2))
     whole = network.blend(styles, canvas.grid(), weights=field.weights)
     drawn = torch.empty_like(whole)
-    for tile, image in painter_of(network, field, canvas, tile=4).images():
+    for tile, image in painter_of(network, field, canvas, tile_edge=4).images():
         drawn[:, :, tile.rows, tile.columns] = image
     assert relative_error(drawn, whole) <= EXACT
 
@@ -389,7 +389,7 @@ def test_style_fields_are_drawn_tile_by_tile() -> None:
 def test_panoramas_of_several_styles_give_each_its_own_square() -> None:
     network = tiny()
     styles, canvas = random_styles(network, 2), Canvas(6, 12, (0, 0, 1, 2))
-    drawer = painter_of(network, panorama(styles, overlap=0.0), canvas, tile=5)
+    drawer = painter_of(network, panorama(styles, overlap=0.0), canvas, tile_edge=5)
     drawn = torch.empty(1, 3, 6, 12, dtype=torch.float64)
     for tile, image in drawer.images():
         drawn[:, :, tile.rows, tile.columns] = image

@@ -180,7 +180,9 @@ def test_tiles_of_any_edge_make_the_same_picture(family: str) -> None:
         expected = made.synthesize(styles, canvas(made, size).grid())[0].permute(1, 2, 0)
         levels = ((expected + 1) * 127.5).clamp(0, 255).numpy()
         for tile in (7, 12, 64):  # of 37 rows, 12 leave a tile of one
-            drawn = creps.render(made, styles=styles, size=size, window=(0, 0, 1, 1), tile=tile)
+            drawn = creps.render(
+                made, styles=styles, size=size, window=(0, 0, 1, 1), tile_edge=tile
+            )
             assert drawn.shape == (*size, made.config.img_channels)
             assert abs(drawn - levels).max() <= 0.51, (size, tile)
 

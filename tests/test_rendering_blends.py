@@ -188,7 +188,7 @@ def test_parts_make_the_whole(samples: int) -> None:
     network, canvas = tiny_creps(), Canvas(6, 20, (0.0, -0.2, 1.0, 3.1))
     field = panorama(random_styles(network, 3), overlap=0.4)
     one = whole(painter_of(network, field, canvas, supersample=samples))
-    drawer = painter_of(network, field, canvas, supersample=samples, tile=3)
+    drawer = painter_of(network, field, canvas, supersample=samples, tile_edge=3)
     parts = [Tile(y, x, 3, 5) for y in (0, 3) for x in (15, 0, 10, 5)]
     torch.testing.assert_close(whole(drawer, *parts), one, rtol=1e-9, atol=1e-9)
 

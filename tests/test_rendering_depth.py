@@ -73,7 +73,7 @@ def test_dithering_is_the_same_however_a_picture_is_cut(
 @pytest.mark.parametrize("options", [{"depth": 16}, {"dither": True}])
 def test_tiles_and_parts_are_those_of_the_picture(options) -> None:
     renderer = creps.Renderer(tiny_creps(), seed=3)
-    view = creps.View(size=(37, 52), tile=16, **options)
+    view = creps.View(size=(37, 52), tile_edge=16, **options)
     whole = renderer.picture(view)
     assert whole.dtype == (np.uint16 if "depth" in options else np.uint8)
     assembled = np.zeros_like(whole)

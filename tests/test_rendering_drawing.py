@@ -99,7 +99,9 @@ def test_tiles_and_parts_are_the_whole(network: Creps, warp: str | None, supersa
     canvas = CANVAS if supersample == 1 else Canvas(9, 13, CANVAS.window)
 
     def drawer(tile: int) -> Painter:
-        return painter_of(network, styles, canvas, warp=warp, supersample=supersample, tile=tile)
+        return painter_of(
+            network, styles, canvas, warp=warp, supersample=supersample, tile_edge=tile
+        )
 
     picture = whole(drawer(200))
     assert not picture.isnan().any()
@@ -161,7 +163,7 @@ def test_families_with_a_margin_have_no_seams(warp: str | None) -> None:
     family = Blurred(accepts_points=True)
     styles = torch.zeros(2, 1, 1, dtype=torch.float64)
     pictures = [
-        whole(painter_of(family, styles, CANVAS, warp=warp, tile=tile))
+        whole(painter_of(family, styles, CANVAS, warp=warp, tile_edge=tile))
         for tile in (200, 64, 9, None)
     ]
     assert pictures[0].std() > 0.1
@@ -171,9 +173,9 @@ def test_families_with_a_margin_have_no_seams(warp: str | None) -> None:
 
 def test_the_context_of_a_margin_is_the_plane_beyond_the_picture() -> None:
     family, styles = Blurred(), torch.zeros(1, 1, 1, dtype=torch.float64)
-    picture = whole(painter_of(family, styles, Canvas(20, 30, (0, 0, 0.5, 0.5)), tile=8))
+    picture = whole(painter_of(family, styles, Canvas(20, 30, (0, 0, 0.5, 0.5)), tile_edge=8))
     assert set(family.asked) <= {(a + 6, b + 6) for a in (8, 4) for b in (8, 6)}
-    larger = whole(painter_of(family, styles, Canvas(40, 60), tile=100))
+    larger = whole(painter_of(family, styles, Canvas(40, 60), tile_edge=100))
     torch.testing.assert_close(picture, larger[..., :20, :30], rtol=0, atol=1e-9)
 
 
@@ -181,7 +183,7 @@ def test_margins_make_tiles_larger() -> None:
     family, styles = Blurred(), torch.zeros(1, 1, 1, dtype=torch.float64)
     family.margin = 30
     assert painter_of(family, styles, CANVAS).tile == 240
-    assert painter_of(family, styles, CANVAS, tile=50).tile == 50
+    assert painter_of(family, styles, CANVAS, tile_edge=50).tile == 50
 
 
 def test_families_that_refuse_a_grid_say_so() -> None:
@@ -192,7 +194,7 @@ def test_families_that_refuse_a_grid_say_so() -> None:
 
 def test_families_without_tiles_are_asked_for_the_whole_once() -> None:
     family, styles = Whole(), torch.zeros(1, 1, 1, dtype=torch.float64)
-    drawer = painter_of(family, styles, Canvas(16, 16), tile=5)
+    drawer = painter_of(family, styles, Canvas(16, 16), tile_edge=5)
     expected = family.synthesize(styles, Canvas(16, 16).grid())
     family.asked.clear()
     assert torch.equal(whole(drawer), expected)
@@ -244,8 +246,8 @@ def test_nothing_is_copied_where_nothing_changes() -> None:
 
 def test_other_nonsense_is_refused(network: Creps) -> None:
     styles = random_styles(network, 1)
-    with pytest.raises(GridError, match="tile of 0"):
-        painter_of(network, styles, CANVAS, tile=0)
+    with pytest.raises(GridError, match="tile_edge of 0"):
+        painter_of(network, styles, CANVAS, tile_edge=0)
     with pytest.raises(UsageError, match="supersample 0"):
         painter_of(network, styles, CANVAS, supersample=0)
     with pytest.raises(UsageError, match="dtype int8"):

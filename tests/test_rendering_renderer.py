@@ -83,7 +83,7 @@ def test_tiles_agree_with_the_whole(height, width, tile) -> None:
     canvas = Canvas(height, width, (0.1, -0.3, 0.8, 1.2))
     whole = generator.synthesize(styles, canvas.grid())
     stitched = torch.full_like(whole, math.nan)
-    for part, image in painter_of(generator, styles, canvas, tile=tile).images():
+    for part, image in painter_of(generator, styles, canvas, tile_edge=tile).images():
         stitched[..., part.rows, part.columns] = image
     assert (stitched - whole).abs().max() <= 1e-5 * whole.abs().max()
 
@@ -109,7 +109,7 @@ def test_the_picture_does_not_depend_on_threads(generator, monkeypatch) -> None:
 def test_every_composition_renders(composition) -> None:
     generator = tiny(composition=composition)
     styles = generator.map(latents([2], generator))
-    picture = render(generator, styles=styles, size=(9, 14), window=(0, 0, 1, 1), tile=4)
+    picture = render(generator, styles=styles, size=(9, 14), window=(0, 0, 1, 1), tile_edge=4)
     assert differ(picture, reference(generator, styles, Canvas(9, 14))) <= 1
 
 
@@ -127,7 +127,7 @@ def test_warps_move_the_picture(composition) -> None:
     assert differ(expected, render(generator, seed=2, size=(9, 14), window=window)) > 10
     shift = torch.tensor([0.25, 0.5], dtype=torch.float64)
     for warp in ("translate:0.25,0.5", Translate(0.25, 0.5), lambda points: points - shift):
-        moved = render(generator, seed=2, size=(9, 14), window=window, warp=warp, tile=5)
+        moved = render(generator, seed=2, size=(9, 14), window=window, warp=warp, tile_edge=5)
         assert differ(moved, expected) <= 1
 
 
@@ -140,7 +140,7 @@ def test_points_and_lines_show_the_same_turn(generator) -> None:
 def test_supersampled_pixels_are_means_of_a_larger_picture(generator, warp) -> None:
     fine = render(generator, seed=2, size=(18, 28), warp=warp)
     means = fine.reshape(9, 2, 14, 2, 3).mean((1, 3))
-    picture = render(generator, seed=2, size=(9, 14), warp=warp, supersample=2, tile=5)
+    picture = render(generator, seed=2, size=(9, 14), warp=warp, supersample=2, tile_edge=5)
     assert np.abs(picture - means).max() <= 1
     assert differ(picture, render(generator, seed=2, size=(9, 14), warp=warp)) > 1
 
@@ -170,7 +170,7 @@ def test_parts_of_a_picture_agree_with_the_whole(composition, warp, samples) -> 
     generator = tiny(composition=composition)
     styles = generator.map(latents([2], generator))
     canvas = Canvas(11, 17, (0.1, -0.3, 0.8, 1.2))
-    drawer = painter_of(generator, styles, canvas, warp=warp, supersample=samples, tile=4)
+    drawer = painter_of(generator, styles, canvas, warp=warp, supersample=samples, tile_edge=4)
     whole = drawer.pixels()
     for part in TilePlan(11, 17, 6):
         assert differ(drawer.pixels(part), whole[part.rows, part.columns]) <= 1
@@ -300,7 +300,7 @@ def test_double_precision_agrees(generator) -> None:
 
 def test_rendering_leaves_gradients_on_between_tiles(generator) -> None:
     styles = generator.map(latents([0], generator))
-    tiles = painter_of(generator, styles, Canvas(4, 6), tile=2).images()
+    tiles = painter_of(generator, styles, Canvas(4, 6), tile_edge=2).images()
     next(tiles)
     assert not torch.is_inference_mode_enabled()
     tiles.close()
@@ -308,13 +308,13 @@ def test_rendering_leaves_gradients_on_between_tiles(generator) -> None:
 
 def test_progress_counts_pixels_up_to_all(generator) -> None:
     seen: list[tuple[int, int]] = []
-    render(generator, seed=0, size=(5, 7), tile=4, progress=lambda *now: seen.append(now))
+    render(generator, seed=0, size=(5, 7), tile_edge=4, progress=lambda *now: seen.append(now))
     assert seen == [(16, 35), (28, 35), (32, 35), (35, 35)]
 
 
 VIEWS = [
     {"size": (20, 31)},
-    {"size": (9, 14), "window": (0.2, -0.4, 0.7, 0.9), "tile": 5},
+    {"size": (9, 14), "window": (0.2, -0.4, 0.7, 0.9), "tile_edge": 5},
     {"size": (90, 110), "warp": "rotate:30"},
     {"size": (70, 120), "warp": "swirl:80", "window": (-1, -1, 1.5, 2)},
     {"size": (12, 18), "warp": "barrel:0.3", "exact": True},
@@ -452,8 +452,8 @@ def test_other_nonsense_is_refused(generator) -> None:
         render(generator, seed=0, truncation=math.nan)
     with pytest.raises(UsageError, match="cutoff -1"):
         render(generator, seed=0, truncation_cutoff=-1)
-    with pytest.raises(GridError, match="tile of 0"):
-        render(generator, seed=0, tile=0)
+    with pytest.raises(GridError, match="tile_edge of 0"):
+        render(generator, seed=0, tile_edge=0)
     with pytest.raises(UsageError, match="nothing given"):
         render(generator)
     with pytest.raises(UsageError, match="seed and z given"):

@@ -96,7 +96,7 @@ def test_a_view_knows_its_canvas_once_there_is_a_model() -> None:
         ({"window": (0, 0, 1, 1), "zoom": 2}, "window given with zoom, pan or fit"),
         ({"warp": "bend"}, "unknown warp"),
         ({"supersample": 0}, "whole number from 1"),
-        ({"tile": 0}, "tile of 0 pixels"),
+        ({"tile_edge": 0}, "tile_edge of 0 pixels"),
     ],
 )
 def test_impossible_views_are_refused_before_there_is_a_model(options, words: str) -> None:

@@ -9,8 +9,11 @@ from typing import Annotated
 
 import typer
 
-from creps.cli._options import PICTURE, PictureOptions, parse_seeds, takes
+from creps.cli._options import PICTURE, VIEW, PictureOptions, parse_seeds, takes
 from creps.cli._progress import report
+
+REPEATS = (2, 2)
+"""Of a picture that closes on itself: a seam would show in the middle."""
 
 
 class PictureFormat(StrEnum):
@@ -37,7 +40,15 @@ def generate(
     grid: Annotated[
         bool, typer.Option("--grid", help="Also write all pictures on one sheet: OUT/grid.png.")
     ] = False,
-    tile: Annotated[int | None, typer.Option(hidden=True)] = None,
+    tile: Annotated[
+        bool,
+        typer.Option(
+            "--tile",
+            help="Two by two repeats of models that close on themselves, as train --tile makes.",
+            rich_help_panel=VIEW,
+        ),
+    ] = False,
+    tile_edge: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Make pictures of a model: OUT/seed0000.png and so on, replacing files of the same names.
 
@@ -45,7 +56,7 @@ def generate(
     """
     wanted = parse_seeds(seeds)
     latents = [picture.latent(seed=seed) for seed in wanted]
-    view = picture.view(tile=tile)
+    view = picture.view(tile=REPEATS if tile else None, tile_edge=tile_edge)
     from creps.checkpoints import load
     from creps.rendering import contact_sheet, refuse_target, save_picture, sheet_size
     from creps.rendering._view import refuse_beyond_memory

@@ -123,6 +123,20 @@ def print_size(text: str, *, dpi: float, across: int = 1) -> str | None:
     return f"{width:g} {unit} wide, {height:g} {unit} high: {rows} rows of {columns} pixels"
 
 
+def parse_tile(text: str) -> tuple[int, int]:
+    """Whole periods (down, across) of `2` or `2x3`.
+
+    Example:
+        >>> parse_tile("2x3"), parse_tile("2")
+        ((2, 3), (2, 2))
+    """
+    match = re.fullmatch(r"\s*(\d{1,6})\s*(?:[x×]\s*(\d{1,6})\s*)?", text)
+    repeats = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if min(repeats) < 1:
+        raise UsageError(f"tile {text!r}: expected whole periods, DOWNxACROSS such as 2x3")
+    return repeats
+
+
 def parse_dpi(text: str) -> float:
     """Pixels an inch, 1 to 65,535, which all formats can note.
 
@@ -373,7 +387,8 @@ class PictureOptions:
         across: int = 1,
         warp: str | None = None,
         exact: bool = False,
-        tile: int | None = None,
+        tile: tuple[int, int] | None = None,
+        tile_edge: int | None = None,
         depth: Literal[8, 16] = 8,
         dither: bool = False,
     ) -> View:
@@ -385,7 +400,7 @@ class PictureOptions:
             raise UsageError("--window given with --zoom, --pan or --fit: expected one of them")
         size = self.sides
         return View(
-            size=None if size is None else parse_size(size, dpi=self.density, across=across),
+            size=None if size is None else self._pixels(size, across=across, tiled=bool(tile)),
             zoom=self.zoom,
             pan=None if self.pan is None else parse_point(self.pan, "pan"),
             window=None if self.window is None else parse_window(self.window),
@@ -396,9 +411,15 @@ class PictureOptions:
             tolerance=self.tolerance,
             exact=exact,
             tile=tile,
+            tile_edge=tile_edge,
             depth=depth,
             dither=dither,
         )
+
+    def _pixels(self, size: str, *, across: int, tiled: bool) -> int | tuple[int, int]:
+        """The size in pixels; of a tile the height alone where it is one number."""
+        pixels = parse_size(size, dpi=self.density, across=across)
+        return pixels[0] if tiled and len(_sides(size)[0]) == 1 else pixels
 
     def renderer(self, generator: Generator, latent: Latent) -> Renderer:
         """What makes its pixels, once."""

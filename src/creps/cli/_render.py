@@ -15,10 +15,12 @@ from creps.cli._options import (
     CHANGE,
     MAKING,
     PICTURE,
+    VIEW,
     Exact,
     Overwrite,
     PictureOptions,
     parse_depth,
+    parse_tile,
     takes,
 )
 from creps.cli._progress import report, resumable
@@ -82,6 +84,16 @@ Gaze = Annotated[
         help="Y,X where details matter.",
         show_default="the middle of the picture",
         rich_help_panel=CHANGE,
+    ),
+]
+TileWords = Annotated[
+    str | None,
+    typer.Option(
+        "--tile",
+        metavar="DOWNxACROSS",
+        help="Whole periods of a model that repeats: 2x3; a size of one number is the height.",
+        show_default="a part of the plane",
+        rich_help_panel=VIEW,
     ),
 ]
 ShardWords = Annotated[
@@ -150,6 +162,7 @@ def render(
     out: Out,
     seed: Seed = None,
     styles: Styles = None,
+    tile: TileWords = None,
     warp: WarpWords = None,
     blend: BlendWords = None,
     foveated: FoveatedShare = None,
@@ -173,6 +186,7 @@ def render(
     creps render --size 30x40cm --dpi 300 --out print.tif
     creps render --size 512 --zoom 8 --pan 0.58,0.38 --out eye.png
     creps render --size 1024 --warp rotate:30 --out turned.webp
+    creps render --model textures --size 2048 --tile 2x3 --out wall.png
     creps render --size 512 --styles 7/12/3 --blend panorama --out wide.jpg
 
     See docs/rendering.md.
@@ -184,6 +198,11 @@ def render(
         raise UsageError("--seed and --styles given: expected one of them")
     if gaze is not None and foveated is None:
         raise UsageError("--gaze is for foveated pictures: give a share too, --foveated 0.25")
+    if tile is not None:
+        seen = {"--zoom": picture.zoom, "--pan": picture.pan, "--window": picture.window}
+        others = {"--blend": blend, "--foveated": foveated, **seen}
+        given = {name: value is not None for name, value in others.items()}
+        _refuse_together("--tile", given, "a tile is whole periods of one picture")
     bent, fine = {"--warp": warp}, {"--dtype": picture.dtype, "--exact": exact}
     if blend is not None:
         reason = "several styles share an unwarped picture, in the model's precision"
@@ -198,7 +217,12 @@ def render(
     latent = picture.latent(seed=seed, styles=styles, blend=blend)
     picture.announce(across=latent.across)
     view = picture.view(
-        across=latent.across, warp=warp, exact=exact, depth=parse_depth(depth), dither=dither
+        across=latent.across,
+        tile=None if tile is None else parse_tile(tile),
+        warp=warp,
+        exact=exact,
+        depth=parse_depth(depth),
+        dither=dither,
     )
     look = None if gaze is None else parse_point(gaze, "gaze")
     share = _share(shard, dask)

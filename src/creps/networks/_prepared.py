@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from creps.coordinates import wrapped
 from creps.networks._layers import (
     EPSILON,
     GAIN,
@@ -121,6 +122,14 @@ class Prepared:
         kept = {each.frequencies.data_ptr(): each.frequencies for each in self.waves.values()}
         held += sum(frequencies.nbytes for frequencies in kept.values())
         return held + self._input_style.nbytes
+
+    def on_first_period(self, points: Tensor) -> Tensor:
+        """Points (P, 2) of (y, x) less whole periods, in float64 where coordinates are computed."""
+        down, across = self.waves["rows"], self.waves["columns"]
+        ys, xs = points.to(down.frequencies).unbind(1)
+        if not (down.period or across.period):
+            return points.to(down.frequencies)
+        return torch.stack([wrapped(ys, down.period), wrapped(xs, across.period)], dim=1)
 
     @torch.inference_mode()
     def lines(self, coords: Tensor, axis: Axis, *, out: Tensor | None = None) -> Tensor:

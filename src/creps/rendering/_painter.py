@@ -7,6 +7,8 @@ a pixel depends on is decided by the whole picture, never by the part or tile it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from fractions import Fraction
 from functools import partial
 from typing import Any, Protocol
 
@@ -25,7 +27,7 @@ from creps.rendering._rounding import Depth, rounded
 from creps.rendering._samples import FromLines, FromMixedLines, FromNetwork, Places, Strategy
 from creps.rendering._sampling import antialiased, automatic_supersample, sparsity_of
 from creps.rendering._sparse import BlockPlan, Pixels, sparse_block
-from creps.rendering._tiles import Tile, TilePlan
+from creps.rendering._tiles import Repeats, Tile, TilePlan
 from creps.rendering._view import View
 from creps.rendering._workers import map_in_order, worker_count
 from creps.rendering.warps import warped_grid
@@ -128,7 +130,9 @@ class Painter:
         self.sampling: int | str = f"auto, {self.samples}" if refines else self.samples
         self._factor = -(-self.samples // 2) if refines else self.samples
         self._device = latents.device
-        places = Places(self.canvas, self._factor, warp, self._device)
+        plain = warp is None and not mixed
+        home, self._repeats = repeating(self.canvas, generator.period if plain else (0.0, 0.0))
+        places = Places(home, self._factor, warp, self._device)
         self._strategy: Strategy
         if not latents.each:
             self._strategy = FromNetwork(latents, places)
@@ -138,14 +142,15 @@ class Painter:
             self._strategy = FromLines(
                 latents.each, places, refines=bool(refines), tolerance=view.evaluated_within
             )
-        self.tile = _tile_edge(view.tile, latents, aligned=places.aligned)
+        self.tile = _tile_edge(view.tile_edge, latents, aligned=places.aligned)
         one = mixed or bool(latents.each) or len(latents.styles) == 1
         pixelwise = bool(latents.each) or generator.pixelwise
         self._sparsity = (
-            sparsity_of(generator, self.canvas, warp, tolerance=view.evaluated_within)
+            sparsity_of(generator, home, warp, tolerance=view.evaluated_within)
             if one and pixelwise and not refines and view.evaluated_within
             else None
         )
+        self._home = Tile(0, 0, home.height, home.width)
         self.evaluations = Evaluations()
 
     def __repr__(self) -> str:
@@ -168,7 +173,8 @@ class Painter:
     def images(self, part: Tile | None = None) -> Iterator[tuple[Tile, Tensor]]:
         """The tiles of a part before they are rounded, row by row.
 
-        On a CPU, as many tiles are made at once as torch has threads.
+        On a CPU, as many tiles are made at once as torch has threads. Where the picture repeats,
+        what a part shows more than once is drawn once.
 
         Args:
             part: pixels of the canvas, or beyond it; the canvas by default.
@@ -178,11 +184,20 @@ class Painter:
             averaged.
         """
         part = self._part(part)
-        inside = Tile(0, 0, self.height, self.width).within(part)
-        if self._sparsity is None or inside != part:
+        for own in self._repeats.first(part):
+            for tile, image in self._images(own):
+                for n, copy in enumerate(self._repeats.copies(tile, part)):
+                    if n:
+                        self._count(0, copy.height * copy.width)
+                    inside = self._repeats.home(copy).moved(-tile.top, -tile.left)
+                    yield copy, image[..., inside.rows, inside.columns]
+
+    def _images(self, part: Tile) -> Iterator[tuple[Tile, Tensor]]:
+        """The tiles of a part of what is drawn: the canvas, or one period of it."""
+        if self._sparsity is None or self._home.within(part) != part:
             yield from self._whole_tiles(part)
             return
-        blocks = BlockPlan(self.height, self.width, part, edge=self.grain)
+        blocks = BlockPlan(self._home.height, self._home.width, part, edge=self.grain)
         sources = self._strategy.pixels(self._sparsity)
 
         @torch.inference_mode()  # the mode belongs to a thread
@@ -229,7 +244,8 @@ class Painter:
         """
         finish = partial(rounded, depth=self.depth, dither=self._view.dither)
         for tile, image in self.images(part):
-            yield tile, finish(image[0], top=tile.top, left=tile.left)
+            own = self._repeats.home(tile)
+            yield tile, finish(image[0], top=own.top, left=own.left)
 
     def pixels(self, part: Tile | None = None, *, progress: Progress | None = None) -> Picture:
         """A part of one picture as pixels.
@@ -265,6 +281,29 @@ class Painter:
 
     def _part(self, part: Tile | None) -> Tile:
         return Tile(0, 0, self.height, self.width) if part is None else part
+
+
+def repeating(canvas: Canvas, period: tuple[float, float]) -> tuple[Canvas, Repeats]:
+    """What is drawn of a picture of a model that repeats: one period, in whole pixels.
+
+    Along axes whose period is no whole number of pixels, or longer than the picture, it is all.
+    """
+    (y0, x0, y1, x1), sides = canvas.window, (canvas.height, canvas.width)
+    spans = ((y0, y1), (x0, x1))
+    down, across = (
+        _pixels_of(each, *span, side) for each, span, side in zip(period, spans, sides, strict=True)
+    )
+    height, width = down or canvas.height, across or canvas.width
+    window = (y0, x0, y0 + period[0] if down else y1, x0 + period[1] if across else x1)
+    return replace(canvas, height=height, width=width, window=window), Repeats(down, across)
+
+
+def _pixels_of(period: float, start: float, stop: float, pixels: int) -> int:
+    """Pixels of a period, if that is a whole number of them and no more than there are; else 0."""
+    if not period:
+        return 0
+    found = Fraction(period) * pixels / (Fraction(stop) - Fraction(start))
+    return int(found) if found.denominator == 1 and found <= pixels else 0
 
 
 def to_uint8(image: Tensor) -> Picture:

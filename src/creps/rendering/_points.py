@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from creps.networks.base import Prepared, coordinate_device
+from creps.networks.base import Prepared
 from creps.rendering._tables import (
     COARSEST,
     TABLE_BYTES,
@@ -52,7 +52,7 @@ class PointColors(ABC):
     def colors(self, points: Tensor) -> Tensor:
         """Colors (C, ...) at finite points (..., 2) of (y, x), nominally [-1, 1], unclipped."""
         device = self._prepared.device
-        flat = points.reshape(-1, 2).to(coordinate_device(device), torch.float64)
+        flat = self._prepared.on_first_period(points.reshape(-1, 2))
         size = POINTS if device.type == "cpu" else ACCELERATOR_POINTS
         parts = [self._part(part) for part in flat.split(size)]
         return torch.cat(parts, dim=1).view(-1, *points.shape[:-1])
@@ -209,7 +209,7 @@ class TableStore:
         exact lines where the picture has too few `points` for tables. `samples` (S, 2) are spread
         over the whole picture as its points are.
         """
-        each = self._prepared
+        each, samples = self._prepared, self._prepared.on_first_period(samples)
         node = each.num_levels * each.line_channels * each.thickness * each.dtype.itemsize
         longest, weight = self._limit // (node * CELL_NODES), points / max(len(samples), 1)
         down, across = (

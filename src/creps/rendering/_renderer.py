@@ -58,9 +58,9 @@ def render(
         latent: whose picture; or in keywords, as `Latent` takes them: seed, z, styles, blend,
             label, truncation, truncation_cutoff.
         view: what is seen; or in keywords, as `View` takes them: size, window, zoom, pan, warp,
-            supersample, tolerance, exact, tile, depth, dither. By default the model's own size and
-            the unit square, undistorted: the shorter side spans [0, 1], the longer reaches beyond
-            it on both ends.
+            supersample, tolerance, exact, tile, tile_edge, depth, dither. By default the model's
+            own size and the unit square, undistorted: the shorter side spans [0, 1], the longer
+            reaches beyond it on both ends.
         device: where to work, such as "cuda", or "auto"; where the model is by default. What is
             needed is copied there and freed at the end: for many pictures keep a `Renderer`.
         dtype: "float32", "float64", "bfloat16" or "float16"; the model's own by default.

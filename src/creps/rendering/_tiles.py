@@ -65,6 +65,63 @@ class Tile:
         return slice(self.left, self.left + self.width)
 
 
+class Repeats:
+    """Where the pixels of a picture that repeats are on its first period, in integers.
+
+    Args:
+        down, across: pixels of a period along each axis; 0 where the picture does not repeat.
+    Example:
+        >>> [(t.left, t.width) for t in Repeats(0, 8).first(Tile(0, 6, 1, 4))]
+        [(6, 2), (0, 2)]
+    """
+
+    def __init__(self, down: int, across: int) -> None:
+        self.down, self.across = down, across
+
+    def home(self, tile: Tile) -> Tile:
+        """The same pixels of the first period, of a tile that no border of a period crosses."""
+        top = tile.top % self.down if self.down else tile.top
+        left = tile.left % self.across if self.across else tile.left
+        return Tile(top, left, tile.height, tile.width)
+
+    def first(self, part: Tile) -> Iterator[Tile]:
+        """What of the first period shows in a part of the picture, in pieces that do not meet."""
+        for rows in _stretches(part.rows, self.down):
+            for columns in _stretches(part.columns, self.across):
+                height, width = rows.stop - rows.start, columns.stop - columns.start
+                yield Tile(rows.start, columns.start, height, width)
+
+    def copies(self, tile: Tile, part: Tile) -> Iterator[Tile]:
+        """The places in a part of the picture where a tile of the first period shows, or some of
+        it."""
+        for down in _shifts(tile.rows, part.rows, self.down):
+            for across in _shifts(tile.columns, part.columns, self.across):
+                copy = tile.moved(down, across).within(part)
+                if copy is not None:
+                    yield copy
+
+
+def _stretches(pixels: slice, period: int) -> list[range]:
+    """Pixels of the first period that a stretch of an axis shows."""
+    if not period:
+        return [range(pixels.start, pixels.stop)]
+    if pixels.stop - pixels.start >= period:
+        return [range(period)]
+    start = pixels.start % period
+    stop = start + pixels.stop - pixels.start
+    if stop <= period:
+        return [range(start, stop)]
+    return [range(start, period), range(stop - period)]
+
+
+def _shifts(own: slice, part: slice, period: int) -> range:
+    """By how many pixels the pixels of a tile may be moved to lie in a part of an axis."""
+    if not period:
+        return range(1)
+    first = -((own.stop - 1 - part.start) // period)  # the first that ends in the part
+    return range(first * period, part.stop - own.start, period)
+
+
 class TilePlan(Sequence[Tile]):
     """The tiles of a canvas, `edge` pixels a side, row by row; borders may have smaller ones.
 

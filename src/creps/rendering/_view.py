@@ -22,6 +22,7 @@ from creps.rendering._rounding import Depth
 from creps.rendering.warps import Warp, WarpLike, as_warp
 
 Size = int | tuple[int, int]
+Repeats = int | tuple[int, int] | None
 Samples = int | Literal["auto"]
 Fit = Literal["whole", "crop"]
 """What a picture that is no square shows: the whole unit square, or what fills it."""
@@ -55,7 +56,8 @@ class ViewOptions(TypedDict, total=False):
     supersample: Samples
     tolerance: float
     exact: bool
-    tile: int | None
+    tile: Repeats
+    tile_edge: int | None
     depth: Depth
     dither: bool
 
@@ -85,16 +87,19 @@ class View:
         exact: evaluate every pixel, whatever the tolerance, and the lines of every point of a bent
             picture instead of looking them up in tables: up to a hundred times slower, closer by
             less than a gray level.
-        tile: pixels of a tile's side, >= 1, where every pixel is evaluated; bounds memory, changes
-            pixels only by rounding. None: what suits the device and the model.
+        tile: instead of a window, for models that repeat: (down, across) whole periods, or one
+            number for both. The picture then closes on itself, and its repeats are alike to the
+            last bit. A size of one number is its height; None: each at the model's own size.
+        tile_edge: pixels of a side of what is drawn at once, >= 1, where every pixel is evaluated;
+            bounds memory, changes pixels only by rounding. None: what suits the device and model.
         depth: bits of a channel, 8 or 16; 16 show no bands in smooth parts of large prints.
         dither: hide the bands of 8 bits under fine grain, which is the same however the picture is
             cut into tiles.
     Raises:
-        GridError: for impossible sizes, windows or tiles, and for pixels so small that float64
-            cannot tell them apart.
-        UsageError: for a window together with zoom or pan, an invalid warp, number of samples or
-            tolerance.
+        GridError: for impossible sizes, windows or tiles, for sizes that do not hold the periods of
+            a tile in whole pixels, and for pixels so small that float64 cannot tell them apart.
+        UsageError: for a window together with zoom, pan or a tile, an invalid warp, number of
+            samples or tolerance.
     Example:
         >>> View(size=512, zoom=4, pan=(0.25, 0.5)).window
         (0.125, 0.375, 0.375, 0.625)
@@ -110,12 +115,15 @@ class View:
     supersample: Samples = 1
     tolerance: float = TOLERANCE
     exact: bool = False
-    tile: int | None = None
+    tile: Repeats = None
+    tile_edge: int | None = None
     depth: Depth = 8
     dither: bool = False
 
     def __post_init__(self, zoom: float | None, pan: tuple[float, float] | None, fit: Fit) -> None:
-        if self.size is not None:
+        if self.tile is not None:
+            self._check_tile(zoom, pan)
+        if self.size is not None and (self.tile is None or not isinstance(self.size, int)):
             object.__setattr__(self, "size", _both_sides(self.size))
         height, width = self.pixels or (1, self.across)
         undistorted_window(height, width)  # refuses sizes below 1
@@ -146,17 +154,36 @@ class View:
         if self.supersample != "auto":
             object.__setattr__(self, "supersample", _whole_samples(self.supersample))
         object.__setattr__(self, "tolerance", checked_tolerance(self.tolerance))
-        if self.tile is not None and self.tile < 1:
-            raise GridError(f"tile of {self.tile} pixels: expected at least 1")
+        if self.tile_edge is not None and self.tile_edge < 1:
+            raise GridError(f"tile_edge of {self.tile_edge} pixels: expected at least 1")
         if self.depth not in (8, 16):
             raise UsageError(f"depth {self.depth!r}: expected 8 or 16 bits")
         if self.dither and self.depth != 8:
             raise UsageError("dither is for 8 bits: 16 show no bands")
 
+    def _check_tile(self, zoom: float | None, pan: tuple[float, float] | None) -> None:
+        """Make the repeats two numbers; refuse what cannot repeat."""
+        if self.window is not None or zoom is not None or pan is not None or self.across > 1:
+            raise UsageError(
+                "tile given with a window, zoom, pan or several pictures: expected one of them, a "
+                "tile is whole periods"
+            )
+        object.__setattr__(self, "tile", _repeats(self.tile))
+        if self.pixels is not None:
+            refuse_parts_of_periods(*self.pixels, repeats=_repeats(self.tile))
+
     @property
     def pixels(self) -> tuple[int, int] | None:
-        """(height, width); None for the model's own resolution."""
-        return None if self.size is None else _both_sides(self.size)
+        """(height, width); None for the model's own resolution.
+
+        Of a tile whose size is one number, the width is that of square periods.
+        """
+        if self.size is None:
+            return None
+        if self.tile is not None and isinstance(self.size, int):
+            down, across = _repeats(self.tile)
+            return self.size, max(self.size * across // down, 1)
+        return _both_sides(self.size)
 
     @property
     def evaluated_within(self) -> float:
@@ -175,11 +202,40 @@ class View:
             GridError: for pixels of the model's own size that float64 cannot tell apart.
         """
         own = generator.config.resolution
+        if self.tile is not None:
+            return self._tiled_canvas(generator, _repeats(self.tile))
         height, width = self.pixels or (own, own * self.across)
         if self.window is None:
             return Canvas(height, width, undistorted_window(height, width), generator.sampling)
         refuse_beyond_precision(self.window, height, width)
         return Canvas(height, width, self.window, generator.sampling)
+
+    def _tiled_canvas(self, generator: Generator, repeats: tuple[int, int]) -> Canvas:
+        """Whole periods, as many down and across; one plane unit where a model does not repeat."""
+        if not any(generator.period):
+            raise UsageError(
+                "pictures of this model do not repeat, so none closes on itself: train one that "
+                "does with creps train --tile, or take --model textures"
+            )
+        for name, count, each in zip(("down", "across"), repeats, generator.period, strict=True):
+            if count > 1 and not each:
+                raise UsageError(
+                    f"tile {repeats[0]}x{repeats[1]}: pictures of this model do not repeat {name}, "
+                    "expected 1 there"
+                )
+        tall, wide = (each or 1.0 for each in generator.period)
+        down, across = repeats
+        if self.size is None:
+            own = generator.config.resolution
+            height, width = round(own * tall) * down, round(own * wide) * across
+        elif isinstance(self.size, int):
+            height, width = self.size, round(self.size // down * wide / tall) * across
+        else:
+            height, width = self.size
+        refuse_parts_of_periods(height, width, repeats=repeats)
+        window = (0.0, 0.0, tall * down, wide * across)
+        refuse_beyond_precision(window, height, width)
+        return Canvas(height, width, window, generator.sampling)
 
 
 def view_window(
@@ -238,6 +294,17 @@ def numbers(values: object, count: int, name: str, shape: str) -> tuple[Any, ...
     return found
 
 
+def refuse_parts_of_periods(height: int, width: int, *, repeats: tuple[int, int]) -> None:
+    """Raise a GridError for sizes that do not hold so many whole periods in whole pixels."""
+    down, across = repeats
+    if height % down or width % across or min(height, width) < 1:
+        near = (max(round(side / n), 1) * n for side, n in ((height, down), (width, across)))
+        raise GridError(
+            f"size {height}x{width} does not hold {down}x{across} whole periods: expected a "
+            f"multiple of {down} rows and {across} columns, such as {'x'.join(map(str, near))}"
+        )
+
+
 def refuse_beyond_precision(window: Window, height: int, width: int) -> None:
     """Raise a GridError for pixels too small for float64: about 40 octaves at 512 pixels."""
     y0, x0, y1, x1 = window
@@ -287,6 +354,20 @@ def checked_dtype(dtype: Precision, device: torch.device) -> torch.dtype | None:
     if name == "float64" and device.type == "mps":
         raise UsageError("dtype float64: mps has none, expected float32 or float16 there")
     return PRECISIONS[name]
+
+
+def _repeats(tile: Repeats) -> tuple[int, int]:
+    """(down, across) of a number of periods given as one number or two."""
+    sides = tuple(tile) if isinstance(tile, tuple | list) else (tile, tile)
+    try:
+        down, across = (operator.index(side) for side in sides)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        down = across = 0
+    if min(down, across) < 1:
+        raise UsageError(
+            f"tile {tile!r}: expected whole periods, one number or (down, across), each at least 1"
+        )
+    return down, across
 
 
 def _both_sides(size: Size) -> tuple[int, int]:
