@@ -186,7 +186,7 @@ def render(
     creps render --size 30x40cm --dpi 300 --out print.tif
     creps render --size 512 --zoom 8 --pan 0.58,0.38 --out eye.png
     creps render --size 1024 --warp rotate:30 --out turned.webp
-    creps render --model textures --size 2048 --tile 2x3 --out wall.png
+    creps render --model wall/model --size 2048 --tile 2x3 --out wall.png
     creps render --size 512 --styles 7/12/3 --blend panorama --out wide.jpg
 
     See docs/rendering.md.

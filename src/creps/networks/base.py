@@ -1,7 +1,7 @@
 """What every family of generators offers, and the registry of families by name.
 
 A family says what it can do beyond `map` and `synthesize`: `separable`, `pixelwise`, `blends`,
-`tileable`, `period`. What it cannot do raises an `UnsupportedError`.
+`tileable`. What it cannot do raises an `UnsupportedError`.
 
 Shapes: B batch, K styles, D their width or the thickness of lines, L levels, N channels of a line,
 S samples along an axis, H and W rows and columns, P points, C colors, M styles that are mixed.

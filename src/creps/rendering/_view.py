@@ -215,7 +215,7 @@ class View:
         if not any(generator.period):
             raise UsageError(
                 "pictures of this model do not repeat, so none closes on itself: train one that "
-                "does with creps train --tile, or take --model textures"
+                "does with creps train --tile"
             )
         for name, count, each in zip(("down", "across"), repeats, generator.period, strict=True):
             if count > 1 and not each:
