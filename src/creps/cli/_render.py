@@ -196,23 +196,9 @@ def render(
     started = time.perf_counter()
     if seed is not None and styles is not None:
         raise UsageError("--seed and --styles given: expected one of them")
-    if gaze is not None and foveated is None:
-        raise UsageError("--gaze is for foveated pictures: give a share too, --foveated 0.25")
-    if tile is not None:
-        seen = {"--zoom": picture.zoom, "--pan": picture.pan, "--window": picture.window}
-        others = {"--blend": blend, "--foveated": foveated, **seen}
-        given = {name: value is not None for name, value in others.items()}
-        _refuse_together("--tile", given, "a tile is whole periods of one picture")
-    bent, fine = {"--warp": warp}, {"--dtype": picture.dtype, "--exact": exact}
-    if blend is not None:
-        reason = "several styles share an unwarped picture, in the model's precision"
-        _refuse_together("--blend", {**bent, **fine}, reason)
-    if foveated is not None:
-        finer = {"--supersample": picture.supersample != "1", "--shard": shard}
-        others = {"--blend": blend, "--dask": dask, **bent, **finer, **fine}
-        _refuse_together("--foveated", others, "foveated pictures take neither")
-    if dask is not None:
-        _refuse_together("--dask", {"--shard": shard}, "a cluster shares the picture out itself")
+    given = {"--tile": tile, "--blend": blend, "--foveated": foveated, "--gaze": gaze}
+    given |= {"--warp": warp, "--exact": exact or None, "--shard": shard, "--dask": dask}
+    _refuse_combinations(given, picture)
     seed = DEFAULT_SEED if seed is None and styles is None else seed
     latent = picture.latent(seed=seed, styles=styles, blend=blend)
     picture.announce(across=latent.across)
@@ -256,6 +242,31 @@ def _share(words: str | None, cluster: str | None) -> Shard | None:
     if words is not None:
         return parse_shard(words)
     return shard_from_environment() if cluster is None else None
+
+
+def _refuse_combinations(given: Mapping[str, object], picture: PictureOptions) -> None:
+    """Raise for options that exclude each other; None is an option that is not given."""
+
+    def wanted(*names: str) -> dict[str, bool]:
+        return {name: given[name] is not None for name in names}
+
+    if given["--gaze"] is not None and given["--foveated"] is None:
+        raise UsageError("--gaze is for foveated pictures: give a share too, --foveated 0.25")
+    fine = {"--dtype": picture.dtype is not None, **wanted("--exact")}
+    if given["--tile"] is not None:
+        seen = {"--zoom": picture.zoom, "--pan": picture.pan, "--window": picture.window}
+        others = {name: value is not None for name, value in seen.items()}
+        others |= {"--fit": picture.fit != "whole", **wanted("--blend", "--foveated")}
+        _refuse_together("--tile", others, "a tile is whole periods of one picture")
+    if given["--blend"] is not None:
+        reason = "several styles share an unwarped picture, in the model's precision"
+        _refuse_together("--blend", {**wanted("--warp"), **fine}, reason)
+    if given["--foveated"] is not None:
+        finer = {"--supersample": picture.supersample != "1", **wanted("--shard")}
+        others = {**wanted("--blend", "--dask", "--warp"), **finer, **fine}
+        _refuse_together("--foveated", others, "foveated pictures take neither")
+    if given["--dask"] is not None:
+        _refuse_together("--dask", wanted("--shard"), "a cluster shares the picture out itself")
 
 
 def _refuse_together(name: str, others: Mapping[str, object], reason: str) -> None:

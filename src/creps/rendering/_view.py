@@ -122,7 +122,7 @@ class View:
 
     def __post_init__(self, zoom: float | None, pan: tuple[float, float] | None, fit: Fit) -> None:
         if self.tile is not None:
-            self._check_tile(zoom, pan)
+            self._check_tile(zoom is not None or pan is not None or fit != "whole")
         if self.size is not None and (self.tile is None or not isinstance(self.size, int)):
             object.__setattr__(self, "size", _both_sides(self.size))
         height, width = self.pixels or (1, self.across)
@@ -161,12 +161,12 @@ class View:
         if self.dither and self.depth != 8:
             raise UsageError("dither is for 8 bits: 16 show no bands")
 
-    def _check_tile(self, zoom: float | None, pan: tuple[float, float] | None) -> None:
-        """Make the repeats two numbers; refuse what cannot repeat."""
-        if self.window is not None or zoom is not None or pan is not None or self.across > 1:
+    def _check_tile(self, moved: bool) -> None:
+        """Make the repeats two numbers; refuse what cannot repeat, as what is moved or zoomed."""
+        if self.window is not None or moved or self.across > 1:
             raise UsageError(
-                "tile given with a window, zoom, pan or several pictures: expected one of them, a "
-                "tile is whole periods"
+                "tile given with a window, zoom, pan, fit or several pictures: expected one of "
+                "them, a tile is whole periods"
             )
         object.__setattr__(self, "tile", _repeats(self.tile))
         if self.pixels is not None:
