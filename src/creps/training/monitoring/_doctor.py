@@ -204,12 +204,11 @@ def length(images: int, config: TrainConfig) -> RunFinding | None:
     if name != config.preset:
         advice = f"--preset {recommended(name)} and another --out"
         return RunFinding("note", "length", f"{text}: {config.preset} only tries things", advice)
-    if share >= 1 or config.images >= needed:
-        return RunFinding("fine", "length", text)
-    advice = f"the same command with --images {needed}, which goes on from here"
-    if share >= _EARLY_SHARE:
-        return RunFinding("fine", "length", text, advice)
-    return RunFinding("note", "length", f"{text}: expect blotches", advice)
+    early = share < _EARLY_SHARE
+    short = config.images < needed  # the run will not get there by itself
+    advice = f"the same command with --images {needed}, which goes on from here" if short else ""
+    level: Level = "note" if early and short else "fine"
+    return RunFinding(level, "length", text + ": expect blotches" * early, advice)
 
 
 def _share_of_whole(images: int, config: TrainConfig) -> float:
