@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -241,3 +242,11 @@ def test_what_does_not_work_says_so_in_one_line(
     assert "\n" not in message
     assert len(message) < 200
     assert list(tmp_path.iterdir()) == []
+
+
+def test_commands_that_errors_suggest_can_be_pasted(tmp_path: Path) -> None:
+    file = tmp_path / "my models" / "it's.pkl"
+    with pytest.raises(CheckpointError) as refused:
+        creps.load(file)
+    _, command = str(refused.value).split("convert it with ")
+    assert shlex.split(command) == ["creps", "convert", str(file), "--out", "DIR"]

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
+from shlex import quote
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -323,7 +324,7 @@ def _weights_file(path_or_name: str | os.PathLike[str]) -> Path:
         return _folder() / text / WEIGHTS
     if path.suffix in _OFFICIAL:
         raise CheckpointError(
-            f"{path} is an official file: convert it with creps convert {path} --out DIR"
+            f"{path} is an official file: convert it with creps convert {quote(text)} --out DIR"
         )
     if (path / RUN_MODEL / WEIGHTS).is_file() and not (path / WEIGHTS).exists():
         path = path / RUN_MODEL
