@@ -14,24 +14,24 @@ CrepsError                 something the user can fix; the command prints the me
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable
-
-# Control characters and ends of lines, what turns the direction of reading, halves of characters.
-_UNPRINTABLE = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
 
 
 def printable(text: str) -> str:
     r"""Text that may come from strangers' files, as one line that is safe to show on a terminal.
 
+    Spaces of any kind and ends of lines become spaces; control characters, those that turn the
+    direction of reading and halves of characters are spelled out.
+
     Example:
         >>> print(printable("a\nb\x1b[31m.png"))
         a b\x1b[31m.png
     """
-    return _UNPRINTABLE.sub(
-        lambda found: " " if found[0].isspace() else ascii(found[0])[1:-1], text
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else " " if letter.isspace() else ascii(letter)[1:-1]
+        for letter in text
     )
 
 
