@@ -6,19 +6,18 @@ import io
 import json
 import tarfile
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 from random import Random
 
 import numpy as np
 from PIL import Image
 
+from creps.cli._data import _print as print_report
 from creps.data import open_images
-from creps.errors import CrepsError
+from creps.data._checking import check
 from creps.pixels import read_numbers, read_picture
 from creps.rendering._blends import load_mask
 from creps.rendering.warps import parse_warp
-from faults.commands import creps as command
 from faults.kinds import Kind, Seed, register
 from faults.mutation import damaged, twisted
 
@@ -200,13 +199,9 @@ def _labels(place: Path) -> list[Seed]:
 
 
 def _open_set(place: Path) -> None:
-    """What is done with a set: it is opened with its labels and read, and checked."""
-    source = open_images(place, labels=True)
-    for index in range(len(source)):
-        with suppress(CrepsError):
-            source.image(index)
-    with suppress(SystemExit):  # 1 for broken pictures; what is printed is looked at
-        command("data", "check", place, "--workers", "1")
+    """What is done with a set: it is opened with its labels, every picture read, and reported."""
+    open_images(place, labels=True)
+    print_report(check(place, workers=1))
 
 
 register(Kind(name="pictures", seeds=_pictures, use=_look_at))

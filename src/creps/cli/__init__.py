@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -121,10 +122,23 @@ def main() -> None:
         app()
     except CrepsError as error:
         _stop(str(error), error.exit_code)
-    except MemoryError:
-        _stop("out of memory: ask for a smaller size or batch", 1)
+    except (MemoryError, RuntimeError, TypeError) as error:
+        if not _is_memory(error):
+            raise
+        _stop("out of memory: ask for a smaller size or batch, or for fewer classes", 1)
     except OSError as error:
         _stop(f"{error.filename or 'file'}: {error.strerror or error}", 1)
+
+
+_NO_MEMORY = re.compile(
+    r"out of memory|can't allocate memory|not enough memory|size calculation overflowed"
+    r"|multiplication overflow|Overflow when unpacking long"
+)
+"""What torch says, in errors of no kind of their own, where memory is short or sizes are absurd."""
+
+
+def _is_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)) is not None
 
 
 def _stop(message: str, code: int) -> NoReturn:
