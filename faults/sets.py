@@ -8,6 +8,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -21,7 +22,7 @@ from creps.rendering.warps import parse_warp
 from faults.kinds import Kind, Seed, register
 from faults.mutation import damaged, twisted
 
-_PILLOW: dict[str, tuple[str, str, dict[str, object]]] = {
+_PILLOW: dict[str, tuple[str, str, dict[str, Any]]] = {
     "plain.png": ("RGB", "PNG", {}),
     "palette.png": ("P", "PNG", {"transparency": 3}),
     "gray-alpha.png": ("LA", "PNG", {}),
@@ -56,7 +57,7 @@ def _noise(height: int = 13, width: int = 17, channels: int = 3) -> np.ndarray:
     return draw.integers(0, 256, (height, width, channels), dtype=np.uint8)
 
 
-def _picture(mode: str, kind: str, settings: dict[str, object]) -> bytes:
+def _picture(mode: str, kind: str, settings: dict[str, Any]) -> bytes:
     stream, image = io.BytesIO(), Image.fromarray(_noise())
     image = image.convert("L").convert(mode) if mode == "I;16" else image.convert(mode)
     image.save(stream, kind, **settings)
@@ -71,7 +72,7 @@ def _pictures(place: Path) -> list[Seed]:
         (place / name).write_bytes(_picture(*made_of))
         seeds.append(Seed(place / name, place / name))
     planes = _noise().transpose(2, 0, 1).astype(np.uint16) * 257
-    deep = {
+    deep: dict[str, tuple[Any, dict[str, Any]]] = {
         "planes.tif": (planes, {"photometric": "rgb", "planarconfig": "separate"}),
         "long.tif": (planes[0].astype(np.uint32) << 16, {"compression": "zlib"}),
         "white.tif": (planes[0], {"photometric": "miniswhite", "tile": (16, 16)}),
@@ -115,7 +116,18 @@ def _number_damage(content: bytes, random: Random) -> bytes:
         return damaged(content, random)
     length = int.from_bytes(content[8:10], "little")
     header = content[10 : 10 + length].rstrip()
-    words = (b"(", b"[", b"-" * 50, b"9" * 5000, b"1e9", b"1if 1else 2", b"'", b"{", b"\\", b"|O")
+    words: tuple[bytes, ...] = (
+        b"(",
+        b"[",
+        b"-" * 50,
+        b"9" * 5000,
+        b"1e9",
+        b"1if 1else 2",
+        b"'",
+        b"{",
+        b"\\",
+        b"|O",
+    )
     words = (*words, b"<U99999999", b"99999999999,", b"-1,", b"0,", b"<M8[s]", b"#", b"\x1b[31m")
     for _ in range(random.choice((1, 1, 2, 5))):
         at = random.randrange(len(header) + 1)

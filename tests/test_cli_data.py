@@ -1,6 +1,7 @@
 """The command `creps data`."""
 
 import json
+import shlex
 import shutil
 import zipfile
 
@@ -163,3 +164,59 @@ def test_pictures_are_shown_at_any_size_with_opacity_or_as_they_are(tmp_path):
         assert (image.size, image.mode) == ((64, 64), "RGB")
     refused = RUN.invoke(data_app, [*how, "--run", str(tmp_path), "--size", "8"])
     assert "leave the other options out" in str(refused.exception)
+
+
+def _set(folder, count, side=40):
+    folder.mkdir(exist_ok=True)
+    for number in range(count):
+        pixels = np.random.default_rng(number).integers(0, 256, (side, side, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    return folder
+
+
+def test_advised_commands_run_as_they_are_printed(tmp_path, monkeypatch):
+    from creps.cli import app
+
+    monkeypatch.chdir(tmp_path)
+    _set(tmp_path / "my pictures", 3)
+    said = RUN.invoke(data_app, ["check", "my pictures", "--workers", "1"]).stdout
+    assert "without --mirror where left and right differ" in said
+    commands = [line.partition(": ")[2] for line in said.splitlines() if ": creps train" in line]
+    assert commands
+    for line in commands:
+        assert "--data 'my pictures' --preset " in line
+        assert "--out run --mirror --augment " in line
+        program, *words = shlex.split(line)
+        assert program == "creps"
+        tried = RUN.invoke(app, [*words, "--device", "nowhere"])
+        assert isinstance(tried.exception, UsageError)  # nothing but the device is refused
+        assert "nowhere" in str(tried.exception)
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (1, "a single picture: expect copies of it, nothing new"),
+        (15, "only 15 pictures: expect copies and blends of them, nothing new"),
+        (200, "only 200 pictures: expect little that is new; --augment and --mirror help"),
+        (1000, ""),
+    ],
+)
+def test_small_sets_are_told_what_to_expect(count, words):
+    from creps.data._sources import few_text
+
+    assert few_text(count).startswith(words)
+    assert bool(few_text(count)) == bool(words)
+
+
+def test_a_check_and_a_training_say_it(tmp_path):
+    from creps.training import train
+    from training_pictures import tiny
+
+    folder = _set(tmp_path / "set", 1)
+    checked = RUN.invoke(data_app, ["check", str(folder), "--workers", "1"]).stdout
+    assert f"{folder}: 1 picture, 1 PNG" in checked
+    assert "  a single picture: expect copies of it" in checked
+    lines = []
+    train(folder, tmp_path / "run", tiny("images=8", "data.workers=0"), log=lines.append)
+    assert any(line.startswith("a single picture: expect copies") for line in lines)

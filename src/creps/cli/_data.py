@@ -235,7 +235,8 @@ def _print(report: Report) -> None:
     from creps.data._store import passed_over_text
 
     say = _say
-    say(f"{report.path}: {report.images:,} pictures, {_counts(report.formats)}")
+    pictures = f"{report.images:,} picture{'s' * (report.images != 1)}"
+    say(f"{report.path}: {pictures}, {_counts(report.formats)}")
     say(f"Color: {_counts(report.modes)}")
     if report.turned:
         say(f"{report.turned:,} files are turned upright by their EXIF data")
@@ -290,6 +291,7 @@ def _print_groups(what: str, groups: list[list[str]], most: int = 8) -> None:
 def _print_advice(report: Report) -> None:
     """What to train with."""
     from creps.data._checking import cpu_hours
+    from creps.data._sources import few_text
     from creps.training._presets import PRESETS
 
     advice, say = report.advice, _say
@@ -300,17 +302,32 @@ def _print_advice(report: Report) -> None:
         "0.0002 x pixels^2 / batch; try a fifth and five times of it)"
     )
     for machine, preset in _presets(report).items():
-        say(f"  on a {machine.upper()}: creps train --data {path} --preset {preset}")
+        wanted = _wanted(report, preset, machine)
+        say(f"  on a {machine.upper()}: creps train --data {path} --preset {preset} {wanted}")
         if better := PRESETS[preset].features:
             say(f"    with the extra metrics: --preset {better}, which learns more in that time")
     if advice.few:
-        say("  fewer than 10,000 pictures: mirror them if left and right are alike, and augment")
+        say("    without --mirror where left and right differ, as in writing")
+    if told := few_text(report.images):
+        say(f"  {told}")
     if advice.zoom > 1.5:
         say(f"  half of them have {advice.zoom:g} times that detail, which patches can teach")
     hours = cpu_hours(size, 400_000)
     cost = "a GPU is needed" if hours is None else f"about {hours:.0f} hours on two CPU cores"
     say(f"  showing 400,000 pictures: {cost}")
     say(f"  one core reads {report.decode_rate:,.0f} pictures a second")
+
+
+def _wanted(report: Report, preset: str, machine: str) -> str:
+    """The options that go with a preset for a set."""
+    from creps.training._presets import PRESETS
+
+    config, words = PRESETS[preset].config, ["--out run"]
+    if report.advice.few and not config.data.mirror:
+        words.append("--mirror")
+    if report.advice.few and config.augment.kind == "none":
+        words.append(f"--augment {'diffaugment' if machine == 'cpu' else 'ada'}")
+    return " ".join(words)
 
 
 def _presets(report: Report) -> dict[str, str]:

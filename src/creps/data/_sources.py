@@ -299,6 +299,29 @@ def _listed(names: Sequence[str], most: int = 12) -> str:
     return ", ".join([*shown, "..."] if len(names) > most else shown)
 
 
+FEW, VERY_FEW = 1000, 100
+"""Pictures below which a set is too small for a model of its own, and for anything but copies."""
+
+
+def few_text(count: int) -> str:
+    """What to expect of a training with so many pictures; empty where there are enough.
+
+    Example:
+        >>> few_text(15)
+        'only 15 pictures: expect copies and blends of them, nothing new; some thousands teach more'
+    """
+    if count >= FEW:
+        return ""
+    those = "a single picture" if count == 1 else f"only {count} pictures"
+    if count < VERY_FEW:
+        expected = "copies of it" if count == 1 else "copies and blends of them"
+        return f"{those}: expect {expected}, nothing new; some thousands teach more"
+    return (
+        f"{those}: expect little that is new; --augment and --mirror help, and --from a model of "
+        "similar pictures"
+    )
+
+
 def _attribution(store: Store, listing: Listing) -> str:
     """Whom the set asks to credit."""
     if not any(entry.name == ATTRIBUTION_NAME for entry in listing.others):

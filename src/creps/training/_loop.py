@@ -16,8 +16,9 @@ import torch
 
 from creps._devices import find_device
 from creps._urls import local
+from creps.data._sources import few_text
 from creps.errors import CheckpointError, CrepsError, DataError
-from creps.training._batches import load_training_batches, open_training_set
+from creps.training._batches import TrainingSet, load_training_batches, open_training_set
 from creps.training._callbacks import Alarms, TimeLimit, standard_callbacks
 from creps.training._config import TrainConfig
 from creps.training._distributed import Vote, process_group
@@ -87,7 +88,7 @@ def train(
         )
         say = log if group.writes else lambda line: None
         say(f"{len(run.pictures)} training pictures from {run.data['name']}")
-        for line in run.pictures.source.remarks():
+        for line in _remarks(run.pictures):
             say(line)
         if run.complete:
             say(f"{run.folder} is complete: {config.steps} steps")
@@ -204,7 +205,13 @@ def try_run(
         progress(step + 1, _TRIED_STEPS)
     counts = {name: sum(p.numel() for p in net.parameters()) for name, net in state.networks()}
     seconds = (moments[-1] - moments[0]) / (_TRIED_STEPS - 1)
-    return Trial(len(pictures), pictures.source.remarks(), counts, seconds, place)
+    return Trial(len(pictures), _remarks(pictures), counts, seconds, place)
+
+
+def _remarks(pictures: TrainingSet) -> tuple[str, ...]:
+    """What is to be said of a training set, and of its size."""
+    told = few_text(len(pictures.source))
+    return (*pictures.source.remarks(), *([told] if told else []))
 
 
 def _all_stop(run: Run) -> bool:
