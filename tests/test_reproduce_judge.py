@@ -158,6 +158,14 @@ def test_the_page_shows_what_the_judge_says_of_the_packaged_model() -> None:
     assert f"--n {record['protocol']['n']} --out RECORD.json" in text
 
 
+def test_other_records_are_refused_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "empty.json").touch()
+    others = [tmp_path / "empty.json", tmp_path / "none.json", ROOT / "constraints.txt"]
+    for path in [*others, JUDGED.with_name("evaluate-portraits.json")]:
+        with pytest.raises(SystemExit, match=f"{path.name} is not a record of fd, pr and"):
+            page.main(path)
+
+
 def test_the_table_has_a_line_for_each_set() -> None:
     row = {"damage": "blur", "strength": 0.5} | dict.fromkeys(damages.NUMBERS, 0.25)
     lines = damages.markdown([row, row | {"strength": 0}]).splitlines()

@@ -62,8 +62,15 @@ def _table(lines: list[list[str]]) -> str:
 
 def main(record: Annotated[Path, typer.Argument(help="Of creps evaluate, JSON.")]) -> None:
     """Print both tables."""
-    found = json.loads(record.read_text(encoding="utf-8"))
-    print(distances(found), attributes(found), sep="\n\n")
+    try:
+        found = json.loads(record.read_text(encoding="utf-8"))
+        tables = distances(found), attributes(found)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SystemExit(
+            f"{record} is not a record of fd, pr and attributes with --extractor portraits and "
+            f"--size: {type(error).__name__}: {error}"
+        ) from None
+    print(*tables, sep="\n\n")
 
 
 if __name__ == "__main__":

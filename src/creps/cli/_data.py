@@ -64,7 +64,7 @@ def portraits(
             size=size,
             seed=seed,
             style=style,
-            labels=[word.strip() for word in labels.split(",")] if labels else (),
+            labels=() if labels is None else [word.strip() for word in labels.split(",")],
             workers=workers,
             overwrite=overwrite,
             progress=lambda done: told(done, count),
