@@ -56,18 +56,27 @@ def settings_of(recipe: str) -> str:
     raise AssertionError(recipe)  # every text starts with the empty one
 
 
+def stopped(rows: list[dict[str, Any]]) -> bool:
+    """Whether a recipe has not had its time."""
+    return bool(rows[-1]["minutes"] < 0.9 * rows[-1]["budget_minutes"])
+
+
 def markdown(groups: Rows) -> str:
-    """The table, the best last distance first; stressed: the best of a column at its last point."""
-    ordered = sorted(groups.items(), key=lambda item: item[1][-1][JUDGE])
+    """The table, the best last distance first; stressed: the best of a column at its last point.
+
+    Recipes that were stopped come last, and are never the best.
+    """
+    ordered = sorted(groups.items(), key=lambda item: (stopped(item[1]), item[1][-1][JUDGE]))
+    whole = [rows for rows in groups.values() if not stopped(rows)]
     head = ["recipe", "seed", "what it is", "minutes", "images/s", f"`{JUDGE}`", "SWD"]
     lines = [head, ["---"] * 3 + ["---:"] * 4]
-    best = {name: min(rows[-1][name] for rows in groups.values()) for name in (JUDGE, "swd")}
+    best = {name: min(rows[-1][name] for rows in whole) for name in (JUDGE, "swd")}
     for (recipe, seed), rows in ordered:
         cells = [f"`{recipe}`", str(seed), settings_of(recipe)]
         cells += [f"{rows[-1]['minutes']:.1f}", f"{rows[-1]['images_per_cpu_second']:.1f}"]
         for name, digits in ((JUDGE, 0), ("swd", 3)):
             shown = [f"{row[name]:.{digits}f}" for row in rows]
-            if rows[-1][name] == best[name]:
+            if rows in whole and rows[-1][name] == best[name]:
                 shown[-1] = f"**{shown[-1]}**"
             cells.append(", ".join(shown))
         lines.append(cells)
@@ -90,11 +99,11 @@ def chart(groups: Rows, recipes: list[str]) -> str:
 
 
 def sheets(groups: Rows, runs: Path) -> Image.Image:
-    """The last sheet of every recipe of seed 0 below each other."""
+    """The last sheet of every recipe of seed 0 that had its time, below each other."""
     shown = [
         Image.open(runs / f"{recipe}-0" / f"{groups[recipe, 0][-1]['images']:07d}.png")
         for recipe in RECIPES
-        if (recipe, 0) in groups
+        if (recipe, 0) in groups and not stopped(groups[recipe, 0])
     ]
     width, height = shown[0].size
     whole = Image.new("RGB", (width, len(shown) * (height + GAP) - GAP), "white")

@@ -85,7 +85,9 @@ def test_samples_of_recipes_lie_below_each_other(tmp_path: Path) -> None:
     import cpu_hours_table
     from PIL import Image
 
-    groups = {(name, 0): [{"images": k}] for k, name in enumerate(("projected-light", "today"), 7)}
+    names, time = ("projected-light", "today", "narrow"), {"minutes": 10, "budget_minutes": 10}
+    groups = {(name, 0): [{"images": k, **time}] for k, name in enumerate(names, 7)}
+    groups["narrow", 0][0]["minutes"] = 3  # stopped
     for (name, _), rows in groups.items():
         (tmp_path / f"{name}-0").mkdir()
         gray = 10 * rows[0]["images"]
