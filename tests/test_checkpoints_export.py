@@ -164,6 +164,22 @@ def test_networks_see_pieces_as_they_see_float64(
         torch.testing.assert_close(image, expected, rtol=1e-4, atol=2e-5)
 
 
+@pytest.mark.parametrize("family", sorted(CONFIGS))
+@pytest.mark.parametrize("place", [0.0, -3.0, 0.375, 4097.0])
+def test_textures_repeat_in_exported_networks(family: str, place: float) -> None:
+    generator, cut = (tiny(family, period=[1.0, 2.5]) for _ in range(2))
+    use_pieces(cut)
+    styles = torch.ones(2, generator.num_styles, 4)
+    images = []
+    for y, x in ((0.25, -0.5), (0.25 + place // 1, 2.5 * place - 0.5)):
+        grid = Canvas(5, 9, (y, x, y + 0.5, x + 0.5)).grid()
+        images.append(cut.synthesize(styles, PieceGrid(pieces(grid.ys), pieces(grid.xs))))
+        expected = generator.synthesize(styles, grid)
+        torch.testing.assert_close(images[-1], expected, rtol=1e-4, atol=2e-5)
+    if place % 1 == 0:
+        torch.testing.assert_close(images[1], images[0], rtol=1e-4, atol=2e-5)
+
+
 @given(st.floats(-1e5, 1e5).filter(lambda value: value == 0 or abs(value) > 1e-20))
 def test_pieces_add_up(value: float) -> None:
     cut = pieces(torch.tensor([value, -value], dtype=torch.float64))

@@ -133,3 +133,19 @@ def test_what_cannot_repeat_is_refused(family: str, changes: dict[str, Any], mes
 def test_families_that_cannot_repeat_say_which_can(family: str) -> None:
     with pytest.raises(ConfigError, match=r"of this family cannot repeat.* creps, cips, stylegan3"):
         read_config(family, {"resolution": 64, "period": [1, 1]})
+
+
+@pytest.mark.parametrize("composition", ["layerwise", "dense"])
+def test_waves_of_a_period_are_not_in_step_anywhere(composition: str) -> None:
+    """What rounding takes from a frequency is its phase: else 0 would look like no other place."""
+    changes = {"bandwidth": 20.0, "channel_max": 64, "composition": composition}
+    made = network("creps", period=(1.0, 2.0), **changes)
+    for axis, period in (("rows", 1.0), ("columns", 2.0)):
+        waves = made.get_submodule("input").waves(axis)  # type: ignore[operator]
+        assert torch.equal(waves.frequencies, waves.frequencies.round())
+        assert waves.phases.abs().max() <= 0.5
+        assert waves.phases.std() > 0.25  # 0.29 where all are alike likely
+        drawn = made.get_buffer("input.frequencies")
+        drawn = drawn[:, None] if composition == "layerwise" else drawn[:, axis == "columns", None]
+        exact = (waves.frequencies + waves.phases) / period
+        torch.testing.assert_close(exact, drawn.double())

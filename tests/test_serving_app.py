@@ -68,6 +68,21 @@ def test_a_tile_of_the_plane_is_the_picture_there(client: TestClient) -> None:
     assert np.abs(pixels(answer.content).astype(int) - expected).max() <= 1
 
 
+@pytest.mark.parametrize("level", [0, 1, 5])
+def test_the_plane_of_a_texture_repeats_to_the_last_bit(tmp_path: Path, level: int) -> None:
+    """A plane unit has 2 ** level tiles a side."""
+    models, turn = {"texture": tiny_creps(period=(1.0, 1.0))}, 2**level
+    with in_memory(models, size=SIDE, cache=tmp_path, limits=LIMITS) as client:
+        for y, x in ((0, 0), (turn // 2, turn - 1)):
+            once = pixels(client.get(f"/plane/texture:3/{level}/{x}_{y}.png").content)
+            for down, across in ((1, 0), (0, 1), (-2, 7), (300, -4)):
+                place = f"{x + across * turn}_{y + down * turn}"
+                again = client.get(f"/plane/texture:3/{level}/{place}.png")
+                np.testing.assert_array_equal(pixels(again.content), once)
+        other = pixels(client.get("/plane/texture:4/0/0_0.png").content)
+        assert (other != pixels(client.get("/plane/texture:3/0/0_0.png").content)).any()
+
+
 def test_the_plane_goes_on(client: TestClient) -> None:
     expected = render(tiny_creps(), seed=3, size=256, window=(-0.5, 1.0, -0.25, 1.25))
     answer = client.get("/plane/tiny:3/2/4_-2.png")

@@ -55,12 +55,15 @@ def use_pieces(generator: Generator) -> None:
 
 
 class _Turns(nn.Module):
-    """Coordinates times constant frequencies, less whole turns, in [-1/2, 1/2]."""
+    """Coordinates times constant frequencies, and phases, less whole turns, in [-1/2, 1/2]."""
 
     frequencies: Tensor
+    phases: Tensor | None
 
-    def __init__(self, frequencies: Tensor, count: int) -> None:
+    def __init__(self, frequencies: Tensor, count: int, phases: Tensor | None = None) -> None:
         super().__init__()
+        own = None if phases is None else phases.reshape(frequencies.shape).float()
+        self.register_buffer("phases", own)
         self.register_buffer("frequencies", pieces(frequencies, count))  # (..., count)
 
     def forward(self, coords: Tensor) -> Tensor:
@@ -78,6 +81,8 @@ class _Turns(nn.Module):
             rest = product - product.round()
             total = rest if total is None else total + rest
         assert total is not None
+        if self.phases is not None:
+            total = total + self.phases
         return total - total.round()
 
 
@@ -94,7 +99,8 @@ class _FourierInput(nn.Module):
         # float32 has 24 bits; whole waves a period that is not whole need more.
         rows, columns = (original.waves(axis) for axis in ("rows", "columns"))
         self.rows, self.columns = (
-            _Turns(waves.cycles[:, 0], 4 if waves.period % 1 else 2) for waves in (rows, columns)
+            _Turns(waves.cycles[:, 0], 4 if waves.period % 1 else 2, waves.phases)
+            for waves in (rows, columns)
         )
 
     def lines(self, w: Tensor, coords: Tensor, axis: Axis) -> Tensor:

@@ -66,23 +66,31 @@ class Waves:
     Attributes:
         frequencies: (...) cycles a plane unit; whole cycles a period where there is one.
         period: plane units after which they repeat; 0 where they do not.
+        phases: (...) turns at 0, or none.
     """
 
     frequencies: Tensor
     period: float
+    phases: Tensor | None = None
 
     @classmethod
-    def of(cls, frequencies: Tensor, period: float) -> Waves:
+    def of(cls, frequencies: Tensor, period: float, *, phased: bool = False) -> Waves:
         """Frequencies (...) in cycles a plane unit, or the nearest that have whole waves.
 
         Rounding passes no gradient: where there is a period, frequencies stay as they were drawn.
+        What rounding takes from them, `phased` ones have as phases, which are then as random: if
+        all waves began at 0, no place of a period would look like that one.
         """
         exact = frequencies.double()
-        return cls((exact * period).round() if period else exact, period)
+        if not period:
+            return cls(exact, period)
+        whole = (exact * period).round()
+        return cls(whole, period, exact * period - whole if phased else None)
 
     def to(self, device: torch.device) -> Waves:
         """The same elsewhere."""
-        return Waves(self.frequencies.to(device), self.period)
+        phases = None if self.phases is None else self.phases.to(device)
+        return Waves(self.frequencies.to(device), self.period, phases)
 
     @property
     def cycles(self) -> Tensor:
@@ -97,7 +105,8 @@ class Waves:
         places = coords.to(self.frequencies)
         if self.period:
             places = wrapped(places, self.period) / self.period
-        return places * self.frequencies
+        turns = places * self.frequencies
+        return turns if self.phases is None else turns + self.phases
 
 
 class EqualizedLinear(nn.Module):

@@ -119,8 +119,8 @@ class Prepared:
         layers = [*self._line_layers(), *self._pixel_layers()]
         held = sum(layer.weight.nbytes + layer.bias.nbytes for layer in layers)
         # Rows and columns share theirs, unless they have other periods.
-        kept = {each.frequencies.data_ptr(): each.frequencies for each in self.waves.values()}
-        held += sum(frequencies.nbytes for frequencies in kept.values())
+        parts = [t for w in self.waves.values() for t in (w.frequencies, w.phases)]
+        held += sum({t.data_ptr(): t.nbytes for t in parts if t is not None}.values())
         return held + self._input_style.nbytes
 
     def on_first_period(self, points: Tensor) -> Tensor:

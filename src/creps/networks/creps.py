@@ -121,7 +121,7 @@ class FourierInput(nn.Module):
 
     Half of the C channels are sines, half cosines, each of D frequencies; a thickness of 0 builds
     the dense 2-D input of CREPS-NB. Along an axis with a period each frequency is the nearest that
-    has whole waves in it.
+    has whole waves in it, and what is rounded off is its phase.
     """
 
     frequencies: Tensor
@@ -165,7 +165,8 @@ class FourierInput(nn.Module):
         """The frequencies along an axis, (C/2, 1, D) for S coordinates; (C/2, 1) of dense ones."""
         index = _AXES.index(axis)
         own = self.frequencies[:, None] if self.thickness else self.frequencies[:, index, None]
-        return Waves.of(own.to(coordinate_device(own.device)), self.period[index])
+        own = own.to(coordinate_device(own.device))
+        return Waves.of(own, self.period[index], phased=True)
 
     def styled(self, w: Tensor, turns: Tensor, columns: slice) -> Tensor:
         """(B, C, S, columns): sine and cosine of `turns` (C/2, S, columns), scaled by style."""

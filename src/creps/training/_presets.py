@@ -291,7 +291,7 @@ _ON_A_CPU = {
         "generator.resolution=128 generator.channel_max=96 generator.line_channels=16 "
         "generator.decoder_widths=[32,32] generator.refinement_widths=[32,16] "
         "generator.bandwidth=14",
-        "an hour on a CPU: textures that close on themselves, tiles of 128 px (extra metrics)",
+        "hours on a CPU: textures that close on themselves, tiles of 128 px (extra metrics)",
     ),
 }
 _ON_A_GPU = {

@@ -145,10 +145,13 @@ export class Network {
     const { frequencies, source, thickness, period: periods } = this.folded;
     const period = periods[axis === "rows" ? 0 : 1];
     // Whole waves a period, of places less whole periods: what repeats is the same to the last bit.
+    // What rounding takes from a frequency is its phase, as in `Waves` of creps.networks.
     const places = period
       ? coordinates.map((place) => (((place % period) + period) % period) / period)
       : coordinates;
-    const waves = period ? frequencies.map((each) => Math.round(each * period)) : frequencies;
+    const exact = period ? Float64Array.from(frequencies, (each) => each * period) : frequencies;
+    const waves = period ? exact.map((each) => Math.round(each)) : exact;
+    const phases = period ? exact.map((each, k) => each - waves[k]) : null;
     const half = frequencies.length / thickness;
     const x = this.turn();
     const own = axis === "rows" ? 0 : thickness;
@@ -157,7 +160,8 @@ export class Network {
       const cosines = x / 4 + (c + half) * this.positions;
       for (let s = 0; s < coordinates.length; s++) {
         for (let d = 0; d < thickness; d++) {
-          const turns = waves[c * thickness + d] * places[s];
+          const wave = c * thickness + d;
+          const turns = waves[wave] * places[s] + (phases ? phases[wave] : 0);
           const phase = (turns - Math.round(turns)) * (2 * Math.PI);
           const scale = c * 2 * thickness + own + d;
           floats[sines + s * thickness + d] = Math.sin(phase) * source[scale];
