@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from creps.errors import CrepsError, printable
+from faults.kills import JOBS, kill_jobs
 from faults.kinds import kinds
 from faults.mutants import MEGABYTES, SECONDS, as_row, try_mutants, write_mutant
 
@@ -56,6 +57,26 @@ def mutants(
         for number, verdict, text in tally.faults[:show]:
             lines = [printable(line) for line in text.strip().splitlines()]
             typer.echo(f"  {name} {number}: {verdict}\n    " + "\n    ".join(lines), err=True)
+        failed = failed or bool(tally.faults)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def kills(
+    names: Annotated[
+        list[str] | None, typer.Argument(help=f"{', '.join(JOBS)}; all of them by default.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="Kills of each kind of job.")] = 12,
+    seed: Annotated[int, typer.Option(help="Of the moments.")] = 0,
+) -> None:
+    """Kill jobs while they work until they end, and compare with what nobody killed."""
+    failed = False
+    for name in names or JOBS:
+        tally = kill_jobs(name, count=count, seed=seed)
+        typer.echo(json.dumps(tally.as_row()))
+        for fault in tally.faults:
+            typer.echo(f"  {name}: {printable(fault)}", err=True)
         failed = failed or bool(tally.faults)
     if failed:
         raise typer.Exit(1)

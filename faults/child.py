@@ -123,7 +123,7 @@ def tried(kind: Kind, seed: Seed, watch: Watch, output: Any) -> dict[str, Any]:
             verdict = "memory"
         elif any(not (c.isprintable() or c == "\n") for c in said):
             verdict, text = "control", repr(said)
-        elif verdict == "refused" and len(said) > LONGEST_LINE:
+        elif verdict == "refused" and max(map(len, said.splitlines())) > LONGEST_LINE:
             verdict = "long"
         elif "Warning" in said or "Traceback" in said:
             verdict, text = "noise", said

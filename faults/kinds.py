@@ -11,7 +11,7 @@ from random import Random
 from creps.errors import UsageError, nearest
 from faults.mutation import damaged
 
-MODULES = ("faults.models", "faults.runs", "faults.sets")
+MODULES = ("faults.models", "faults.official", "faults.runs", "faults.sets")
 """Where kinds are registered."""
 
 

@@ -25,7 +25,7 @@ from creps.checkpoints import (
     write_tensors,
 )
 from creps.coordinates import AxisGrid
-from creps.errors import CheckpointError, CrepsError, UsageError
+from creps.errors import CheckpointError, ConfigError, CrepsError, UsageError
 from creps.networks.base import Generator, build_generator, describe_generator
 from creps.networks.creps import CrepsConfig
 
@@ -375,3 +375,31 @@ def test_a_file_is_not_replaced_by_a_directory(tmp_path: Path, generator: Genera
     with pytest.raises(CrepsError, match="is a file"):
         save(generator, tmp_path / "m")
     assert (tmp_path / "m").read_text() == "mine"
+
+
+@pytest.mark.parametrize("place", [0.3, 0.6, 0.9, 0.999])
+def test_a_single_bit_of_the_weights_is_seen(
+    tmp_path: Path, generator: Generator, place: float
+) -> None:
+    save(generator, tmp_path / "m.safetensors")
+    content = bytearray((tmp_path / "m.safetensors").read_bytes())
+    header = 8 + int.from_bytes(content[:8], "little")
+    content[header + int(place * (len(content) - header))] ^= 1
+    (tmp_path / "m.safetensors").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"m\.safetensors: damaged or edited"):
+        load(tmp_path / "m.safetensors")
+
+
+@pytest.mark.parametrize("name", ["decoder_widths", "refinement_widths"])
+def test_no_config_names_thousands_of_layers(
+    tmp_path: Path, generator: Generator, name: str
+) -> None:
+    save(generator, tmp_path / "m")
+    config = tmp_path / "m" / "config.json"
+    document = json.loads(config.read_text())
+    document["config"][name] = [1] * 20_000
+    config.write_text(json.dumps(document))
+    with pytest.raises(CheckpointError, match="does not belong"):
+        load(tmp_path / "m")
+    with pytest.raises(ConfigError, match="at most"):
+        build_generator("creps", document["config"])

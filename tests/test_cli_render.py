@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -223,6 +224,24 @@ def test_a_file_that_is_there_is_replaced_only_if_asked(model, tmp_path) -> None
         drawn(model, out)
     assert out.read_text() == "mine"
     assert drawn(model, out, "--overwrite").shape == (*SIZE, 3)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "zarr", "dzi"])
+def test_a_picture_of_the_same_settings_is_complete(model, tmp_path, suffix) -> None:
+    """So loops that try again end; other settings are in the way, and --overwrite draws again."""
+    out = tmp_path / f"a.{suffix}"
+    command = ["render", "--model", str(model), "--size", "20x30", "--out", str(out)]
+    runner = CliRunner()
+    assert runner.invoke(app, command).exit_code == 0
+    before = out.stat().st_mtime_ns
+    again = runner.invoke(app, command)
+    assert (again.exit_code, out.stat().st_mtime_ns) == (0, before)
+    assert "is complete, of the same settings" in again.output
+    with pytest.raises(UsageError, match="exists"):
+        runner.invoke(app, [*command, "--seed", "8"], catch_exceptions=False)
+    os.utime(out, (2e9, 2e9))  # of the future
+    assert runner.invoke(app, [*command, "--overwrite"]).exit_code == 0
+    assert out.stat().st_mtime < 2e9
 
 
 @pytest.mark.parametrize(

@@ -259,10 +259,13 @@ def test_the_store_is_one_that_others_can_open(tmp_path: Path) -> None:
         "chunk": CHUNK,
         "depth": 8,
         "compression": "deflate:6",
+        "check": "crc32 of place and bytes",
     }
     (log,) = unfinished(target).glob("*.done")
     data = log.with_suffix(".chunks").read_bytes()
-    assert np.fromfile(log, "<u8").tolist() == [0, 0, len(data), zlib.crc32(data)]
+    place = np.array([0, 0, len(data)], "<u8")
+    check = zlib.crc32(data, zlib.crc32(place.tobytes()))
+    assert np.fromfile(log, "<u8").tolist() == [*place.tolist(), check]
     steps = np.frombuffer(zlib.decompress(data), np.uint8).reshape(CHUNK, CHUNK, 3)
     chunk = np.cumsum(steps, axis=1, dtype=np.uint8)
     np.testing.assert_array_equal(chunk, scene()(Tile(0, 0, CHUNK, CHUNK)))

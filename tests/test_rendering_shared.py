@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import creps
 from bucket import KEY, SECRET, bucket
 from creps.cli import app
-from creps.errors import CrepsError, UsageError
+from creps.errors import CrepsError, DataError, UsageError
 from creps.rendering import Renderer, Tile, parse_shard, save_picture
 from creps.rendering.output import _save
 from tiny_creps import tiny_creps
@@ -75,8 +75,9 @@ def test_a_folder_by_url_is_made(scheme: str, tmp_path: Path) -> None:
     assert save_picture(stopping_after(7), url).path == url  # 12 in all
     whole = np.moveaxis(RENDERER.picture(size=SIZE), 2, 0)
     assert np.array_equal(zarr.open_group(folder / "a.zarr", mode="r")["0"][:], whole)
+    assert save_picture(painter(), url, overwrite=False).found
     with pytest.raises(UsageError, match="exists"):
-        save_picture(painter(), url, overwrite=False)
+        save_picture(RENDERER.painter(size=(20, 30)), url, overwrite=False)
     save_picture(RENDERER.painter(size=(20, 30)), url)
     assert zarr.open_group(folder / "a.zarr", mode="r")["0"].shape == (3, 20, 30)
     assert [each.name for each in folder.iterdir()] == ["a.zarr"]
@@ -125,6 +126,22 @@ def test_it_goes_on_after_a_stop(place: str) -> None:
     assert "picture.json" not in keys(url)
 
 
+def test_a_damaged_chunk_is_removed_and_made_again(place: str) -> None:
+    url = f"{place}/damaged.zarr"
+    with pytest.raises(StoppedError):
+        save_picture(stopping_after(8), url)
+    with fsspec.open(f"{url}/0/c/0/0/1", "rb") as file:
+        content = bytearray(file.read())
+    content[len(content) // 2] ^= 8
+    with fsspec.open(f"{url}/0/c/0/0/1", "wb") as file:
+        file.write(bytes(content))
+    with pytest.raises(DataError, match="1 damaged chunk of level 0 removed"):
+        save_picture(painter(), url)
+    assert save_picture(painter(), url).missing == 0
+    group = zarr.open_group(url, mode="r")
+    np.testing.assert_array_equal(group["0"][:].transpose(1, 2, 0), painter().pixels())
+
+
 def test_shards_share_it(place: str) -> None:
     url = f"{place}/shards.zarr"
     outcomes = [save_picture(painter(), url, shard=parse_shard(f"{k}/3")) for k in (2, 1, 3)]
@@ -153,7 +170,7 @@ def test_other_work_is_in_the_way_unless_overwritten(place: str) -> None:
         save_picture(other, url, shard=parse_shard("1/2"))
     save_picture(other, url)
     with pytest.raises(CrepsError, match="exists: choose another name, or --overwrite it"):
-        save_picture(other, url, overwrite=False)
+        save_picture(painter(), url, overwrite=False)
     small = creps.Renderer(RENDERER.generator, seed=7).painter(size=10)
     save_picture(small, url)
     assert keys(url) == {"zarr.json", "0/zarr.json", "0/c/0/0/0"}
@@ -242,5 +259,8 @@ def test_nothing_secret_is_written(place: str, tmp_path: Any) -> None:
         assert SECRET.encode() not in content
         assert KEY.encode() not in content
     again = CliRunner().invoke(app, arguments)
-    assert again.exit_code != 0
-    assert "exists: choose another name, or --overwrite it" in str(again.exception)
+    assert again.exit_code == 0
+    assert "is complete, of the same settings" in again.output
+    other = CliRunner().invoke(app, [*arguments, "--seed", "8"])
+    assert other.exit_code != 0
+    assert "exists: choose another name, or --overwrite it" in str(other.exception)

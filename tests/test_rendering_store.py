@@ -112,6 +112,36 @@ def test_a_damaged_note_is_a_missing_chunk(tmp_path: Path, place: int) -> None:
     assert {*opened(tmp_path).missing()} == {*missing}
 
 
+def test_no_single_bit_of_waiting_work_goes_unseen(tmp_path: Path) -> None:
+    """In chunks and notes: a chunk is made again or the pixels are right, none is another's."""
+    store = filled(tmp_path)
+    right = store.read(Tile(0, 0, store.height, store.width))
+    random = np.random.default_rng(3)
+    for path in store.path.glob("*.*"):
+        if path.suffix not in (".chunks", ".done"):
+            continue
+        whole = path.read_bytes()
+        for bit in random.integers(0, 8 * len(whole), 150).tolist():
+            content = bytearray(whole)
+            content[bit // 8] ^= 1 << bit % 8
+            path.write_bytes(content)
+            again = opened(tmp_path)
+            missing = {*again.missing()}
+            assert path.suffix == ".done" or missing
+            for tile in {*again.tiles} - missing:
+                np.testing.assert_array_equal(again.read(tile), right[tile.rows, tile.columns])
+        path.write_bytes(whole)
+
+
+def test_a_chunk_that_is_damaged_after_it_was_looked_at_is_not_used(tmp_path: Path) -> None:
+    filled(tmp_path)
+    store = opened(tmp_path)
+    assert not list(store.missing())
+    damage(store.path, 6)
+    with pytest.raises(OSError, match="run the same command again"):
+        store.read(store.tiles[6])
+
+
 def test_only_whole_chunks_of_8_bit_pixels_are_taken(tmp_path: Path) -> None:
     pixels = opened(tmp_path)
     for wrong in (np.zeros((16, 15, 3), np.uint8), np.zeros((16, 16, 3))):

@@ -11,10 +11,11 @@ import pytest
 import torch
 from PIL import Image
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 import creps
+from creps._files import exclusive
 from creps.cli import app
 from creps.config import from_dict, to_dict
 from creps.coordinates import Canvas
@@ -25,16 +26,18 @@ from creps.errors import (
     DataError,
     GridError,
     LabelError,
+    UsageError,
 )
 from creps.networks.creps import Creps
 from creps.training._batches import draw_region, make_batch
 from creps.training._callbacks import LogLines, Snapshots
 from creps.training._config import TrainConfig, stored_settings
-from creps.training._loop import run_steps, stop_on_signals
+from creps.training._loop import run_steps, stop_on_signals, train
 from creps.training._presets import PRESETS, preset
 from creps.training._run import Callback, open_run
 from creps.training._state import initial_state, save_snapshot, snapshots, step_random
 from creps.training._steps import update_average
+from creps.training.monitoring._log import read_lines
 from patience import wait_until
 from training_pictures import TINY, draw_pictures, run_to, tiny
 
@@ -176,6 +179,69 @@ def test_a_damaged_snapshot_is_named(tmp_path, pictures):
         open_run(tmp_path / "run", tiny(), pictures)
 
 
+@pytest.mark.parametrize("place", [0.02, 0.5, 0.99])
+def test_a_damaged_newest_snapshot_is_passed_over_aloud(tmp_path, pictures, place):
+    """A single bit, wherever it is; the run then ends as one that was never damaged."""
+    config, said = tiny("snapshot_every=2"), []
+    run_to(tmp_path / "run", config, pictures, steps=6)
+    newest = snapshots(tmp_path / "run/snapshots")[-1]
+    content = bytearray(newest.read_bytes())
+    content[int(place * len(content))] ^= 4
+    newest.write_bytes(content)
+    train(pictures, tmp_path / "run", config, log=said.append)
+    assert any(newest.name in line and "passed over" in line for line in said)
+    assert any("going on at step 4 of" in line for line in said)
+    assert newest.with_suffix(".damaged").exists()
+    train(pictures, tmp_path / "whole", config, log=said.append)
+    last = snapshots(tmp_path / "whole/snapshots")[-1]
+    assert snapshots(tmp_path / "run/snapshots")[-1].read_bytes() == last.read_bytes()
+    steps = [line["step"] for line in read_lines(tmp_path / "run/log.jsonl")]
+    assert steps == sorted(set(steps))
+
+
+def test_a_snapshot_of_another_step_is_damaged(tmp_path, pictures):
+    """Snapshots of earlier versions hold no digest: the step is compared at least."""
+    run_to(tmp_path / "run", tiny(), pictures, steps=3)
+    newest = snapshots(tmp_path / "run/snapshots")[-1]
+    tensors = load_file(newest)
+    for step in (torch.tensor(-3), torch.tensor(2**40), torch.tensor([3]), torch.tensor(3.0)):
+        save_file(tensors | {"step": step}, newest)
+        with pytest.raises(CheckpointError, match="damaged"):
+            open_run(tmp_path / "run", tiny(), pictures)
+    save_file(tensors, newest)
+    assert open_run(tmp_path / "run", tiny(), pictures).state.step == 3
+
+
+def test_two_trainings_do_not_share_a_folder(tmp_path, pictures):
+    run = tmp_path / "run"
+    run_to(run, tiny(), pictures, steps=3)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    with exclusive(run / "run") as ours:
+        assert ours
+        with pytest.raises(UsageError, match="another process trains"):
+            train(pictures, run, tiny(), log=lambda line: None)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    train(pictures, run, tiny(), log=lambda line: None)
+
+
+def test_leftovers_of_a_killed_process_are_swept(tmp_path, pictures):
+    run = tmp_path / "run"
+    run_to(run, tiny(), pictures, steps=3)
+    left = [
+        run / "snapshots/.step-000000006.safetensors.0123456789ab.part",
+        run / ".model.0123456789ab.part",
+        run / ".run.lock",
+    ]
+    left[1].mkdir()
+    for path in (left[0], left[1] / "model.safetensors", left[2]):
+        path.write_bytes(b"x")
+    mine = run / ".mine.part"
+    mine.write_text("mine")
+    train(pictures, run, tiny(), log=lambda line: None)
+    assert not [path for path in left if path.exists()]
+    assert mine.exists()
+
+
 def test_only_the_newest_snapshots_are_kept(tmp_path, pictures):
     config = tiny("snapshot_every=1")
     run_to(tmp_path / "run", config, pictures)
@@ -205,7 +271,7 @@ def test_a_full_disk_stops_the_run_with_a_line_and_nothing_is_lost(tmp_path, pic
     before = {path.name: path.read_bytes() for path in kept}
     with monkeypatch.context() as full:
 
-        def write(tensors, path):
+        def write(tensors, path, metadata):
             raise SafetensorError("I/O error: No space left on device (os error 28)")
 
         full.setattr("creps.training._state.save_file", write)

@@ -15,8 +15,9 @@ import re
 import secrets
 import shutil
 import stat
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -24,6 +25,7 @@ from platformdirs import user_cache_path
 
 from creps.errors import UsageError
 
+_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{12}\.part")
 _BRACES = re.compile(r"\{(\d{1,12})\.\.(\d{1,12})\}")
 MOST_SHARDS = 100_000
 """Files that one pattern may name."""
@@ -161,6 +163,45 @@ def flush(path: Path) -> None:
             os.fsync(file.fileno())
     elif hasattr(os, "sync"):  # not on Windows
         os.sync()
+
+
+@contextmanager
+def exclusive(path: Path, *, wait: float = 0) -> Iterator[bool]:
+    """Try to take the lock file next to a path; yields whether this process holds it."""
+    from filelock import FileLock, Timeout  # torch brings it
+
+    name = path.with_name(f".{path.name}.lock")
+    lock = FileLock(name)
+    try:
+        lock.acquire(timeout=wait)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+        with suppress(OSError):
+            name.unlink()
+
+
+def sweep(folder: Path, name: str = "*", *, older: float = 0.0) -> None:
+    """Remove what killed processes left behind in a folder: temporary files and folders.
+
+    Args:
+        name: of the files that they were to become, as a pattern.
+        older: seconds since they last changed; 0 where nobody else writes.
+    """
+    for path in folder.glob(f".{name}.part"):
+        if not _LEFTOVER.fullmatch(path.name):
+            continue
+        with suppress(OSError):
+            if time.time() - path.lstat().st_mtime < older:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
 
 
 def _aside(path: Path) -> Path:

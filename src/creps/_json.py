@@ -27,24 +27,24 @@ def parse_json(content: bytes | str, kind: Any = dict[str, Any], *, most: int = 
         most: bytes that are read at all.
     Raises:
         ValueError: for what is no JSON, or of another kind, too long or nested too deeply; its
-            message is short and begins with "not JSON" or "expected".
+            message is short and begins with "not".
     Example:
         >>> parse_json(b'{"labels": [1, 2.5]}')
         {'labels': [1, 2.5]}
         >>> parse_json("[]")
         Traceback (most recent call last):
-        ValueError: expected object, got array
+        ValueError: not the right JSON (expected object, got array)
     """
     try:
         data = content.encode() if isinstance(content, str) else content
         if len(data) > most:
-            raise ValueError(f"expected at most {most:,} bytes of JSON, got {len(data):,}")
+            raise ValueError(f"not read (at most {most:,} bytes of JSON are, not {len(data):,})")
         data = data.removeprefix(b"\xef\xbb\xbf")
         found = msgspec.json.decode(data, type=kind)
         deep = _depth(data) > MOST_DEPTH
     except msgspec.ValidationError as error:
         text = str(error).replace("`", "")
-        raise ValueError(text[0].lower() + text[1:]) from None
+        raise ValueError(f"not the right JSON ({text[0].lower()}{text[1:]})") from None
     except RecursionError:
         deep = True
     except msgspec.DecodeError as error:

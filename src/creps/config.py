@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, get_type_hints
 
 import msgspec
 
+from creps._json import parse_json
 from creps.errors import ConfigError, nearest
 
 T = TypeVar("T")
+
+MOST_ENTRIES = 64
+"""Of a list of settings."""
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -39,6 +42,7 @@ def from_dict(kind: type[T], values: Mapping[str, Any], *, where: str = "") -> T
         Shape(height=3)
     """
     _refuse_unknown(kind, values, where)
+    _refuse_long(values, where)
     try:
         return msgspec.convert(dict(values), kind)
     except msgspec.ValidationError as error:
@@ -73,9 +77,20 @@ def replace(config: T, overrides: Iterable[str]) -> T:
 def _parse(text: str) -> Any:
     """A JSON value, or the text itself where it is not JSON."""
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
+        return parse_json(text, Any)
+    except ValueError:
         return text
+
+
+def _refuse_long(values: Mapping[str, Any], where: str) -> None:
+    """Raise for lists that no network can have: each entry may become a layer."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            _refuse_long(value, f"{where}{key}.")
+        elif isinstance(value, list | tuple) and len(value) > MOST_ENTRIES:
+            raise ConfigError(
+                f"{where}{key} has {len(value):,} entries: expected at most {MOST_ENTRIES}"
+            )
 
 
 def _refuse_unknown(kind: type, values: Mapping[str, Any], where: str) -> None:

@@ -35,13 +35,31 @@ def printable(text: str) -> str:
     )
 
 
+LONGEST = 290
+"""Characters of a message: with the name of the command before it, fewer than 300."""
+
+
+def one_line(text: str) -> str:
+    """A message that may quote what strangers wrote: printable, its middle left out if it is long.
+
+    Example:
+        >>> print(one_line("x" * 500 + ": expected a size"))  # doctest: +ELLIPSIS
+        xxx...xxx … xxx...: expected a size
+    """
+    text = printable(text)
+    if len(text) <= LONGEST:
+        return text
+    first = LONGEST // 2
+    return f"{text[:first]} … {text[first + 3 - LONGEST :]}"
+
+
 class CrepsError(Exception):
-    """Base of all errors a user can fix; the message is one line, whatever names it quotes."""
+    """Base of all errors a user can fix; the message is one short line, whatever it quotes."""
 
     exit_code = 1
 
     def __str__(self) -> str:
-        return printable(super().__str__())
+        return one_line(super().__str__())
 
 
 class UsageError(CrepsError):

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from creps._devices import find_device
 from creps._files import write_atomically, write_directory
+from creps._json import parse_json
 from creps._urls import fetched, is_url
 from creps.errors import CheckpointError, ConfigError, UsageError, nearest
 from creps.networks.base import Generator, build_generator, describe_generator
@@ -67,15 +68,15 @@ class Document:
     def from_json(cls, text: str | bytes) -> Document:
         """Read the text of `config.json`, strictly."""
         try:
-            values = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise CheckpointError(f"not JSON ({error})") from None
-        if not isinstance(values, dict) or values.get("format") != _FORMAT:
+            values = parse_json(text)
+        except ValueError as error:
+            raise CheckpointError(str(error)) from None
+        if values.get("format") != _FORMAT:
             raise CheckpointError(f"not a creps model (no format {_FORMAT!r})")
         version = values.get("version")
         if version != _VERSION:
             raise CheckpointError(
-                f"format version {version!r}, this creps reads {_VERSION}: upgrade creps"
+                f"format version {version!r:.20}, this creps reads {_VERSION}: upgrade creps"
             )
         family, config, record = (values.get(key) for key in ("family", "config", "record"))
         if not isinstance(family, str) or not isinstance(config, dict):
@@ -194,7 +195,7 @@ def load(path_or_name: str | os.PathLike[str], *, device: str | torch.device = "
         draw with tensors, `creps.render` makes pictures; `g.to("cuda")` and `g.double()` work.
     Raises:
         CheckpointError: for an unknown name (with the nearest known ones), a missing or damaged
-            file, or weights that do not fit their config.
+            file, weights that do not fit their config, or are not those of the file's weights id.
         UsageError: for a device that is not here.
     Example:
         >>> import creps
@@ -203,8 +204,13 @@ def load(path_or_name: str | os.PathLike[str], *, device: str | torch.device = "
         (96, 128, 3)
     """
     place = find_device(device)
-    with _opened(path_or_name) as (_, document, generator, file):
+    with _opened(path_or_name) as (weights, document, generator, file):
         fill(generator, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    if document.weights_id not in (None, weights_id(generator)):
+        raise CheckpointError(
+            f"{weights}: damaged or edited: its weights or config are not those of its weights_id; "
+            "copy or download it again"
+        )
     generator.record = document.record
     return generator.to(place)
 
@@ -296,8 +302,14 @@ def skeleton(family: str, config: Mapping[str, Any] | Any) -> Generator:
 
 
 def fill(generator: Generator, tensors: Mapping[str, Tensor]) -> None:
-    """Give a skeleton its weights: copies in float32; names and shapes must have been checked."""
+    """Give a skeleton its weights: copies in float32; names and shapes must have been checked.
+
+    A CheckpointError for weights that are not finite.
+    """
     copies = {name: t.detach().to(torch.float32, copy=True) for name, t in tensors.items()}
+    for name, tensor in copies.items():
+        if not tensor.isfinite().all():
+            raise CheckpointError(f"tensor {name} has values that are not finite")
     generator.load_state_dict(copies, assign=True)
     generator.requires_grad_(False)
 

@@ -26,7 +26,7 @@ from creps.cli._render import render
 from creps.cli._serve import export_site, serve
 from creps.cli._train import RUN_COMMANDS, train
 from creps.cli._video import COMMANDS as VIDEO_COMMANDS
-from creps.errors import CrepsError, printable
+from creps.errors import CrepsError, one_line
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -142,5 +142,5 @@ def _is_memory(error: Exception) -> bool:
 
 
 def _stop(message: str, code: int) -> NoReturn:
-    print(f"creps: {printable(message)}", file=sys.stderr)
+    print(f"creps: {one_line(message)}", file=sys.stderr)
     raise SystemExit(code)

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from creps.cli import _options as options
-from creps.errors import UsageError
+from creps.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from creps.checkpoints import ModelSummary
@@ -40,9 +40,9 @@ def info(
         }
         print(json.dumps(values, indent=2, ensure_ascii=False))
         return
-    table = Table(title=Text(model), show_header=False)
+    table = Table(title=Text(printable(model)), show_header=False)
     for name, value in _facts(summary, weights):
-        table.add_row(Text(name), Text(value, overflow="fold"))
+        table.add_row(Text(printable(name)), Text(printable(value), overflow="fold"))
     Console().print(table)
 
 

@@ -214,7 +214,8 @@ def render(
     share = _share(shard, dask)
     height, width = view.pixels or (1, 1)
     saving = Saving(shard=share, overwrite=overwrite, compression=compression)
-    refuse_target(out, height=height, width=width, depth=view.depth, **saving)
+    kind: Any = {"depth": view.depth, "shard": share, "compression": compression}
+    refuse_target(out, height=height, width=width, **kind)  # what is there may be this very picture
     strange = _files_of(latent)
     from creps.checkpoints import load
 
@@ -338,6 +339,8 @@ def _save(
 def _result(source: TileSource, out: str, outcome: Outcome, shard: Shard | None) -> str:
     """The outcome as text."""
     size = f"{source.height}x{source.width} pixels"
+    if outcome.found:
+        return f"{shown(out)} is complete, of the same settings: --overwrite draws it again"
     if is_url(out):
         out = shown(out)
         if outcome.path is not None:

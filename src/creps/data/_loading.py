@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import wait
@@ -38,7 +40,7 @@ def load_samples(
             num_workers=workers,
             prefetch_factor=_AHEAD,
             collate_fn=_as_it_is,
-            worker_init_fn=_ignore_signals,
+            worker_init_fn=_begin,
         )
     )
     try:
@@ -141,7 +143,15 @@ def _end(processes: list[BaseProcess]) -> None:
         process.join()
 
 
-def _ignore_signals(worker: int) -> None:
+def _begin(worker: int) -> None:
     """Leave Ctrl-C and SIGTERM, which reach the whole process group, to the training process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """End this process once its parent is gone, as one that is killed cannot say so."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)

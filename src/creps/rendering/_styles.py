@@ -36,6 +36,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from creps._files import write_atomically
+from creps._json import parse_json
 from creps.errors import DataError, UsageError
 from creps.networks.base import Generator
 from creps.rendering._words import number_text
@@ -160,12 +161,12 @@ class StyleFile:
                         f"{self.path} holds no styles: expected a file that creps project has made"
                     )
                 styles: Tensor = file.get_tensor(TENSOR)
-                record = json.loads(metadata[METADATA_KEY])
+                record = parse_json(metadata[METADATA_KEY])
         except (SafetensorError, ValueError) as error:
             raise DataError(f"{self.path}: damaged file of styles ({error})") from None
         if styles.ndim != 2 or not styles.is_floating_point() or not styles.isfinite().all():
             raise DataError(f"{self.path}: damaged file of styles (expected finite (K, D))")
-        return styles[None].float(), record if isinstance(record, dict) else {}
+        return styles[None].float(), record
 
     def styles(
         self,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
+
+from creps._json import parse_json
 from creps.config import from_dict
 from creps.coordinates import Canvas, Sampling, Window, undistorted_window
 from creps.errors import CheckpointError, ConfigError
@@ -494,6 +496,15 @@ class TrainConfig:
             object.__setattr__(self, "discriminator", resolved)
 
 
+@dataclass(frozen=True)
+class _StoredData:
+    """What a run remembers of its training set."""
+
+    name: str
+    count: int
+    fingerprint: str
+
+
 def stored_settings(run: Path) -> tuple[TrainConfig, dict[str, Any]]:
     """The settings of the run in a folder, and what is recorded of its training set.
 
@@ -514,9 +525,11 @@ def _stored(run: Path) -> tuple[TrainConfig, dict[str, Any], Perceptual]:
     if not path.is_file():
         raise CheckpointError(f"{run} holds no run: expected the folder given to train as --out")
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = parse_json(path.read_bytes())
         config = from_dict(TrainConfig, _renamed(stored["train"]))
-        return config, dict(stored["data"]), stored.get("perceptual", "none")
+        data = msgspec.convert(stored["data"], _StoredData)
+        perceptual = msgspec.convert(stored.get("perceptual", "none"), Perceptual)
+        return config, asdict(data), perceptual
     except (ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
         raise CheckpointError(f"{path} is damaged or of another version: {error}") from None
 

@@ -7,10 +7,11 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import torch
 
@@ -75,18 +76,11 @@ def train(
     """
     config = preset(config) if isinstance(config, str) else config
     data, start = local(data), None if start is None else local(start, CheckpointError)
-    with process_group(_place(device)) as (group, place):
+    with ExitStack() as held, process_group(_place(device)) as (group, place):
         tune_device(place, config.precision)
-        run = open_run(
-            Path(out),
-            config,
-            data,
-            device=place,
-            start=start,
-            group=group,
-            loggers=loggers,
-        )
         say = log if group.writes else lambda line: None
+        how: dict[str, Any] = {"group": group, "loggers": loggers, "held": held, "say": say}
+        run = open_run(Path(out), config, data, device=place, start=start, **how)
         say(f"{len(run.pictures)} training pictures from {run.data['name']}")
         for line in _remarks(run.pictures):
             say(line)

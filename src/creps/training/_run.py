@@ -12,16 +12,17 @@ RUN/model/            the averaged generator: what `creps generate --model RUN/m
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
-from creps._files import write_atomically
+from creps._files import exclusive, sweep, write_atomically
 from creps.config import to_dict
-from creps.errors import CheckpointError, ConfigError
+from creps.errors import CheckpointError, ConfigError, UsageError
 from creps.networks.base import Generator
 from creps.training._batches import TrainingSet, open_training_set
 from creps.training._config import (
@@ -32,9 +33,9 @@ from creps.training._config import (
     stored_perceptual,
     stored_settings,
 )
-from creps.training._distributed import SINGLE, ProcessGroup
+from creps.training._distributed import SINGLE, ProcessGroup, Vote
 from creps.training._engine import Stats
-from creps.training._state import TrainState, initial_state, restore_snapshot, snapshots
+from creps.training._state import TrainState, initial_state, restore_newest, snapshots
 from creps.training._teacher import keep_teacher, open_teacher
 from creps.training._transfer import learnt_from, start_from
 from creps.training.monitoring._log import RunLog, open_logger
@@ -127,6 +128,8 @@ def open_run(
     start: Path | None = None,
     group: ProcessGroup = SINGLE,
     loggers: Sequence[str] = (),
+    held: ExitStack | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Run:
     """Start a run in `folder`, or resume the one in it.
 
@@ -139,12 +142,14 @@ def open_run(
             teacher where it has one.
         group: the processes that share the run; any number may resume what others began.
         loggers: names of services that get the log too, of `LOGGERS`.
+        held: keeps the folder locked until it is closed, so that nobody else trains in it.
+        say: called with a line for each damaged snapshot, which is passed over for the one before.
     Raises:
         ConfigError: if the folder holds a run with other settings or other data, or the batch
             cannot be shared out, or a teacher is missing.
         GridError: if the generator cannot draw the training size.
-        CheckpointError: if its newest snapshot is damaged, or `start` is of another network.
-        UsageError: for an unknown logger.
+        CheckpointError: if all its snapshots are damaged, or `start` is of another network.
+        UsageError: for an unknown logger, and while another process trains in the folder.
         MissingExtraError: if the packages of a logger are missing.
     """
     config.check_share(group.count)
@@ -154,14 +159,15 @@ def open_run(
     settings = folder / "config.json"
     if settings.exists():
         _refuse_changes(folder, config, seen)
-    elif folder.exists() and any(folder.iterdir()):
+    elif folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
         raise ConfigError(f"{folder} is not empty and holds no run: choose another --out")
     state = initial_state(config, device)
     _check_grids(state.average, config)
     state.teacher = open_teacher(config, folder, start=start, device=state.device)
     found, perceptual = snapshots(folder / "snapshots"), config.perceptual
+    damaged: list[Path] = []
     if found:
-        restore_snapshot(state, found[-1])
+        damaged = restore_newest(state, found, log=say)
         perceptual = stored_perceptual(folder)
     elif start is not None:
         start_from(state, start, augment=config.augment)
@@ -173,9 +179,16 @@ def open_run(
         )
     if not group.same(state.step):
         raise CheckpointError(f"{folder} is not the same for all processes: use a shared disk")
+    if held is not None:
+        _lock(folder, held, group, found)
     log = RunLog(folder / "log.jsonl", batch=config.batch)
     if group.writes:
         folder.mkdir(parents=True, exist_ok=True)
+        if held is not None:
+            for place in (folder, *(path for path in folder.iterdir() if path.is_dir())):
+                sweep(place)
+        for path in damaged:  # kept for those who want to look, but never again the newest
+            path.rename(path.with_suffix(".damaged"))
         stored = to_dict(config)
         log.loggers = [open_logger(name, folder, config=stored) for name in dict.fromkeys(loggers)]
         known: dict[str, Any] = {"train": stored, "data": seen}
@@ -185,6 +198,22 @@ def open_run(
         if state.teacher is not None:
             keep_teacher(state.teacher, folder)
     return Run(folder, config, pictures, state, seen, group, log, perceptual)
+
+
+def _lock(folder: Path, held: ExitStack, group: ProcessGroup, found: Sequence[Path]) -> None:
+    """Keep others from training in a folder; all processes of the group learn whether that is so.
+
+    A UsageError if somebody does, or has since its snapshots were `found`.
+    """
+    ours = True
+    if group.writes:
+        folder.mkdir(parents=True, exist_ok=True)
+        ours = held.enter_context(exclusive(folder / "run"))
+        ours = ours and snapshots(folder / "snapshots") == list(found)
+    if group.vote(Vote.GO_ON if ours else Vote.FAIL) is Vote.FAIL:
+        raise UsageError(
+            f"another process trains in {folder}: wait until it ends, or give another --out"
+        )
 
 
 def _check_grids(generator: Generator, config: TrainConfig) -> None:

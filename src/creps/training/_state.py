@@ -6,17 +6,19 @@ Also what changes over a run, and what is drawn in a step: functions of the step
 from __future__ import annotations
 
 import copy
+import hashlib
 import math
+import re
 import zlib
-from collections.abc import Container, Iterator, Mapping, Set
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from creps._files import flush, replacing
@@ -31,6 +33,8 @@ from creps.training._config import TrainConfig
 
 _SNAPSHOTS_KEPT = 2
 """Older snapshots are removed once a newer one is complete."""
+_DIGEST = "sha256"
+"""Where the digest of its tensors lies in the metadata of a snapshot; those of before have none."""
 _YOUNGER_NAMES = frozenset({"augment_strength", "augment_signs"})
 """Tensors that snapshots of earlier versions lack: they keep their fresh values."""
 
@@ -253,7 +257,7 @@ def save_snapshot(state: TrainState, folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
-            save_file(tensors, temporary)
+            save_file(tensors, temporary, {_DIGEST: _digest(tensors)})
             flush(temporary)
     except (OSError, SafetensorError) as error:
         megabytes = sum(t.numel() * t.element_size() for t in tensors.values()) / 1e6
@@ -268,10 +272,41 @@ def save_snapshot(state: TrainState, folder: Path) -> Path:
     return path
 
 
+class DamagedSnapshotError(CheckpointError):
+    """A snapshot whose file is not as it was saved."""
+
+
+def restore_newest(
+    state: TrainState, found: Sequence[Path], *, log: Callable[[str], None] = print
+) -> list[Path]:
+    """Put the newest of the snapshots that is whole into `state`, and say which are not.
+
+    Args:
+        found: snapshots, oldest first.
+        log: called with a line for each that is passed over.
+    Returns:
+        those that were passed over.
+    Raises:
+        CheckpointError: if all are damaged, or the newest whole one belongs to other networks.
+    """
+    for passed, path in enumerate(reversed(found)):
+        try:
+            restore_snapshot(state, path)
+        except DamagedSnapshotError as error:
+            log(f"{error}: passed over")
+            continue
+        return list(found[len(found) - passed :])
+    raise CheckpointError(
+        f"every snapshot in {found[-1].parent} is damaged, {found[-1].name} too: remove them to "
+        "start again, or give another --out"
+    )
+
+
 def restore_snapshot(state: TrainState, path: Path) -> None:
     """Put the snapshot at `path` into `state`, built from the same configuration.
 
-    A CheckpointError if the file is damaged or belongs to other networks.
+    A DamagedSnapshotError if the file is damaged, a CheckpointError if it belongs to other
+    networks; the state is then as it was.
     """
     tensors = read_snapshot(path)
     state.allocate_moments(tensors)
@@ -290,7 +325,8 @@ def restore_snapshot(state: TrainState, path: Path) -> None:
 
 def snapshots(folder: Path) -> list[Path]:
     """Complete snapshots in a folder, oldest first."""
-    return sorted(folder.glob("step-*.safetensors"))
+    found = folder.glob("step-*.safetensors")
+    return sorted(path for path in found if re.fullmatch(r"step-\d{9,18}", path.stem))
 
 
 def step_of(snapshot: Path) -> int:
@@ -299,11 +335,28 @@ def step_of(snapshot: Path) -> int:
 
 
 def read_snapshot(path: Path) -> dict[str, Tensor]:
-    """The tensors of a snapshot by name."""
+    """The tensors of a snapshot by name; a DamagedSnapshotError for those that were not saved."""
     try:
-        return load_file(path)
+        with safe_open(path, framework="pt") as file:
+            expected = (file.metadata() or {}).get(_DIGEST)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"snapshot {path} cannot be read ({error}): delete it") from None
+        raise DamagedSnapshotError(f"snapshot {path} cannot be read ({error})") from None
+    if expected not in (None, _digest(tensors)):
+        raise DamagedSnapshotError(f"snapshot {path} is damaged: its checksum is another")
+    step = tensors.get("step")
+    if step is None or step.dtype != torch.int64 or step.ndim or int(step) != step_of(path):
+        raise DamagedSnapshotError(f"snapshot {path} is damaged: it is of no step")
+    return tensors
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of all tensors."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 @torch.no_grad()

@@ -24,10 +24,12 @@ from creps._urls import is_url, shown
 from creps.errors import CrepsError, UsageError
 from creps.rendering._painter import Progress
 from creps.rendering._renderer import Renderer
-from creps.rendering._tiles import Tile
+from creps.rendering._tiles import Tile, TilePlan
 from creps.rendering._view import View
 from creps.rendering.output._save import (
     Outcome,
+    chunk_of,
+    is_made,
     refuse_existing,
     refuse_target,
     settings_of,
@@ -73,26 +75,30 @@ def save_on_cluster(
         raise UsageError(
             f"{shown(str(path))}: a cluster writes a .zarr, whose chunks many can write at once"
         )
-    place, target = str(path), None
+    place, target, told = str(path), None, settings_of(painter, settings)
     if not is_url(path):
         target = Path(path).resolve()
         if not overwrite:
+            if is_made(target, told):
+                chunks = TilePlan(painter.height, painter.width, chunk_of(painter))
+                return Outcome(target, 0, len(chunks), found=True)
             refuse_existing(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         place = str(unfinished(target))
-    told = settings_of(painter, settings)
     name = None if target is None else target.stem
     shared = shared_zarr(painter, place, told, compression=compression, name=name)
     with _connected(address) as client:
         _refuse_other_versions(client, address)
-        if shared.begin(overwrite=overwrite, take=target is not None):
+        begun = shared.begin(overwrite=overwrite, take=target is not None or not overwrite)
+        if begun:
             _fill(client, _Work(renderer, view, shared), progress)
             shared.finish()
     if target is not None:
         flush(Path(place))
         discard(target)
         os.replace(place, target)
-    return Outcome(place if target is None else target, 0, len(shared.plan(0)))
+    found = target is None and not begun
+    return Outcome(place if target is None else target, 0, len(shared.plan(0)), found=found)
 
 
 class _Work:

@@ -7,6 +7,7 @@ bytes, and a note that is too early or damaged costs a chunk and nothing else.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import time
@@ -18,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+import google_crc32c
 import imagecodecs
 import numpy as np
 from numcodecs import Blosc
@@ -34,6 +36,12 @@ CHUNKS, DONE = ".chunks", ".done"
 
 NOTE = np.dtype([("index", "<u8"), ("offset", "<u8"), ("length", "<u8"), ("check", "<u8")])
 """What `RUN.done` says of a chunk."""
+
+CHECKED = "crc32 of place and bytes"
+"""What the checksums of notes are of; unfinished work of other versions is not continued."""
+
+WHERE = np.dtype([("run", "<i4"), ("offset", "<u8"), ("length", "<u8"), ("check", "<u8")])
+"""Where a chunk lies: the file's place in a list, or -1, and what the note says."""
 
 SECONDS = 2.0
 """Between two times that finished chunks are forced to the disk: what a crash may cost."""
@@ -85,6 +93,10 @@ class TiffTiles:
         return pixels
 
 
+CHECK_BYTES = 4
+"""At the end of a Zarr chunk: its CRC-32C, which every reader compares (codec "crc32c")."""
+
+
 class ZarrChunks:
     """Chunks as those of a Zarr array of axes (c, y, x)."""
 
@@ -98,11 +110,13 @@ class ZarrChunks:
     def encode(self, chunk: Picture) -> bytes:
         """The bytes of one chunk."""
         planes = np.ascontiguousarray(np.moveaxis(chunk, 2, 0), self._dtype)
-        return planes.tobytes() if self._blosc is None else bytes(self._blosc.encode(planes))
+        packed = planes.tobytes() if self._blosc is None else bytes(self._blosc.encode(planes))
+        return packed + google_crc32c.value(packed).to_bytes(CHECK_BYTES, "little")
 
     def decode(self, data: bytes) -> Picture:
         """The pixels of one chunk."""
-        plain = data if self._blosc is None else self._blosc.decode(data)
+        packed = data[:-CHECK_BYTES]
+        plain = packed if self._blosc is None else self._blosc.decode(packed)
         height, width, channels = self._shape
         planes = np.frombuffer(plain, self._dtype).reshape(channels, height, width)
         return np.moveaxis(planes, 0, 2)
@@ -126,7 +140,7 @@ class Chunks:
         self._codec = codec
         self._own = folder / f"{secrets.token_hex(6)}{CHUNKS}"
         self._runs = [self._own]
-        self._sound = np.zeros(len(tiles), [("run", "<i4"), ("offset", "<u8"), ("length", "<u8")])
+        self._sound = np.zeros(len(tiles), WHERE)
         self._sound["run"] = -1
         self._new: list[tuple[int, int, int, int]] = []
         self._noted = time.monotonic()
@@ -194,9 +208,14 @@ class Chunks:
 
     def encoded(self, index: int) -> bytes:
         """The bytes of a chunk that is done."""
-        run, offset, length = self._sound[index].tolist()
+        run, offset, length, check = self._sound[index].tolist()
         assert run >= 0, f"chunk {index} is missing"
-        return _bytes_at(self._runs[run], offset, length)
+        data = _bytes_at(self._runs[run], offset, length)
+        if check != _check(index, offset, data):
+            raise OSError(
+                errno.EIO, "a finished chunk was damaged: run the same command again", self.folder
+            )
+        return data
 
     @property
     def nbytes(self) -> int:
@@ -224,7 +243,7 @@ class Chunks:
             with self._own.open("ab") as file:
                 offset = file.seek(0, os.SEEK_END)
                 file.write(data)
-            self._new.append((index, offset, len(data), zlib.crc32(data)))
+            self._new.append((index, offset, len(data), _check(index, offset, data)))
             if time.monotonic() - self._noted >= SECONDS:
                 self._note()
 
@@ -237,8 +256,8 @@ class Chunks:
                 os.fsync(file.fileno())
             with self._own.with_suffix(DONE).open("ab") as file:
                 file.write(np.array(self._new, NOTE).tobytes())
-        for index, offset, length, _ in self._new:
-            self._sound[index] = 0, offset, length
+        for index, *note in self._new:
+            self._sound[index] = 0, *note
         self._new.clear()
         self._noted = time.monotonic()
 
@@ -247,15 +266,14 @@ class Chunks:
 
         In the order of the chunks.
         """
-        kind = [("run", "<i4"), ("offset", "<u8"), ("length", "<u8"), ("check", "<u8")]
-        found, which = [np.empty(0, kind)], [np.empty(0, "<u8")]
+        found, which = [np.empty(0, WHERE)], [np.empty(0, "<u8")]
         for log in sorted(self.folder.glob(f"*{DONE}")):
             run = log.with_suffix(CHUNKS)
             if run not in self._runs:
                 self._runs.append(run)
             content = log.read_bytes()
             notes = np.frombuffer(content[: len(content) // NOTE.itemsize * NOTE.itemsize], NOTE)
-            here = np.empty(len(notes), kind)
+            here = np.empty(len(notes), WHERE)
             here["run"] = self._runs.index(run)
             for name in ("offset", "length", "check"):
                 here[name] = notes[name]
@@ -270,12 +288,18 @@ class Chunks:
         path = self._runs[run]
         try:
             whole = offset + length <= path.stat().st_size
-            sound = whole and check == zlib.crc32(_bytes_at(path, offset, length))
+            sound = whole and check == _check(index, offset, _bytes_at(path, offset, length))
         except OSError:
             sound = False
         if sound:
-            self._sound[index] = run, offset, length
+            self._sound[index] = run, offset, length, check
         return sound
+
+
+def _check(index: int, offset: int, data: bytes) -> int:
+    """The checksum of a note: of the bytes of a chunk, and of which chunk they are and where."""
+    about = np.array([index, offset, len(data)], "<u8").tobytes()
+    return zlib.crc32(data, zlib.crc32(about))
 
 
 def _bytes_at(path: Path, offset: int, length: int) -> bytes:

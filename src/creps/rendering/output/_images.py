@@ -20,6 +20,7 @@ from PIL import (
 )
 
 from creps import __version__
+from creps._json import parse_json
 from creps.errors import DataError, GridError, UsageError
 from creps.rendering._painter import Picture
 from creps.rendering.output._color import profile
@@ -81,12 +82,12 @@ def read_settings(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        settings = json.loads(_stored_text(path))
+        settings = parse_json(_stored_text(path))
     except UnidentifiedImageError:
         raise DataError(f"{path}: not a PNG, JPEG, WebP, TIFF, Zarr or Deep Zoom picture") from None
     except ValueError:
         settings = None
-    if not isinstance(settings, dict):
+    if settings is None:
         raise DataError(f"{path}: no settings inside, it was not written by creps")
     return settings
 
@@ -194,10 +195,12 @@ def _stored_text(path: Path) -> str:
     if path.is_dir():
         for name, inside in ((UNFINISHED, ()), ("zarr.json", ("attributes", SETTINGS_KEY))):
             if (path / name).is_file():
-                found = json.loads((path / name).read_bytes())
+                found = parse_json((path / name).read_bytes())
                 for key in (*inside, "settings"):
-                    found = found.get(key, {})
-                return json.dumps(found or None)
+                    found = found.get(key)
+                    if not isinstance(found, dict):
+                        raise ValueError(f"no {key}")
+                return json.dumps(found)
         raise UnidentifiedImageError
     if path.suffix.lower() == ".dzi":
         path.stat()

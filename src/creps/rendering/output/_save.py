@@ -8,8 +8,10 @@ and shares one picture out among machines that have a disk in common.
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from creps._files import discard, flush, write_atomically
+from creps._files import discard, exclusive, flush, sweep, write_atomically
 from creps._urls import is_url, last_name, refuse_url, shown
 from creps.errors import CrepsError, GridError, MissingExtraError, UsageError
 from creps.rendering._painter import Picture, Progress, TileSource
@@ -58,6 +60,11 @@ libvips refuses tiles far larger than a picture."""
 SMALL = 2**22
 """Samples of a picture that is made at once: some seconds of work, cheaper lost than kept."""
 
+LEFT_SECONDS = 600.0
+"""Since the last change, after which a temporary file is of a process that was killed."""
+
+SKEW = 2.0
+"""Seconds that clocks of machines may differ: a file of the future is no shard's of now."""
 
 CHANNELS = (1, 3, 4)
 CHANNELS_IN_WORDS = "1 (gray), 3 (color) or 4 (color and opacity)"
@@ -72,11 +79,13 @@ class Outcome:
             while another process makes the file.
         missing: chunks without pixels, of `chunks` in all.
         chunks: chunks of the whole picture.
+        found: the file was there already, of the same settings, and stays.
     """
 
     path: Path | str | None
     missing: int
     chunks: int
+    found: bool = False
 
 
 def save_picture(
@@ -108,7 +117,7 @@ def save_picture(
             continued. The entry "credits" is the file's copyright notice too, "dpi" its pixels an
             inch.
         overwrite: replace an existing file, and unfinished work with other settings; unfinished
-            work with the same settings is continued in any case.
+            work with the same settings is continued in any case, and a file of them the result.
         shard: make this share only; the process that makes the last chunk writes the file.
         started: when the work of all shards began, in seconds since the epoch. A shard that comes
             late, with nothing left to do, does not overwrite what the others finished since.
@@ -149,6 +158,8 @@ def save_picture(
     if _made_by_others(path, settings, shard=shard, since=since):
         return Outcome(path, 0, len(TilePlan(height, width, CHUNK)))
     if not overwrite:
+        if is_made(path, settings):
+            return Outcome(path, 0, len(TilePlan(height, width, CHUNK)), found=True)
         refuse_existing(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     size: Any = {"height": height, "width": width, "samples": source.samples}
@@ -323,6 +334,7 @@ def _save_by_chunks(
     _exporter()
     from creps.rendering.output._store import Store
 
+    sweep(path.parent, f"{glob.escape(path.name)}.*", older=LEFT_SECONDS)
     store = Store(
         unfinished(path),
         height=source.height,
@@ -394,8 +406,9 @@ def _fill_in_place(
 ) -> Outcome:
     """`save_picture` to a URL: chunks in place, the group's document when all are there."""
     chunks = len(shared.plan(0))
-    if not shared.begin(overwrite=overwrite, alone=shard is None, take=shard is not None):
-        return Outcome(shared.place, 0, chunks)
+    take = shard is not None or not overwrite
+    if not shared.begin(overwrite=overwrite, alone=shard is None, take=take):
+        return Outcome(shared.place, 0, chunks, found=shard is None)
     share = range(chunks) if shard is None else shard.indices(chunks)
     total = sum(shared.plan(0)[k].height * shared.plan(0)[k].width for k in share)
     todo = shared.missing(0, shard)
@@ -429,11 +442,18 @@ def _made_by_others(
     path: Path, settings: Mapping[str, Any], *, shard: Shard | None, since: float | None
 ) -> bool:
     """Whether other shards have made this very file, no earlier than `since`."""
-    if shard is None or since is None:
+    if shard is None or since is None or not is_made(path, settings):
         return False
     try:
-        stored = read_settings(path)
-        return stored == json.loads(json.dumps(settings)) and path.stat().st_mtime >= since
+        return since <= path.stat().st_mtime <= time.time() + SKEW
+    except OSError:
+        return False
+
+
+def is_made(path: Path, settings: Mapping[str, Any]) -> bool:
+    """Whether a finished file is of these very settings."""
+    try:
+        return read_settings(path) == json.loads(json.dumps(settings))
     except (CrepsError, OSError):
         return False
 
@@ -462,8 +482,6 @@ def _fill(
 
 def _finish(store: Store, path: Path, *, overwrite: bool, compression: Compression | None) -> bool:
     """Make the file of a complete store, unless another process does; whether it exists."""
-    from creps.rendering.output._store import exclusive
-
     with exclusive(store.path) as ours:
         if not ours:
             return False
@@ -497,8 +515,6 @@ def _move(made: Path, path: Path) -> None:
 
 def _remove(store: Store) -> None:
     """Remove a finished store, unless another process just does."""
-    from creps.rendering.output._store import exclusive
-
     with exclusive(store.path) as ours, contextlib.suppress(FileNotFoundError):
         if ours:
             discard(store.path)

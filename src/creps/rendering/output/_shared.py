@@ -20,13 +20,15 @@ import numpy as np
 import zarr
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
+from numpy.typing import NDArray
 from zarr.abc.store import Store
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import FsspecStore, LocalStore, MemoryStore
 
+from creps._json import parse_json
 from creps._urls import is_url, one_line, shown
-from creps.errors import UsageError
+from creps.errors import DataError, UsageError
 from creps.rendering._painter import Picture
 from creps.rendering._rounding import Depth
 from creps.rendering._tiles import Tile, TilePlan
@@ -134,8 +136,26 @@ class SharedZarr:
         """Make a chunk of a smaller level from the level before, whose chunks are there."""
         twice = tile.times(2)
         with one_line(self.place):
-            below = np.asarray(self._array(level - 1)[:, twice.rows, twice.columns])
+            below = self._read_or_drop(level - 1, twice)
         self.write(tile, halve(np.moveaxis(below, 0, 2)), level=level)
+
+    def _read_or_drop(self, level: int, part: Tile) -> NDArray[Any]:
+        """(C, H, W) of a part; damaged chunks are removed, and a DataError says so."""
+        try:
+            return np.asarray(self._array(level)[:, part.rows, part.columns])
+        except (ValueError, RuntimeError):  # of the checksum, of the decompression
+            damaged = 0
+            for tile in (each for each in self.plan(level) if each.within(part)):
+                try:
+                    self._array(level)[:, tile.rows, tile.columns]
+                except (ValueError, RuntimeError):
+                    row, column = tile.top // self.chunk, tile.left // self.chunk
+                    sync(self.store.delete(f"{level}/c/0/{row}/{column}"))
+                    damaged += 1
+            raise DataError(
+                f"{self}: {damaged} damaged chunk{'s' * (damaged != 1)} of level {level} removed: "
+                "run the same command again"
+            ) from None
 
     def finish(self) -> None:
         """Say that it is complete: from now on it opens as a picture."""
@@ -164,6 +184,7 @@ class SharedZarr:
             "depth": 8 * self.dtype.itemsize,
             "compression": str(self.compression),
             "kind": "zarr",
+            "check": "crc32c",
         }
 
     def _documents(self) -> dict[str, bytes]:
@@ -205,10 +226,9 @@ class SharedZarr:
     def _read(self, key: str) -> dict[str, Any] | None:
         buffer = sync(self.store.get(key, default_buffer_prototype()))
         try:
-            document = None if buffer is None else json.loads(buffer.to_bytes())
+            return None if buffer is None else parse_json(buffer.to_bytes())
         except ValueError:
-            document = {}
-        return document if isinstance(document, dict) or document is None else {}
+            return {}
 
     def _write(self, key: str, content: bytes) -> None:
         sync(self.store.set(key, default_buffer_prototype().buffer.from_bytes(content)))

@@ -10,18 +10,17 @@ import errno
 import json
 import math
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
-from creps._files import discard, replacing, write_atomically
+from creps._files import discard, exclusive, replacing, write_atomically
+from creps._json import parse_json
 from creps.errors import UsageError
 from creps.rendering._tiles import TilePlan
-from creps.rendering.output._chunks import Chunks, Codec, TiffTiles, ZarrChunks
+from creps.rendering.output._chunks import CHECKED, Chunks, Codec, TiffTiles, ZarrChunks
 from creps.rendering.output._compression import Compression
 from creps.rendering.output._images import UNFINISHED, refuse_other_settings
 
@@ -72,6 +71,7 @@ class Store(Chunks):
             "chunk": chunk,
             "depth": 8 * kind.itemsize,
             "compression": str(self.compression),
+            "check": CHECKED,
         }
         identity = json.loads(json.dumps(about))
         if overwrite and path.exists() and _identity(path) != identity:
@@ -111,31 +111,13 @@ class Store(Chunks):
         return kind((chunk, chunk, channels), dtype, self.compression)
 
 
-@contextmanager
-def exclusive(path: Path, *, wait: float = 0) -> Iterator[bool]:
-    """Try to take the lock file next to a path; yields whether this process holds it."""
-    name = path.with_name(f".{path.name}.lock")
-    lock = FileLock(name)
-    try:
-        lock.acquire(timeout=wait)
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
-        with suppress(OSError):
-            name.unlink()
-
-
 def _identity(path: Path) -> dict[str, Any] | None:
     """What picture a folder holds; None if it is not one of ours."""
     try:
-        identity = json.loads((path / UNFINISHED).read_bytes())
+        identity = parse_json((path / UNFINISHED).read_bytes())
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
-    return identity if isinstance(identity, dict) and "settings" in identity else None
+    return identity if isinstance(identity.get("settings"), dict) else None
 
 
 def _create(path: Path, identity: dict[str, Any], *, count: int) -> None:

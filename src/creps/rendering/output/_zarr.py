@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
-from zarr.codecs import BloscCodec
+from zarr.abc.codec import BytesBytesCodec
+from zarr.codecs import BloscCodec, Crc32cCodec
 from zarr.storage import StoreLike
 
 from creps.rendering.output._compression import Compression
@@ -77,14 +78,15 @@ def create_level(
     compression: Compression,
 ) -> zarr.Array[Any]:
     """The array of a level, of axes (c, y, x); nothing is in it."""
-    packed = None
+    packed: list[BytesBytesCodec] = [Crc32cCodec()]
     if compression.name != "none":
-        packed = BloscCodec(
+        blosc = BloscCodec(
             cname="lz4" if compression.name == "lz4" else "zstd",
             clevel=compression.level or 0,
             shuffle="shuffle" if dtype.itemsize > 1 else "noshuffle",
             typesize=dtype.itemsize,
         )
+        packed.insert(0, blosc)
     return group.create_array(
         str(number),
         shape=shape,

@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple
 from PIL import Image, PngImagePlugin
 
 from creps._files import flush, replacing, write_atomically
+from creps._json import parse_json
 from creps.errors import CrepsError, GridError, MissingExtraError, UsageError
 from creps.rendering._painter import Picture, Progress
 from creps.rendering.output._images import on_white, refuse_other_settings
@@ -110,10 +111,9 @@ class FrameFolder:
     def _stored(self) -> dict[str, Any] | None:
         """What `settings.json` holds."""
         try:
-            stored = json.loads((self.path / SETTINGS_NAME).read_text(encoding="utf-8"))
+            return parse_json((self.path / SETTINGS_NAME).read_bytes())
         except (OSError, ValueError):
             return None
-        return stored if isinstance(stored, dict) else None
 
 
 def _is_sound(path: Path, size: tuple[int, int]) -> bool:

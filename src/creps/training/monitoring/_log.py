@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
 from creps._files import write_atomically
+from creps._json import parse_json
 from creps.errors import MissingExtraError, UsageError, nearest
 from creps.rendering._painter import Picture
 
@@ -46,15 +48,26 @@ class RunLog:
     def go_on_after(self, step: int) -> None:
         """Load the lines of a run that resumes after a step; those beyond it are dropped."""
         if self.path.exists():
-            self.lines = [line for line in read_lines(self.path) if line["step"] <= step]
+            known: dict[float, Line] = {}
+            for line in read_lines(self.path):
+                if line["step"] <= step:
+                    known.setdefault(line["step"], {}).update(line)
+            self.lines = list(known.values())
             write_atomically(self.path, "".join(map(_as_text, self.lines)).encode())
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Append a line."""
+        """Append a line; or add numbers to the last one, if it is of the same step."""
         line = {"step": step, "images": step * self.batch, **values}
-        self.lines.append(line)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(_as_text(line))
+        if self.lines and self.lines[-1]["step"] == step:
+            shown = _as_text(self.lines[-1]).encode()
+            self.lines[-1] |= line
+            with self.path.open("r+b") as file:  # over the line, which becomes longer
+                file.seek(-len(shown), os.SEEK_END)
+                file.write(_as_text(self.lines[-1]).encode())
+        else:
+            self.lines.append(line)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(_as_text(line))
         for logger in self.loggers:
             logger.numbers(step, {name: line[name] for name in line if name != "step"})
 
@@ -79,9 +92,9 @@ class RunLog:
 def read_lines(path: Path) -> list[Line]:
     """The lines of a log, oldest first; one cut short by a kill is left out."""
     lines: list[Line] = []
-    for text in path.read_text(encoding="utf-8").splitlines():
+    for text in path.read_bytes().splitlines():
         try:
-            line = {name: float(value) for name, value in json.loads(text).items()}
+            line = {name: float(value) for name, value in parse_json(text).items()}
             line["step"], line["images"] = int(line["step"]), int(line["images"])
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
             continue
