@@ -21,6 +21,8 @@ from faults.runs import TINY, draw_pictures
 
 LONGEST = 600.0
 """Seconds that one try of a job may take."""
+ORPHANS = 20.0
+"""Seconds after which processes that a killed one had started must be gone."""
 TRIES = 40
 """Tries of one job, at most: kills that come before any work is done do not count against it."""
 
@@ -141,6 +143,7 @@ def _one_job(job: Job, tally: KillTally, random: Random, folder: Path, count: in
         process = _start(job.words(killed, number))
         if left > 0 and _kill_at(process, lambda: job.began(killed), random.uniform(0, work / 3)):
             tally.kills += 1
+            tally.faults += _still_running(killed)
             continue
         code = process.wait(LONGEST)
         if code:
@@ -209,8 +212,18 @@ def _repeated_steps(log: Path) -> list[str]:
     return [] if steps == sorted(set(steps)) else [f"the log holds steps twice: {steps}"]
 
 
-def workers_left(folder: Path) -> list[int]:
-    """Processes whose command names a folder, other than this one (Linux)."""
+def _still_running(folder: Path) -> list[str]:
+    """Processes of a killed job that do not end by themselves."""
+    patience = time.monotonic() + ORPHANS
+    while left := _naming(folder):
+        if time.monotonic() > patience:
+            return [f"{len(left)} processes outlive the killed one by {ORPHANS:.0f} s"]
+        time.sleep(0.1)
+    return []
+
+
+def _naming(folder: Path) -> list[int]:
+    """Processes whose command names a folder (Linux)."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:

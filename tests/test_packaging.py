@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,6 +76,16 @@ def test_the_wheel_has_the_page_the_model_and_all_licences(wheel: zipfile.ZipFil
     ]
     assert strangers == []
     assert wheel.testzip() is None
+
+
+def test_licenses_of_all_packages_are_stated() -> None:
+    """docs/licenses.md names every package that an extra brings."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    groups = project["optional-dependencies"]
+    lines = [*project["dependencies"], *(each for n in groups for each in groups[n] if n != "dev")]
+    names = {re.split(r"[^\w.-]", line)[0] for line in lines} - {"creps"}
+    page = (ROOT / "docs" / "licenses.md").read_text(encoding="utf-8")
+    assert sorted(name for name in names if not re.search(rf"\b{name}\b", page)) == []
 
 
 def test_the_extra_serve_names_what_the_server_imports(wheel: zipfile.ZipFile) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from typer.testing import CliRunner
 import creps
 from creps.checkpoints import save
 from creps.cli import app
-from creps.errors import UsageError
+from creps.errors import CrepsError, UsageError
 from creps.rendering._rounding import rounded
 from creps.rendering._tiles import Tile
 from creps.rendering.output import _save
@@ -201,3 +202,14 @@ def test_the_command_writes_16_bits_and_resumes(tmp_path: Path, monkeypatch) -> 
 def noise(height: int, width: int, channels: int) -> np.ndarray:
     random = np.random.default_rng(height)
     return random.integers(0, 65536, (height, width, channels), dtype=np.uint16)
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("dither", [False, True])
+def test_values_that_are_no_numbers_are_an_error_and_not_black(depth: int, dither: bool) -> None:
+    image = torch.zeros(3, 4, 5)
+    image[1, 2, 3] = math.nan
+    with pytest.raises(CrepsError, match="not numbers"):
+        rounded(image, depth=depth, dither=dither)
+    image[1, 2, 3] = math.inf
+    assert rounded(image, depth=depth, dither=dither).max() == 2**depth - 1

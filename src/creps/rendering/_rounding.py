@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import numpy as np
@@ -9,10 +10,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from creps.errors import CrepsError
+
 Depth = Literal[8, 16]
 
 GOLDEN = (5**0.5 - 1) / 2
 """What the noise of one channel is shifted by from that of the one before it."""
+
+
+NO_NUMBERS = (
+    "the picture has values that are not numbers: the weights or styles are out of range, or not "
+    "finite"
+)
 
 
 def rounded(
@@ -28,15 +37,22 @@ def rounded(
         top, left: the place of the first pixel in the picture; the noise is that of the place.
     Returns:
         (H, W, C) uint8 or uint16 array on the CPU.
+    Raises:
+        CrepsError: for values that are not numbers.
     """
     image, white = image.permute(1, 2, 0), 2**depth - 1
     kind = np.uint8 if depth == 8 else np.uint16
     if image.device.type != "cpu" and depth == 8 and not dither:  # a quarter of the bytes comes
-        levels = ((image + 1) * (white / 2)).clamp(0, white).round().to(torch.uint8)
+        levels = ((image + 1) * (white / 2)).clamp(0, white).round()
+        if levels.isnan().any():
+            raise CrepsError(NO_NUMBERS)
+        levels = levels.to(torch.uint8)
         picture: NDArray[Any] = levels.cpu().numpy()
         return picture
     # In NumPy: torch would wake its threads for little work, and they spin while tile workers run.
     exact = ((image.cpu().numpy() + 1) * (white / 2)).clip(0, white)
+    if math.isnan(exact.sum()):
+        raise CrepsError(NO_NUMBERS)
     if not dither:
         return np.rint(exact).astype(kind)
     height, width, channels = exact.shape
