@@ -228,6 +228,9 @@ def summarize(path_or_name: str | os.PathLike[str]) -> ModelSummary:
         )
 
 
+_YOUNGER = {"period": [0.0, 0.0]}
+"""Settings that came after the first ids, at what they were before: ids leave these out."""
+
 _IDS: WeakKeyDictionary[Generator, tuple[object, str]] = WeakKeyDictionary()
 """Ids of generators, and which values of their tensors they are of."""
 
@@ -256,7 +259,9 @@ def weights_id(generator: Generator) -> str:
 
 def _digest(generator: Generator, tensors: Mapping[str, Tensor]) -> str:
     try:
-        kind = json.dumps(describe_generator(generator), sort_keys=True)
+        family, config = describe_generator(generator)
+        config = {name: value for name, value in config.items() if _YOUNGER.get(name) != value}
+        kind = json.dumps([family, config], sort_keys=True)
         # As it was spelled when the first models got their ids.
         kind = kind.replace('"centers"', '"centres"')
     except ConfigError:  # of no registered family, as in tests of metrics
