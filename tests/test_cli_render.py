@@ -317,6 +317,10 @@ def test_what_lies_beyond_the_training_is_said(model: Path, tmp_path: Path) -> N
     assert "40 % of this lies beyond what was trained; --fit crop shows" in said("--size", "30x50")
     assert "--fit" not in said("--size", "8", "--window=-1,-1,1,1")
     assert "75 % of this lies beyond" in said("--size", "8", "--window=-1,-1,1,1")
+    turned = said("--size", "30x50", "--warp", "rotate:45")
+    assert "beyond" in turned
+    assert "--fit" not in turned
+    assert "--fit" not in said("--size", "30x50", "--zoom", "0.5")
     for inside in (["--size", "8"], ["--size", "30x50", "--fit", "crop"], ["--size", "8x9"]):
         beyond = "beyond" in said(*inside)
         assert beyond == (inside[1] == "8x9")

@@ -154,6 +154,9 @@ def test_frames_are_cropped_or_say_what_lies_beyond(model, tmp_path):
     words = "rotate", "--model", model, "--frames", 1, "--size", "6x10"
     told = run(*words, "--out", tmp_path / "a").stderr
     assert "40 % of the first frame lies beyond what was trained; --fit crop" in told
+    wide = run(*words, "--window=-1,-1,1,1", "--out", tmp_path / "c").stderr
+    assert "75 % of the first frame lies beyond" in wide
+    assert "--fit" not in wide
     assert "beyond" not in run(*words, "--fit", "crop", "--out", tmp_path / "b").stderr
     expected = render(load(model), seed=7, size=(6, 10), fit="crop", supersample="auto")
     assert np.abs(frames(tmp_path / "b")[0] - expected).max() <= 1

@@ -353,12 +353,14 @@ class PictureOptions:
         if words := print_size(self.sides, dpi=self.density, across=across):
             typer.echo(words, err=True)
 
-    def say_beyond(self, painter: Painter) -> None:
+    def say_beyond(self, painter: Painter, *, warp: str | None = None) -> None:
         """Say how much of a picture nothing has taught the model to draw."""
         share = painter.beyond_training
         if share < LEAST_BEYOND:
             return
-        hint = "" if self.window or self.fit == "crop" else "; --fit crop shows what was trained"
+        long = painter.height != painter.width and (self.zoom is None or self.zoom >= 1)
+        helps = long and self.fit == "whole" and self.window is None and warp is None
+        hint = "; --fit crop shows what was trained" if helps else ""
         typer.echo(f"{100 * share:.0f} % of this lies beyond what was trained{hint}", err=True)
 
     @property

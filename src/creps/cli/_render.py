@@ -223,7 +223,7 @@ def render(
     _note_other_weights(strange, generator, picture.model)
     renderer = picture.renderer(generator, latent)
     painter = renderer.painter(view)
-    picture.say_beyond(painter)
+    picture.say_beyond(painter, warp=warp)
     source: TileSource = painter
     if foveated is not None:
         source = renderer.foveated(view, share=foveated, gaze=look)

@@ -184,9 +184,11 @@ class FilmOptions:
         from creps.checkpoints import load
 
         generator = load(self.model)
-        beyond = beyond_training(generator, film.view(film.frames(file.count)[0]))
+        first = film.frames(file.count)[0]
+        beyond = beyond_training(generator, film.view(first))
         if beyond >= LEAST_BEYOND:
-            hint = "; --fit crop shows what was trained" if self.fit == "whole" else ""
+            helps = self.fit == "whole" and first.window == self.window(None)
+            hint = "; --fit crop shows what was trained" if helps else ""
             typer.echo(
                 f"{100 * beyond:.0f} % of the first frame lies beyond what was trained{hint}",
                 err=True,
@@ -217,7 +219,8 @@ class FilmOptions:
                 )
         before = file.count - rendered
         typer.echo(
-            f"{file.path}: {file.count} frames of {film.size[0]}x{film.size[1]}"
+            f"{file.path}: {file.count} frame{'s' * (file.count > 1)} of "
+            f"{film.size[0]}x{film.size[1]}"
             f"{f', {before} of them were there' if before else ''}, "
             f"{f'{evaluations}, ' if rendered else ''}{time.perf_counter() - started:.1f} s"
         )
