@@ -30,9 +30,10 @@ from creps.rendering._words import parse_point, parse_window
 
 if TYPE_CHECKING:
     from creps.coordinates import Window
+    from creps.networks.base import Generator
     from creps.rendering._styles import Stop
     from creps.rendering._view import Fit
-    from creps.rendering.video import Motion, VideoFile
+    from creps.rendering.video import Film, Motion, VideoFile
 
 DEFAULT_SEED = 7
 DEFAULT_SECONDS = 4.0
@@ -143,6 +144,20 @@ class FilmOptions:
             path=self.out, count=count, fps=self.fps, crf=self.crf, overwrite=self.overwrite
         )
 
+    def _say_beyond(self, generator: Generator, film: Film) -> None:
+        """Say how much of the first frame nothing has taught the model to draw."""
+        from creps.rendering._painter import beyond_training
+
+        first = film.frames(1)[0]
+        beyond = beyond_training(generator, film.view(first))
+        if beyond < LEAST_BEYOND:
+            return
+        helps = self.fit == "whole" and first.window == self.window(None)
+        hint = "; --fit crop shows what was trained" if helps else ""
+        typer.echo(
+            f"{100 * beyond:.0f} % of the first frame lies beyond what was trained{hint}", err=True
+        )
+
     def make(
         self,
         motion: Motion,
@@ -157,7 +172,6 @@ class FilmOptions:
         `easing` is the default; seeds, space and warp as for `Film`.
         """
         from creps.rendering import Evaluations
-        from creps.rendering._painter import beyond_training
         from creps.rendering._styles import file_of
         from creps.rendering.video import Film, write_film
 
@@ -184,15 +198,7 @@ class FilmOptions:
         from creps.checkpoints import load
 
         generator = load(self.model)
-        first = film.frames(file.count)[0]
-        beyond = beyond_training(generator, film.view(first))
-        if beyond >= LEAST_BEYOND:
-            helps = self.fit == "whole" and first.window == self.window(None)
-            hint = "; --fit crop shows what was trained" if helps else ""
-            typer.echo(
-                f"{100 * beyond:.0f} % of the first frame lies beyond what was trained{hint}",
-                err=True,
-            )
+        self._say_beyond(generator, film)
         evaluations = Evaluations()
         with report("rendering", unit="frames", per_unit=1) as told:
 
