@@ -60,6 +60,7 @@ def test_textures_are_trained_for_tiling(
     config = json.loads((run / "config.json").read_text())["train"]
     assert config["generator"]["period"] == [1, 1]
     assert (config["data"]["textures"], config["augment"]["kind"]) == (True, "diffaugment")
+    assert "--out DIR --tile" in capsys.readouterr().out
     # Without a preset it is that of textures, whose windows are larger than these pictures.
     assert command(monkeypatch, "--tile", "--data", pictures, "--out", tmp_path / "large") == 1
     assert "20x24 pixels, a window of it takes 64x64" in capsys.readouterr().err

@@ -19,6 +19,7 @@ from creps.errors import GridError, UsageError
 from creps.networks.base import Generator, families, family_config
 from creps.rendering._painter import repeating
 from creps.rendering._tiles import Repeats, Tile
+from creps.rendering.arrays._picture import VirtualPicture
 from creps.rendering.warps import as_warp
 from painters import painter_of
 from test_networks_families import network
@@ -256,3 +257,16 @@ def test_models_without_a_period_say_what_to_do(family: str) -> None:
     made = network(family)
     with pytest.raises(UsageError, match=r"do not repeat.*creps train --tile"):
         creps.render(made, seed=0, tile=2)
+
+
+def test_arrays_hold_tiles_at_every_level() -> None:
+    """As `creps.open_zarr` and dask read them."""
+    renderer, view = creps.Renderer(single("creps"), seed=3), creps.View(size=96, tile=2)
+    whole = VirtualPicture(renderer, view, chunk=32)
+    assert len(whole) > 1
+    for level in range(len(whole)):
+        canvas = whole.canvas(level)
+        picture = whole.pixels(level, Tile(0, 0, canvas.height, canvas.width))
+        assert_repeats(picture, (2, 2))
+        if level == 0:
+            np.testing.assert_array_equal(picture, renderer.picture(view))

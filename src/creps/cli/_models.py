@@ -120,6 +120,8 @@ def _facts(summary: ModelSummary, weights: str) -> list[tuple[str, str]]:
     rows += [
         (name, form.format(config[key])) for name, (key, form) in shown.items() if key in config
     ]
+    if any(period := config.get("period", ())):
+        rows.append(("repeats after", "{:g} x {:g} plane units".format(*period)))
     rows += [
         ("parameters", f"{summary.parameters:,}"),
         ("weights", f"{summary.file_bytes / 1e6:.1f} MB, {summary.stored_as}"),

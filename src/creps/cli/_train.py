@@ -389,7 +389,8 @@ def _print_result(run: Run) -> None:
         *([f"report:   {page}"] if page.exists() else []),
         *([f"length:   {found.text}{advice}"] if found is not None else []),
         f"doctor:   creps train doctor {quote(str(run.folder))}",
-        f"pictures: creps generate --model {quote(str(model))} --seeds 0-7 --out DIR{chosen}",
+        f"pictures: creps generate --model {quote(str(model))} --seeds 0-7 --out DIR{chosen}"
+        + " --tile" * all(run.config.period),
     ]
     Console().print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
 

@@ -214,6 +214,7 @@ def level_view(view: View, canvas: Canvas, level: int) -> View:
         >>> level_view(View(size=(6, 3)), Canvas(6, 3, (0.0, 0.0, 2.0, 1.0)), 1).window
         (0.0, 0.0, 2.0, 1.3333333333333333)
     """
+    view = replace(view, tile=None)  # the window of the canvas says how many periods are seen
     if level == 0:
         return replace(view, size=(canvas.height, canvas.width), window=canvas.window)
     height, width = level_sizes(canvas.height, canvas.width, smallest=1)[level]
