@@ -439,10 +439,7 @@ def benchmarks(show: Show) -> None:
     show.say("\n## Benchmarks\n")
     half = "float32" if plan.device == "cpu" else "bfloat16"
     render = [sys.executable, str(HERE / "render.py"), "--device", plan.device, "--dtype", half]
-    render += ["--sizes", plan.sizes, "--rotation", plan.rotation, "--memory", "", "--exact", ""]
-    render += ["--tiles", "", "--preset", ""]
-    if plan.preset == "smoke":
-        render += ["--sparse", "", "--turned", ""]
+    render += ["--only", "size,rotation", "--sizes", plan.sizes, "--rotation", plan.rotation]
     rows = _json_lines(show.part("rendering", render, limit=plan.benchmarks))
     for row in rows:
         took = row.get("seconds", row.get("processor_seconds"))

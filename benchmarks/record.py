@@ -6,6 +6,9 @@ import json
 import os
 import platform
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +62,19 @@ def machine(device: str = "cpu") -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "load": round(os.getloadavg()[0], 1),
     }
+
+
+@contextmanager
+def earlier_source(commit: str) -> Iterator[Path]:
+    """The source of another commit, for PYTHONPATH, in a worktree of its own."""
+    git = ["git", "-C", str(ROOT), "worktree"]
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "source"
+        subprocess.run([*git, "add", "--quiet", "--detach", str(place), commit], check=True)
+        try:
+            yield place / "src"
+        finally:
+            subprocess.run([*git, "remove", "--force", str(place)], check=True)
 
 
 def _commit() -> tuple[str, str]:

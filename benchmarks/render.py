@@ -3,8 +3,8 @@
     python benchmarks/render.py [--sizes 256,512,1024,2048] [--rotation 1024] [--memory 2048,16384]
                                 [--exact 512] [--sparse 1024,4096,16384] [--turned 1024]
                                 [--tiles 16,256] [--preset 4096] [--families 1024]
-                                [--against COMMIT] [--device cuda --dtype bfloat16]
-                                [--out results.jsonl]
+                                [--against 7bec561] [--only sparse,tile]
+                                [--device cuda --dtype bfloat16] [--out results.jsonl]
 
 With the 512 preset and random weights, but for `--exact`; each row in a fresh process, sizes and
 memory with every pixel evaluated:
@@ -21,9 +21,10 @@ memory with every pixel evaluated:
 
 Then sparse evaluation, as ratios of processor time (see `sparse_ratios`): exact over sparse drawing
 of `portraits`, straight and turned, of a viewer's tile and a screen of them, and of the 512 preset;
-the 512 preset against our StyleGAN2; and commands against those of another commit.
+the 512 preset against our StyleGAN2; and what `creps demo` draws against an earlier commit.
 
-An empty list leaves a kind of row out. Prints a table, and writes one JSON line a row. The memory
+`--only` chooses kinds of rows: size, rotation, memory, exactness, sparse, turned, tile, screen,
+preset, families, demo. Prints a table, and writes one JSON line a row. The memory
 of a GPU is its own. Some minutes on 2 cores; other programs disturb it.
 """
 
@@ -69,6 +70,7 @@ RATIOS = {
     "screen": "portraits",
     "preset": "creps-512, random weights",
     "families": "creps-512 and stylegan2, random weights",
+    "demo": "portraits",
 }
 """Kinds of rows in `sparse_ratios`, and their models."""
 EXACT_WARPS = (  # seed and warp
@@ -237,7 +239,7 @@ def whole_picture(painter: Painter) -> np.ndarray:
     return picture
 
 
-def _in_fresh_process(kind: str, size: int, device: str, dtype: str) -> dict[str, Any]:
+def _in_fresh_process(kind: str, size: str, device: str, dtype: str) -> dict[str, Any]:
     """One row, where nothing has been rendered before."""
     command = [sys.executable, __file__, "--one", f"{kind}:{size}"]
     command += ["--device", device, "--dtype", dtype]
@@ -250,8 +252,9 @@ def _row(task: str, device: str, dtype: str) -> dict[str, Any]:
     """What a fresh process prints."""
     kind, size = task.split(":")
     if kind in RATIOS:
-        return {"kind": kind, "model": RATIOS[kind], "size": int(size), "device": "cpu",
-                "dtype": "float32", **getattr(sparse_ratios, kind)(int(size))}  # fmt: skip
+        of = size if kind == "demo" else int(size)
+        return {"kind": kind, "model": RATIOS[kind], "size": of, "device": "cpu",
+                "dtype": "float32", **getattr(sparse_ratios, kind)(of)}  # fmt: skip
     bench = Bench(device, dtype)
     measured = getattr(bench, kind)(int(size))
     return {
@@ -288,7 +291,8 @@ def main(
     tiles: Annotated[str, typer.Option(help="Zooms of a viewer's tiles.")] = "16,256",
     preset: Annotated[str, typer.Option(help="Pixels a side.")] = "4096",
     families: Annotated[str, typer.Option(help="Pixels a side.")] = "1024",
-    against: Annotated[str, typer.Option(help="Commit whose commands are measured too.")] = "",
+    against: Annotated[str, typer.Option(help="Commit whose demo is drawn too.")] = "7bec561",
+    only: Annotated[str, typer.Option(help="Kinds of rows, such as sparse,tile.")] = "",
     device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
     dtype: Annotated[str, typer.Option(help="float32, float64, bfloat16, float16.")] = "float32",
     out: Annotated[Path | None, typer.Option(help="Also append the JSON lines here.")] = None,
@@ -298,18 +302,18 @@ def main(
     if one is not None:
         print(json.dumps(_row(one, device, dtype)))
         return
-    record = Record("render", out)
     kinds = {"size": sizes, "rotation": rotation, "memory": memory, "exactness": exact}
     kinds |= {"sparse": sparse, "turned": turned, "tile": tiles, "screen": tiles}
-    kinds |= {"preset": preset, "families": families}
+    kinds |= {"preset": preset, "families": families, "demo": against}
+    wanted = list(filter(None, only.split(","))) or list(kinds)
+    if unknown := set(wanted) - set(kinds):
+        raise typer.BadParameter(f"{', '.join(unknown)}: expected some of {', '.join(kinds)}")
+    record = Record("render", out)
     results = []
-    for kind, listed in kinds.items():
-        for size in filter(None, listed.split(",")):
-            row = _in_fresh_process(kind, int(size), device, dtype)
+    for kind in wanted:
+        for one in filter(None, kinds[kind].split(",")):
+            row = _in_fresh_process(kind, one, device, dtype)
             results.append(record.write(row, device=row["device"]))
-    for name in sparse_ratios.COMMANDS if against else ():
-        row = {"kind": name, "size": 0, **sparse_ratios.against(against, name)}
-        results.append(record.write(row, device="cpu"))
     Console(stderr=True).print(_table(results))
 
 

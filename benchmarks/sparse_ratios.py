@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from itertools import product
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from record import ROOT, earlier_source
 
 import creps
 from creps.networks.base import Generator, build_generator
@@ -27,10 +27,17 @@ from creps.rendering import Renderer, Tile, View
 SQUARE, EVERY = 1024, 16
 """Of very large pictures, every 16th square of 1,024 px is drawn."""
 ROUNDS = 3
-COMMANDS = {
-    "the whole command": ["render", "--size", "16384", "--out", "big.tif", "--overwrite"],
-    "demo": ["demo", "--out", "demo"],
-}
+DEMO = """
+import time, creps
+generator = creps.load("portraits")
+started = time.process_time()
+for seed in range(24):
+    creps.Renderer(generator, seed=seed).picture(size=256)
+renderer = creps.Renderer(generator, seed=16)
+for size in (256, 1024, 4096):
+    renderer.picture(size=size)
+print(time.process_time() - started)
+"""
 
 
 def sparse(size: int) -> dict[str, Any]:
@@ -92,45 +99,28 @@ def families(size: int) -> dict[str, Any]:
     }
 
 
-def against(commit: str, name: str) -> dict[str, Any]:
-    """A command of now against that of another commit, in turn; processor time and peak memory."""
-    here = Path(__file__).resolve().parents[1]
-    with tempfile.TemporaryDirectory() as folder:
-        other = Path(folder) / "other"
-        subprocess.run(["git", "-C", str(here), "worktree", "add", "--detach", str(other), commit],
-                       check=True, capture_output=True)  # fmt: skip
-        try:
-            found = {
-                way: _command(COMMANDS[name], source / "src", Path(folder) / way)
-                for way, source in (("now", here), ("then", other))
-            }
-        finally:
-            subprocess.run(["git", "-C", str(here), "worktree", "remove", "--force", str(other)],
-                           check=True)  # fmt: skip
-    (now, now_mb), (then, then_mb) = found["now"], found["then"]
+def demo(commit: str) -> dict[str, Any]:
+    """The pictures of `creps demo` drawn, not written, by this code and by another commit's."""
+    with earlier_source(commit) as earlier:
+        now, then = (_drawing_demo(source) for source in (ROOT / "src", earlier))
     return {
-        "commit": commit,
-        "seconds": round(now, 2),
-        "then_seconds": round(then, 2),
+        "against": commit,
+        "processor_seconds": round(now, 2),
+        "then_processor_seconds": round(then, 2),
         "times_faster": round(then / now, 2),
-        "peak_mb": now_mb,
-        "then_peak_mb": then_mb,
     }
 
 
-def _command(words: list[str], source: Path, folder: Path) -> tuple[float, int]:
-    """Processor seconds and peak memory (MB) of a command of `creps` of some source."""
-    folder.mkdir()
-    child = subprocess.Popen(
-        [sys.executable, "-m", "creps", *words],
+def _drawing_demo(source: Path) -> float:
+    """Processor seconds, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", DEMO],
         env={**os.environ, "PYTHONPATH": str(source)},
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
     )
-    _, status, usage = os.wait4(child.pid, 0)
-    if status:
-        raise RuntimeError(f"creps {' '.join(words)} failed")
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024
+    return float(done.stdout)
 
 
 class _Work:

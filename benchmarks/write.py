@@ -24,12 +24,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from record import ROOT, Record
+from record import ROOT, Record, earlier_source
 from rich.console import Console
 from rich.table import Table
 
@@ -106,8 +105,8 @@ def _bytes_in(place: Path) -> int:
 def _commands(size: int, before: str, place: Path, repeats: int) -> Iterator[dict[str, Any]]:
     """The whole command, before and now, in turns."""
     found: dict[str, list[tuple[float, float]]] = {before: [], "now": []}
-    with _checked_out(before, place / "before") as earlier:
-        sources = {before: earlier / "src", "now": ROOT / "src"}
+    with earlier_source(before) as earlier:
+        sources = {before: earlier, "now": ROOT / "src"}
         for source in sources.values():
             _run(source, "render", "--size", "16", "--out", str(place / "warm.tif"), "--overwrite")
         for _ in range(repeats):
@@ -138,17 +137,6 @@ def _run(source: Path, *words: str) -> tuple[float, float]:
         raise SystemExit(f"{' '.join(command[3:])} from {source} failed")
     seconds, peak = done.stdout.splitlines()[-1].split()
     return float(seconds), float(peak)
-
-
-@contextmanager
-def _checked_out(commit: str, place: Path) -> Iterator[Path]:
-    """The source of a commit, in a worktree of its own."""
-    git = ["git", "-C", str(ROOT), "worktree"]
-    subprocess.run([*git, "add", "--quiet", "--detach", str(place), commit], check=True)
-    try:
-        yield place
-    finally:
-        subprocess.run([*git, "remove", "--force", str(place)], check=True)
 
 
 if __name__ == "__main__":
