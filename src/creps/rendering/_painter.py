@@ -230,7 +230,7 @@ class Painter:
         assert tile is not None
         inside = tile.moved(-place.top, -place.left)
         images = [block.image[:, inside.rows, inside.columns] for block in blocks]
-        return tile, torch.stack(images)
+        return tile, torch.stack(images) if len(images) > 1 else images[0][None]
 
     def _count(self, evaluated: int, painted: int) -> None:
         for count in (self.evaluations, self._latents.evaluations):
