@@ -66,3 +66,16 @@ def test_commands_show_no_control_characters_of_names(hostile_names, tmp_path):
     shown = CliRunner().invoke(data_app, ["show", str(hostile_names), "--out", out])
     assert shown.exit_code == 0
     assert not _controls(shown.output)
+
+
+def test_names_of_a_page_lack_their_middle(tmp_path):
+    assert len(str(DataError(f"cannot read {'x' * 60_000}.png: broken"))) < 300
+    path = tmp_path / "set.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x" * 60_000 + ".png", png(noise(40, 48)))
+        archive.writestr("y" * 60_000 + ".png", png(noise(40, 48)))
+        archive.writestr("z" * 60_000 + ".png", b"broken")
+        archive.writestr("ATTRIBUTION.txt", "thanks " * 5000)
+    checked = CliRunner().invoke(data_app, ["check", str(path), "--workers", "1"]).output
+    assert max(map(len, checked.splitlines())) < 2 * 300
+    assert all(len(line) < 300 for line in open_images(path).remarks())

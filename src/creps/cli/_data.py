@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from creps.cli._progress import report
-from creps.errors import printable
+from creps.errors import one_line, printable
 
 if TYPE_CHECKING:
     from creps.data._checking import Report
 
+_LONGEST_CREDIT = 300  # characters of a credit that are shown
 _OUT = Annotated[Path, typer.Option(help="ZIP file to write.")]
 _SEED = Annotated[int, typer.Option(help="Another seed, other pictures.")]
 _WORKERS = Annotated[int | None, typer.Option(help="Pictures at once; all cores by default.")]
@@ -262,7 +263,8 @@ def _print(report: Report) -> None:
     _print_groups("group{s} of pictures that look alike", report.similar)
     _print_advice(report)
     if report.attribution:
-        say(f"\nThe set requires this credit: {report.attribution.splitlines()[0]} ...")
+        credit = one_line(report.attribution.splitlines()[0])[:_LONGEST_CREDIT]
+        say(f"\nThe set requires this credit: {credit} ...")
 
 
 def _say(text: str) -> None:
@@ -283,7 +285,7 @@ def _print_groups(what: str, groups: list[list[str]], most: int = 8) -> None:
     counted = what.format(s="" if len(groups) == 1 else "s")
     _say(f"{len(groups) or 'No'} {counted}{':' if groups else ''}")
     for group in groups[:most]:
-        _say(f"  {'  =  '.join(group[:6])}{' ...' if len(group) > 6 else ''}")
+        _say(f"  {'  =  '.join(map(one_line, group[:6]))}{' ...' if len(group) > 6 else ''}")
     if len(groups) > most:
         _say(f"  and {len(groups) - most:,} more (--json lists all)")
 
@@ -353,7 +355,7 @@ def _presets(report: Report) -> dict[str, str]:
 
 
 def _counts(counted: dict[str, int], most: int = 12) -> str:
-    words = [f"{count:,} {name}" for name, count in list(counted.items())[:most]]
+    words = [f"{count:,} {one_line(name)}" for name, count in list(counted.items())[:most]]
     return "; ".join([*words, "..."] if len(counted) > most else words)
 
 

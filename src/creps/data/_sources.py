@@ -16,7 +16,7 @@ import numpy as np
 from creps.data._archives import open_store
 from creps.data._labels import Classes, read_classes
 from creps.data._store import MOST_NOTE, Entry, Listing, Store, passed_over_text, remembered
-from creps.errors import DataError, printable
+from creps.errors import DataError, one_line
 from creps.pixels._decoding import Header, check_channels, decode, read_header
 from creps.pixels._opening import reason_of, why_broken
 
@@ -216,7 +216,7 @@ class ImageSource:
             lines.append(f"color profiles converted to sRGB: {each}")
         if self.class_names:
             lines.append(f"{self.num_classes} classes: {_listed(self.class_names)}")
-        return tuple(map(printable, lines))
+        return tuple(map(one_line, lines))
 
     def companion(self, name: str) -> bytes:
         """A file of the set besides its images; a KeyError if there is none."""
@@ -332,4 +332,4 @@ def _attribution(store: Store, listing: Listing) -> str:
 
 def reason_in(error: DataError, name: str) -> str:
     """What is wrong with a file, of an error that begins with its name."""
-    return str(error).rpartition(f"{printable(name)}: ")[2]
+    return str(error).rpartition(f"{one_line(name)}: ")[2]
