@@ -1,7 +1,7 @@
 """How fast `creps serve` answers, over the loopback: tiles of a viewer that pans and zooms.
 
     python benchmarks/serve.py [--model portraits] [--clients 1,8,32] [--seconds 10]
-                               [--hostile 10000] [--workers 2] [--out results.jsonl]
+                               [--workers 2] [--out results.jsonl]
 
 A server of its own in a fresh process and an empty folder, then one JSON line a row:
 
@@ -11,9 +11,7 @@ A server of its own in a fresh process and an empty folder, then one JSON line a
 - cached: the same tiles again, from disk;
 - clients: that many clients at once, each on a way of its own in one of eight pictures; some of
   their tiles were seen before, by themselves or others. Milliseconds that half of the answers and
-  that 95 % took at most, tiles a second, and how many were sent away (503);
-- hostile: random, malformed and nearly right requests: how they were answered, and megabytes
-  before, half way and after, of memory and, within it, of prepared pictures, which have a limit.
+  that 95 % took at most, tiles a second, and how many were sent away (503).
 
 Times are for tiles of 256 pixels, JPEG. `cpu_ms` is what the server's process computed for a tile:
 on a busy machine it tells more than the clock. Bounded: about two minutes.
@@ -36,7 +34,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
-from urllib.request import urlopen
 
 import typer
 from record import Record
@@ -45,7 +42,6 @@ CONNECTIONS = 6  # that browsers open to one server
 VIEWPORT = [(x, y) for y in range(4) for x in range(4)]  # tiles of level 2: 1024 x 1024 pixels
 NEW_SEEDS = 7
 WARM_TILES = 40
-MEGABYTE = 2**20
 
 
 @dataclass
@@ -59,18 +55,6 @@ class Server:
         """That its process has computed (Linux)."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def resident(self) -> float:
-        """Megabytes of memory that it holds (Linux)."""
-        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / MEGABYTE
-
-    async def prepared(self) -> float:
-        """Megabytes of prepared pictures that it holds."""
-        text = await asyncio.to_thread(
-            lambda: urlopen(f"http://127.0.0.1:{self.port}/metrics").read().decode()
-        )
-        return float(text.split("\ncreps_prepared_bytes ")[1].split()[0]) / MEGABYTE
 
 
 @dataclass
@@ -102,14 +86,6 @@ class Connection:
         if status == 200:
             tally.seconds.append(time.perf_counter() - started)
         return status
-
-    async def raw(self, request: bytes) -> int:
-        """The status of the answer to any bytes; 0: the server hangs up, -1: none in a minute."""
-        try:
-            return await asyncio.wait_for(self._exchange(request), 60)
-        except (OSError, EOFError, ValueError, IndexError) as error:
-            self.close()
-            return -1 if isinstance(error, TimeoutError) else 0
 
     async def _exchange(self, request: bytes) -> int:
         if self._streams is None:
@@ -214,90 +190,6 @@ async def crowd(server: Server, model: str, clients: int, seconds: float) -> dic
     }
 
 
-async def hostile(server: Server, model: str, count: int) -> dict[str, Any]:
-    """Random and malformed requests, over some connections."""
-    statuses: Counter[int] = Counter()
-    memory, prepared = [server.resident()], [await server.prepared()]
-    numbers = iter(range(count))
-
-    async def attack() -> None:
-        connection = Connection(server.port)
-        for number in numbers:
-            statuses[await connection.raw(nonsense(random.Random(number), model))] += 1
-            if number == count // 2:
-                memory.append(server.resident())
-                prepared.append(await server.prepared())
-        connection.close()
-
-    await asyncio.gather(*(attack() for _ in range(8)))
-    memory.append(server.resident())
-    prepared.append(await server.prepared())
-    alive = Tally()
-    connection = Connection(server.port)
-    await connection.get("/health", alive)
-    return {
-        "row": "hostile",
-        "requests": count,
-        "answers": {str(status): n for status, n in sorted(statuses.items())},
-        "memory_mb": [round(each) for each in memory],
-        "prepared_mb": [round(each) for each in prepared],
-        "alive": alive.statuses[200] == 1,
-    }
-
-
-def nonsense(draw: random.Random, model: str) -> bytes:
-    """A request that nobody should send; a half is nearly right, and some make sense by chance."""
-    path = (nearly_right if draw.random() < 0.5 else random_path)(draw, model)
-    path = path.replace(" ", "+")
-    if draw.random() < 0.02:
-        return f"{word(draw)} {path}\r\n\r\n\r\n\r\n".encode("latin-1", "replace")
-    method = draw.choice(("GET",) * 8 + ("POST", "DELETE"))
-    body = word(draw) if method == "POST" else ""
-    head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
-    return f"{head}\r\n{body}".encode("latin-1", "replace")
-
-
-def word(draw: random.Random) -> str:
-    """Anything."""
-    kinds = (
-        lambda: str(draw.randrange(-5, 400)),
-        lambda: str(draw.choice((-1, 1)) * 10 ** draw.randrange(0, 30)),
-        lambda: "".join(chr(draw.randrange(33, 127)) for _ in range(draw.randrange(12))),
-        lambda: draw.choice(("nan", "..", "%2e%2e%2f", "%00", "full", "max", "^max", "pct:9,9")),
-        lambda: ",".join(str(draw.randrange(-9, 600)) for _ in range(draw.randrange(1, 5))),
-    )
-    return draw.choice(kinds)()
-
-
-def random_path(draw: random.Random, model: str) -> str:
-    """An address of random words."""
-    picture = draw.choice((f"{model}:{draw.randrange(40)}", f"{model}:{word(draw)}", word(draw)))
-    picture += "".join(f";{draw.choice('tkcwx')}={word(draw)}" for _ in range(draw.randrange(3)))
-    room = draw.choice(("iiif", "plane", "dzi", "view", "api", "static", word(draw)))
-    words = {"iiif": 4, "plane": 2, "dzi": 2, "view": 0}.get(room, draw.randrange(4))
-    tail = draw.choice(
-        (".jpg", "/default.jpg", ".dzi", "/info.json", "", f"?{word(draw)}={word(draw)}")
-    )
-    return "/".join([f"/{room}/{picture}", *(word(draw) for _ in range(words))]) + tail
-
-
-def nearly_right(draw: random.Random, model: str) -> str:
-    """An address of a small picture, most often with one wrong part; every picture is a new one."""
-    seed, level = draw.randrange(2**33), draw.randrange(12)
-    region, angle = draw.choice(("full", "pct:9,9,20,30")), str(draw.randrange(400))
-    side, last = f"{draw.randrange(1, 120)},", f"default.{draw.choice(('jpg', 'png', 'webp'))}"
-    parts = draw.choice(
-        (
-            ("iiif", f"{model}:{seed}", region, side, angle, last),
-            ("plane", f"{model}:{seed};t=0.{level}", str(level), f"{level}_-1.jpg"),
-            ("dzi", f"{model}:{seed}_files", "8", "0_0.jpg"),
-            ("view", f"{model}:{seed}?height={level}&width=30&rotation={seed % 400}"),
-        )
-    )
-    wrong = draw.randrange(-1, len(parts))  # -1: nothing
-    return "/" + "/".join(word(draw) if k == wrong else part for k, part in enumerate(parts))
-
-
 def _times(tally: Tally) -> dict[str, Any]:
     if not tally.seconds:
         return {"tiles": 0}
@@ -329,7 +221,6 @@ def main(
     model: str = "portraits",
     clients: Annotated[str, typer.Option(help="Visitors at once, in turn.")] = "1,8,32",
     seconds: Annotated[float, typer.Option(help="For each number of clients.")] = 10.0,
-    hostile_requests: Annotated[int, typer.Option("--hostile")] = 10_000,
     workers: int | None = None,
     out: Annotated[Path | None, typer.Option(help="Also append the JSON lines here.")] = None,
 ) -> None:
@@ -341,15 +232,13 @@ def main(
 
     async def measure(server: Server) -> None:
         connection = Connection(server.port)
-        while await connection.raw(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n") != 200:
-            await asyncio.sleep(0.1)
+        await connection.get("/health", Tally())  # as soon as it answers
+        connection.close()
         tell(await first_view(server, model))
         for row in await one_after_the_other(server, model):
             tell(row)
         for count in map(int, clients.split(",")):
             tell(await crowd(server, model, count, seconds))
-        if hostile_requests:
-            tell(await hostile(server, model, hostile_requests))
 
     with running(model, workers) as server:
         asyncio.run(measure(server))

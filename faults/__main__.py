@@ -2,8 +2,9 @@
 
     python -m faults mutants safetensors config --count 3000
     python -m faults kills zarr png --count 12
+    python -m faults load --minutes 20
 
-Both print a line for each kind and end with 1 where something happened that must not.
+They print a line for each kind and end with 1 where something happened that must not.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import typer
 from creps.errors import CrepsError, printable
 from faults.kills import JOBS, kill_jobs
 from faults.kinds import kinds
+from faults.load import use
 from faults.mutants import MEGABYTES, SECONDS, as_row, try_mutants, write_mutant
 
 app = typer.Typer(
@@ -79,6 +81,21 @@ def kills(
             typer.echo(f"  {name}: {printable(fault)}", err=True)
         failed = failed or bool(tally.faults)
     if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def load(
+    minutes: Annotated[float, typer.Option(min=0, help="Until the server is told to end.")] = 20.0,
+    clients: Annotated[int, typer.Option(min=1, help="Visitors at once.")] = 6,
+    pause: Annotated[float, typer.Option(min=0.01, help="Seconds between their deeds.")] = 0.5,
+    seed: Annotated[int, typer.Option(help="Of what they do.")] = 0,
+    model: Annotated[str, typer.Option(help="To serve.")] = "portraits",
+) -> None:
+    """Use a server well and badly, tell it to end, start it again, and count what went wrong."""
+    tally = use(model, minutes=minutes, clients=clients, pause=pause, seed=seed)
+    typer.echo(json.dumps(tally.row()))
+    if tally.faults:
         raise typer.Exit(1)
 
 

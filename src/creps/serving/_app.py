@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 from collections.abc import AsyncIterator, Mapping
+from types import FrameType
 
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -38,7 +39,7 @@ from creps.serving._zarr_routes import ZarrRoutes
 
 KEEP_ALIVE = 20
 """Seconds that an idle connection stays open."""
-LAST_ANSWERS = 4
+LAST_ANSWERS = 3
 """Seconds for answers under way, when the server shuts down; those that are late get a 503."""
 LAST_WORDS = 0.1
 """Seconds for these 503."""
@@ -114,11 +115,12 @@ def run_app(
 class _Server(uvicorn.Server):
     """Ends with its process: what is written is renamed when it is whole, or taken up again."""
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        end = threading.Timer(LAST_SECONDS, os._exit, [0])  # a file, a chunk may take minutes
-        end.daemon = True
-        end.start()
-        await super().shutdown(sockets)
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end, and see to it that it does not last: a file, a chunk may take minutes."""
+        last = threading.Timer(LAST_SECONDS, os._exit, [0])
+        last.daemon = True
+        last.start()
+        super().handle_exit(sig, frame)
 
 
 def server_config(
