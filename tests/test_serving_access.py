@@ -179,6 +179,25 @@ def test_a_token_file_that_cannot_be_read_is_one_line(what: str, tmp_path: Path)
     assert str(path) in ran.stderr
 
 
+def test_the_login_form_puts_the_token_in_no_address() -> None:
+    """Addresses are what proxies write to their logs."""
+    with in_memory({"tiny": tiny_creps()}, token=TOKEN, url="https://testserver/") as client:
+        wrong = client.post("/", data={"token": "wrong-word"}, headers={"Accept": "text/html"})
+        assert wrong.status_code == 401
+        assert '<p role="alert">That is not the token' in wrong.text
+        long = client.post("/", data={"token": "x" * 15_000}, headers={"Accept": "text/html"})
+        assert long.status_code == 401
+        assert client.post("/", content=b"\xff" * 20_000).status_code == 413
+        assert client.get("/api/models").status_code == 401
+        entered = client.post("/", data={"token": TOKEN})
+        assert (entered.status_code, entered.headers["location"]) == (303, "./")
+        assert "HttpOnly" in entered.headers["set-cookie"]
+        assert "Secure" not in entered.headers["set-cookie"]
+        assert client.get("/api/models").status_code == 200
+        secure = client.post("https://testserver/", data={"token": TOKEN})
+        assert "Secure" in secure.headers["set-cookie"]
+
+
 def test_the_token_is_in_no_text_about_the_settings() -> None:
     assert TOKEN not in repr(ServeSettings(token=TOKEN))
 

@@ -402,7 +402,7 @@ def test_people_without_the_token_are_asked_for_it() -> None:
         login = client.get("/", headers={"Accept": "text/html,*/*"})
         assert login.status_code == 401
         assert login.headers["content-type"].startswith("text/html")
-        assert '<form method="get"' in login.text
+        assert '<form method="post"' in login.text
         assert 'name="token"' in login.text
         assert "tiny" not in login.text
         told = '<p role="alert">That is not the token'

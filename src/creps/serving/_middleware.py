@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -74,7 +75,7 @@ class AccessMiddleware:
             await send(message)
 
         try:
-            refused = self._refusal(scope)
+            refused = await self._refusal(scope, self._bounded(receive))
             if refused is not None:
                 await refused(scope, receive, counted)
             else:
@@ -94,7 +95,7 @@ class AccessMiddleware:
             self._telemetry.requests.labels(kind, str(status)).inc()
             self._telemetry.seconds.labels(kind).observe(time.perf_counter() - started)
 
-    def _refusal(self, scope: Scope) -> Response | None:
+    async def _refusal(self, scope: Scope, receive: Receive) -> Response | None:
         """The answer to a request that is refused, or needs no application; None for others."""
         query: bytes = scope["query_string"]
         if len(scope.get("raw_path") or b"") + len(query) > LONGEST_ADDRESS:
@@ -113,10 +114,14 @@ class AccessMiddleware:
             return Response(status_code=204, headers=allowed)
         if self._token is None or scope["path"] in OPEN:
             return None
-        given = parse_qs(query.decode("latin-1")).get("token", [""])[0]
+        given = _token_of(query)
+        if scope["path"] == "/" and scope["method"] == "POST":  # the form of the login page
+            with contextlib.suppress(HTTPException, ClientDisconnect):
+                given = _token_of(await Request(scope, receive).body())
         if scope["path"] == "/" and self._is_token(given):
             answer = RedirectResponse("./", 303, headers={"Cache-Control": "no-store"})
-            answer.set_cookie(self._cookie, given, httponly=True, samesite="strict")
+            safe = scope["scheme"] == "https"
+            answer.set_cookie(self._cookie, given, httponly=True, samesite="strict", secure=safe)
             return answer
         if any(map(self._is_token, (given, *self._presented(headers)))):
             return None
@@ -157,6 +162,11 @@ class AccessMiddleware:
             return message
 
         return bounded
+
+
+def _token_of(form: bytes) -> str:
+    """The token in a query, or in the body that a form sends."""
+    return parse_qs(form.decode("latin-1")).get("token", [""])[0]
 
 
 def _for_one_client(directives: str) -> str:

@@ -81,7 +81,7 @@ function linked(text) {
 }
 
 /**
- * Credits in one line: the first sentence before any address, and the licence.
+ * Credits in one line: the first sentence before any address, and the license.
  * @param {string} credits
  * @param {string} license
  */

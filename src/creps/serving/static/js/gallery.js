@@ -28,9 +28,9 @@ function wall(site) {
     (site.detail > site.trained ? `, with windows of pictures of ${site.detail} pixels` : "") +
     ". Open one and go in.";
   const rest = [
-    site.license && `Licence: ${site.license}.`,
+    site.license && `License: ${site.license}.`,
     site.credits,
-    `Made with ${site.made}; viewer: OpenSeadragon (BSD 3-Clause licence).`,
+    `Made with ${site.made}; viewer: OpenSeadragon (BSD 3-Clause license).`,
   ];
   part("credits").replaceChildren(...paragraphs(rest));
   part("pictures").append(

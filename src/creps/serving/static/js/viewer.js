@@ -173,9 +173,9 @@ function credits({ name, credits, license }) {
   const line = creditLine(credits, license);
   part("credit").textContent = line || `Model ${name}`;
   const text = [
-    `Model ${name}. ${license && `Licence: ${license}.`}`,
+    `Model ${name}. ${license && `License: ${license}.`}`,
     credits,
-    "Viewer: OpenSeadragon (BSD 3-Clause licence) and creps (Apache License 2.0).",
+    "Viewer: OpenSeadragon (BSD 3-Clause license) and creps (Apache License 2.0).",
   ];
   part("credits").replaceChildren(...paragraphs(text));
 }
