@@ -8,6 +8,8 @@ which it asks for nothing: half-open ones would shut everyone else out.
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from typing import Any
 
 import h11
@@ -35,7 +37,7 @@ class BoundedConnection(H11Protocol):
         self._watch = self.loop.call_later(ARRIVAL, self._look)
         idle = [each for each in self._of_the_same_client() if each.idle]
         if len(idle) > IDLE:
-            min(idle, key=lambda each: each._quiet_since).transport.abort()
+            min(idle, key=lambda each: each._quiet_since).drop()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._watch.cancel()
@@ -61,6 +63,13 @@ class BoundedConnection(H11Protocol):
         asked = self.cycle is not None and not self.cycle.response_complete
         return not asked and not self.transport.is_closing()
 
+    def drop(self) -> None:
+        """End it now and throw away what the system still holds for a client that takes nothing."""
+        opened = self.transport.get_extra_info("socket")
+        if opened is not None and opened.family in (socket.AF_INET, socket.AF_INET6):
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
+
     def _of_the_same_client(self) -> list[BoundedConnection]:
         host = self.client[0] if self.client else None
         return [
@@ -84,7 +93,7 @@ class BoundedConnection(H11Protocol):
         unsent = self.transport.get_write_buffer_size()
         self._still = self._still + 1 if unsent == self._unsent > 0 else 0
         if late or self._still >= STANDSTILL:
-            self.transport.abort()
+            self.drop()
             return
         self._unsent = unsent
         self._watch = self.loop.call_later(ARRIVAL, self._look)
