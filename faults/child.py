@@ -35,8 +35,11 @@ LONGEST_LINE = 300
 
 _FORBIDDEN = {
     *("os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "pty.spawn"),
-    *("subprocess.Popen", "socket.connect", "socket.bind", "ctypes.dlopen", "shutil.rmtree"),
+    *("subprocess.Popen", "socket.connect", "socket.bind", "ctypes.dlopen"),
 }
+
+_REMOVING = {"os.remove", "os.rename", "os.rmdir", "shutil.rmtree"}
+"""Events that are a matter of the place: the program sweeps its own folders."""
 
 _TRUSTED = {module.__file__ for module in (collections, dataclasses, enum, inspect, typing)}
 """Files of the standard library whose work it is to run texts of programs."""
@@ -62,14 +65,20 @@ class Watch:
             self.seen.append(event)
         elif event == "exec" and not _trusted():
             self.seen.append(f"exec of {args[0]!r}")
-        elif event == "open" and self._is_write(*args[:2]):
+        elif event == "open" and _is_write(args[1]) and not self._may_change(args[0]):
             self.seen.append(f"open of {args[0]} for writing")
+        elif event in _REMOVING and not self._may_change(args[0]):
+            self.seen.append(f"{event} of {args[0]}")
 
-    def _is_write(self, path: object, mode: object) -> bool:
-        """Whether a file outside of the folder is opened for writing."""
-        if not isinstance(path, str) or not isinstance(mode, str):
-            return False
-        return bool(set(mode) & set("wax+")) and not path.startswith((self._folder, "/dev/"))
+    def _may_change(self, path: object) -> bool:
+        """Whether it is in the folder, a device, or no path: an open file, a name in a folder."""
+        if not isinstance(path, (str, os.PathLike)) or not os.path.isabs(path):
+            return True
+        return os.path.abspath(path).startswith((self._folder + os.sep, "/dev/"))
+
+
+def _is_write(mode: object) -> bool:
+    return isinstance(mode, str) and bool(set(mode) & set("wax+"))
 
 
 def _trusted() -> bool:

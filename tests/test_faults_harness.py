@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -51,6 +52,18 @@ def _say(text: str) -> Callable[[Path], object]:
     return lambda given: os.write(1, text.encode())
 
 
+def _exit_at_length(given: Path) -> object:
+    os.write(2, b"creps: " + b"x" * 300 + b"\n")
+    raise SystemExit(1)
+
+
+class Unshortened(DataError):
+    """A refusal that does not leave out its middle."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 @pytest.mark.parametrize(
     ("verdict", "use"),
     [
@@ -59,7 +72,10 @@ def _say(text: str) -> Callable[[Path], object]:
         ("refused", _raise(DataError("x: damaged"))),
         ("refused", _raise(OSError(2, "No such file", "x"))),
         ("refused", _raise(SystemExit(1))),
-        ("long", _raise(DataError("x" * 301))),
+        ("refused", _raise(DataError("x" * 301))),
+        ("long", _raise(Unshortened("x" * 301))),
+        ("long", _exit_at_length),
+        ("control", _raise(Unshortened("name\x1b[31m"))),
         ("memory", _raise(MemoryError())),
         ("traceback", _raise(ValueError("x"))),
         ("traceback", _raise(RecursionError())),
@@ -68,6 +84,10 @@ def _say(text: str) -> Callable[[Path], object]:
         ("code", lambda given: eval("1 + 1")),
         ("code", _no_code),
         ("code", lambda given: (given.parent.parent / "outside").write_text("x")),
+        ("code", lambda given: shutil.rmtree(given.parent.parent / "outside", True)),
+        ("code", lambda given: (given.parent.parent / "inside-out").unlink(missing_ok=True)),
+        ("opened", lambda given: shutil.rmtree(given.parent / "swept", ignore_errors=True)),
+        ("opened", lambda given: (given.parent / "own").write_text("x")),
     ],
 )
 def test_every_end_is_told_apart(
