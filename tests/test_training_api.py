@@ -24,6 +24,8 @@ def test_one_call_trains_stops_and_goes_on(tmp_path: Path, pictures: Path) -> No
     assert (run.stop, run.state.step, run.complete) == ("test", 3, False)
     assert lines == [
         "10 training pictures from " + pictures.name,
+        "only 10 pictures: expect copies and blends of them, nothing new; "
+        "some thousands teach more",
         "test after 12 images; the same command resumes from here",
     ]
     run = creps.train(str(pictures), str(out), config, log=lines.append)
