@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from creps._devices import peak_memory
 from creps.coordinates import Canvas
 from creps.networks.base import Generator, build_generator
 from creps.rendering._renderer import Renderer
@@ -151,13 +151,7 @@ def peak(device: str) -> int:
     """The most bytes in use since `start_peak`."""
     if device == "cuda":
         return torch.cuda.max_memory_allocated()
-    kernel = _status("VmHWM")
-    if kernel is not None:
-        return kernel
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return peak_memory() or 0
 
 
 def _limit_memory() -> None:

@@ -318,7 +318,7 @@ def main(
     if unknown:
         raise SystemExit(f"unknown recipe {unknown[0]!r}: expected of {', '.join(RECIPES)}")
     out.mkdir(parents=True, exist_ok=True)
-    record = Record("cpu-hours", out / ("judged.jsonl" if again else "cpu-hours.jsonl"))
+    record = Record("cpu_hours", out / ("judged.jsonl" if again else "cpu-hours.jsonl"))
     real = Reference.of(torch.cat(list(real_pictures(data, size=size, count=count))), extractor)
     for recipe in recipes:
         if again:

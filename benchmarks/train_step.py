@@ -11,7 +11,6 @@ find the same losses in the first step.
 
 from __future__ import annotations
 
-import resource
 import statistics
 import tempfile
 import time
@@ -28,6 +27,7 @@ from plain_step import PlainTraining
 from record import Record
 from torch.utils.flop_counter import FlopCounterMode
 
+from creps._devices import peak_memory
 from creps.config import replace
 from creps.data import Batch
 from creps.training._batches import load_training_batches, open_training_set
@@ -223,7 +223,7 @@ def _memory(device: torch.device) -> float:
     """Bytes at the peak: of the GPU's memory, or of this process."""
     if device.type == "cuda":
         return float(torch.cuda.max_memory_allocated())
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
+    return float(peak_memory() or 0)
 
 
 def main(

@@ -59,7 +59,7 @@ def test_kept_models_are_judged_again_and_keep_what_trained_them(tmp_path: Path)
     lines = [trained, trained | {"seed": 2}, trained | {"recipe": "narrow"}]
     (tmp_path / "cpu-hours.jsonl").write_text("".join(json.dumps(row) + "\n" for row in lines))
     images = torch.zeros(8, 3, 32, 32, dtype=torch.uint8)
-    record = Record("cpu-hours")
+    record = Record("cpu_hours")
     record.out = tmp_path / "judged.jsonl"  # which refuses to keep what is of no commit
     real = cpu_hours.Reference.of(images, "portraits")
     cpu_hours.judge_again("today", tmp_path, real=real, seed=1, record=record)

@@ -79,8 +79,9 @@ def test_a_budget_says_what_it_is() -> None:
 
 
 READ = """
-import resource, sys
+import sys
 from pathlib import Path
+from creps._devices import peak_memory
 from creps.data._checking import check
 from creps.rendering._blends import load_mask
 folder = Path(sys.argv[1])
@@ -88,7 +89,7 @@ if sys.argv[2] == "check":
     check(folder, workers=2)
 else:
     load_mask(folder / "a.png", 2)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+print(peak_memory())
 """
 
 

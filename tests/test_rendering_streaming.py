@@ -96,7 +96,7 @@ def test_a_producer_of_wrong_pixels_is_told(tmp_path: Path) -> None:
         write_scene(tmp_path / "a.tif", lambda tile: whole(3, 3))
 
 
-@pytest.mark.parametrize("package", ["zarr", "filelock", "pyvips", "tifffile", "imagecodecs"])
+@pytest.mark.parametrize("package", ["zarr", "pyvips", "tifffile", "imagecodecs"])
 def test_missing_packages_are_told_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:

@@ -35,6 +35,7 @@ from reproduce.runner import Runner, is_finished, run_command
 from reproduce.specs import BUDGETS, Dataset, Model, Training, budget_named
 
 RUN = CliRunner()
+DATA = {"name": "faces.zip", "count": 100, "fingerprint": "0" * 64}
 ROOT = Path(__file__).resolve().parent.parent
 FACES = Dataset(name="faces", paper="FFHQ", command=("portraits", "--size", "32"), count=100)
 MODEL = Model(
@@ -70,7 +71,7 @@ class Bench:
                 images = int(arguments[arguments.index("--images") + 1])
                 config = replace(config, images=images)
             (out / "snapshots").mkdir(parents=True, exist_ok=True)
-            (out / "config.json").write_text(json.dumps({"train": to_dict(config), "data": {}}))
+            (out / "config.json").write_text(json.dumps({"train": to_dict(config), "data": DATA}))
             step = round(config.steps * self.done)
             (out / f"snapshots/step-{step:09d}.safetensors").touch()
         return self.code
@@ -178,6 +179,9 @@ def test_an_interruption_lets_the_command_save_its_state(
 
     monkeypatch.setattr(subprocess.Popen, "wait", told)
 
+    # A shell starts what it puts into the background with SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+
     def interrupt() -> None:
         assert waiting.wait(PATIENCE)
         wait_until(started.exists)
@@ -185,9 +189,12 @@ def test_an_interruption_lets_the_command_save_its_state(
 
     thread = threading.Thread(target=interrupt)
     thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        run_command(["train"])
-    thread.join()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_command(["train"])
+    finally:
+        thread.join()
+        signal.signal(signal.SIGINT, before)
     assert saved.exists()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
 import sys
 from dataclasses import replace as with_field
 from pathlib import Path
@@ -390,3 +391,13 @@ def test_a_log_alone_stops_at_numbers_that_are_not_finite(tmp_path: Path, pictur
     run.state.step = 1
     with pytest.raises(CrepsError, match=r"loss/generator is nan at step 1: .*precision=float32"):
         lines.after_step(run, {"loss/generator": torch.tensor(torch.nan)})
+
+
+PEAK = "from creps._devices import peak_memory; print(peak_memory())"
+
+
+def test_the_peak_of_a_process_is_not_that_of_what_started_it() -> None:
+    """Linux hands `ru_maxrss` on to the programs that a process starts."""
+    held = b"1" * (1 << 30)
+    ran = subprocess.run([sys.executable, "-c", PEAK], capture_output=True, text=True, check=True)
+    assert int(ran.stdout) < len(held)

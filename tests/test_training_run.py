@@ -259,7 +259,7 @@ def test_a_failing_disk_leaves_the_old_snapshot(tmp_path, pictures, monkeypatch)
 
     monkeypatch.setattr("os.replace", full)
     state.step = 1
-    with pytest.raises(CrepsError, match=r"step-0{8}1.* No space .*step-0{9}\.safetensors stays"):
+    with pytest.raises(CrepsError, match=r"step-0{8}1.*No space .*step-0{9}\.safetensors stays"):
         save_snapshot(state, tmp_path)
     assert files(tmp_path) == kept
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import torch
 
 from creps.errors import UsageError
@@ -40,3 +43,18 @@ def _here() -> list[str]:
     if torch.backends.mps.is_available():
         names += ["mps"]
     return names
+
+
+def peak_memory() -> int | None:
+    """The most bytes that this process has held; None where the system does not tell."""
+    try:  # Linux counts the peak of the program that started this one in ru_maxrss
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        pass
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

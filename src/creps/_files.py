@@ -168,7 +168,7 @@ def flush(path: Path) -> None:
 @contextmanager
 def exclusive(path: Path, *, wait: float = 0) -> Iterator[bool]:
     """Try to take the lock file next to a path; yields whether this process holds it."""
-    from filelock import FileLock, Timeout  # torch brings it
+    from filelock import FileLock, Timeout
 
     name = path.with_name(f".{path.name}.lock")
     lock = FileLock(name)

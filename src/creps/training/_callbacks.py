@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from creps._devices import peak_memory
 from creps.checkpoints import save
 from creps.errors import CrepsError
 from creps.training._engine import Stats
@@ -76,12 +76,8 @@ def memory_used(device: torch.device) -> float | None:
     """Gigabytes (10**9 bytes) at the peak: reserved on a GPU, else of this process, if known."""
     if device.type == "cuda":
         return torch.cuda.max_memory_reserved(device) / 1e9
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+    peak = peak_memory()
+    return None if peak is None else peak / 1e9
 
 
 class Evaluations(Callback):

@@ -262,9 +262,10 @@ def save_snapshot(state: TrainState, folder: Path) -> Path:
     except (OSError, SafetensorError) as error:
         megabytes = sum(t.numel() * t.element_size() for t in tensors.values()) / 1e6
         kept = snapshots(folder)
+        why = getattr(error, "strerror", None) or error  # strerror: without the two long paths
         stays = f"{kept[-1].name} stays" if kept else "nothing was saved yet"
         raise CrepsError(
-            f"{path.name} ({megabytes:.0f} MB) cannot be written to {folder} ({error}); {stays}: "
+            f"{path.name} ({megabytes:.0f} MB) cannot be written to {folder} ({why}); {stays}: "
             "free disk space and run the same command"
         ) from None
     for old in snapshots(folder)[:-_SNAPSHOTS_KEPT]:
