@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from itertools import repeat
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 from torch.utils.data import Dataset
+from torch.utils.data._utils import signal_handling
 
 from creps.data._loading import load_samples
 from creps.errors import DataError
@@ -74,6 +76,21 @@ def test_failures_are_one_line_and_leave_no_process(case: Any, workers: int) -> 
         list(batches)
     assert "\n" not in str(failed.value)
     assert multiprocessing.active_children() == []
+
+
+def test_a_process_lost_at_once_is_lost_no_other_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may turn back to the first loader of a program after its process is gone."""
+    known = multiprocessing.active_children
+
+    def slowly() -> Any:
+        time.sleep(2 if known() else 0)
+        return known()
+
+    monkeypatch.setattr(signal_handling, "_SIGCHLD_handler_set", False)
+    monkeypatch.setattr(multiprocessing, "active_children", slowly)
+    with pytest.raises(DataError, match="shared memory is full"):
+        list(load_samples(Failing(ended(signal.SIGBUS)), iter([[10]]), workers=1))
+    assert known() == []
 
 
 def test_leaving_early_ends_the_processes() -> None:

@@ -9,8 +9,10 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Event
 from typing import Any
 
 from torch.utils.data import DataLoader, Dataset, default_collate
@@ -33,6 +35,7 @@ def load_samples(
     if not workers:
         yield from DataLoader(dataset, batch_sampler=order)
         return
+    gate = multiprocessing.Event()
     batches, processes = _started(
         DataLoader(
             _Guarded(dataset),
@@ -40,9 +43,10 @@ def load_samples(
             num_workers=workers,
             prefetch_factor=_AHEAD,
             collate_fn=_as_it_is,
-            worker_init_fn=_begin,
+            worker_init_fn=partial(_begin, gate),
         )
     )
+    gate.set()
     try:
         while True:
             try:
@@ -102,7 +106,8 @@ def _started(loader: DataLoader[Any]) -> tuple[Iterator[Any], list[BaseProcess]]
     """The batches of a loader, and its processes.
 
     A lost process is reported where a batch is asked for: torch would raise from a signal handler
-    in the middle of whatever is going on, when half of a step may be done.
+    in the middle of whatever is going on, when half of a step may be done. Processes load nothing
+    before that handler is gone.
     """
     main = threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGCHLD")
     handler = signal.getsignal(signal.SIGCHLD) if main else None
@@ -143,11 +148,12 @@ def _end(processes: list[BaseProcess]) -> None:
         process.join()
 
 
-def _begin(worker: int) -> None:
+def _begin(gate: Event, worker: int) -> None:
     """Leave Ctrl-C and SIGTERM, which reach the whole process group, to the training process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    gate.wait()
 
 
 def _end_with(parent: int) -> None:
