@@ -394,7 +394,10 @@ def test_a_network_is_built_again_from_its_description() -> None:
     [
         ({"resolution": 48}, "resolution 48: expected a power of two, at least 4"),
         ({"resolution": 2}, "resolution 2: expected a power of two"),
+        ({"resolution": 2**17}, "resolution 131072: expected a power of two, at least 4, at most"),
         ({"resolution": 16, "thickness": 0}, "thickness 0: expected at least 1"),
+        ({"resolution": 16, "decoder_widths": (8, 0)}, "decoder_widths 0: expected at least 1"),
+        ({"resolution": 16, "refinement_widths": (-3,)}, "refinement_widths -3: expected at"),
         ({"resolution": 16, "bandwidth": -1.0}, "bandwidth -1.0: expected a positive number"),
         ({"resolution": 16, "label_dim": -1}, "label_dim -1"),
         ({"resolution": 16, "channel_max": 7}, "7 input channels: expected an even number"),

@@ -20,8 +20,16 @@ from torch import Tensor
 
 import creps
 from creps.checkpoints import load, save
+from creps.checkpoints._store import skeleton
 from creps.coordinates import AxisGrid, Canvas, PointGrid
-from creps.errors import GridError, LabelError, UnsupportedError, UsageError
+from creps.errors import (
+    CheckpointError,
+    ConfigError,
+    GridError,
+    LabelError,
+    UnsupportedError,
+    UsageError,
+)
 from creps.networks.base import (
     Generator,
     GeneratorConfig,
@@ -162,6 +170,28 @@ def test_a_saved_model_draws_the_same_picture(family: str, tmp_path: Path) -> No
     z, grid = latents(made, 1), canvas(made, sizes(made)[0]).grid()
     expected = made.synthesize(made.map(z), grid)
     assert torch.equal(loaded.synthesize(loaded.map(z), grid), expected)
+
+
+ABSURD = (0, -1, 2**20, 2**31, 2**64, 10**30, 2**1000, 2**1030, 0.5, 1e38, 1e308, True, None, "x")
+LISTS = ([], [0], [-1], [0, 8], [2**63], [10**30, 1], [0.5], [[1]], [1] * 65, {})
+
+
+@every_family
+@pytest.mark.filterwarnings("error")
+def test_absurd_settings_make_a_network_or_one_line(family: str) -> None:
+    names = [field.name for field in fields(family_config(family))]
+    known = {name: value for name, value in TINY.items() if name in names}
+    refused = 0
+    for name in names:
+        for value in (*ABSURD, *LISTS, float("nan"), float("inf")):
+            try:
+                made = skeleton(family, known | {name: value})
+            except (ConfigError, CheckpointError):
+                refused += 1
+            else:
+                held = sum(tensor.nbytes for tensor in made.buffers() if not tensor.is_meta)
+                assert held < 2**24, f"{name} {value}"
+    assert refused > len(names)
 
 
 @every_family

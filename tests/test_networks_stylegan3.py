@@ -424,6 +424,8 @@ def test_styles_of_another_width_are_refused() -> None:
         ({"last_stopband_rel": 0.9}, "last_stopband_rel 0.9"),
         ({"activation_up": 3}, "activation_up 3"),
         ({"clamp": -1.0}, "clamp -1"),
+        ({"filter_size": 2**40}, "expected filters of at most 2048 taps"),
+        ({"resolution": 2**16, "num_layers": 1, "num_critical": 0}, "filters of at most 2048"),
     ],
 )
 def test_impossible_settings_are_named(settings: dict[str, Any], message: str) -> None:

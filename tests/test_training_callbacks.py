@@ -82,6 +82,15 @@ def test_what_is_not_a_number_survives_the_file(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "log.jsonl").read_text())["step"] == 2
 
 
+def test_numbers_of_no_training_stay_within_those_that_can_be_summed(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"step": 1, "images": 4, "a": 1e308, "b": -1e308, "c": "nan", "d": 2.5}\n')
+    (line,) = read_lines(log)
+    assert line["a"] == -line["b"] == pytest.approx(3.4028e38, rel=1e-4)
+    assert (line["d"], line["images"]) == (2.5, 4)
+    assert math.isnan(line["c"])
+
+
 def test_memory_is_the_peak_of_this_process() -> None:
     before = memory_used(torch.device("cpu"))
     held = np.ones(30_000_000)

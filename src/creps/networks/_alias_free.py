@@ -42,6 +42,10 @@ def kaiser_beta(taps: int, width: float) -> float:
     return 0.0
 
 
+_NARROWEST = 500.0
+"""Beta of a window of one tap, nearly: larger ones overflow."""
+
+
 def low_pass_filter(
     taps: int, *, cutoff: float, width: float, rate: float, radial: bool = False
 ) -> Tensor:
@@ -53,7 +57,7 @@ def low_pass_filter(
     if taps == 1:
         return torch.ones(1)
     places = (np.arange(taps) - (taps - 1) / 2) / rate
-    window = np.kaiser(taps, kaiser_beta(taps, width / (rate / 2)))
+    window = np.kaiser(taps, min(kaiser_beta(taps, width / (rate / 2)), _NARROWEST))
     if radial:
         kernel = _jinc(np.hypot(*np.meshgrid(places, places)), cutoff) * np.outer(window, window)
     else:

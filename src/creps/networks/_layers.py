@@ -17,13 +17,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from creps.coordinates import wrapped
-from creps.errors import LabelError
+from creps.errors import ConfigError, LabelError
 
 SLOPE = 0.2
 """Negative slope of every leaky ReLU (StyleGAN2)."""
 GAIN = math.sqrt(2)
 """Keeps the variance through a leaky ReLU."""
 EPSILON = 1e-8
+LARGEST_RESOLUTION = 2**16
+"""Levels and filters grow with it, before any weights are compared."""
+
+
+def require_power_of_two(size: int, *, name: str = "resolution", least: int) -> None:
+    """Refuse a side that a network's levels cannot lead to."""
+    if not least <= size <= LARGEST_RESOLUTION or size & (size - 1):
+        raise ConfigError(
+            f"{name} {size}: expected a power of two, at least {least}, at most "
+            f"{LARGEST_RESOLUTION}"
+        )
 
 
 def second_moment_normalized(x: Tensor) -> Tensor:

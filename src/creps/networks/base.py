@@ -174,10 +174,12 @@ class GeneratorConfig:
             )
 
     def _require_at_least(self, least: int, *names: str) -> None:
-        """Refuse settings below a number, and those that are not finite."""
+        """Refuse settings, or entries of lists, below a number, and those that are not finite."""
         for name in names:
-            if not least <= getattr(self, name) < math.inf:
-                raise ConfigError(f"{name} {getattr(self, name)}: expected at least {least}")
+            given = getattr(self, name)
+            for number in given if isinstance(given, tuple) else (given,):
+                if not least <= number < math.inf:
+                    raise ConfigError(f"{name} {number}: expected at least {least}")
 
 
 class Generator(nn.Module, ABC):

@@ -23,7 +23,13 @@ from torch import Tensor, nn
 
 from creps.coordinates import AxisGrid, Canvas
 from creps.errors import ConfigError
-from creps.networks._layers import EqualizedLinear, ModulatedLinear, Waves, blended_map
+from creps.networks._layers import (
+    EqualizedLinear,
+    ModulatedLinear,
+    Waves,
+    blended_map,
+    require_power_of_two,
+)
 from creps.networks._prepared import Folded, FoldedBlock, affine_of
 from creps.networks.base import (
     Axis,
@@ -74,9 +80,9 @@ class CrepsConfig(GeneratorConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.resolution < 4 or self.resolution & (self.resolution - 1):
-            raise ConfigError(f"resolution {self.resolution}: expected a power of two, at least 4")
+        require_power_of_two(self.resolution, least=4)
         self._require_at_least(1, "channel_base", "channel_max", "thickness", "line_channels")
+        self._require_at_least(1, "decoder_widths", "refinement_widths")
         if not (math.isfinite(self.bandwidth) and self.bandwidth > 0):
             raise ConfigError(f"bandwidth {self.bandwidth}: expected a positive number")
         self._require_at_least(0, "clamp")

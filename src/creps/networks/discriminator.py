@@ -30,6 +30,7 @@ from creps.networks._layers import (
     SLOPE,
     EqualizedLinear,
     one_hot_labels,
+    require_power_of_two,
     second_moment_normalized,
 )
 from creps.networks._resampling import conv2d_resample, resample_filter
@@ -67,8 +68,7 @@ class DiscriminatorConfig:
     keeps half precision from overflowing (StyleGAN2-ADA, appendix D)."""
 
     def __post_init__(self) -> None:
-        if self.resolution < SMALLEST or self.resolution & (self.resolution - 1):
-            raise ConfigError(f"resolution {self.resolution}: expected a power of two, at least 4")
+        require_power_of_two(self.resolution, least=SMALLEST)
         for name in ("img_channels", "channel_base", "channel_max", "minibatch_group"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} {getattr(self, name)}: expected at least 1")

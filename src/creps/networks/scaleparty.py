@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from creps.coordinates import AxisGrid, Canvas
 from creps.errors import ConfigError, GridError
-from creps.networks._layers import ModulatedLinear
+from creps.networks._layers import ModulatedLinear, require_power_of_two
 from creps.networks._resampling import upsample2d
 from creps.networks.base import Generator, GeneratorConfig, Grid, as_grid, register_family
 from creps.networks.stylegan2 import ModulatedConv2d, low_pass
@@ -65,9 +65,7 @@ class ScalePartyConfig(GeneratorConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("resolution", "coarse"):
-            size = getattr(self, name)
-            if size < 2 or size & (size - 1):
-                raise ConfigError(f"{name} {size}: expected a power of two, at least 2")
+            require_power_of_two(getattr(self, name), name=name, least=2)
         if self.coarse > self.resolution:
             raise ConfigError(f"coarse {self.coarse}: expected at most {self.resolution}")
         self._require_at_least(1, "channel_base", "channel_max", "octaves")

@@ -28,6 +28,7 @@ from creps.networks._layers import (
     SLOPE,
     EqualizedLinear,
     ModulatedLinear,
+    require_power_of_two,
 )
 from creps.networks._resampling import conv2d_resample, resample_filter, upsample2d
 from creps.networks.base import Generator, GeneratorConfig, Grid, as_grid, register_family
@@ -155,8 +156,7 @@ class StyleGAN2Config(GeneratorConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.resolution < SMALLEST or self.resolution & (self.resolution - 1):
-            raise ConfigError(f"resolution {self.resolution}: expected a power of two, at least 4")
+        require_power_of_two(self.resolution, least=SMALLEST)
         self._require_at_least(1, "channel_base", "channel_max")
         self._require_at_least(0, "clamp")
         if self.noise == "const" and not self.noise_inputs:

@@ -15,6 +15,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import ClassVar, Literal, cast
 
 import torch
@@ -31,7 +32,7 @@ from creps.networks._alias_free import (
     low_pass_filter,
     placement_of,
 )
-from creps.networks._layers import EPSILON, GAIN, EqualizedLinear, Waves
+from creps.networks._layers import EPSILON, GAIN, EqualizedLinear, Waves, require_power_of_two
 from creps.networks.base import Generator, GeneratorConfig, Grid, Weights, as_grid, register_family
 
 
@@ -66,6 +67,10 @@ class LayerSpec:
     kernel: int
     to_rgb: bool
     radial: bool
+
+
+_LONGEST_FILTER = 2048
+"""Taps; the official networks have up to 48."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +117,7 @@ class StyleGAN3Config(GeneratorConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.resolution < 16 or self.resolution & (self.resolution - 1):
-            raise ConfigError(f"resolution {self.resolution}: expected a power of two, at least 16")
+        require_power_of_two(self.resolution, least=16)
         self._require_at_least(1, "num_layers", "channel_base", "channel_max", "filter_size")
         self._require_at_least(0, "num_critical", "margin_size", "clamp")
         if self.num_layers > 64:
@@ -128,6 +132,7 @@ class StyleGAN3Config(GeneratorConfig):
         if self.activation_up not in (2, 4):
             raise ConfigError(f"activation_up {self.activation_up}: expected 2 or 4")
         self._check_frequencies()
+        self._check_filters()
 
     def _check_frequencies(self) -> None:
         last = self.resolution / 2
@@ -141,6 +146,17 @@ class StyleGAN3Config(GeneratorConfig):
             )
         if self.last_stopband_rel < 1:
             raise ConfigError(f"last_stopband_rel {self.last_stopband_rel}: expected at least 1")
+
+    def _check_filters(self) -> None:
+        """Refuse filters that no layer needs: their memory is taken before any weights are read."""
+        rates = [band.rate for band in self.bands]
+        steps = max(max(a, b) // min(a, b) for a, b in pairwise(rates))
+        taps = self.filter_size * self.activation_up * steps
+        if taps > _LONGEST_FILTER:
+            raise ConfigError(
+                f"filter_size {self.filter_size}, num_layers {self.num_layers}: expected filters "
+                f"of at most {_LONGEST_FILTER} taps, not {taps}"
+            )
 
     @cached_property
     def bands(self) -> tuple[Band, ...]:

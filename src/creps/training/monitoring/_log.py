@@ -10,6 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from creps._files import write_atomically
 from creps._json import parse_json
 from creps.errors import MissingExtraError, UsageError, nearest
@@ -17,6 +19,8 @@ from creps.rendering._painter import Picture
 
 Line = dict[str, float]
 """Numbers by name, "step" and "images" among them."""
+
+_LARGEST = float(np.finfo(np.float32).max)
 
 LOGGERS = ("tensorboard", "trackio", "wandb")
 """Those that `open_logger` knows; each is an extra of its name, TensorBoard of `train`."""
@@ -90,16 +94,24 @@ class RunLog:
 
 
 def read_lines(path: Path) -> list[Line]:
-    """The lines of a log, oldest first; one cut short by a kill is left out."""
+    """The lines of a log, oldest first; one cut short by a kill is left out.
+
+    Numbers beyond those of a training, which are float32, become its largest.
+    """
     lines: list[Line] = []
     for text in path.read_bytes().splitlines():
         try:
-            line = {name: float(value) for name, value in parse_json(text).items()}
+            line = {name: _within(float(value)) for name, value in parse_json(text).items()}
             line["step"], line["images"] = int(line["step"]), int(line["images"])
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
             continue
         lines.append(line)
     return lines
+
+
+def _within(value: float) -> float:
+    """A number of float32's range: sums of larger ones overflow."""
+    return max(min(value, _LARGEST), -_LARGEST) if math.isfinite(value) else value
 
 
 def _as_text(line: Mapping[str, float]) -> str:
