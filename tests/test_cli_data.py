@@ -1,6 +1,7 @@
 """The command `creps data`."""
 
 import json
+import re
 import shlex
 import shutil
 import zipfile
@@ -218,5 +219,8 @@ def test_a_check_and_a_training_say_it(tmp_path):
     assert f"{folder}: 1 picture, 1 PNG" in checked
     assert "  a single picture: expect copies of it" in checked
     lines = []
-    train(folder, tmp_path / "run", tiny("images=8", "data.workers=0"), log=lines.append)
+    set_ = ("images=8", "data.workers=0", "data.mirror=true")
+    train(folder, tmp_path / "run", tiny(*set_), log=lines.append)
+    assert lines[0] == "1 training picture, also mirrored, from set"
+    assert re.search(r"  showing (small|projected)-32 400,000 pictures: about 4 hours", checked)
     assert any(line.startswith("a single picture: expect copies") for line in lines)

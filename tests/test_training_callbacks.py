@@ -33,7 +33,13 @@ from creps.training._run import Run, open_run
 from creps.training._state import initial_state, snapshots, step_of
 from creps.training.monitoring._doctor import History, collapse
 from creps.training.monitoring._log import LOGGERS, RunLog, open_logger, read_lines
-from creps.training.monitoring._previews import COLUMNS, MAGNIFICATIONS, samples, zoom_strip
+from creps.training.monitoring._previews import (
+    COLUMNS,
+    MAGNIFICATIONS,
+    Previews,
+    samples,
+    zoom_strip,
+)
 from test_house import extras
 from training_pictures import draw_pictures, few_steps, run_to, tiny
 
@@ -202,6 +208,20 @@ def test_snapshots_come_by_time_too_where_steps_are_slow(tmp_path: Path, picture
         if (found := snapshots(tmp_path / "snapshots")) and step_of(found[-1]) == step:
             saved.append(now)
     assert saved == [100, 400, 700]  # the first after a minute, then every five
+
+
+@pytest.mark.parametrize(("every", "drawn"), [(1000, [2, 12]), (5, [2, 5, 12]), (0, [])])
+def test_previews_come_by_time_too_where_steps_are_slow(
+    tmp_path: Path, pictures: Path, every: int, drawn: list[int]
+) -> None:
+    now = 0.0
+    run = open_run(tmp_path, tiny(f"preview_every={every}"), pictures)
+    previews = Previews(lambda: now)
+    for step in (1, 2, 3, 4, 5, 7, 12):
+        now, run.state.step = 50.0 * step, step
+        previews.after_step(run, {})
+    shown = sorted(int(path.stem) for path in (tmp_path / "previews").glob("*[0-9].png"))
+    assert shown == [step * run.config.batch for step in drawn]
 
 
 def test_a_broken_state_pushes_no_snapshot_out(tmp_path: Path, pictures: Path) -> None:

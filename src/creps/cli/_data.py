@@ -314,9 +314,10 @@ def _print_advice(report: Report) -> None:
         say(f"  {told}")
     if advice.zoom > 1.5:
         say(f"  half of them have {advice.zoom:g} times that detail, which patches can teach")
-    hours = cpu_hours(size, 400_000)
+    small = _presets(report)["cpu"]
+    hours = cpu_hours(PRESETS[small].config.resolution, 400_000)
     cost = "a GPU is needed" if hours is None else f"about {hours:.0f} hours on two CPU cores"
-    say(f"  showing 400,000 pictures: {cost}")
+    say(f"  showing {small} 400,000 pictures: {cost}")
     say(f"  one core reads {report.decode_rate:,.0f} pictures a second")
 
 

@@ -14,7 +14,7 @@ from creps._devices import peak_memory
 from creps.checkpoints import save
 from creps.errors import CrepsError
 from creps.training._engine import Stats
-from creps.training._run import Callback, Run
+from creps.training._run import Callback, Run, Timer
 from creps.training._state import save_snapshot
 from creps.training.monitoring._doctor import History, collapse, divergence_advice
 from creps.training.monitoring._previews import Previews
@@ -136,15 +136,13 @@ class Snapshots(Callback):
         CrepsError: from both methods, if a weight is no longer finite; what was saved stays.
     """
 
-    FIRST, BETWEEN = 60.0, 300.0  # seconds
-
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._due = clock, clock() + self.FIRST
+        self._timer = Timer(clock)
         self._saved_step = -1
 
     def after_step(self, run: Run, stats: Stats) -> None:
         """Save when due."""
-        if run.state.step % run.config.snapshot_every == 0 or self._clock() >= self._due:
+        if run.state.step % run.config.snapshot_every == 0 or self._timer.due():
             self._save(run)
 
     def at_end(self, run: Run) -> None:
@@ -164,7 +162,7 @@ class Snapshots(Callback):
         save_snapshot(run.state, run.folder / "snapshots")
         save(run.model, run.folder / "model", record=run.record)
         self._saved_step = run.state.step
-        self._due = self._clock() + self.BETWEEN
+        self._timer.done()
 
 
 class Alarms(Callback):

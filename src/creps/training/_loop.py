@@ -81,7 +81,7 @@ def train(
         say = log if group.writes else lambda line: None
         how: dict[str, Any] = {"group": group, "loggers": loggers, "held": held, "say": say}
         run = open_run(Path(out), config, data, device=place, start=start, **how)
-        say(f"{len(run.pictures)} training pictures from {run.data['name']}")
+        say(f"{_counted(run.pictures)} from {run.data['name']}")
         for line in _remarks(run.pictures):
             say(line)
         if run.complete:
@@ -154,11 +154,11 @@ class Trial:
     """What a run would be: its training set, networks, and the seconds of a step on a device.
 
     Attributes:
-        pictures: how many there are.
+        pictures: how many there are, in words.
         remarks: what is to be said of them, as `ImageSource.remarks`.
     """
 
-    pictures: int
+    pictures: str
     remarks: tuple[str, ...]
     parameters: dict[str, int]
     seconds: float
@@ -199,7 +199,14 @@ def try_run(
         progress(step + 1, _TRIED_STEPS)
     counts = {name: sum(p.numel() for p in net.parameters()) for name, net in state.networks()}
     seconds = (moments[-1] - moments[0]) / (_TRIED_STEPS - 1)
-    return Trial(len(pictures), _remarks(pictures), counts, seconds, place)
+    return Trial(_counted(pictures), _remarks(pictures), counts, seconds, place)
+
+
+def _counted(pictures: TrainingSet) -> str:
+    """How many pictures there are, as their owner counts them."""
+    count = len(pictures.source)
+    mirrored = ", also mirrored," if pictures.mirror else ""
+    return f"{count:,} training picture{'s' * (count != 1)}{mirrored}"
 
 
 def _remarks(pictures: TrainingSet) -> tuple[str, ...]:

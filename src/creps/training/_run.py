@@ -12,6 +12,7 @@ RUN/model/            the averaged generator: what `creps generate --model RUN/m
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
@@ -117,6 +118,29 @@ class Callback(Protocol):
     def at_end(self, run: Run) -> None:
         """Called once, when the run ends or is stopped."""
         return
+
+
+class Timer:
+    """When something is due that comes by time: after a minute, then five after it was last done.
+
+    Example:
+        >>> timer = Timer(iter([0.0, 50.0, 60.0]).__next__)
+        >>> timer.due(), timer.due()
+        (False, True)
+    """
+
+    FIRST, BETWEEN = 60.0, 300.0  # seconds
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._next = clock, clock() + self.FIRST
+
+    def due(self) -> bool:
+        """Whether the time has come."""
+        return self._clock() >= self._next
+
+    def done(self) -> None:
+        """Say that it was done, for whatever reason."""
+        self._next = self._clock() + self.BETWEEN
 
 
 def open_run(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from creps.training._config import TrainConfig
 from creps.training._engine import Stats
 from creps.training._losses import picture_distances
 from creps.training._precision import grid_on
-from creps.training._run import Callback, Run
+from creps.training._run import Callback, Run, Timer
 
 COLUMNS = 6
 _ROWS = 4
@@ -34,16 +35,19 @@ class Previews(Callback):
     """Pictures of the averaged generator, always of the same latents.
 
     RUN/previews/IMAGES.png is a sample grid, IMAGES-zoom.png a zoom strip. The log gets how
-    different the samples are from each other, and from those before.
+    different the samples are from each other, and from those before. Every `preview_every` steps,
+    and by time too, after a minute and then every five, as snapshots come; never with 0.
     """
 
-    _drawn_step = -1
-    _before: Tensor | None = None
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._timer = Timer(clock)
+        self._drawn_step = -1
+        self._before: Tensor | None = None
 
     def after_step(self, run: Run, stats: Stats) -> None:
         """Draw when due."""
         every = run.config.preview_every
-        if every and run.state.step % every == 0:
+        if every and (run.state.step % every == 0 or self._timer.due()):
             self._draw(run)
 
     def at_end(self, run: Run) -> None:
@@ -70,6 +74,7 @@ class Previews(Callback):
             values["preview/change"] = sum(moved) / len(moved)
         self._before = images
         run.log.write(step, values)
+        self._timer.done()
 
 
 def samples(generator: Generator, config: TrainConfig) -> Tensor:

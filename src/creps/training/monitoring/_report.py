@@ -15,7 +15,7 @@ from creps.config import to_dict
 from creps.metrics._pages import figure, heading, line_chart, paragraph, table, write_page
 from creps.training._config import TrainConfig, flat_settings
 from creps.training._engine import Stats
-from creps.training._run import Callback, Run
+from creps.training._run import Callback, Run, Timer
 from creps.training.monitoring._doctor import RunDiagnosis, RunFinding, diagnose_run
 from creps.training.monitoring._previews import MAGNIFICATIONS
 
@@ -59,6 +59,7 @@ class Reports(Callback):
     """Writes the report at each preview, and opens it in the browser; `train` writes the last."""
 
     def __init__(self, run: Run, *, log: Callable[[str], None]) -> None:
+        self._timer = Timer()
         path = write_report(run.folder, refresh=_REFRESH_SECONDS)
         if not webbrowser.open(path.resolve().as_uri()):
             log(f"no browser was found: open {path}")
@@ -66,8 +67,9 @@ class Reports(Callback):
     def after_step(self, run: Run, stats: Stats) -> None:
         """Write when a preview was due."""
         every = run.config.preview_every
-        if every and run.state.step % every == 0:
+        if every and (run.state.step % every == 0 or self._timer.due()):
             write_report(run.folder, refresh=_REFRESH_SECONDS)
+            self._timer.done()
 
 
 def write_report(run: Path, *, out: Path | None = None, refresh: int | None = None) -> Path:
@@ -96,8 +98,10 @@ def write_report(run: Path, *, out: Path | None = None, refresh: int | None = No
 def _summary(found: RunDiagnosis) -> str:
     config = found.config
     height, width = config.size
+    shown = found.data.get("count", 0) // (1 + config.data.mirror)
+    mirrored = " and their mirror images" if config.data.mirror else ""
     words = (
-        f"{config.family}, {height} x {width} px, {found.data.get('count', 0):,} pictures from "
+        f"{config.family}, {height} x {width} px, {shown:,} pictures{mirrored} from "
         f"{found.data.get('name', 'an unknown set')}"
     )
     return paragraph(words, faint=True)
