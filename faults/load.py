@@ -46,6 +46,8 @@ GROWTH = 64.0
 """MiB between the middle and the end; beyond that it is a fault."""
 PARTS = 8
 """Of the time, for which the memory is told."""
+WIDEST = 388
+"""Pixels a side that views stay below: one that is turned may have half the pixels of the limit."""
 SEEDS = 12
 """Pictures that many look at; every fifth request is for one that nobody has seen."""
 
@@ -182,7 +184,7 @@ class Visitor:
     async def view(self) -> None:
         """A view, often turned."""
         angle = self.draw.choice((0, 0, 90, 33))
-        size = f"height={self.draw.randrange(8, 400)}&width={self.draw.randrange(8, 400)}"
+        size = f"height={self.draw.randrange(8, WIDEST)}&width={self.draw.randrange(8, WIDEST)}"
         await self.expect("view", f"/view/{self.picture()}?{size}&rotation={angle}", 200)
 
     async def region(self) -> None:

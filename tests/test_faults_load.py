@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from creps.checkpoints import save
-from faults.load import GROWTH, LAST, TOKEN, Tally, Visitor, _judge, use
+from creps.serving import Limits
+from creps.serving._iiif import refuse_beyond
+from faults.load import GROWTH, LAST, LIMITS, TOKEN, WIDEST, Tally, Visitor, _judge, use
 from faults.nonsense import hostile_body, nonsense
 from tiny_creps import tiny_creps
 
@@ -23,6 +25,11 @@ def test_nonsense_is_the_same_for_the_same_numbers() -> None:
     assert len(set(found)) > 250
     assert {each.split(b" ")[0] for each in found} > {b"GET", b"POST", b"DELETE"}
     assert len({hostile_body(random.Random(k)) for k in range(100)}) > 30
+
+
+def test_views_are_within_the_limits_however_they_are_turned() -> None:
+    limits = Limits(pixels=int(LIMITS[LIMITS.index("--max-pixels") + 1]))
+    refuse_beyond(WIDEST - 1, WIDEST - 1, turn=33, limits=limits)
 
 
 @pytest.mark.parametrize(
