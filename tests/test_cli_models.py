@@ -53,6 +53,16 @@ def test_info_says_what_a_model_is(model: Path) -> None:
     assert any("training.data" in line and "a, b" in line for line in lines)
 
 
+def test_records_of_megabytes_are_cut_in_the_table(tmp_path: Path) -> None:
+    network = build_generator("creps", {"resolution": 4, "z_dim": 5, "channel_max": 4})
+    record = {"long": "y" * 3_000_000, "n" * 5000: 1, "many": {str(k): k for k in range(5000)}}
+    save(network, tmp_path / "model", record=record)
+    result = run("info", tmp_path / "model")
+    assert result.exit_code == 0
+    assert "4,802 entries: --json" in " ".join(result.stdout.split())
+    assert len(result.stdout) < 100_000
+
+
 def test_info_in_json_is_for_programs(model: Path) -> None:
     result = run("info", model, "--json")
     values = json.loads(result.stdout)

@@ -128,7 +128,19 @@ def _facts(summary: ModelSummary, weights: str) -> list[tuple[str, str]]:
         ("weights id", weights),
         ("file", str(summary.path)),
     ]
-    return rows + list(_record_rows(record, ""))
+    told = _record_rows(record, "")
+    rows += [(_cut(name, 100), _cut(value, 2000)) for name, value in told[:_MOST_ROWS]]
+    if len(told) > _MOST_ROWS:
+        rows.append(("and more", f"{len(told) - _MOST_ROWS:,} entries: --json shows them"))
+    return rows
+
+
+_MOST_ROWS = 200
+"""Of a record: tables of strangers' megabytes take minutes."""
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 def _record_rows(record: Any, name: str) -> list[tuple[str, str]]:
