@@ -344,6 +344,8 @@ def _compared_canvas(
 ) -> Canvas:
     """The pixels that are compared: the picture's, or fewer; the only ones of some families."""
     own = int(generator.config.resolution)
+    if generator.config.map_names:
+        raise UsageError("the model paints a material with maps: expected one of colors alone")
     channels = int(generator.config.img_channels)
     if picture.ndim != 3 or picture.shape[2] != channels:
         raise UsageError(

@@ -393,6 +393,7 @@ class PictureOptions:
         tile_edge: int | None = None,
         depth: Literal[8, 16] = 8,
         dither: bool = False,
+        map_name: str = "",
     ) -> View:
         """What is seen of it."""
         from creps.rendering import View
@@ -416,6 +417,7 @@ class PictureOptions:
             tile_edge=tile_edge,
             depth=depth,
             dither=dither,
+            map=map_name,
         )
 
     def _pixels(self, size: str, *, across: int, tiled: bool) -> int | tuple[int, int]:

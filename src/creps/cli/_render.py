@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
@@ -147,6 +148,21 @@ Dither = Annotated[
 ]
 
 
+ALL_MAPS = "all"
+"""Asks for every map of a material, a file each."""
+MapName = Annotated[
+    str | None,
+    typer.Option(
+        "--map",
+        metavar="NAME",
+        help="Of a material: albedo, normal, height or roughness; or all: OUT is a folder of "
+        "16-bit PNG files with these names.",
+        show_default="albedo",
+        rich_help_panel=VIEW,
+    ),
+]
+
+
 class Saving(TypedDict):
     """How the file is written, as `save_picture` takes it."""
 
@@ -163,6 +179,7 @@ def render(
     seed: Seed = None,
     styles: Styles = None,
     tile: TileWords = None,
+    map_name: MapName = None,
     warp: WarpWords = None,
     blend: BlendWords = None,
     foveated: FoveatedShare = None,
@@ -198,6 +215,7 @@ def render(
         raise UsageError("--seed and --styles given: expected one of them")
     given = {"--tile": tile, "--blend": blend, "--foveated": foveated, "--gaze": gaze}
     given |= {"--warp": warp, "--exact": exact or None, "--shard": shard, "--dask": dask}
+    given |= {"--map": map_name, "--depth": depth if depth != "8" else None}
     _refuse_combinations(given, picture)
     seed = DEFAULT_SEED if seed is None and styles is None else seed
     latent = picture.latent(seed=seed, styles=styles, blend=blend)
@@ -207,33 +225,69 @@ def render(
         tile=None if tile is None else parse_tile(tile),
         warp=warp,
         exact=exact,
-        depth=parse_depth(depth),
+        depth=16 if map_name == ALL_MAPS else parse_depth(depth),
         dither=dither,
+        map_name="" if map_name in (None, ALL_MAPS) else str(map_name),
     )
     look = None if gaze is None else parse_point(gaze, "gaze")
     share = _share(shard, dask)
     height, width = view.pixels or (1, 1)
     saving = Saving(shard=share, overwrite=overwrite, compression=compression)
     kind: Any = {"depth": view.depth, "shard": share, "compression": compression}
-    refuse_target(out, height=height, width=width, **kind)  # what is there may be this very picture
+    refuse_target(_first(out, map_name), height=height, width=width, **kind)  # it may be this one
     strange = _files_of(latent)
     from creps.checkpoints import load
 
     generator = load(picture.model)
     _note_other_weights(strange, generator, picture.model)
     renderer = picture.renderer(generator, latent)
-    painter = renderer.painter(view)
-    picture.say_beyond(painter, warp=warp)
-    source: TileSource = painter
-    if foveated is not None:
-        source = renderer.foveated(view, share=foveated, gaze=look)
-    settings = {"model": shown(picture.model), "dpi": picture.density}
-    here = partial(save_picture, source, out, started=STARTED, **saving)
-    write = here if dask is None else _on_cluster(dask, renderer, view, out, saving)
-    outcome = _save(write, out, settings, shard=share)
-    result = _result(source, out, outcome, share)
+    files = _map_files(generator, view, out) if map_name == ALL_MAPS else {out: view}
+    for place, seen in files.items():
+        painter = renderer.painter(seen)
+        picture.say_beyond(painter, warp=warp)
+        source: TileSource = painter
+        if foveated is not None:
+            source = renderer.foveated(seen, share=foveated, gaze=look)
+        here = partial(save_picture, source, place, started=STARTED, **saving)
+        write = here if dask is None else _on_cluster(dask, renderer, seen, place, saving)
+        outcome = _save(write, place, _settings(picture), shard=share)
+        typer.echo(_result(source, place, outcome, share) + _work(renderer, started))
+
+
+def _settings(picture: PictureOptions) -> dict[str, object]:
+    """What a file says beside how its pixels were made."""
+    return {"model": shown(picture.model), "dpi": picture.density}
+
+
+def _work(renderer: Renderer, started: float) -> str:
+    """How many of the pixels so far were evaluated, and the time it took, after commas."""
     evaluated = f", {renderer.evaluations}" if renderer.evaluations.painted else ""
-    typer.echo(f"{result}{evaluated}, {time.perf_counter() - started:.1f} s")
+    return f"{evaluated}, {time.perf_counter() - started:.1f} s"
+
+
+def _first(out: str, map_name: str | None) -> str:
+    """The first file that is written."""
+    return _map_file(out, "albedo") if map_name == ALL_MAPS else out
+
+
+def _map_file(folder: str, name: str) -> str:
+    """The file of a map of a material."""
+    if is_url(folder):
+        raise UsageError(f"--map {ALL_MAPS} writes files, not to {shown(folder)}: give a folder")
+    if Path(folder).suffix or Path(folder).is_file():
+        raise UsageError(f"--map {ALL_MAPS} writes files into a folder: {folder} names a file")
+    return str(Path(folder) / f"{name}.png")
+
+
+def _map_files(generator: Generator, view: View, folder: str) -> dict[str, View]:
+    """What is seen in each file of a material."""
+    names = generator.config.map_names
+    if not names:
+        raise UsageError(
+            "pictures of this model have colors alone: train one with creps train --tile "
+            "--channels normal=FOLDER"
+        )
+    return {_map_file(folder, name): replace(view, map=name) for name in ("albedo", *names)}
 
 
 def _share(words: str | None, cluster: str | None) -> Shard | None:
@@ -259,6 +313,11 @@ def _refuse_combinations(given: Mapping[str, object], picture: PictureOptions) -
         others = {name: value is not None for name, value in seen.items()}
         others |= {"--fit": picture.fit != "whole", **wanted("--blend", "--foveated")}
         _refuse_together("--tile", others, "a tile is whole periods of one picture")
+    if given["--map"] is not None:
+        others = wanted("--blend", "--foveated", "--dask")
+        if given["--map"] == ALL_MAPS:
+            others |= wanted("--shard", "--depth")
+        _refuse_together("--map", others, "a material is drawn whole, all of it with 16 bits")
     if given["--blend"] is not None:
         reason = "several styles share an unwarped picture, in the model's precision"
         _refuse_together("--blend", {**wanted("--warp"), **fine}, reason)

@@ -97,6 +97,15 @@ Tile = Annotated[
         group=RECIPE,
     ),
 ]
+Channels = Annotated[
+    list[str] | None,
+    _option(
+        "normal=FOLDER, height=FOLDER or roughness=FOLDER: what textures have beside their colors, "
+        "pictures of the same names and sizes, learnt together. May be repeated.",
+        "--channels",
+        group=RECIPE,
+    ),
+]
 Mirror = Annotated[
     bool, _option("Add the mirror image of every picture.", "--mirror", group=RECIPE)
 ]
@@ -176,6 +185,7 @@ def train(
     loss: Loss = None,
     augment: Augment = None,
     tile: Tile = False,
+    channels: Channels = None,
     mirror: Mirror = False,
     labels: Labels = False,
     keep_colors: KeepColors = False,
@@ -218,11 +228,13 @@ def train(
     flags = {"images": images, "seed": seed, "precision": precision, "accumulate": accumulate}
     changes = [f"{name}={value}" for name, value in flags.items() if value is not None]
     changes += ["data.mirror=true"] * mirror + ["data.keep_colors=true"] * keep_colors
+    maps = parse_channels(channels or [])
+    changes += _map_settings(list(maps)) if maps else []
     changes += list(settings or [])
     place = local(data)
     config = replace(config, [*changes, *(_label_settings(place) if labels else [])])
     if dry_run:
-        _describe(config, place, device)
+        _describe(config, place, device, maps)
         return
     with RunProgress(Console()) as shown:
         run = _loop.train(
@@ -235,6 +247,7 @@ def train(
             loggers=loggers or (),
             report=open_report,
             callbacks=[shown],
+            maps=maps,
             log=shown.say,
         )
     if run.group.writes:
@@ -299,6 +312,34 @@ def parse_duration(text: str) -> float:
     return float(match[1]) * UNITS[match[2]]
 
 
+def parse_channels(words: list[str]) -> dict[str, Path]:
+    """Folders of maps by name, of NAME=FOLDER each; UsageError for anything else."""
+    from creps.networks.base import MAPS
+
+    found: dict[str, Path] = {}
+    for each in words:
+        name, equals, folder = each.partition("=")
+        if not equals or not folder or name not in MAPS:
+            known = ", ".join(f"{name}=FOLDER" for name in MAPS)
+            raise UsageError(f"channels {each!r}: expected {known}")
+        if name in found:
+            raise UsageError(f"channels {name} given twice: expected one folder")
+        found[name] = local(folder)
+    return found
+
+
+def _map_settings(names: list[str]) -> list[str]:
+    """Settings of networks that have maps beside three colors."""
+    from creps.networks.base import MAPS
+
+    count = 3 + sum(MAPS[name] for name in names)
+    return [
+        f"generator.maps={','.join(names)}",
+        f"generator.img_channels={count}",
+        f"discriminator.img_channels={count}",
+    ]
+
+
 def _label_settings(data: Path) -> list[str]:
     """Settings of a class-conditional run, with the number of classes of the data."""
     from creps.data._sources import open_images
@@ -344,7 +385,7 @@ def _print_presets() -> None:
     console.print("creps train --preset NAME --data PICTURES --out RUN; --dry-run says how long")
 
 
-def _describe(config: TrainConfig, data: Path, device: str) -> None:
+def _describe(config: TrainConfig, data: Path, device: str, maps: dict[str, Path]) -> None:
     """Print what a run would be: networks, data, and the time of a measured step."""
     from creps.training._loop import try_run
 
@@ -355,7 +396,7 @@ def _describe(config: TrainConfig, data: Path, device: str) -> None:
             told.describe("measuring steps")
             told(done, count)
 
-        tried = try_run(config, data, device=device, progress=show)
+        tried = try_run(config, data, device=device, maps=maps, progress=show)
     height, width = config.size
     table = Table(show_header=False)
     table.add_row("pictures", Text(f"{tried.pictures} from {data}"))

@@ -6,8 +6,10 @@ its file or reduced by a known factor, and shows no place of its own.
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -38,8 +40,14 @@ class Textures(Dataset[tuple[np.ndarray, int, int]]):
         mirror: every picture also as its mirror image, as a second half of the set.
         labels: give the source's class of each picture, -1 otherwise.
         precise: float32 on the scale 0 .. 255, not rounded, instead of uint8.
+        maps: what the materials have beside their colors, by name: "normal", "height", ...; the
+            pictures of a map have the names and sizes of those of the source, and their channels
+            follow in this order.
+    Attributes:
+        fingerprint: of the source and its maps, as `ImageSource.fingerprint`.
     Raises:
-        DataError: for a picture smaller than its largest window.
+        DataError: for a picture smaller than its largest window, and for one without a map, or
+            with one of another size.
     """
 
     def __init__(
@@ -51,10 +59,13 @@ class Textures(Dataset[tuple[np.ndarray, int, int]]):
         mirror: bool = False,
         labels: bool = False,
         precise: bool = False,
+        maps: Mapping[str, ImageSource] | None = None,
     ) -> None:
         self.source, self.mirror, self.labels, self.precise = source, mirror, labels, precise
         self.size = size if isinstance(size, tuple) else (size, size)
-        self._kept: OrderedDict[int, np.ndarray[Any, Any]] = OrderedDict()
+        self.maps = dict(maps or {})
+        self._map_images = [_matching(source, name, each) for name, each in self.maps.items()]
+        self._kept: OrderedDict[int, tuple[np.ndarray[Any, Any], ...]] = OrderedDict()
         check_frame(self.size)
         rows, columns = (round(side * most) for side in self.size)
         for image in range(len(source)):
@@ -68,12 +79,33 @@ class Textures(Dataset[tuple[np.ndarray, int, int]]):
     def __len__(self) -> int:
         return len(self.source) * (2 if self.mirror else 1)
 
+    @property
+    def fingerprint(self) -> str:
+        """Of all pictures together: the source's own where it has no maps."""
+        if not self.maps:
+            return self.source.fingerprint
+        known = [self.source.fingerprint]
+        known += [f"{name} {each.fingerprint}" for name, each in self.maps.items()]
+        return hashlib.sha256("\n".join(known).encode()).hexdigest()
+
     def __getitem__(self, place: Place) -> tuple[np.ndarray, int, int]:
         """((C, H, W) uint8 or float32, label, index of the image if it is broken, else -1)."""
         index, y, x, times = place
         wanted = index % len(self.source)
         image, pixels = first_good(self.source, wanted, lambda k: self.window(k, (y, x), times))
+        if index >= len(self.source):
+            pixels = self._mirrored_normals(pixels)
         return sample(self.source, index, image, pixels.transpose(2, 0, 1), labels=self.labels)
+
+    def _mirrored_normals(self, pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """A window whose normals lean to the other side, as its mirror image needs them."""
+        first = self.source.channels
+        for name, each in self.maps.items():
+            if name == "normal":
+                pixels = pixels.copy()
+                pixels[..., first] = 255 - pixels[..., first]
+            first += each.channels
+        return pixels
 
     def window(
         self, image: int, place: tuple[float, float], times: float = 1.0
@@ -85,7 +117,13 @@ class Textures(Dataset[tuple[np.ndarray, int, int]]):
             place: from (0, 0), at the top left, to (1, 1), at the bottom right.
             times: file pixels a side that become one, 1 or more.
         """
-        pixels = self._decoded(image)
+        parts = [self._cut(pixels, place, times) for pixels in self._decoded(image)]
+        return np.concatenate(parts, axis=2) if len(parts) > 1 else parts[0]
+
+    def _cut(
+        self, pixels: np.ndarray[Any, Any], place: tuple[float, float], times: float
+    ) -> np.ndarray[Any, Any]:
+        """The window of the colors, or of a map."""
         rows, columns = (side * times for side in self.size)
         top = _start(place[0], pixels.shape[0] - rows)
         left = _start(place[1], pixels.shape[1] - columns)
@@ -95,17 +133,48 @@ class Textures(Dataset[tuple[np.ndarray, int, int]]):
         box = (top, left, top + rows, left + columns)
         return like(area_average(pixels, box, self.size), pixels)
 
-    def _decoded(self, image: int) -> np.ndarray[Any, Any]:
+    def _decoded(self, image: int) -> tuple[np.ndarray[Any, Any], ...]:
+        """The colors of an image, and its maps."""
         if image not in self._kept:
-            pixels = self.source.image(image, precise=self.precise)
-            while self._kept and pixels.nbytes + self._held() > _KEPT:
+            wanted = [(self.source, image)]
+            wanted += [
+                (each, found[image])
+                for each, found in zip(self.maps.values(), self._map_images, strict=True)
+            ]
+            pixels = tuple(each.image(k, precise=self.precise) for each, k in wanted)
+            while self._kept and _bytes(pixels) + self._held() > _KEPT:
                 self._kept.popitem(last=False)
             self._kept[image] = pixels
         self._kept.move_to_end(image)
         return self._kept[image]
 
     def _held(self) -> int:
-        return sum(pixels.nbytes for pixels in self._kept.values())
+        return sum(map(_bytes, self._kept.values()))
+
+
+def _bytes(pixels: tuple[np.ndarray[Any, Any], ...]) -> int:
+    return sum(each.nbytes for each in pixels)
+
+
+def _matching(source: ImageSource, kind: str, maps: ImageSource) -> list[int]:
+    """Which picture of a map belongs to each of the source: that of its name, whatever format."""
+    found = {str(PurePosixPath(name).with_suffix("")): k for k, name in enumerate(maps.names)}
+    matches = []
+    for image, name in enumerate(source.names):
+        match = found.get(str(PurePosixPath(name).with_suffix("")))
+        if match is None:
+            raise DataError(
+                f"{name} has no {kind} map: expected a picture of the same name in its folder, "
+                f"which has {', '.join(maps.names[:3])}"
+            )
+        (height, width), (rows, columns) = source.size(image), maps.size(match)
+        if (height, width) != (rows, columns):
+            raise DataError(
+                f"the {kind} map {maps.names[match]} has {rows}x{columns} pixels, its picture "
+                f"{height}x{width}: expected the same size"
+            )
+        matches.append(match)
+    return matches
 
 
 def _start(share: float, last: float) -> float:

@@ -67,7 +67,7 @@ class ModelRef:
     @property
     def channels(self) -> int:
         """Of its pictures as they are measured: 1 or 3. Those with opacity are laid on white."""
-        return min(int(self.generator().config.img_channels), 3)
+        return min(self.generator().config.colors, 3)
 
     @property
     def trained(self) -> Size:
@@ -121,7 +121,7 @@ def model_ref(model: ModelRef | Generator | str | Path, *, device: Device = None
         device=str(generator.device),
         _generator=generator,
     )
-    channels = int(generator.config.img_channels)
+    channels = generator.config.colors
     if channels not in (1, 3, 4):
         raise UsageError(f"{path} paints {channels} channels: expected 1, 3 or 4 to measure it")
     return ref if device is None else _moved(ref, device)

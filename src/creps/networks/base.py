@@ -53,6 +53,10 @@ Weights = Callable[[Tensor], Tensor]
 """Points (P, 2) of (y, x) to weights (M, P) of M styles: 0 or more, sum 1 at each point."""
 
 
+MAPS: Mapping[str, int] = MappingProxyType({"normal": 3, "height": 1, "roughness": 1})
+"""What a picture of a material may have beside its colors, and how many channels each takes."""
+
+
 def _is_size(size: object) -> TypeGuard[list[int]]:
     """Whether a record's entry is [height, width]."""
     return (
@@ -144,6 +148,10 @@ class GeneratorConfig:
     textures that close on themselves, (0, 4) cylinders, as wide as four training pictures (CIPS,
     section 4.8). Fourier features then have whole waves a period."""
 
+    maps: str = ""
+    """What a material has beside its colors, separated by commas and in this order: normal, height,
+    roughness. Their channels follow the three colors, and count in img_channels."""
+
     repeats: ClassVar[bool] = False
     """Whether networks of the family can have a period."""
 
@@ -153,6 +161,47 @@ class GeneratorConfig:
         if self.mapping_layers > 64:
             raise ConfigError(f"mapping_layers {self.mapping_layers}: expected at most 64")
         self._check_period()
+        self._check_maps()
+
+    @property
+    def colors(self) -> int:
+        """Channels that are color, the first ones; those of maps follow."""
+        return self.img_channels - sum(MAPS[name] for name in self.map_names)
+
+    @property
+    def map_names(self) -> tuple[str, ...]:
+        """The names in `maps`, spaces removed."""
+        return tuple(name.strip() for name in self.maps.split(",") if name.strip())
+
+    def channels_of(self, name: str) -> slice:
+        """Which channels a map takes; the colors have no name, or "albedo".
+
+        Raises:
+            UsageError: for a map that the pictures do not have.
+        """
+        start = self.colors
+        if name in ("", "albedo"):
+            return slice(0, start)
+        for each in self.map_names:
+            if each == name:
+                return slice(start, start + MAPS[each])
+            start += MAPS[each]
+        have = ", ".join(("albedo", *self.map_names))
+        raise UsageError(f"map {name!r}: pictures of this model have {have}")
+
+    def _check_maps(self) -> None:
+        """Refuse unknown maps, and channels that do not hold them beside three colors."""
+        for name in self.map_names:
+            if name not in MAPS:
+                raise ConfigError(f"maps names {name!r}: expected {', '.join(MAPS)}")
+        if len(set(self.map_names)) < len(self.map_names):
+            raise ConfigError(f"maps {self.maps!r}: expected each name once")
+        if self.map_names and self.colors != 3:
+            needed = 3 + self.img_channels - self.colors
+            raise ConfigError(
+                f"img_channels {self.img_channels} with maps {self.maps!r}: expected {needed}, "
+                "three colors and the channels of the maps"
+            )
 
     def _check_period(self) -> None:
         """Refuse periods that no picture can have, and families that have none."""

@@ -71,6 +71,8 @@ class FoveatedPainter:
         pattern = {"foveated": share, "gaze": gaze, "pattern": seed or None}
         self._pattern = {name: value for name, value in pattern.items() if value is not None}
         self.height, self.width = self._canvas.height, self._canvas.width
+        if generator.config.map_names:
+            raise UsageError("foveated pictures have no maps: draw those of a material whole")
         self.channels, self.depth = int(generator.config.img_channels), view.depth
         self.samples = 1
         self.sampling: int | str = 1

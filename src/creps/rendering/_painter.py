@@ -119,7 +119,8 @@ class Painter:
         self.generator, self.canvas = generator, view.canvas(generator)
         self._latents, self._view = latents, view
         self.height, self.width = self.canvas.height, self.canvas.width
-        self.channels, self.depth = int(generator.config.img_channels), view.depth
+        self._shown, self.depth = generator.config.channels_of(view.map), view.depth
+        self.channels = self._shown.stop - self._shown.start
         self.samples = (
             automatic_supersample(generator, self.canvas, warp)
             if view.supersample == "auto"
@@ -190,7 +191,8 @@ class Painter:
                     if n:
                         self._count(0, copy.height * copy.width)
                     inside = self._repeats.home(copy).moved(-tile.top, -tile.left)
-                    yield copy, image[..., inside.rows, inside.columns]
+                    shown = image[:, self._shown, inside.rows, inside.columns]
+                    yield copy, unit_normals(shown) if self._view.map == "normal" else shown
 
     def _images(self, part: Tile) -> Iterator[tuple[Tile, Tensor]]:
         """The tiles of a part of what is drawn: the canvas, or one period of it."""
@@ -315,6 +317,13 @@ def to_uint8(image: Tensor) -> Picture:
         (H, W, C) uint8 array on the CPU.
     """
     return rounded(image)
+
+
+def unit_normals(image: Tensor) -> Tensor:
+    """Normals (B, 3, H, W) in [-1, 1] of length one; where there is none, straight up."""
+    up = torch.tensor([0.0, 0.0, 1.0], dtype=image.dtype, device=image.device)[:, None, None]
+    length = image.norm(dim=1, keepdim=True)
+    return torch.where(length > 0, image / length, up)
 
 
 def _tile_edge(wanted: int | None, latents: PreparedLatents, *, aligned: bool) -> int:

@@ -52,6 +52,7 @@ def provenance(
         "exact": view.exact or None,
         "depth": None if view.depth == 8 else view.depth,
         "dither": view.dither or None,
+        "map": view.map or None,
         "dtype": None if dtype is None else str(dtype).removeprefix("torch."),
     }
     return {name: value for name, value in settings.items() if value is not None}

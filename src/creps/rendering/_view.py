@@ -95,6 +95,8 @@ class View:
         depth: bits of a channel, 8 or 16; 16 show no bands in smooth parts of large prints.
         dither: hide the bands of 8 bits under fine grain, which is the same however the picture is
             cut into tiles.
+        map: of a material, what is drawn instead of its colors: "normal" (made unit length),
+            "height" or "roughness".
     Raises:
         GridError: for impossible sizes, windows or tiles, for sizes that do not hold the periods of
             a tile in whole pixels, and for pixels so small that float64 cannot tell them apart.
@@ -119,6 +121,7 @@ class View:
     tile_edge: int | None = None
     depth: Depth = 8
     dither: bool = False
+    map: str = ""
 
     def __post_init__(self, zoom: float | None, pan: tuple[float, float] | None, fit: Fit) -> None:
         if self.tile is not None:

@@ -249,7 +249,7 @@ class JobQueue:
                 job.state = "writing"
 
         height, width = job.spec.size
-        channels = model.generator.config.img_channels
+        channels = model.generator.config.colors
         tiles = Tiles(height=height, width=width, channels=channels, make=make)
         about = model.about(job.picture, job.spec)
         save_picture(tiles, job.path, settings=about, progress=progress)

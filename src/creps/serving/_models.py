@@ -112,7 +112,7 @@ class ServedModel:
             "size": size,
             "styles": self.generator.num_styles,
             "classes": config.label_dim,
-            "channels": config.img_channels,
+            "channels": config.colors,
             "credits": self.credits,
             "license": str(record.get("license", "")),
         }

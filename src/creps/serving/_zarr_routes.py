@@ -83,7 +83,7 @@ class ZarrRoutes:
         return ZarrLayout(
             name=str(picture),
             sizes=level_sizes(height, width, smallest=self._chunk),
-            channels=int(model.generator.config.img_channels),
+            channels=model.generator.config.colors,
             chunk=self._chunk,
             dtype=np.dtype(np.uint8),
             about=provenance(model.generator, picture.latent, view, dtype=model.dtype),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -16,7 +17,8 @@ from creps.data._batches import Batch, Pictures, load_batches, take_window
 from creps.data._native_patches import NativePatches, Scales, load_patches, patch_batch
 from creps.data._sources import open_images
 from creps.data._textures import Textures, load_textures
-from creps.errors import DataError
+from creps.errors import ConfigError, DataError
+from creps.networks.base import MAPS
 from creps.training._config import TrainConfig
 from creps.training._distributed import SINGLE, ProcessGroup
 from creps.training._periods import turned
@@ -25,15 +27,24 @@ from creps.training._state import largest_zoom, step_random
 TrainingSet = Pictures | NativePatches | Textures
 
 
-def open_training_set(config: TrainConfig, path: Path) -> TrainingSet:
-    """The pictures at `path` as `config` wants them.
+def open_training_set(
+    config: TrainConfig, path: Path, *, maps: Mapping[str, Path] = MappingProxyType({})
+) -> TrainingSet:
+    """The pictures at `path` as `config` wants them, and the maps of a material where they lie.
 
-    A DataError if there are no images, or fewer classes than the networks have.
+    A DataError if there are no images, or fewer classes than the networks have; a ConfigError for
+    other maps than those of the networks.
     """
     data = config.data
+    if tuple(maps) != config.generator.map_names:
+        expected = " ".join(f"--channels {name}=FOLDER" for name in config.generator.map_names)
+        raise ConfigError(
+            f"further channels given: {', '.join(maps) or 'none'}, expected "
+            f"{expected or 'none, the pictures of this run have no maps'}"
+        )
     source = open_images(
         path,
-        channels=config.generator.img_channels,
+        channels=config.generator.colors,
         labels=data.labels,
         keep_colors=data.keep_colors,
     )
@@ -51,6 +62,11 @@ def open_training_set(config: TrainConfig, path: Path) -> TrainingSet:
             mirror=data.mirror,
             labels=data.labels,
             precise=data.precise,
+            maps={
+                # Vectors and heights are no colors: no profile applies.
+                name: open_images(place, channels=MAPS[name], keep_colors=True)
+                for name, place in maps.items()
+            },
         )
     if data.native:
         return NativePatches(

@@ -472,10 +472,16 @@ class TrainConfig:
                 f"watch.evaluate_every measures with {self.perceptual}, which this run is "
                 "trained with: set it to 0 and evaluate with another network"
             )
-        if self.projected.weight and self.generator.img_channels not in (1, 3):
+        if self.projected.weight and self.generator.colors not in (1, 3):
             raise ConfigError(
                 f"projected.weight: expected pictures of 1 or 3 channels, not "
-                f"{self.generator.img_channels}"
+                f"{self.generator.colors}"
+            )
+        if self.generator.map_names and not self.data.textures:
+            raise ConfigError("generator.maps: only textures have them, give --tile")
+        if self.generator.map_names and self.augment.kind == "ada":
+            raise ConfigError(
+                "augment.kind=ada turns a material without its normals: expected diffaugment"
             )
 
     def _resolve_networks(self) -> None:

@@ -6,11 +6,11 @@ import copy
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Any
 
 import torch
@@ -46,6 +46,7 @@ def train(
     loggers: Sequence[str] = (),
     report: bool = False,
     callbacks: Sequence[Callback] = (),
+    maps: Mapping[str, str | Path] = MappingProxyType({}),
     log: Callable[[str], None] = print,
 ) -> Run:
     """Train a generator on pictures, or resume the run in `out`.
@@ -64,6 +65,8 @@ def train(
         report: keep RUN/report.html up to date all the time, not only write it at the end, and
             open it in the browser.
         callbacks: of your own.
+        maps: of textures, the pictures of what they have beside their colors, by name, in the
+            order of the config's `generator.maps`: {"normal": "walls-normal"}.
         log: called with each line of progress.
     Returns:
         the run: `run.model` is the trained generator, `run.stop` why it ended early.
@@ -80,6 +83,7 @@ def train(
         tune_device(place, config.precision)
         say = log if group.writes else lambda line: None
         how: dict[str, Any] = {"group": group, "loggers": loggers, "held": held, "say": say}
+        how["maps"] = {name: local(each) for name, each in maps.items()}
         run = open_run(Path(out), config, data, device=place, start=start, **how)
         say(f"{_counted(run.pictures)} from {run.data['name']}")
         for line in _remarks(run.pictures):
@@ -176,6 +180,7 @@ def try_run(
     data: Path,
     *,
     device: str = "auto",
+    maps: Mapping[str, Path] = MappingProxyType({}),
     progress: Callable[[int, int], None] = lambda done, count: None,
 ) -> Trial:
     """Measure a few steps of a run; nothing is written.
@@ -183,7 +188,8 @@ def try_run(
     `progress` is called with the steps done and their number, first before any.
     """
     place = _place(device)
-    pictures, state = open_training_set(config, data), initial_state(config, place)
+    pictures = open_training_set(config, data, maps=maps)
+    state = initial_state(config, place)
     if config.teacher.weight:  # one that costs as much
         state.teacher = copy.deepcopy(state.average)
     engine = Engine(state, config)

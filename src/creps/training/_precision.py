@@ -40,7 +40,7 @@ class Passes:
         self._generator = state.generator
         self._synthesize: Synthesize = state.generator.synthesize
         self._discriminator: Callable[..., Tensor] = state.discriminator
-        self._projected = state.projected
+        self._projected, self._colors = state.projected, config.generator.colors
         if state.projected is not None:
             self._features = effnet(device=self.device)
             self._seen_size = config.projected_size
@@ -80,7 +80,7 @@ class Passes:
         """Scores (B, 1, h, w) in float32 of pictures, one tensor for each head."""
         assert self._projected is not None
         with self._mixed():
-            maps = feature_maps(self._features, images, self._seen_size)
+            maps = feature_maps(self._features, images[:, : self._colors], self._seen_size)
             return [scores.float() for scores in self._projected(maps, places)]
 
     def _measuring(self, magnitudes: list[Tensor] | None) -> Synthesize:

@@ -17,12 +17,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import torch
 
 from creps._files import exclusive, sweep, write_atomically
 from creps.config import to_dict
+from creps.data._textures import Textures
 from creps.errors import CheckpointError, ConfigError, UsageError
 from creps.networks.base import Generator
 from creps.training._batches import TrainingSet, open_training_set
@@ -153,6 +155,7 @@ def open_run(
     group: ProcessGroup = SINGLE,
     loggers: Sequence[str] = (),
     held: ExitStack | None = None,
+    maps: Mapping[str, Path] = MappingProxyType({}),
     say: Callable[[str], None] = lambda line: None,
 ) -> Run:
     """Start a run in `folder`, or resume the one in it.
@@ -167,6 +170,7 @@ def open_run(
         group: the processes that share the run; any number may resume what others began.
         loggers: names of services that get the log too, of `LOGGERS`.
         held: keeps the folder locked until it is closed, so that nobody else trains in it.
+        maps: folders of a material's maps by name, in the order of the generator's `maps`.
         say: called with a line for each damaged snapshot, which is passed over for the one before.
     Raises:
         ConfigError: if the folder holds a run with other settings or other data, or the batch
@@ -177,9 +181,8 @@ def open_run(
         MissingExtraError: if the packages of a logger are missing.
     """
     config.check_share(group.count)
-    pictures = open_training_set(config, data)
-    source = pictures.source
-    seen = {"name": data.name, "count": len(source), "fingerprint": source.fingerprint}
+    pictures = open_training_set(config, data, maps=maps)
+    seen = _recorded(data, pictures)
     settings = folder / "config.json"
     if settings.exists():
         _refuse_changes(folder, config, seen)
@@ -222,6 +225,13 @@ def open_run(
         if state.teacher is not None:
             keep_teacher(state.teacher, folder)
     return Run(folder, config, pictures, state, seen, group, log, perceptual)
+
+
+def _recorded(data: Path, pictures: TrainingSet) -> dict[str, Any]:
+    """What is recorded of a training set: a resumed run needs the same one."""
+    source = pictures.source
+    whole = pictures if isinstance(pictures, Textures) else source
+    return {"name": data.name, "count": len(source), "fingerprint": whole.fingerprint}
 
 
 def _lock(folder: Path, held: ExitStack, group: ProcessGroup, found: Sequence[Path]) -> None:

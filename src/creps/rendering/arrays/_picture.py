@@ -74,7 +74,8 @@ class VirtualPicture:
         self.chunk = checked_chunk(chunk)
         canvas = self.view.canvas(renderer.generator)
         self.dtype = np.dtype(np.uint8 if self.view.depth == 8 else np.uint16)
-        self.channels = int(renderer.generator.config.img_channels)
+        shown = renderer.generator.config.channels_of(self.view.map)
+        self.channels = shown.stop - shown.start
         self.sizes = level_sizes(canvas.height, canvas.width, smallest=self.chunk)
         self._views = [level_view(self.view, canvas, k) for k in range(len(self.sizes))]
         self._painters: dict[int, Painter] = {}

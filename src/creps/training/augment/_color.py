@@ -35,10 +35,10 @@ _QUARTER = torch.tensor([[0, -1, 1], [1, 0, -1], [-1, 1, 0]], dtype=torch.float6
 
 
 def color_channels(images: Tensor) -> int:
-    """How many of the channels of (B, C, H, W) are color: 1 of gray, 3 of RGB and RGBA."""
+    """How many of the channels of (B, C, H, W) are color: 1 of gray, 3 of RGB and what has more."""
     channels = images.shape[1]
-    if channels not in (1, 3, 4):
-        raise UsageError(f"{channels} channels cannot be augmented: expected gray, RGB or RGBA")
+    if channels == 2:
+        raise UsageError("2 channels cannot be augmented: expected gray, RGB or RGB and others")
     return min(channels, 3)
 
 

@@ -58,7 +58,12 @@ class Previews(Callback):
     def _draw(self, run: Run) -> None:
         self._drawn_step = step = run.state.step
         images = samples(run.model, run.config)
-        sheets = {"": contact_sheet([to_uint8(image) for image in images], columns=COLUMNS)}
+        sheets = {
+            "": contact_sheet(
+                [to_uint8(image[: run.config.generator.colors]) for image in images],
+                columns=COLUMNS,
+            )
+        }
         if run.model.tileable:
             sheets["-zoom"] = zoom_strip(run.model, run.config)
         folder = run.folder / "previews"
@@ -99,7 +104,10 @@ def zoom_strip(generator: Generator, config: TrainConfig) -> Picture:
         _painted(generator, _ZOOM_SEEDS, labels, config.canvas(_middle(config.whole, times)))
         for times in MAGNIFICATIONS
     ]
-    pictures = [to_uint8(column[row]) for row in range(len(_ZOOM_SEEDS)) for column in columns]
+    colors = config.generator.colors
+    pictures = [
+        to_uint8(column[row][:colors]) for row in range(len(_ZOOM_SEEDS)) for column in columns
+    ]
     return contact_sheet(pictures, columns=len(MAGNIFICATIONS))
 
 
