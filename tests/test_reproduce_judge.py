@@ -27,7 +27,7 @@ from reproduce.judge.training import (
 )
 
 ROOT = Path(__file__).parent.parent
-JUDGED = ROOT / "benchmarks/results/evaluate-portraits-judge.json"
+JUDGED = ROOT / "benchmarks/results/evaluate-portraits.json"
 METRICS_PAGE = ROOT / "docs/metrics.md"
 
 
@@ -161,7 +161,7 @@ def test_the_page_shows_what_the_judge_says_of_the_packaged_model() -> None:
 def test_other_records_are_refused_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "empty.json").touch()
     others = [tmp_path / "empty.json", tmp_path / "none.json", ROOT / "constraints.txt"]
-    for path in [*others, JUDGED.with_name("evaluate-portraits.json")]:
+    for path in others:
         with pytest.raises(SystemExit, match=f"{path.name} is not a record of fd, pr and"):
             page.main(path)
 

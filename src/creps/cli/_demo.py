@@ -32,7 +32,7 @@ Corner = tuple[int, int]
 def demo(
     model: Annotated[str, typer.Option(help="A packaged model, a folder or a file.")] = "portraits",
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("out/demo"),
-    seed: Annotated[int, typer.Option(help="The picture to zoom into.")] = 16,
+    seed: Annotated[int, typer.Option(help="The picture to zoom into.")] = 10,
     truncation: Annotated[float, typer.Option(help="As in generate.")] = 1.0,
     label: Label = None,
 ) -> None:

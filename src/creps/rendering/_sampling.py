@@ -43,6 +43,9 @@ levels of an 8-bit picture. 32 levels add 1.9 dB and a tenth of the time of the 
 SAMPLES_A_WAVE, FASTEST = 8, 4.0
 """Samples that sparse evaluation takes a wave of a network's input at least, and its frequency as
 a multiple of the standard deviation of all."""
+SAMPLES_A_DETAIL = 4
+"""And a pixel of the whole pictures that a model was trained on: windows of finer ones teach it
+sharper borders, which are where coarser samples differ and are refined, not smaller things."""
 FEWEST_CELLS = 8
 """Cells of the first lattice along the smaller side of a picture, at least."""
 PADDING = 2
@@ -109,8 +112,9 @@ def sparsity_of(
 ) -> Sparsity | None:
     """How sparsely a picture may be evaluated; None where every pixel has to be.
 
-    The first lattice has a sample for each detail that the model was trained on, and for each
-    eighth of the shortest waves of its input, or more: a detail does not fall between samples.
+    The first lattice has a sample for each detail that the model was trained on, or four for each
+    pixel of the whole pictures of its training if these are fewer, and one for each eighth of the
+    shortest waves of its input, or more: what a model draws does not fall between samples.
 
     Args:
         tolerance: gray levels of 255.
@@ -119,7 +123,8 @@ def sparsity_of(
     steps = (y1 - y0) / canvas.height, (x1 - x0) / canvas.width
     pixel = max(steps) if warp is None else _warped_pixel(canvas, warp, steps, share=0.5)
     waves = FASTEST * getattr(generator.config, "bandwidth", 0.0)
-    detail = float(max(detail_resolution(generator), SAMPLES_A_WAVE * waves))
+    whole = SAMPLES_A_DETAIL * trained_resolution(generator)
+    detail = float(max(min(detail_resolution(generator), whole), SAMPLES_A_WAVE * waves))
     smaller = min(canvas.height, canvas.width)
     widest = min(1 / (detail * pixel) if pixel else math.inf, smaller / FEWEST_CELLS, COARSEST)
     if smaller < SMALLEST or widest < 2:
