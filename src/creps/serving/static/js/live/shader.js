@@ -166,16 +166,18 @@ ${decoders.length ? "  decode(lane, LEVELS - 1u);\n" : ""}  var color = vec4f(0)
  */
 function layerFunction(outputs) {
   const each = (/** @type {(o: number) => string} */ line) =>
-    Array.from({ length: outputs }, (_, o) => line(o)).join("\n");
+    Array.from({ length: outputs }, (_, o) => `${o % 2 ? "" : "\n"}  ${line(o)}`)
+      .join("")
+      .slice(1);
   return `
 fn layer${outputs}(lane: u32, inputs: u32, weight: u32, bias: u32, slope: f32, limit: f32) {
-${each((o) => `  var y${o} = biases[bias + ${o}u];`)}
+${each((o) => `var y${o} = biases[bias + ${o}u];`)}
   for (var i = 0u; i < inputs; i++) {
     let x = features[i * LANES + lane];
     let w = weight + i;
-${each((o) => `    y${o} += weights[w + ${o}u * inputs] * x;`)}
+${each((o) => `  y${o} += weights[w + ${o}u * inputs] * x;`)}
   }
-${each((o) => `  features[${o}u * LANES + lane] = leaky(y${o}, slope, limit);`)}
+${each((o) => `features[${o}u * LANES + lane] = leaky(y${o}, slope, limit);`)}
 }
 `;
 }
