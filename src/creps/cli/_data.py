@@ -15,7 +15,6 @@ from creps.errors import one_line, printable
 if TYPE_CHECKING:
     from creps.data._checking import Report
 
-_LONGEST_CREDIT = 300  # characters of a credit that are shown
 _OUT = Annotated[Path, typer.Option(help="ZIP file to write.")]
 _SEED = Annotated[int, typer.Option(help="Another seed, other pictures.")]
 _WORKERS = Annotated[int | None, typer.Option(help="Pictures at once; all cores by default.")]
@@ -263,7 +262,7 @@ def _print(report: Report) -> None:
     _print_groups("group{s} of pictures that look alike", report.similar)
     _print_advice(report)
     if report.attribution:
-        credit = one_line(report.attribution.splitlines()[0])[:_LONGEST_CREDIT]
+        credit = one_line(report.attribution.splitlines()[0])
         say(f"\nThe set requires this credit: {credit} ...")
 
 
