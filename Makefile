@@ -9,7 +9,7 @@ ARGS ?=
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check bench gallery web
+.PHONY: help demo test quick check bench gallery screenshots web
 
 help: ## show this list
 	@grep -E '^[a-z]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -43,6 +43,9 @@ bench: .venv/.installed ## measure rendering: time, memory and GFLOP/s, one JSON
 gallery: .venv/.installed ## make the pictures of docs/gallery.md again, by the commands on that page
 	@echo "==> Making the pictures of the gallery (about a minute)"
 	@$(BIN)/python docs/gallery.py
+
+screenshots: .venv/.installed ## take the pictures of the viewer again; needs Chromium and its driver
+	@$(BIN)/python docs/screenshots.py
 
 # The page's own files are served as they are; only OpenSeadragon comes from npm, as web/package-lock.json has it, and
 # only the kernel is compiled.
