@@ -12,7 +12,7 @@ STRENGTHS = [0.0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0]
 GROUPS = {
     "blits": ["flip", "rotate90", "translate"],
     "geometry": ["scale", "rotate", "aspect", "fraction"],
-    "colour": ["brightness", "contrast", "luma_flip", "hue", "saturation"],
+    "color": ["brightness", "contrast", "luma_flip", "hue", "saturation"],
 }
 names = [name for group in GROUPS.values() for name in group]
 

@@ -22,7 +22,7 @@ def sample(
     warp: WarpLike = None,
     supersample: Samples = 1,
 ) -> Picture:
-    """The square sample of a seed in colour, (size, size, 3), with the class that `draw` gives it.
+    """The square sample of a seed in color, (size, size, 3), with the class that `draw` gives it.
 
     Every pixel is evaluated, as in the papers. Gray pictures are made three times as deep; the rest
     is as for `render`.

@@ -121,7 +121,7 @@ def test_training_checkpoints_hold_both_generators(tmp_path: Path, zipped: bool)
                 "dropped": [],
             },
             "license": "other",
-            "credits": CIPS.licence_note,
+            "credits": CIPS.license_note,
         }
     with pytest.raises(CheckpointError, match="no network 'g_eam' in it: did you mean g_ema"):
         convert(path, which="g_eam")

@@ -89,7 +89,7 @@ def test_convert_writes_a_model_and_its_id(tmp_path: Path) -> None:
     weights = weights_id(load(out))
     assert str(out) in result.stdout
     assert weights in result.stdout
-    assert "licence" in result.stdout
+    assert "license" in result.stdout
     assert weights in (out / "config.json").read_text()
     assert json.loads(run("info", out, "--json").stdout)["weights_id"] == weights
     assert load(out).record["source"]["network"] == "G_ema"

@@ -38,13 +38,13 @@ def test_a_small_picture_is_the_mean_of_a_large_one(style):
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_drawing_and_credit_name_artist_and_licence(style):
+def test_drawing_and_credit_name_artist_and_license(style):
     known, svg = portrait_style(style), portrait_svg(0, style=style)
     for text in (svg, known.attribution):
         assert known.artist in text
-        assert known.licence_url in text
+        assert known.license_url in text
     assert known.artist in known.credit
-    assert known.licence in known.credit
+    assert known.license in known.credit
 
 
 @pytest.mark.parametrize("style", REMIXES)
@@ -54,7 +54,7 @@ def test_a_set_carries_the_credit_of_its_style(style, tmp_path):
     with zipfile.ZipFile(out) as archive:
         assert archive.read("ATTRIBUTION.txt").decode() == portrait_style(style).attribution
         settings = json.loads(archive.read("portraits.json"))
-    assert (settings["style"], settings["licence"]) == (style, portrait_style(style).licence)
+    assert (settings["style"], settings["license"]) == (style, portrait_style(style).license)
     assert not write_portraits(out, count=2, size=8, style=style)
     with pytest.raises(DataError, match="holds other portraits"):
         write_portraits(out, count=2, size=8)

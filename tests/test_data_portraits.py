@@ -76,7 +76,7 @@ def test_renderer_honors_alpha_masks():
     assert (image[:, 4:] == (0, 0, 255)).all()
 
 
-def test_svg_carries_credit_and_licence():
+def test_svg_carries_credit_and_license():
     svg = portrait_svg(0)
     assert "Johan Melin" in svg
     assert "https://creativecommons.org/licenses/by/4.0/" in svg

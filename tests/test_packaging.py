@@ -57,7 +57,7 @@ def run(installed: Path, place: Path, *words: str) -> subprocess.Popen[str]:
     )
 
 
-def test_the_wheel_has_the_page_the_model_and_all_licences(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_has_the_page_the_model_and_all_licenses(wheel: zipfile.ZipFile) -> None:
     names = set(wheel.namelist())
     page = [path for path in static_folder().rglob("*") if path.suffix in MEDIA_TYPES]
     for path in page:
@@ -67,8 +67,8 @@ def test_the_wheel_has_the_page_the_model_and_all_licences(wheel: zipfile.ZipFil
     assert {f"creps/models/portraits/{name}" for name in ("model.safetensors", "config.json")} <= (
         names
     )
-    licences = {Path(name).name for name in names if "/licenses/" in name}
-    assert {"LICENSE", "NOTICE"} <= licences
+    licenses = {Path(name).name for name in names if "/licenses/" in name}
+    assert {"LICENSE", "NOTICE"} <= licenses
     strangers = [
         name
         for name in names

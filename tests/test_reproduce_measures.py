@@ -25,7 +25,7 @@ from reproduce.anyres_paper.figures import closing, correlation, fine_share, ste
 from reproduce.anyres_paper.tables import base_difference
 from reproduce.cips_paper import models as cips_models
 from reproduce.cips_paper.encodings import EMBEDDING, encodings, zeroed
-from reproduce.cips_paper.samples import layer_ranges, neighbour_rows
+from reproduce.cips_paper.samples import layer_ranges, neighbor_rows
 from reproduce.cips_paper.tables import FACTORS
 from reproduce.cips_paper.views import figure_8, panorama_canvas, seam
 from reproduce.creps_paper import inside, sizes, thick_lines
@@ -57,7 +57,7 @@ def one(folder: Path, generator: Generator, **data: Path) -> Pretender:
     return Pretender(folder, lambda model: generator, data=data)
 
 
-def test_samples_are_in_colour_and_panels_show_their_pixels() -> None:
+def test_samples_are_in_color_and_panels_show_their_pixels() -> None:
     picture = sample(model_ref(SmoothModel()), 4, size=24)
     assert picture.shape == (24, 24, 3)
     assert panel_picture(picture, 24) is picture
@@ -143,9 +143,9 @@ def test_cycles_of_a_wave_are_counted() -> None:
     x = (np.arange(96) + 0.5) / 96
     wave = np.sin(2 * np.pi * 9 * x)[None, :] + np.zeros((96, 1))
     assert inside.mean_frequency(wave) == pytest.approx(9, rel=0.05)
-    levels = inside.normalised(3 * wave[:8] + 7)
+    levels = inside.normalized(3 * wave[:8] + 7)
     assert (levels.min(), levels.max(), levels.shape) == (0, 255, (8, 96, 3))
-    assert not inside.normalised(np.ones((4, 5))).any()
+    assert not inside.normalized(np.ones((4, 5))).any()
 
 
 def test_drawn_edges_are_steeper_than_enlarged_ones(tmp_path: Path) -> None:
@@ -302,7 +302,7 @@ def test_correlation_of_a_constant_is_none() -> None:
 
 def test_samples_stand_beside_the_pictures_nearest_in_features() -> None:
     x, y = np.array([[0.0], [5.0]]), np.array([[5.5], [0.25], [9.0]])
-    rows = neighbour_rows(Numbers(), Numbers(), x, y, count=2)
+    rows = neighbor_rows(Numbers(), Numbers(), x, y, count=2)
     assert [[int(panel.picture[0, 0, 0]) for panel in row] for row in rows] == [
         [0, 1, 0],
         [1, 0, 2],

@@ -9,14 +9,14 @@ from reproduce.creps_paper.thick_lines import fit_picture, least_error
 
 
 def smooth(height: int, width: int, rank: int) -> np.ndarray:
-    """(H, W, 3) colours around 127, each of rank `rank` at most."""
+    """(H, W, 3) colors around 127, each of rank `rank` at most."""
     draw = np.random.default_rng(rank)
     y, x = np.linspace(0, 1, height)[:, None], np.linspace(0, 1, width)
-    colours = [np.full((height, width), 127.0) for _ in range(3)]
-    for colour in colours:
+    colors = [np.full((height, width), 127.0) for _ in range(3)]
+    for color in colors:
         for k in range(1, rank):
-            colour += 60 / rank * np.cos(3 * k * y + draw.uniform(0, 6)) * np.cos(4 * k * x)
-    return np.stack(colours, 2).astype(np.float32)
+            color += 60 / rank * np.cos(3 * k * y + draw.uniform(0, 6)) * np.cos(4 * k * x)
+    return np.stack(colors, 2).astype(np.float32)
 
 
 def test_a_picture_of_low_rank_needs_no_more() -> None:

@@ -312,7 +312,7 @@ def test_an_enlargement_beside_the_picture(client: TestClient) -> None:
         "height=4096&width=4096",
         "rotation=x",
         "format=gif",
-        "colour=red",
+        "color=red",
     ],
 )
 def test_views_that_make_no_sense(query: str, client: TestClient) -> None:

@@ -38,7 +38,7 @@ def size_bars(short_sides: Sequence[int], most: int = 16, *, step: float = 0.5) 
 
 
 def bars_picture(bars: Sequence[Bar], *, title: str) -> Image.Image:
-    """The same as a picture in colour."""
+    """The same as a picture in color."""
     left, top, bar, height = 60, 50, 56, 260
     image = Image.new("RGB", (left + bar * len(bars) + 30, top + height + 90), "white")
     draw = ImageDraw.Draw(image)

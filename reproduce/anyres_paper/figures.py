@@ -150,7 +150,7 @@ def figure_9(runner: Runner) -> Result:
         shown[:, x - 1 : x + 2] = 255
         panels.append([Panel(shown, f"seed {seed}")])
     columns = ("step at the closing place, over the mean", "difference after a turn")
-    caption = "Gray levels between neighbouring columns, and between equal places"
+    caption = "Gray levels between neighboring columns, and between equal places"
     return one_table(
         columns,
         rows,
@@ -174,7 +174,7 @@ def figure_10(runner: Runner) -> Result:
         for k, line in enumerate(lines)
     ]
     columns = ("everywhere", "in the middle between two styles")
-    caption = "Gray levels that neighbouring columns differ by"
+    caption = "Gray levels that neighboring columns differ by"
     rows = {"landscape": steps_at_borders(strip, LINES * UNITS)}
     return one_table(
         columns,
@@ -220,7 +220,7 @@ def closing(picture: Picture, turn: int) -> tuple[float, float]:
 
 
 def steps_at_borders(strip: Picture, count: int) -> tuple[float, float]:
-    """Mean difference of neighbouring columns, everywhere and at the borders of plane units."""
+    """Mean difference of neighboring columns, everywhere and at the borders of plane units."""
     steps = np.abs(np.diff(strip.astype(np.float64), axis=1)).mean((0, 2))
     unit = strip.shape[1] // count
     return float(steps.mean()), float(steps[unit - 1 :: unit].mean())

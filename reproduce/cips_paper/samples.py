@@ -215,21 +215,21 @@ def figure_18(runner: Runner) -> Result:
     y = runner.features({"real pictures": training}, count=count)["real pictures"]["features"]
     large = (THUMBNAIL, THUMBNAIL)
     figure = sheet(
-        "neighbours",
+        "neighbors",
         f"Samples, and the nearest of {count:,} training pictures.",
-        neighbour_rows(replace(samples, size=large), replace(training, size=large), x, y, count=5),
+        neighbor_rows(replace(samples, size=large), replace(training, size=large), x, y, count=5),
         heading=f"Samples, and the nearest of {count:,} real pictures",
     )
     end = f"_{runner.extractor.name}@{ref.size[0]}"
     found = runner.evaluate(CIPS, PORTRAITS, "neighbors")
     columns = (
         "distance over that of real pictures, median",
-        "share of copies: nearer than half the distance to the real picture's own neighbour",
+        "share of copies: nearer than half the distance to the real picture's own neighbor",
     )
     return one_table(columns, {"CIPS": (found[f"novelty{end}"], found[f"copies{end}"])}, figure)
 
 
-def neighbour_rows(
+def neighbor_rows(
     samples: PictureSet, real: PictureSet, x: FeatureRows, y: FeatureRows, *, count: int
 ) -> list[list[Panel]]:
     """Samples, each with the real pictures nearest to it.

@@ -142,7 +142,7 @@ def figure_11(runner: Runner) -> Result:
     }
     rows = {label[:3]: (seam(picture),) for label, picture in pictures.items()}
     return one_table(
-        ("difference of the two ends, over that of neighbouring columns",),
+        ("difference of the two ends, over that of neighboring columns",),
         rows,
         sheet(
             "blend",
@@ -199,7 +199,7 @@ def field_picture(model: ModelRef, field: StyleField, canvas: Canvas) -> Picture
 
 
 def seam(picture: Picture) -> float:
-    """Difference of the first and last column, over the mean one of neighbours."""
+    """Difference of the first and last column, over the mean one of neighbors."""
     columns = picture.astype(np.float64)
     inside = np.abs(np.diff(columns, axis=1)).mean()
     return float(np.abs(columns[:, 0] - columns[:, -1]).mean() / max(inside, 1e-9))

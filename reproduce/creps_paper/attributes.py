@@ -22,7 +22,7 @@ class AttributeCoverage(NamedTuple):
     Attributes:
         coverage: 1 - half the sum of |difference of shares|, mean over parts: 1 if every drawing
             of every part is as frequent as among real portraits, 0 if none is shared.
-        accuracy: share of attributes that the nearest neighbour gets right, mean over parts: with
+        accuracy: share of attributes that the nearest neighbor gets right, mean over parts: with
             a low one coverage says little.
     """
 
@@ -33,7 +33,7 @@ class AttributeCoverage(NamedTuple):
 def attribute_coverage(
     generated: FeatureRows, real: FeatureRows, attributes: Sequence[dict[str, str]]
 ) -> AttributeCoverage:
-    """Shares of attributes among samples, by nearest neighbours, and among real portraits.
+    """Shares of attributes among samples, by nearest neighbors, and among real portraits.
 
     Both shares are estimated the same way, a sample's or a real portrait's attributes being those
     of the nearest (other) real one, so that what features confuse counts for neither.

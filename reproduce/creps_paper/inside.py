@@ -101,7 +101,7 @@ def with_border(picture: Picture, inside: NDArray[np.bool_]) -> Picture:
     """A picture with a red line around a mask (H, W)."""
     mask = torch.from_numpy(inside).float()[None, None]
     grown, left = (torch.nn.functional.max_pool2d(s * mask, 3, 1, 1) for s in (1, -1))
-    line = (grown + left)[0, 0].numpy() > 0  # where a pixel inside and one outside are neighbours
+    line = (grown + left)[0, 0].numpy() > 0  # where a pixel inside and one outside are neighbors
     marked = picture.copy()
     marked[line] = RED
     return marked
@@ -161,7 +161,7 @@ def averaged(maps: Tensor) -> NDArray[np.float64]:
     return maps[0].cpu().double().mean(0).numpy()
 
 
-def normalised(plane: NDArray[np.float64]) -> Picture:
+def normalized(plane: NDArray[np.float64]) -> Picture:
     """A plane (H, W) from its least (black) to its largest value (white), (H, W, 3)."""
     low, high = plane.min(), plane.max()
     return gray(np.rint(255 * (plane - low) / max(high - low, 1e-12)).astype(np.uint8))
@@ -182,9 +182,9 @@ def _map_panels(maps: FeatureMaps, picture: Picture) -> list[list[Panel]]:
     side = min(MAPPED, ROOM // (len(maps.composed) + 1))
     rows = []
     for letter, levels in (("F", maps.composed), ("E", maps.fused)):
-        planes = [panel_picture(normalised(averaged(level)), side) for level in levels]
+        planes = [panel_picture(normalized(averaged(level)), side) for level in levels]
         rows.append([Panel(each, f"{letter}({k})") for k, each in enumerate(planes, 1)])
-    final = panel_picture(normalised(averaged(maps.final)), side)
+    final = panel_picture(normalized(averaged(maps.final)), side)
     rows[0].append(Panel(final, "F, the final map"))
     rows[1].append(Panel(panel_picture(picture, side), "the picture"))
     return rows

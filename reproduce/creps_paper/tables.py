@@ -158,7 +158,7 @@ def table_3(runner: Runner) -> Result:
         columns=(*columns, "time (plain = 1)"),
         rows={
             "one sample from corner to corner (official)": agreement(runner, corners, half),
-            "one sample at pixel centres": agreement(runner, shipped, half),
+            "one sample at pixel centers": agreement(runner, shipped, half),
             "antialiased (supersample=auto)": agreement(runner, shipped, half, samples="auto"),
         },
         caption=f"Ways to take samples: CREPS trained longest, {half} px against {2 * half} px, "

@@ -1,6 +1,6 @@
 """CREPS, Figure 3: how much of a photograph rows and columns alone can express.
 
-A colour of a picture (H, W) is written as the products of H row and W column vectors of length D,
+A color of a picture (H, W) is written as the products of H row and W column vectors of length D,
 the thickness (section 3.3, eq. 3). That is a matrix of rank D, so the best fit is known: the first
 D singular vectors (Eckart and Young). Gradient descent, as in the paper, should come close to it.
 """
@@ -47,8 +47,8 @@ class Fit(NamedTuple):
 
     Attributes:
         image: (H, W, C) float32 on the scale 0 .. 255, clipped to it.
-        losses: mean squared errors, one a step, of colours from 0 to 1.
-        mse: mean squared error of `image`, of colours from 0 to 1.
+        losses: mean squared errors, one a step, of colors from 0 to 1.
+        mse: mean squared error of `image`, of colors from 0 to 1.
         share: numbers of the lines for each number of the picture itself.
     """
 
@@ -71,10 +71,10 @@ def fit_picture(picture: NDArray[Any], thickness: int, *, steps: int, seed: int 
         >>> fit_picture(stripes, 1, steps=300).mse < 1e-3
         True
     """
-    target = _colours(picture)
+    target = _colors(picture)
     channels, height, width = target.shape
     draw = torch.Generator().manual_seed(seed)
-    # Products of such values are small compared with colours: the picture begins nearly black.
+    # Products of such values are small compared with colors: the picture begins nearly black.
     scale = 0.1 / math.sqrt(thickness)
     rows, columns = (
         (scale * torch.randn(channels, side, thickness, generator=draw)).requires_grad_()
@@ -99,17 +99,17 @@ def fit_picture(picture: NDArray[Any], thickness: int, *, steps: int, seed: int 
 
 
 def least_error(picture: NDArray[Any], thickness: int) -> float:
-    """The mean squared error, of colours from 0 to 1, that no fit can go below before clipping.
+    """The mean squared error, of colors from 0 to 1, that no fit can go below before clipping.
 
-    The squares of all but the D largest singular values of each colour, for each number of the
+    The squares of all but the D largest singular values of each color, for each number of the
     picture (Eckart and Young 1936).
     """
-    target = _colours(picture)
+    target = _colors(picture)
     beyond = torch.linalg.svdvals(target.double())[:, thickness:]
     return float(beyond.square().sum()) / target.numel()
 
 
-def _colours(picture: NDArray[Any]) -> Tensor:
+def _colors(picture: NDArray[Any]) -> Tensor:
     """(C, H, W) from 0 to 1."""
     return torch.from_numpy(np.array(picture, np.float32)).permute(2, 0, 1).contiguous() / 255
 
@@ -142,7 +142,7 @@ PHOTO = Dataset(name="photo", paper="a photograph of a face, 512 px or more", de
 
 @experiment("creps-fig-3")
 def figure_3(runner: Runner) -> Result:
-    """Fit lines of each thickness to the photograph, each colour separately."""
+    """Fit lines of each thickness to the photograph, each color separately."""
     photo = photograph(runner.data(PHOTO))
     steps = runner.budget.capped(STEPS)
     fits = {d: fit_picture(photo, d, steps=steps) for d in THICKNESSES}
@@ -168,7 +168,7 @@ def figure_3(runner: Runner) -> Result:
         sheet(
             "fits",
             "A photograph, and its fits by thick lines with thickness 1, 8 and 32; the error "
-            "is of colours from 0 to 1.",
+            "is of colors from 0 to 1.",
             [panels],
             heading="A photograph as products of rows and columns",
         ),

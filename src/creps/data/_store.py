@@ -227,7 +227,7 @@ _NOTES = frozenset(
     ]
 )
 """Endings of files that say something about pictures, or about a set."""
-_PAPERS = frozenset(["readme", "license", "licence", "copying", "notice", "authors", "attribution"])
+_PAPERS = frozenset(["readme", "license", "license", "copying", "notice", "authors", "attribution"])
 _LONGEST_ENDING = 16  # characters that are shown
 _RAW = frozenset([".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".dng", ".pef", ".srw"])
 

@@ -219,9 +219,9 @@ def _average_style(tensors: Tensors, layout: _Layout, config: CipsConfig) -> Ten
 
 CIPS = OfficialFamily(
     name="CIPS",
-    licence_note=(
-        "Converted from a CIPS checkpoint, which states no licence of its own. The official CIPS "
-        "code is under the MIT licence (its CUDA operations under NVIDIA's non-commercial one): "
+    license_note=(
+        "Converted from a CIPS checkpoint, which states no license of its own. The official CIPS "
+        "code is under the MIT license (its CUDA operations under NVIDIA's non-commercial one): "
         "check the terms of those who trained these weights."
     ),
     recognizes=lambda tensors: _EMBEDDING in tensors or f"{_FOURIER}weight" in tensors,

@@ -47,7 +47,7 @@ def convert(
             of a state dictionary with its official names.
         which: "G_ema", the averaged generator, or "G". A single state dictionary is what it is.
     Returns:
-        The generator (evaluation mode, CPU, float32) and its record: source and licence note. The
+        The generator (evaluation mode, CPU, float32) and its record: source and license note. The
         generator carries the record too, so `save` writes it.
     Raises:
         CheckpointError: if the file is truncated or hostile, or holds no generator `which` of a
@@ -72,7 +72,7 @@ def convert(
             "dropped": dropped,
         },
         "license": "other",
-        "credits": family.licence_note,
+        "credits": family.license_note,
     }
     generator.record = record
     return generator, record

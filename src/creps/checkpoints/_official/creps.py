@@ -120,9 +120,9 @@ def _rebuild(tensors: Tensors, settings: Mapping[str, Any]) -> Rebuilt:
 
 CREPS = OfficialFamily(
     name="CREPS",
-    licence_note=(
-        "Converted from an official CREPS pickle, which states no licence of its own: check the "
-        "source's licence (the official repository is AGPL-3.0, and its files carry NVIDIA "
+    license_note=(
+        "Converted from an official CREPS pickle, which states no license of its own: check the "
+        "source's license (the official repository is AGPL-3.0, and its files carry NVIDIA "
         "headers)."
     ),
     recognizes=lambda tensors: _FREQUENCIES in tensors,

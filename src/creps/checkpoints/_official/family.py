@@ -24,14 +24,14 @@ class OfficialFamily:
 
     Attributes:
         name: of the family.
-        licence_note: whom to ask; stored with every converted model.
+        license_note: whom to ask; stored with every converted model.
         recognizes: whether these are the tensors of such a generator.
         rebuild: (tensors, settings the source states) to the generator; raises CheckpointError or
             ConfigError where names, shapes and settings disagree.
     """
 
     name: str
-    licence_note: str
+    license_note: str
     recognizes: Callable[[Tensors], bool]
     rebuild: Callable[[Tensors, Mapping[str, Any]], Rebuilt]
 

@@ -148,9 +148,9 @@ def _rebuild(tensors: Tensors, settings: Mapping[str, Any]) -> Rebuilt:
 
 STYLEGAN2 = OfficialFamily(
     name="StyleGAN2",
-    licence_note=(
-        "Converted from an official StyleGAN2 pickle, which states no licence of its own: check "
-        "the source's licence (the official repositories are under the NVIDIA Source Code License, "
+    license_note=(
+        "Converted from an official StyleGAN2 pickle, which states no license of its own: check "
+        "the source's license (the official repositories are under the NVIDIA Source Code License, "
         "for non-commercial use)."
     ),
     recognizes=lambda tensors: _CONST in tensors,

@@ -44,9 +44,9 @@ _COUNTS = {
     "lrelu_upsampling": "activation_up",
 }
 
-_LICENCE_NOTE = (
-    "Converted from an official {name} pickle, which states no licence of its own: check the "
-    "source's licence (the official repository is under the NVIDIA Source Code License, for "
+_LICENSE_NOTE = (
+    "Converted from an official {name} pickle, which states no license of its own: check the "
+    "source's license (the official repository is under the NVIDIA Source Code License, for "
     "non-commercial use)."
 )
 
@@ -184,14 +184,14 @@ def _rebuild(tensors: Tensors, settings: Mapping[str, Any]) -> Rebuilt:
 
 STYLEGAN3 = OfficialFamily(
     name="StyleGAN3",
-    licence_note=_LICENCE_NOTE.format(name="StyleGAN3"),
+    license_note=_LICENSE_NOTE.format(name="StyleGAN3"),
     recognizes=lambda tensors: _FREQUENCIES in tensors and _SCALE not in tensors,
     rebuild=_rebuild,
 )
 
 ANYRES = OfficialFamily(
     name="any-resolution GAN",
-    licence_note=_LICENCE_NOTE.format(name="any-resolution GAN"),
+    license_note=_LICENSE_NOTE.format(name="any-resolution GAN"),
     recognizes=lambda tensors: _FREQUENCIES in tensors and _SCALE in tensors,
     rebuild=_rebuild,
 )

@@ -128,7 +128,7 @@ def placed(smallest: float, largest: float, *, low: float, high: float) -> dict[
 
 
 def toon_head_svg(index: int, seed: int) -> str:
-    """The SVG text of a portrait, its licence and credit included; both numbers >= 0."""
+    """The SVG text of a portrait, its license and credit included; both numbers >= 0."""
     dicebear = optional("dicebear")
     svg: str = dicebear.Avatar(toon_head_style(), toon_head_options(index, seed)).to_string()
     return svg

@@ -209,7 +209,7 @@ def _settings(
         "seed": seed,
         "art": ART_VERSION,
         "versions": versions,
-        "licence": drawn.licence,
+        "license": drawn.license,
         "credit": drawn.credit,
     }
     # Files of the default style, without labels, were written before there was anything else, and

@@ -44,16 +44,16 @@ class PortraitStyle:
     Attributes:
         title, artist: what is remixed, and whose it is.
         source: where the original lies.
-        licence, licence_url: of the original.
+        license, license_url: of the original.
         canvas: side of the art in its own units.
-        modified: what differs from the original, as the licence asks to say.
+        modified: what differs from the original, as the license asks to say.
     """
 
     title: str
     artist: str
     source: str
-    licence: str
-    licence_url: str
+    license: str
+    license_url: str
     canvas: int
     modified: str
 
@@ -61,7 +61,7 @@ class PortraitStyle:
     def credit(self) -> str:
         """The credit in one line."""
         return (
-            f"Portraits: a remix of {self.title} by {self.artist}, {self.licence}, "
+            f"Portraits: a remix of {self.title} by {self.artist}, {self.license}, "
             "drawn with DiceBear."
         )
 
@@ -71,9 +71,9 @@ class PortraitStyle:
         return f"""\
 These portraits are a remix of {self.title} by {self.artist}
     {self.source}
-licensed under {_LICENCES[self.licence]} ({self.licence})
-    {self.licence_url}
-as packaged by DiceBear (https://www.dicebear.com; its code is under the MIT licence).
+licensed under {_LICENSES[self.license]} ({self.license})
+    {self.license_url}
+as packaged by DiceBear (https://www.dicebear.com; its code is under the MIT license).
 
 What was modified: {self.modified}
 
@@ -82,7 +82,7 @@ Whoever passes these pictures on, or a model trained on them, passes on this cre
 
 
 _BY, _ZERO = "CC BY 4.0", "CC0 1.0"
-_LICENCES = {
+_LICENSES = {
     _BY: "Creative Commons Attribution 4.0 International",
     _ZERO: "Creative Commons Zero 1.0 Universal",
 }
@@ -97,8 +97,8 @@ STYLES: dict[str, PortraitStyle] = {
         title="ToonHead",
         artist="Johan Melin",
         source="https://www.figma.com/community/file/1589627891082866389",
-        licence=_BY,
-        licence_url=_BY_URL,
+        license=_BY,
+        license_url=_BY_URL,
         canvas=CANVAS,
         modified="""\
 colors of skin, hair, clothes and background are drawn from continuous ranges;
@@ -109,8 +109,8 @@ vary in size, place and angle; the whole figure is scaled, shifted, turned or mi
         title="Avatar Illustration System",
         artist="Micah Lanier",
         source="https://www.figma.com/community/file/829741575478342595",
-        licence=_BY,
-        licence_url=_BY_URL,
+        license=_BY,
+        license_url=_BY_URL,
         canvas=360,
         modified=_RECOLORED,
     ),
@@ -118,8 +118,8 @@ vary in size, place and angle; the whole figure is scaled, shifted, turned or mi
         title="Personas by Draftbit",
         artist="Draftbit",
         source="https://personas.draftbit.com/",
-        licence=_BY,
-        licence_url=_BY_URL,
+        license=_BY,
+        license_url=_BY_URL,
         canvas=64,
         modified=_RECOLORED,
     ),
@@ -127,8 +127,8 @@ vary in size, place and angle; the whole figure is scaled, shifted, turned or mi
         title="Open Peeps",
         artist="Pablo Stanley",
         source="https://www.openpeeps.com/",
-        licence=_ZERO,
-        licence_url=_ZERO_URL,
+        license=_ZERO,
+        license_url=_ZERO_URL,
         canvas=704,
         modified=_RECOLORED,
     ),
@@ -136,8 +136,8 @@ vary in size, place and angle; the whole figure is scaled, shifted, turned or mi
         title="Adventurer",
         artist="Lisa Wischofsky",
         source="https://www.figma.com/community/file/1184595184137881796",
-        licence=_BY,
-        licence_url=_BY_URL,
+        license=_BY,
+        license_url=_BY_URL,
         canvas=762,
         modified=_RECOLORED,
     ),
@@ -153,7 +153,7 @@ def portrait_style(name: str) -> PortraitStyle:
 
 
 def portrait_svg(index: int, seed: int = 0, *, style: str = DEFAULT_STYLE) -> str:
-    """The SVG text of a portrait, its licence and credit included.
+    """The SVG text of a portrait, its license and credit included.
 
     Args:
         index: which portrait, >= 0.
@@ -177,7 +177,7 @@ Options = dict[str, Any]
 
 
 def remix_svg(style: str, index: int, seed: int) -> str:
-    """The SVG text of a portrait in one of the styles of `REMIXES`, licence and credit included."""
+    """The SVG text of a portrait in one of the styles of `REMIXES`, license and credit included."""
     dicebear = optional("dicebear")
     draw = np.random.default_rng((seed, index))
     options = {"seed": f"{seed}-{index}", **background(draw), **REMIXES[style](draw)}

@@ -146,7 +146,7 @@ class _Codec(NamedTuple):
     """FFmpeg's name of an encoder, its default and highest crf, its and its container's options."""
 
     encoder: str
-    crf: int  # at which artefacts are hard to see
+    crf: int  # at which artifacts are hard to see
     worst: int
     options: dict[str, str]
     container: dict[str, str]
