@@ -21,7 +21,7 @@ def work():
     finally:
         print("tidied", flush=True)
 
-cli.app = cli._interruptible(work)
+cli.app = lambda **given: cli._interruptible(work)()
 cli.main()
 """
 
@@ -52,7 +52,7 @@ def test_sigterm_ends_like_an_interruption() -> None:
 def test_memory_that_torch_lacks_is_one_line(
     words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def short() -> None:
+    def short(**given: object) -> None:
         raise RuntimeError(words)
 
     monkeypatch.setattr(cli, "app", short)
@@ -65,7 +65,7 @@ def test_memory_that_torch_lacks_is_one_line(
 
 
 def test_other_errors_of_torch_are_bugs(monkeypatch: pytest.MonkeyPatch) -> None:
-    def wrong() -> None:
+    def wrong(**given: object) -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
     monkeypatch.setattr(cli, "app", wrong)

@@ -255,6 +255,21 @@ def test_materials_are_trained_and_resumed_by_the_same_command(
         assert preview.mode == "RGB"
     assert exit_code(monkeypatch, *words, *maps) == 0
     assert "is complete" in capsys.readouterr().out
+    look = [
+        "data",
+        "show",
+        folder / "albedo",
+        "--run",
+        tmp_path / "run",
+        "--out",
+        tmp_path / "seen",
+    ]
+    seen = CliRunner().invoke(app, list(map(str, look)))
+    assert "colors alone: not normal and height" in seen.output
+    for file in (tmp_path / "seen").glob("*.png"):
+        with Image.open(file) as image:
+            assert (image.mode, image.size) == ("RGB", (8, 8))
+    assert len(list((tmp_path / "seen").iterdir())) == 2
     assert exit_code(monkeypatch, *words) != 0  # maps are part of the set
     assert "was started with" in capsys.readouterr().err
     other = ["--channels", f"normal={folder / 'albedo'}", "--channels", maps[3]]

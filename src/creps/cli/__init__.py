@@ -22,6 +22,7 @@ from creps.cli._evaluate import compare, diagnose, evaluate
 from creps.cli._generate import generate
 from creps.cli._models import convert, export, info
 from creps.cli._project import project
+from creps.cli._refusals import Refusal, refusal
 from creps.cli._render import render
 from creps.cli._serve import export_site, serve
 from creps.cli._train import RUN_COMMANDS, train
@@ -119,15 +120,22 @@ def main() -> None:
     # Ends like Ctrl-C: processes that were started end too, unfinished files are removed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        app()
+        code = app(standalone_mode=False)
+    except Refusal as error:
+        _stop(refusal(error, sys.argv[1:]), 2)
+    except (typer.Abort, KeyboardInterrupt):
+        _stop("interrupted", 1)
     except CrepsError as error:
         _stop(str(error), error.exit_code)
     except (MemoryError, RuntimeError, TypeError) as error:
         if not _is_memory(error):
             raise
         _stop("out of memory: ask for a smaller size or batch, or for fewer classes", 1)
+    except FileExistsError as error:
+        _stop(f"{error.filename or 'out'} is a file: expected a folder", 1)
     except OSError as error:
         _stop(f"{error.filename or 'file'}: {error.strerror or error}", 1)
+    raise SystemExit(code)
 
 
 _NO_MEMORY = re.compile(
@@ -142,5 +150,6 @@ def _is_memory(error: Exception) -> bool:
 
 
 def _stop(message: str, code: int) -> NoReturn:
-    print(f"creps: {one_line(message)}", file=sys.stderr)
+    if message:
+        print(f"creps: {one_line(message)}", file=sys.stderr)
     raise SystemExit(code)

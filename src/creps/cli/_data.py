@@ -199,7 +199,9 @@ def show(
     pictures: TrainingSet
     if run is not None:
         config = stored_settings(run)[0]
-        pictures, wanted = open_training_set(config, Path(path)), config.size
+        pictures, wanted = open_training_set(config, Path(path), colors_alone=True), config.size
+        if names := config.generator.map_names:
+            typer.echo(f"colors alone: not {' and '.join(names)}, which this run has too", err=True)
     else:
         source = open_images(path, channels=channels, keep_colors=keep_colors)
         side = advise(source.sizes.min(1).tolist()).resolution

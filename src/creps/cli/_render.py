@@ -195,7 +195,7 @@ def render(
     """Make one picture of any size, in bounded memory.
 
     Large pictures, and all TIFF, Deep Zoom and Zarr ones, wait in OUT.part until they are
-    whole: after a stop or a crash, the same command resumes.
+    whole: after a stop or a crash, the same command resumes. See docs/rendering.md.
 
     \b
     creps render --size 1024 --out seven.png
@@ -204,9 +204,8 @@ def render(
     creps render --size 512 --zoom 8 --pan 0.58,0.38 --out eye.png
     creps render --size 1024 --warp rotate:30 --out turned.webp
     creps render --model wall/model --size 2048 --tile 2x3 --out wall.png
+    creps render --model wall/model --size 2048 --tile 1 --map all --out wall
     creps render --size 512 --styles 7/12/3 --blend panorama --out wide.jpg
-
-    See docs/rendering.md.
     """
     from creps.rendering import refuse_target, save_picture
 

@@ -28,15 +28,21 @@ TrainingSet = Pictures | NativePatches | Textures
 
 
 def open_training_set(
-    config: TrainConfig, path: Path, *, maps: Mapping[str, Path] = MappingProxyType({})
+    config: TrainConfig,
+    path: Path,
+    *,
+    maps: Mapping[str, Path] = MappingProxyType({}),
+    colors_alone: bool = False,
 ) -> TrainingSet:
     """The pictures at `path` as `config` wants them, and the maps of a material where they lie.
+
+    With `colors_alone` maps that the networks have are left out: to look at pictures.
 
     A DataError if there are no images, or fewer classes than the networks have; a ConfigError for
     other maps than those of the networks.
     """
     data = config.data
-    if tuple(maps) != config.generator.map_names:
+    if not colors_alone and tuple(maps) != config.generator.map_names:
         expected = " ".join(f"--channels {name}=FOLDER" for name in config.generator.map_names)
         raise ConfigError(
             f"further channels given: {', '.join(maps) or 'none'}, expected "
