@@ -111,13 +111,8 @@ def test_textures_without_a_period_lie_on_the_unit_square(pictures: Path) -> Non
     assert np.ptp(windows[:, 0]) > 0.4
 
 
-def test_recipes_for_textures_stay_what_they_are() -> None:
-    for name in ("texture-64", "texture-256"):
-        config = preset(name)
-        assert tiling(config) == config
-        assert config.generator.period == (1, 1)
-        assert config.augment.kind == "diffaugment"
-        assert config.generator.resolution == 2 * config.resolution
+def test_what_a_run_says_of_its_textures_stays() -> None:
+    assert texture().augment.kind == "diffaugment"
     adaptive = tiling(replace(tiny(), ["augment.kind=ada", "data.zoom=4"]))
     assert adaptive.augment.kind == "ada"
     assert adaptive.data.zoom == 2

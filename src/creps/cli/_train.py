@@ -404,9 +404,12 @@ def _describe(config: TrainConfig, data: Path, device: str, maps: dict[str, Path
         table.add_row("", Text(remark))
     table.add_row("training size", f"{height}x{width} px, batch {config.batch}")
     table.add_row("generator", f"{config.family}, {tried.parameters['generator']:,} parameters")
-    table.add_row("discriminator", f"{tried.parameters['discriminator']:,} parameters")
-    table.add_row("loss", f"{config.loss.kind}, R1 gamma {config.loss.r1_gamma:g}")
-    table.add_row("augmentation", config.augment.kind)
+    if config.loss.kind == "statistics":
+        table.add_row("loss", "statistics of textures, no discriminator")
+    else:
+        table.add_row("discriminator", f"{tried.parameters['discriminator']:,} parameters")
+        table.add_row("loss", f"{config.loss.kind}, R1 gamma {config.loss.r1_gamma:g}")
+        table.add_row("augmentation", config.augment.kind)
     pace, hours = config.batch / tried.seconds, config.steps * tried.seconds / 3600
     table.add_row("speed", f"{pace:.1f} images/s, {config.precision}, {tried.device}")
     table.add_row("whole run", f"{config.images:,} images, about {hours:.1f} h")

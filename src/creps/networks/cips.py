@@ -42,6 +42,7 @@ from creps.networks.base import (
 
 Connections = Literal["skip", "residual", "base"]
 Activation = Literal["lrelu", "sine"]
+Spread = Literal["square", "disc"]
 
 OFFICIAL_WIDTHS = {
     "skip": (512, 512, 512, 512, 512, 256, 128, 64, 32),
@@ -73,6 +74,10 @@ class CipsConfig(GeneratorConfig):
     """Of the modulated layers; "sine" is the SIREN-like ablation of Table 3."""
     bandwidth: float = math.sqrt(4.5)
     """Fourier weights start uniform within this, in radians per half a plane unit."""
+    spread: Spread = "square"
+    """How they start: "square" draws both axes alike (the official code); "disc" draws length and
+    direction, so that coarse waves are as many as fine ones and no direction is preferred, and
+    phases over a whole turn, so that no place of a period has all waves in step: for textures."""
     embedding_nodes: Sampling = "centers"
     """Where the embedding's nodes lie, see `PlaneEmbedding`. The same as `sampling`, each pixel of
     the natural size has its own node. The official code trains that way with "corners", and
@@ -182,11 +187,23 @@ class FourierFeatures(nn.Module):
     Along an axis with a period B is rounded to whole waves, and so stays as it was drawn.
     """
 
-    def __init__(self, features: int, *, bandwidth: float, period: tuple[float, float]) -> None:
+    def __init__(
+        self,
+        features: int,
+        *,
+        bandwidth: float,
+        period: tuple[float, float],
+        spread: Spread = "square",
+    ) -> None:
         super().__init__()
         self.period = period
-        self.frequencies = nn.Parameter((2 * torch.rand(features, 2) - 1) * bandwidth)
-        self.phases = nn.Parameter((2 * torch.rand(features) - 1) / math.sqrt(2))
+        frequencies = 2 * torch.rand(features, 2) - 1
+        phases = 2 * torch.rand(features) - 1
+        if spread == "disc":
+            length, angle = (frequencies[:, :1] + 1) / 2, frequencies[:, 1:] * math.pi
+            frequencies = length * torch.cat([angle.sin(), angle.cos()], dim=1)
+        self.frequencies = nn.Parameter(frequencies * bandwidth)
+        self.phases = nn.Parameter(phases * (math.pi if spread == "disc" else math.sqrt(0.5)))
 
     def forward(self, grid: Grid) -> Tensor:
         """(P, F) features of the pixels of a grid."""
@@ -361,7 +378,10 @@ class Cips(Generator):
         self.fourier = self.embedding = None
         if config.fourier:
             self.fourier = FourierFeatures(
-                config.features, bandwidth=config.bandwidth, period=config.period
+                config.features,
+                bandwidth=config.bandwidth,
+                period=config.period,
+                spread=config.spread,
             )
         if config.embedding:
             self.embedding = PlaneEmbedding(config)

@@ -105,10 +105,13 @@ class DataSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class LossSettings:
-    """The adversarial loss and its regularizers."""
+    """What the generator learns from: an adversary, or the statistics of textures."""
 
     kind: LossKind = "nonsaturating"
-    """"nonsaturating" logistic (the papers') or "relativistic" pairing (R3GAN)."""
+    """"nonsaturating" logistic (the papers') or "relativistic" pairing (R3GAN), both with a
+    discriminator; for textures also "statistics", without one: how patches of pixels, and features
+    of EfficientNet-Lite0 (extra `metrics`), are distributed. A run with it must not be measured by
+    that network, `fd_effnet` would favor it."""
     r1_gamma: float = 10.0
     """Weight of the gradient penalty on real pictures."""
     r2_gamma: float = 0.0
@@ -320,7 +323,7 @@ class TrainConfig:
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     """What is done to pictures before the discriminator sees them."""
     loss: LossSettings = field(default_factory=LossSettings)
-    """The adversarial loss."""
+    """What the generator learns from."""
     projected: ProjectedSettings = field(default_factory=ProjectedSettings)
     """A second discriminator, of the features of a frozen network."""
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
@@ -424,7 +427,7 @@ class TrainConfig:
     def perceptual(self) -> Perceptual:
         """The network whose features take part in training, and which must not measure it."""
         taught = self.teacher.perceptual if self.teacher.weight else "none"
-        return "effnet" if self.projected.weight else taught
+        return "effnet" if self.projected.weight or self.loss.kind == "statistics" else taught
 
     def canvas(self, window: Window | None = None) -> Canvas:
         """The training grid on a window of the plane, by default on a whole picture's."""
@@ -463,6 +466,15 @@ class TrainConfig:
                 "data.textures: windows have no place, expected another discriminator_kind than "
                 "placed, and projected.placed=false"
             )
+        if self.loss.kind == "statistics" and not self.data.textures:
+            raise ConfigError(
+                "loss.kind=statistics: only those of textures say what a picture is, give --tile "
+                "or another loss.kind"
+            )
+        if self.loss.kind == "statistics" and self.projected.weight:
+            raise ConfigError(
+                "loss.kind=statistics: no discriminator takes part, expected projected.weight=0"
+            )
         if self.data.textures and self.teacher.weight:
             raise ConfigError("data.textures: expected teacher.weight=0, no window is whole")
         if self.consistency.weight and self.canvas().sampling != "centers":
@@ -472,10 +484,10 @@ class TrainConfig:
                 f"watch.evaluate_every measures with {self.perceptual}, which this run is "
                 "trained with: set it to 0 and evaluate with another network"
             )
-        if self.projected.weight and self.generator.colors not in (1, 3):
+        if self.perceptual != "none" and self.generator.colors not in (1, 3):
+            cause = "projected.weight" if self.projected.weight else "loss.kind"
             raise ConfigError(
-                f"projected.weight: expected pictures of 1 or 3 channels, not "
-                f"{self.generator.colors}"
+                f"{cause}: expected pictures of 1 or 3 channels, not {self.generator.colors}"
             )
         if self.generator.map_names and not self.data.textures:
             raise ConfigError("generator.maps: only textures have them, give --tile")

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from creps.coordinates import Canvas
 
-LossKind = Literal["nonsaturating", "relativistic"]
+LossKind = Literal["nonsaturating", "relativistic", "statistics"]
 PenaltyKind = Literal["exact", "finite"]
 
 _COMPARED_SIDE = 16
@@ -29,7 +29,8 @@ def generator_loss(kind: LossKind, fake: Tensor, real: Tensor | None = None) -> 
     """What the generator minimizes.
 
     Args:
-        kind: "nonsaturating" (GAN, section 3) or "relativistic" pairing (R3GAN, eq. 2).
+        kind: "nonsaturating" (GAN, section 3) or "relativistic" pairing (R3GAN, eq. 2);
+            "statistics" has no adversary and does not come here.
         fake: (B, 1) logits of generated pictures.
         real: (B, 1) logits of real pictures; only the relativistic loss uses them.
     """

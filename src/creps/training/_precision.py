@@ -41,7 +41,7 @@ class Passes:
         self._synthesize: Synthesize = state.generator.synthesize
         self._discriminator: Callable[..., Tensor] = state.discriminator
         self._projected, self._colors = state.projected, config.generator.colors
-        if state.projected is not None:
+        if state.projected is not None or config.loss.kind == "statistics":
             self._features = effnet(device=self.device)
             self._seen_size = config.projected_size
         if config.compile:
@@ -83,6 +83,14 @@ class Passes:
             maps = feature_maps(self._features, images[:, : self._colors], self._seen_size)
             return [scores.float() for scores in self._projected(maps, places)]
 
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Four maps (B, C_l, H_l, W_l) in float32 of pictures' colors, see `feature_maps`."""
+        with self._mixed():
+            maps = feature_maps(
+                self._features, images[:, : self._colors], self._seen_size, finest=0
+            )
+            return [found.float() for found in maps[:4]]
+
     def _measuring(self, magnitudes: list[Tensor] | None) -> Synthesize:
         """The generator; reports the sizes of its features if requested."""
         if magnitudes is None or not self._generator.tracks_magnitudes:
@@ -100,15 +108,18 @@ class Passes:
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None)
 
 
-def feature_maps(network: EffnetLite0, images: Tensor, size: tuple[int, int]) -> list[Tensor]:
+def feature_maps(
+    network: EffnetLite0, images: Tensor, size: tuple[int, int], *, finest: int = 1
+) -> list[Tensor]:
     """Maps (B, C_l, h_l, w_l), finest first, of pictures (B, 1 or 3, H, W) in [-1, 1].
 
-    Four, at a quarter to a thirty-second of `size`, (height, width), which pictures are brought to.
+    Four, at a quarter to a thirty-second of `size`, (height, width), which pictures are brought to;
+    from `finest` 0 on five, the first at half of it.
     """
     x = (images.expand(-1, 3, -1, -1) + 1) / 2
     if x.shape[2:] != size:
         x = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
-    return network.maps(x)[1:]
+    return network.maps(x)[finest:]
 
 
 def paint(synthesize: Synthesize, styles: Tensor, batch: Batch) -> Tensor:

@@ -122,15 +122,15 @@ def tiling(config: TrainConfig) -> TrainConfig:
     """The run for textures: pictures that close on themselves, from windows of larger ones.
 
     The plane repeats after one unit; at the scale of the files that is twice the patch, and where
-    a run says more of its textures, it keeps that. Few pictures need augmentation: DiffAugment
-    where there is none.
+    a run says more of its textures, it keeps that. Few pictures need augmentation against a
+    discriminator: DiffAugment where there is none.
     """
     changes = ["generator.period=[1,1]"]
     if not config.data.textures:
         changes += [*_WINDOWS.split(), f"generator.resolution={2 * config.resolution}"]
     if config.discriminator_kind == "placed":
         changes.append("discriminator_kind=one")
-    if config.augment.kind == "none":
+    if config.augment.kind == "none" and config.loss.kind != "statistics":
         changes.append("augment.kind=diffaugment")
     return change(config, changes)
 
@@ -224,7 +224,14 @@ _WINDOWS = (
     "data.zoom=2 data.zoom_from=2 projected.placed=false "
 )
 """From anywhere in textures, at the scale of their files; the plane is two of them a side."""
-_TEXTURE = f"{_WINDOWS} generator.period=[1,1] augment.kind=diffaugment discriminator_kind=one "
+_TEXTURE = (
+    f"{_WINDOWS} generator.period=[1,1] loss.kind=statistics loss.r1_gamma=0 "
+    "loss.path_length_weight=0 discriminator.channel_base=16 optimizer.learning_rate=0.01 "
+    "optimizer.beta1=0.5 anneal.learning_rate=0.05 generator.z_dim=64 generator.w_dim=64 "
+    "generator.mapping_layers=2 generator.features=512 generator.embedding=false "
+    "generator.spread=disc ema_half_life=1000 "
+)
+"""Many waves up to the pixels' own, and no adversary: its discriminator does not learn."""
 
 
 def _patches(zoom: int = 8, workers: int = 1) -> str:
@@ -285,13 +292,10 @@ _ON_A_CPU = {
         start="a run of projected-64",
     ),
     "texture-64": Preset(
-        "projected-64",
-        f"{_TEXTURE} images=60000 discriminator.channel_base=512 discriminator.channel_max=64 "
-        "generator.z_dim=64 generator.w_dim=64 generator.mapping_layers=2 "
-        "generator.resolution=128 generator.channel_max=96 generator.line_channels=16 "
-        "generator.decoder_widths=[32,32] generator.refinement_widths=[32,16] "
-        "generator.bandwidth=14",
-        "hours on a CPU: textures that close on themselves, tiles of 128 px (extra metrics)",
+        "networks/cips-64",
+        f"{_TEXTURE} batch=4 images=32000 anneal.images=32000 generator.resolution=128 "
+        "generator.widths=[96,96] generator.bandwidth=125",
+        "an hour on a CPU: textures that close on themselves, tiles of 128 px (extra metrics)",
     ),
 }
 _ON_A_GPU = {
@@ -312,8 +316,10 @@ _ON_A_GPU = {
         "one GPU: 256 px patches of pictures up to 2048 px",
     ),
     "texture-256": Preset(
-        "gpu-256",
-        f"{_TEXTURE} generator.bandwidth=20 projected.weight=0.1 projected.side=224 images=2000000",
+        "texture-64",
+        "resolution=256 discriminator.resolution=256 batch=16 images=400000 anneal.images=400000 "
+        "generator.resolution=512 generator.features=1024 generator.widths=[192,192,192] "
+        "generator.bandwidth=500 precision=bfloat16 data.workers=8 ema_half_life=5000",
         "one GPU: textures that close on themselves, tiles of 512 px (extra metrics)",
     ),
 }

@@ -29,7 +29,8 @@ from creps.training._losses import (
     thumbnails,
 )
 from creps.training._precision import paint
-from creps.training._state import TrainState, penalty_scale
+from creps.training._state import TrainState, penalty_scale, step_random
+from creps.training._statistics import statistics_loss
 from creps.training.augment import adapt_strength
 
 _DIVERSITY_INTERVAL = 4
@@ -40,6 +41,19 @@ def train_step(engine: Engine, batch: Batch) -> Stats:
     """Everything that happens in one step to this process's share of a batch."""
     state, config = engine.state, engine.config
     parts = engine.parts(batch)
+    if config.loss.kind == "statistics":
+        stats = statistics_step(engine, parts)
+    else:
+        stats = adversarial_steps(engine, parts)
+    update_average(state, config)
+    state.step += 1
+    _adapt_augmentation(engine)
+    return stats
+
+
+def adversarial_steps(engine: Engine, parts: list[Part]) -> Stats:
+    """Update the generator and its discriminators once."""
+    state, config = engine.state, engine.config
     stats: Stats = {}
     real: Tensor | None = None
     if state.step >= config.discriminator_warmup:
@@ -47,15 +61,46 @@ def train_step(engine: Engine, batch: Batch) -> Stats:
             # The discriminator does not change in between: one pass over real pictures serves both
             # updates. Of several parts the graphs would have to be kept.
             _let_discriminator_learn(engine, True)
-            real = engine.logits(batch.image, parts[0], "real")
+            real = engine.logits(parts[0].batch.image, parts[0], "real")
         stats |= generator_step(engine, parts, real=real)
     drawn: list[Tensor] = []
     stats |= discriminator_step(engine, parts, real=real, drawn=drawn)
     if state.projected is not None:
         stats |= projected_step(engine, parts, drawn)
-    update_average(state, config)
-    state.step += 1
-    _adapt_augmentation(engine)
+    return stats
+
+
+def statistics_step(engine: Engine, parts: list[Part]) -> Stats:
+    """Update the generator once, towards the statistics of real pictures."""
+    state, config, means = engine.state, engine.config, Means()
+    _let_discriminator_learn(engine, False)
+    drawn: list[Tensor] = []
+    images: list[Tensor] = []
+
+    def distance(part: Part) -> Tensor:
+        z = engine.latents(part, "generator")
+        styles = state.generator.map(z, part.batch.label)
+        drawn.append(styles.detach()[:, 0])
+        image = engine.paint(styles, part)
+        images.append(image.detach())
+        with torch.no_grad():
+            known = engine.passes.features(part.batch.image)
+        value = statistics_loss(
+            image,
+            part.batch.image,
+            maps=engine.passes.features(image),
+            real_maps=known,
+            random=step_random(config.seed, state.step, "statistics"),
+            group=config.discriminator.minibatch_group,
+        )
+        means.add("loss/generator", value)
+        return value + _regularization(engine, part, z=z, styles=styles, image=image, means=means)
+
+    gradient = engine.learn("generator", parts, distance, scale=engine.passes.loss_scale)
+    _track_average(engine, drawn)
+    stats = means.joint(engine.group) | gradient
+    if state.step % _DIVERSITY_INTERVAL == 0 and config.batch > 1:
+        stats |= _diversity(engine, parts, images)
     return stats
 
 

@@ -174,8 +174,8 @@ def problems(history: History, config: TrainConfig, *, since: float) -> Iterator
         share = float(np.max(spreads[:, 0] / np.maximum(spreads[:, 1], 1e-9)))
         if share < watch.min_spread:
             text = f"generated pictures are all alike {over}: they differ {share:.3f} times as much"
-            advice = f"a new run with a larger loss.r1_gamma (now {loss.r1_gamma:g})"
-            advice += " or --loss relativistic" * (loss.kind != "relativistic")
+            advice = f"a new run with {_steadier(config)}"
+            advice += " or --loss relativistic" * (loss.kind == "nonsaturating")
             yield RunFinding("problem", "diversity", f"{text} as real ones", advice)
     for network in ("generator", "discriminator"):
         _, broken = history.series(f"broken/{network}", since=since)
@@ -219,11 +219,16 @@ def _share_of_whole(images: int, config: TrainConfig) -> float:
 
 def divergence_advice(config: TrainConfig) -> str:
     """What to change about a run whose numbers grew without bounds."""
-    advice = (
-        f"a larger loss.r1_gamma (now {config.loss.r1_gamma:g}) "
-        f"or a smaller optimizer.learning_rate (now {config.optimizer.learning_rate:g})"
-    )
+    rate = f"a smaller optimizer.learning_rate (now {config.optimizer.learning_rate:g})"
+    advice = rate if config.loss.kind == "statistics" else f"{_steadier(config)} or {rate}"
     return advice + ", or with precision=float32" * (config.precision == "float16")
+
+
+def _steadier(config: TrainConfig) -> str:
+    """What to change about a run whose pictures become all alike."""
+    if config.loss.kind == "statistics":
+        return f"a smaller optimizer.learning_rate (now {config.optimizer.learning_rate:g})"
+    return f"a larger loss.r1_gamma (now {config.loss.r1_gamma:g})"
 
 
 def duration(seconds: float) -> str:
