@@ -14,6 +14,7 @@ from creps.cli import app
 from creps.errors import DataError, LabelError
 from creps.inversion import InversionSettings, invert, save_inversion
 from creps.metrics._models import model_ref, on_white
+from creps.rendering import Latent
 from creps.training._run import open_run
 from creps.training._state import snapshots
 from tiny_creps import tiny_creps
@@ -101,6 +102,24 @@ def test_a_model_knows_the_names_of_its_classes(tmp_path: Path) -> None:
     assert by_name.read_bytes() == by_number.read_bytes()
     refused = RUN.invoke(app, ["generate", "--model", str(place), "--seeds", "0"])
     assert "choose with --class ant, zebra (or 0 to 1)" in str(refused.exception)
+
+
+def test_a_model_may_have_a_default_class() -> None:
+    model = tiny_creps(label_dim=3)
+    model.record = {"classes": ["dog", "cat", "cow"], "default_class": "cow"}
+    assert model.default_class == "cow"
+    plain = creps.render(model, seed=1, size=8)
+    np.testing.assert_array_equal(plain, creps.render(model, seed=1, size=8, label="cow"))
+    assert (plain != creps.render(model, seed=1, size=8, label="dog")).any()
+    assert Latent(seed=1).suited(model).label == 2  # what files say of how they were made
+    assert Latent(seed=1, label="cat").suited(model).label == 1
+    styles = model.map(creps.latents([1], model), torch.tensor([0]))
+    assert Latent(styles=styles).suited(model).label is None  # styles are labeled already
+    for record in ({"default_class": "cow"}, {"classes": ["a", "b", "c"], "default_class": "d"}):
+        model.record = record
+        assert model.default_class is None
+        with pytest.raises(LabelError, match="choose with --class"):
+            creps.render(model, seed=1, size=8)
 
 
 def test_classes_are_chosen_by_name_or_number() -> None:

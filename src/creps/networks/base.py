@@ -307,14 +307,21 @@ class Generator(nn.Module, ABC):
         known = isinstance(names, list) and len(names) == self.config.label_dim
         return tuple(map(str, names)) if names and known else ()
 
+    @property
+    def default_class(self) -> str | None:
+        """The class that is drawn where none is chosen, if its record names one of its classes."""
+        name = self.record.get("default_class")
+        return name if isinstance(name, str) and name in self.class_names else None
+
     def class_index(self, label: int | str | None) -> int | None:
         """The index of a class: by its name, or else by its index as text; others as they are.
 
         Raises:
             LabelError: for a name that is not known, with the nearest ones, and for no label where
-                the model has classes.
+                the model has classes and no default one.
         """
         names, count = self.class_names, self.config.label_dim
+        label = self.default_class if label is None else label
         if label is None and count:
             raise LabelError(f"this model has {count} classes: choose with --class {self._choices}")
         if not isinstance(label, str):

@@ -134,15 +134,19 @@ class Latent:
         """Unit squares side by side that its scene has, as `View` takes it."""
         return self.blend.across(len(self.recipes)) if isinstance(self.blend, StyleBlend) else 1
 
+    @property
+    def _drawn(self) -> bool:
+        """Whether the mapping network takes part, and so a class."""
+        return self.z is not None or any(recipe.drawn for recipe in self.recipes)
+
     def suited(self, generator: Generator) -> Latent:
-        """The same with the index of a class in place of its name.
+        """The same with the index of a class in place of its name, or of the model's default one.
 
         Raises:
             LabelError: for a name that the model does not know.
         """
-        if not isinstance(self.label, str):
-            return self
-        return replace(self, label=generator.class_index(self.label))
+        name = generator.default_class if self.label is None and self._drawn else self.label
+        return replace(self, label=generator.class_index(name)) if isinstance(name, str) else self
 
     @torch.inference_mode()
     def resolve(self, generator: Generator) -> Tensor | StyleField:
@@ -156,9 +160,8 @@ class Latent:
         if isinstance(self.styles, StyleField):
             return self.styles
         label = self.label
-        drawn = self.z is not None or any(recipe.drawn for recipe in self.recipes)
         if not isinstance(label, Tensor):
-            index = generator.class_index(label) if label is not None or drawn else None
+            index = generator.class_index(label) if label is not None or self._drawn else None
             label = None if index is None else torch.tensor([index])
         how: Any = {"truncation": self.truncation, "truncation_cutoff": self.truncation_cutoff}
         if isinstance(self.styles, Tensor):
