@@ -100,7 +100,7 @@ def test_alike_is_what_has_the_same_layout_whatever_its_brightness() -> None:
 
 def test_waves_of_a_disc_have_all_lengths_directions_and_phases() -> None:
     torch.manual_seed(0)
-    waves = FourierFeatures(4000, bandwidth=50.0, period=(1.0, 1.0), spread="disc")
+    waves = FourierFeatures(4000, bandwidth=50.0, period=(0.0, 0.0), spread="disc")
     lengths = waves.frequencies.norm(dim=1) / 50
     angles = torch.atan2(*waves.frequencies.T)
     for values, low, high in (
@@ -114,6 +114,17 @@ def test_waves_of_a_disc_have_all_lengths_directions_and_phases() -> None:
     with pytest.raises(ConfigError, match="spread"):
         replace(preset("texture-64"), ["generator.spread=ring"])
     assert CipsConfig(resolution=64).spread == "square"
+
+
+def test_half_precision_has_the_same_waves() -> None:
+    torch.manual_seed(0)
+    waves = FourierFeatures(4000, bandwidth=500.0, period=(1.0, 2.0), spread="disc")
+    exact = [waves.waves(axis).frequencies for axis in (0, 1)]
+    own = waves.frequencies.detach().double() / torch.pi
+    torch.testing.assert_close(own, torch.stack([exact[0], exact[1] / 2], 1), atol=1e-4, rtol=0)
+    waves.half()
+    assert torch.equal(waves.waves(0).frequencies, exact[0])
+    assert torch.equal(waves.waves(1).frequencies, exact[1])
 
 
 @pytest.mark.parametrize(

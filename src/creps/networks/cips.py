@@ -184,7 +184,7 @@ def broadcast_axes(grid: Grid) -> tuple[Tensor, Tensor]:
 class FourierFeatures(nn.Module):
     """sin(B (y', x') + phase) with learned B, eq. 3; y' and x' in [-1, 1] on the unit square.
 
-    Along an axis with a period B is rounded to whole waves, and so stays as it was drawn.
+    Along an axis with a period B has whole waves, the nearest to those drawn, and stays as it is.
     """
 
     def __init__(
@@ -203,6 +203,10 @@ class FourierFeatures(nn.Module):
             length, angle = (frequencies[:, :1] + 1) / 2, frequencies[:, 1:] * math.pi
             frequencies = length * torch.cat([angle.sin(), angle.cos()], dim=1)
         self.frequencies = nn.Parameter(frequencies * bandwidth)
+        for axis, each in enumerate(period):
+            if each:  # whole waves from the start, so that half precision rounds to the same ones
+                whole = (self.frequencies.data[:, axis] / math.pi * each).round()
+                self.frequencies.data[:, axis] = whole / each * math.pi
         self.phases = nn.Parameter(phases * (math.pi if spread == "disc" else math.sqrt(0.5)))
 
     def forward(self, grid: Grid) -> Tensor:
