@@ -8,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -68,7 +69,7 @@ def page_routes() -> list[Route]:
 
     def _file(request: Request, name: str) -> Response:
         if name not in contents:
-            return PlainTextResponse("not found\n", 404)
+            raise HTTPException(404, f"nothing at {request.url.path}")
         more = {"Content-Security-Policy": POLICY} if name.endswith(".html") else {}
         kind = MEDIA_TYPES[Path(name).suffix]
         return _whole(request, contents[name], tag=tags[name], kind=kind, headers=more)
@@ -95,7 +96,7 @@ def weights_routes(weights: Mapping[str, bytes]) -> list[Route]:
     async def file(request: Request) -> Response:
         name = request.path_params["name"].removesuffix(".safetensors")
         if name not in weights:
-            return PlainTextResponse("not found\n", 404)
+            raise HTTPException(404, f"nothing at {request.url.path}")
         return _whole(request, weights[name], tag=tags[name], kind="application/octet-stream")
 
     return [Route("/weights/{name}", guarded(file), methods=["GET"])]
