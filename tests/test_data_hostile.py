@@ -120,6 +120,8 @@ def test_patterns_of_shards_have_a_limit() -> None:
             expand_braces(pattern)
         with pytest.raises(UsageError):
             open_images(pattern)
+    with pytest.raises(UsageError, match=r"counts down: expected the smaller number first"):
+        expand_braces("a-{5..2}.tar")
     assert expand_braces("a-{0..1" + "0" * 5000 + "}.tar")  # no pattern, a name
 
 

@@ -188,7 +188,12 @@ def test_what_is_not_ours_is_left_alone(tmp_path: Path, kind: str) -> None:
     with pytest.raises(UsageError, match="is not an unfinished picture"):
         opened(tmp_path)
     assert path.exists()
-    opened(tmp_path, overwrite=True)
+    if kind == "folder":  # of other files: whatever they are, they stay
+        with pytest.raises(UsageError, match="is not an unfinished picture: move it away"):
+            opened(tmp_path, overwrite=True)
+        assert (path / kind).exists()
+    else:
+        opened(tmp_path, overwrite=True)
 
 
 def test_impossible_sizes_are_refused(tmp_path: Path) -> None:

@@ -195,3 +195,33 @@ def test_styles_without_words_are_told_apart() -> None:
     assert told[0]["styles"].startswith("sha256:")
     assert told[0]["styles"] != told[2]["styles"]
     assert "truncation" not in told[0]  # it is in the styles
+
+
+@pytest.mark.parametrize("name", ["picture.zarr", "picture.dzi", "picture.png", "picture.tif"])
+def test_folders_of_somebody_else_are_never_replaced(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("zarr")
+    place = tmp_path / name
+    folder = place.with_name("picture_files") if place.suffix == ".dzi" else place
+    folder.mkdir()
+    (folder / "precious.txt").touch()
+    with pytest.raises(UsageError, match="is a folder of something else: choose another name"):
+        write(place, overwrite=True)
+    assert [path.name for path in folder.iterdir()] == ["precious.txt"]
+
+
+@pytest.mark.parametrize("name", ["picture.zarr", "picture.dzi"])
+def test_folders_of_a_picture_are_replaced(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("zarr")
+    for _ in range(2):
+        write(tmp_path / name, overwrite=True)
+    assert read_settings(tmp_path / name) is not None
+
+
+def test_unfinished_work_is_no_folder_of_somebody_else(tmp_path: Path) -> None:
+    pytest.importorskip("zarr")
+    folder = tmp_path / "picture.zarr.part"
+    folder.mkdir()
+    (folder / "precious.txt").touch()
+    with pytest.raises(UsageError, match="is not an unfinished picture: move it away"):
+        write(tmp_path / "picture.zarr", overwrite=True)
+    assert (folder / "precious.txt").exists()

@@ -96,11 +96,13 @@ def expand_braces(pattern: str) -> list[str]:
     """The names of a pattern of shards: data-{008..010}.tar for three.
 
     Raises:
-        UsageError: for more than `MOST_SHARDS`.
+        UsageError: for more than `MOST_SHARDS`, and for none.
     """
     parts = _BRACES.split(pattern)  # text, first, last, text, first, last, ..., text
     texts, firsts, lasts = parts[0::3], parts[1::3], parts[2::3]
     spans = [range(int(first), int(last) + 1) for first, last in zip(firsts, lasts, strict=True)]
+    if not all(spans):
+        raise UsageError(f"{pattern[:80]} counts down: expected the smaller number first, {{0..9}}")
     count = math.prod(map(len, spans))
     if count > MOST_SHARDS:
         raise UsageError(f"{pattern[:80]} names {count:,} files: expected at most {MOST_SHARDS:,}")
@@ -114,13 +116,28 @@ def expand_braces(pattern: str) -> list[str]:
     ]
 
 
+def refuse_special(path: Path) -> None:
+    """Refuse to put a file in place of what is none: a device would be gone for every program.
+
+    Raises:
+        UsageError: for a device, a pipe, a socket, and for names of a process's own, /dev/stdout.
+    """
+    with suppress(OSError):
+        kind = path.stat().st_mode  # of what a link leads to
+        own = path.is_symlink() and os.readlink(path).startswith("/proc/")
+        if own or not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+            raise UsageError(f"{path} is {NOT_REGULAR}")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary name next to `path`: replaces it on success, is removed otherwise.
 
     Raises:
         OSError: with the name of `path`, also where the temporary name was the one that failed.
+        UsageError: as `refuse_special`.
     """
+    refuse_special(path)
     temporary = _aside(path)
     try:
         yield temporary

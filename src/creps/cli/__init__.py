@@ -15,6 +15,7 @@ from typing import Annotated, NoReturn, ParamSpec, TypeVar
 import typer
 
 from creps import __version__
+from creps._files import refuse_special
 from creps._urls import refuse_url
 from creps.cli._data import COMMANDS as DATA_COMMANDS
 from creps.cli._demo import demo
@@ -34,6 +35,9 @@ R = TypeVar("R")
 
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 """Variables by which users decide themselves how threads wait."""
+
+WRITTEN = ("out", "mapping")
+"""Parameters that are files to write: a device is refused before hours of work."""
 
 app = typer.Typer(
     name="creps",
@@ -70,9 +74,11 @@ def _interruptible(command: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(command)
     def _guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        for value in kwargs.values():
+        for name, value in kwargs.items():
             if isinstance(value, Path):
                 refuse_url(value)
+                if name in WRITTEN:
+                    refuse_special(value)
         try:
             return command(*args, **kwargs)
         except KeyboardInterrupt:

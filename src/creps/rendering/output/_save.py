@@ -11,6 +11,7 @@ import contextlib
 import glob
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from creps._files import discard, exclusive, flush, sweep, write_atomically
+from creps._files import discard, exclusive, flush, refuse_special, sweep, write_atomically
 from creps._urls import is_url, last_name, refuse_url, shown
 from creps.errors import CrepsError, GridError, MissingExtraError, UsageError
 from creps.rendering._painter import Picture, Progress, TileSource
@@ -59,6 +60,11 @@ libvips refuses tiles far larger than a picture."""
 
 SMALL = 2**22
 """Samples of a picture that is made at once: some seconds of work, cheaper lost than kept."""
+
+ZARR_FILES = re.compile(r"\d{1,9}|c|OME|labels|zarr\.json")
+"""In the folder of a picture as Zarr, or of a single array."""
+TILE_FILES = re.compile(r"\d{1,9}|creps\.json|vips-properties\.xml")
+"""In the folder of a Deep Zoom image's tiles."""
 
 LEFT_SECONDS = 600.0
 """Since the last change, after which a temporary file is of a process that was killed."""
@@ -222,6 +228,7 @@ def refuse_target(
     refuse_url(path)
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{path.name}: unknown picture format, expected {', '.join(SUFFIXES)}")
+    _refuse_foreign(path)
     refuse_beyond_format(path, height, width)
     parse_compression(compression, path)
     if depth == 16 and path.suffix.lower() not in DEEP:
@@ -275,6 +282,22 @@ def refuse_existing(path: Path) -> None:
     if path.exists() or foreign:
         name = path if path.exists() else tiles
         raise UsageError(f"{name} exists: choose another name, or --overwrite it")
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Raise a UsageError for a folder or device that a picture would take the place of."""
+    refuse_special(path)
+    suffix, tiles = path.suffix.lower(), tiles_folder(path)
+    if path.is_dir() and (suffix != ".zarr" or not _is_made_of(path, ZARR_FILES)):
+        raise UsageError(f"{path} is a folder of something else: choose another name")
+    if suffix == ".dzi" and tiles.is_dir() and not _is_made_of(tiles, TILE_FILES):
+        raise UsageError(f"{tiles} is a folder of something else: choose another name")
+
+
+def _is_made_of(folder: Path, names: re.Pattern[str]) -> bool:
+    """Whether all that is in a folder, hidden files apart, has such names."""
+    found = [path.name for path in folder.iterdir()]
+    return all(name.startswith(".") or names.fullmatch(name) for name in found)
 
 
 @dataclass(kw_only=True)

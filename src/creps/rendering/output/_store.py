@@ -78,9 +78,8 @@ class Store(Chunks):
             with exclusive(path, wait=PATIENCE) as ours:
                 if not ours:
                     raise UsageError(f"{path} is in use by another process: wait or stop it")
-                if (
-                    path.exists() and _identity(path) != identity
-                ):  # unless another process was faster
+                # Unless another process was faster, or it is a folder of somebody's own.
+                if path.exists() and _identity(path) != identity and _is_unfinished(path):
                     discard(path)
         if not path.exists():
             count = math.prod((tiles.down, tiles.across, chunk, chunk, channels, kind.itemsize))
@@ -88,7 +87,7 @@ class Store(Chunks):
             _create(path, identity, count=count // certain)
         found = _identity(path)
         if found is None:
-            raise UsageError(f"{path} is not an unfinished picture: remove it, or --overwrite it")
+            raise UsageError(f"{path} is not an unfinished picture: move it away")
         refuse_other_settings(
             path, *({**each.pop("settings"), **each} for each in (found, identity))
         )
@@ -118,6 +117,11 @@ def _identity(path: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     return identity if isinstance(identity.get("settings"), dict) else None
+
+
+def _is_unfinished(path: Path) -> bool:
+    """Whether this was the folder of a picture, however damaged; a file or an empty one too."""
+    return not path.is_dir() or (path / UNFINISHED).exists() or not any(path.iterdir())
 
 
 def _create(path: Path, identity: dict[str, Any], *, count: int) -> None:
