@@ -17,6 +17,7 @@ from creps.errors import ConfigError, DataError
 from creps.networks.base import families, family_config
 from creps.training._batches import load_training_batches, open_training_set, shown_picture
 from creps.training._config import TrainConfig
+from creps.training._loop import _remarks
 from creps.training._presets import preset, tiling
 from creps.training.monitoring._doctor import diagnose_run
 from test_training_families import SMOKE, toy
@@ -92,6 +93,11 @@ def test_families_that_repeat_train_for_tiling_and_resume(
     assert diagnose_run(tmp_path / "broken").findings
     picture = creps.render(model, seed=1, size=(10, 6), tile=(2, 3))
     np.testing.assert_array_equal(picture, np.tile(picture[:5, :2], (2, 3, 1)))
+
+
+def test_one_texture_is_enough(pictures: Path) -> None:
+    assert _remarks(open_training_set(texture(), pictures)) == ()
+    assert "only 10 pictures" in _remarks(open_training_set(tiny(), pictures))[0]
 
 
 def test_a_texture_is_shown_by_its_middle(pictures: Path) -> None:

@@ -18,6 +18,7 @@ import torch
 from creps._devices import find_device
 from creps._urls import local
 from creps.data._sources import few_text
+from creps.data._textures import Textures
 from creps.errors import CheckpointError, CrepsError, DataError
 from creps.training._batches import TrainingSet, load_training_batches, open_training_set
 from creps.training._callbacks import Alarms, TimeLimit, standard_callbacks
@@ -217,7 +218,7 @@ def _counted(pictures: TrainingSet) -> str:
 
 def _remarks(pictures: TrainingSet) -> tuple[str, ...]:
     """What is to be said of a training set, and of its size."""
-    told = few_text(len(pictures.source))
+    told = "" if isinstance(pictures, Textures) else few_text(len(pictures.source))
     return (*pictures.source.remarks(), *([told] if told else []))
 
 
