@@ -88,3 +88,16 @@ def test_the_front_page_shows_the_distances_of_the_record() -> None:
                 shown.add(key)
     measured = {key for key in evaluation["values"] if "_portraits@" in key}
     assert shown == {key for key in measured if not key.endswith("@32")}
+
+
+def test_the_page_of_metrics_shows_the_record_of_patches() -> None:
+    names = {
+        "floor": "other real portraits",
+        "model": "`portraits`",
+        "enlarged": "its 64 px pictures, enlarged (Lanczos)",
+    }
+    page = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+    for row in rows_of(BENCHMARKS / "results/patches.jsonl"):
+        numbers = f"{row['swd']:.4f} | {row['detail']:.4f} | {row['spectrum_db']:.1f}"
+        line = f"| {names[row['kind']]} | {row['size']:,} px | {numbers} | {row['tail_db']:.1f} |"
+        assert line in page
