@@ -434,7 +434,7 @@ def test_absurd_sizes_are_refused_with_the_memory_they_need(generator) -> None:
 
 
 def test_pictures_beyond_the_memory_at_hand_are_refused(generator, monkeypatch) -> None:
-    monkeypatch.setattr(requests, "_available_memory", lambda: 1000)
+    monkeypatch.setattr(requests, "available_memory", lambda: 1000)
     with pytest.raises(GridError, match="available"):
         render(generator, seed=0, size=(20, 17))
     assert render(generator, seed=0, size=(20, 16)).shape == (20, 16, 3)

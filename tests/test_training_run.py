@@ -29,6 +29,7 @@ from creps.errors import (
     UsageError,
 )
 from creps.networks.creps import Creps
+from creps.training import _state
 from creps.training._batches import draw_region, make_batch
 from creps.training._callbacks import LogLines, Snapshots
 from creps.training._config import TrainConfig, stored_settings
@@ -423,10 +424,39 @@ def test_settings_of_a_run_that_cannot_work_are_refused():
         ("discriminator.resolution=16", "differs from the training resolution"),
         ("discriminator.label_dim=2", "label_dim: generator has 0, discriminator 2"),
         ("images=0", "at least 1"),
+        ("batch=100000000", "batch 100,000,000: expected at most 1,048,576"),
         ("loss.kind=wasserstein", "loss.kind"),
     ]:
         with pytest.raises(ConfigError, match=message):
             tiny(change)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ("generator.z_dim=2000000000",),
+        ("generator.channel_max=100000000", "generator.channel_base=100000000"),
+        ("discriminator.channel_max=100000", "discriminator.channel_base=10000000"),
+        ("generator.label_dim=2000000000", "discriminator.label_dim=2000000000"),
+    ],
+)
+def test_networks_beyond_the_memory_are_refused_before_they_are_built(changes):
+    with pytest.raises(ConfigError, match=r"^networks of \d[\d,]+ numbers take [\d,.]+ GB of mem"):
+        initial_state(tiny(*changes))
+
+
+def test_the_memory_that_a_training_takes_is_known_to_what_builds_it(monkeypatch):
+    config = tiny()
+    numbers = {
+        name: sum(p.numel() for p in getattr(initial_state(config), name).parameters())
+        for name in ("generator", "discriminator")
+    }
+    needed = 20 * numbers["generator"] + 16 * numbers["discriminator"]
+    monkeypatch.setattr(_state, "available_memory", lambda: needed)
+    initial_state(config)
+    monkeypatch.setattr(_state, "available_memory", lambda: needed - 1)
+    with pytest.raises(ConfigError, match="is available: set fewer channels, or fewer classes"):
+        initial_state(config)
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 import operator
 from dataclasses import InitVar, dataclass
-from pathlib import Path
 from typing import Any, Literal, TypedDict, get_args
 
 import torch
 
+from creps._devices import available_memory
 from creps.coordinates import FARTHEST, Canvas, Window, undistorted_window
 from creps.errors import GridError, UsageError, nearest
 from creps.networks.base import Generator
@@ -322,7 +322,7 @@ def refuse_beyond_precision(window: Window, height: int, width: int) -> None:
 def refuse_beyond_memory(height: int, width: int, *, channels: int = 3, depth: Depth = 8) -> None:
     """Raise a GridError for a picture that cannot be held in memory as pixels."""
     needed = height * width * channels * depth // 8
-    available = _available_memory()
+    available = available_memory()
     limit = PICTURE_LIMIT if available is None else min(PICTURE_LIMIT, available)
     if needed > limit:
         reason = "is available" if limit == available else "is the limit"
@@ -394,13 +394,3 @@ def _whole_samples(samples: object) -> int:
     if number < 1:
         raise UsageError(f'supersample {samples!r}: expected a whole number from 1, or "auto"')
     return number
-
-
-def _available_memory() -> int | None:
-    """Bytes of free memory, where the system reports it (Linux); None elsewhere."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return None
-    fields = dict(line.split(":", 1) for line in lines if ":" in line)
-    return int(fields["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in fields else None

@@ -25,6 +25,9 @@ _OLD_NAMES = {"judge": "discriminator_kind"}
 _SMALLEST_SEEN = 32
 """Pixels a side at which the smallest map of features still has one place."""
 
+MOST_PICTURES = 2**20
+"""Of a step: more are a slip of the pen, and would be loaded for hours."""
+
 Precision = Literal["float32", "bfloat16", "float16"]
 TeacherDirection = Literal["inverse", "forward"]
 Perceptual = Literal["none", "effnet"]
@@ -384,6 +387,8 @@ class TrainConfig:
                 raise ConfigError(f"{name}: generator has {ours}, discriminator {theirs}")
         if min(self.batch, self.images, self.log_every, self.snapshot_every) < 1:
             raise ConfigError("batch, images, log_every and snapshot_every: expected at least 1")
+        if self.batch > MOST_PICTURES:
+            raise ConfigError(f"batch {self.batch:,}: expected at most {MOST_PICTURES:,}")
         if min(self.preview_every, self.discriminator_warmup) < 0:
             raise ConfigError("preview_every and discriminator_warmup: expected at least 0")
         blocks = len(self.discriminator.sizes)

@@ -21,8 +21,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from creps._devices import available_memory
 from creps._files import flush, replacing
-from creps.errors import CheckpointError, CrepsError
+from creps.errors import CheckpointError, ConfigError, CrepsError
 from creps.networks.base import Generator, build_generator
 from creps.networks.discriminator import (
     AnyDiscriminator,
@@ -122,7 +123,11 @@ class TrainState:
 
 
 def initial_state(config: TrainConfig, device: torch.device | str = "cpu") -> TrainState:
-    """Fresh networks and optimizers; the same seed gives the same weights on every machine."""
+    """Fresh networks and optimizers; the same seed gives the same weights on every machine.
+
+    A ConfigError for networks beyond the memory that is free here.
+    """
+    _refuse_beyond_memory(config, torch.device(device))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         generator = build_generator(config.family, config.generator)
@@ -152,6 +157,26 @@ def initial_state(config: TrainConfig, device: torch.device | str = "cpu") -> Tr
         projected=None if projected is None else projected.to(device).train(),
         projected_optimizer=None if projected is None else _adam(projected, config, "projected"),
     )
+
+
+def _refuse_beyond_memory(config: TrainConfig, device: torch.device) -> None:
+    """Raise a ConfigError before networks are built that would fill this machine's memory."""
+    free = available_memory()
+    with torch.device("meta"):
+        generator = build_generator(config.family, config.generator)
+        discriminator = build_discriminator(
+            config.discriminator, config.discriminator_kind, largest=config.data.zoom
+        )
+    numbers = [sum(p.numel() for p in each.parameters()) for each in (generator, discriminator)]
+    # On a CPU also the gradients, two moments of each, and the average of the generator; elsewhere
+    # networks are built here and moved, after the average has been taken.
+    copies = (5, 4) if device.type == "cpu" else (2, 1)
+    needed = 4 * sum(count * each for count, each in zip(numbers, copies, strict=True))
+    if free is not None and needed > free:
+        raise ConfigError(
+            f"networks of {sum(numbers):,} numbers take {needed / 1e9:,.1f} GB of memory, "
+            f"{free / 1e9:,.1f} GB is available: set fewer channels, or fewer classes"
+        )
 
 
 def step_random(
