@@ -294,7 +294,7 @@ _ON_A_CPU = {
     ),
     "texture-64": Preset(
         "networks/cips-64",
-        f"{_TEXTURE} batch=4 images=44000 anneal.images=44000 generator.resolution=128 "
+        f"{_TEXTURE} batch=4 images=54000 anneal.images=54000 generator.resolution=128 "
         "generator.widths=[96,96] generator.bandwidth=125",
         "an hour on a CPU: textures that close on themselves, tiles of 128 px (extra metrics)",
     ),
