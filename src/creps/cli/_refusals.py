@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Sequence
 from enum import Enum
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 from typer.models import ParameterInfo
+
+from creps.errors import nearest
 
 Refusal: type[Exception] = typer.BadParameter.__mro__[1]
 """Of all that the parser raises: click's UsageError, which newer releases of Typer bring along."""
@@ -23,6 +26,10 @@ def refusal(error: Any, words: Sequence[str]) -> str:
     if type(error) is typer.BadParameter and (expected := _expected(context, parameter)):
         name, given = parameter.opts[0], _given(words, parameter.opts)
         return f"{name}{'' if given is None else f' {given!r}'}: expected {expected}"
+    unknown = re.match(r"No such command '(.*?)'", error.format_message(), re.DOTALL)
+    if unknown is not None and context is not None:
+        hint = nearest(unknown[1], context.command.commands)
+        return f"no command {unknown[1]!r} of {context.command_path}: {hint}"
     said = " ".join(error.format_message().split()).rstrip(".")
     help_of = f": see {context.command_path} --help" if context else ""
     return f"{said[:1].lower()}{said[1:]}{help_of}"
