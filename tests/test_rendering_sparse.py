@@ -28,7 +28,10 @@ from creps.rendering._sparse import (
     BlockPlan,
     Known,
     Sparsity,
+    _halved,
     _halving,
+    _reach,
+    _Side,
     sparse_block,
 )
 from creps.rendering._tiles import TilePlan
@@ -263,6 +266,20 @@ def test_subdivision_reproduces_cubics_and_keeps_samples() -> None:
     assert torch.equal((matrix @ x)[1::2], x[1:-1])
     # Between the second and the third of four: -1/16, 9/16, 9/16, -1/16.
     assert matrix[4, :4].tolist() == [0.0, -0.0625, 0.5625, 0.5625][:4]
+
+
+@given(st.integers(8, 300), st.integers(8, 300), st.sampled_from([2, 4, 8, 16, 32]))
+@settings(max_examples=30)
+def test_halving_in_place_is_subdivision_by_matrices(height: int, width: int, step: int) -> None:
+    down, across = _Side(64, height), _Side(-128, width)
+    size = 2, len(down.lattice(step)), len(across.lattice(step))
+    values = torch.rand(size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    expected = values
+    for side, axis in ((height, 1), (width, 2)):
+        (first, last), (new_first, new_last) = _reach(side, step), _reach(side, step // 2)
+        matrix = _halving(-first, last, -new_first, new_last)
+        expected = torch.tensordot(matrix, expected, ([1], [axis])).movedim(0, axis)
+    torch.testing.assert_close(_halved(values, down, across, step), expected)
 
 
 @given(st.integers(1, 2000), st.integers(1, 2000), st.data())

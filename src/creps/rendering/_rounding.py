@@ -50,11 +50,13 @@ def rounded(
         picture: NDArray[Any] = levels.cpu().numpy()
         return picture
     # In NumPy: torch would wake its threads for little work, and they spin while tile workers run.
-    exact = ((image.cpu().numpy() + 1) * (white / 2)).clip(0, white)
+    exact = image.cpu().numpy() + 1
+    exact *= white / 2
+    exact.clip(0, white, out=exact)
     if math.isnan(exact.sum()):
         raise CrepsError(NO_NUMBERS)
     if not dither:
-        return np.rint(exact).astype(kind)
+        return np.rint(exact, out=exact).astype(kind)
     height, width, channels = exact.shape
     return np.floor(exact + _noise(top, left, height, width, channels)).astype(kind)
 

@@ -144,16 +144,14 @@ def sparse_block(
         if not bool(values.isfinite().all()):
             bad.fill_(True)  # what is predicted from NaN is NaN
         if not bool(bad.any()):
-            return Block(_predicted(values, down, across, step, 1), evaluated)
-        foretold = _predicted(values, down, across, step, step // 2)
+            return Block(_predicted(values, down, across, step), evaluated)
+        foretold = _halved(values, down, across, step)
         step //= 2
         rows, columns = down.lattice(step), across.lattice(step)
         wanted = _halved_cells(bad, down, across, step)
         i, j = wanted.nonzero(as_tuple=True)
         news = wanted.numel() - (len(rows) + 1) // 2 * ((len(columns) + 1) // 2)
-        known = values[:, down.inner(step), across.inner(step)]
         values = foretold.clone()
-        values[:, ::2, ::2] = known
         if len(i) > MOST * news:
             even, odd, every = slice(None, None, 2), slice(1, None, 2), slice(None)
             for a, b in ((odd, every), (even, odd)):
@@ -207,11 +205,6 @@ class _Side(NamedTuple):
         before, after = _reach(self.size, step)
         return range(self.first - before * step, self.first + after * step + 1, step)
 
-    def inner(self, step: int) -> slice:
-        """Which points of the next wider lattice are those of the lattice `step`."""
-        skipped = BORDER - _reach(self.size, step)[0] // 2
-        return slice(skipped, skipped + (len(self.lattice(step)) + 1) // 2)
-
 
 def _reach(count: int, step: int) -> tuple[int, int]:
     """Lattice points before the first pixel of a block, and from it to the last on its border."""
@@ -250,7 +243,7 @@ def _unsteady(here: Known, truth: Known, down: _Side, across: _Side, step: int) 
     bad = jumps.any(0)[:, 1:] | jumps.any(0)[:, :-1]
     jumps = (here.values[:, :, 1:] - here.values[:, :, :-1]).abs() > here.step
     bad |= jumps.any(0)[1:] | jumps.any(0)[:-1]
-    off = _predicted(here.values, down, across, step, 1).sub_(truth.values).abs_() > here.off
+    off = _predicted(here.values, down, across, step).sub_(truth.values).abs_() > here.off
     height, width = off.shape[1:]
     # Of cells of step + 1 pixels a side: neighbors share a border.
     fit = (0, -(width - 1) % step, 0, -(height - 1) % step)
@@ -276,27 +269,31 @@ def _halved_cells(bad: Tensor, down: _Side, across: _Side, step: int) -> Tensor:
     return bad
 
 
-def _predicted(values: Tensor, down: _Side, across: _Side, step: int, finer: int) -> Tensor:
-    """Values (C, R, S) of a lattice carried on to a finer one."""
-    by_rows, by_columns = (
-        _subdivision(side.size, step, finer, values.dtype, values.device) for side in (down, across)
-    )
-    return by_rows @ values @ by_columns.mT
-
-
-@lru_cache(maxsize=256)
-def _subdivision(
-    count: int, step: int, finer: int, dtype: torch.dtype, device: torch.device
-) -> Tensor:
-    """The matrix that carries values along one side of a block to a finer lattice."""
-    total: Tensor | None = None
-    while step > finer:
-        (before, after), (new_before, new_after) = (_reach(count, s) for s in (step, step // 2))
-        half = _halving(-before, after, -new_before, new_after)
-        total = half if total is None else half @ total
+def _predicted(values: Tensor, down: _Side, across: _Side, step: int) -> Tensor:
+    """Values (C, R, S) of a lattice carried on to all pixels."""
+    while step > 1:
+        values = _halved(values, down, across, step)
         step //= 2
-    assert total is not None
-    return total.to(device, dtype)
+    return values
+
+
+def _halved(values: Tensor, down: _Side, across: _Side, step: int) -> Tensor:
+    """Values (C, R, S) of a lattice carried on to that of half its spacing."""
+    for side, axis in ((down, 1), (across, 2)):
+        before, after = _reach(side.size, step // 2)
+        points = values.narrow(axis, BORDER - before // 2, (before + after) // 2 + 1)
+        size = list(values.shape)
+        size[axis] = before + after + 1
+        finer = values.new_empty(size)
+        even, odd = (finer[:, k::2] if axis == 1 else finer[:, :, k::2] for k in (0, 1))
+        even.copy_(points)
+        between = [
+            values.narrow(axis, BORDER - before // 2 + k, odd.shape[axis]) for k in (-1, 0, 1, 2)
+        ]
+        torch.add(between[1], between[2], out=odd).mul_(9 / 16)
+        odd.sub_(between[0] + between[3], alpha=1 / 16)
+        values = finer
+    return values
 
 
 @lru_cache(maxsize=256)
