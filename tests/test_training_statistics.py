@@ -14,7 +14,7 @@ from creps.config import replace
 from creps.errors import ConfigError
 from creps.networks.cips import CipsConfig, FourierFeatures
 from creps.training._config import TrainConfig
-from creps.training._presets import preset, tiling
+from creps.training._presets import preset, tiling, with_loss
 from creps.training._state import initial_state
 from creps.training._statistics import likeness, statistics_loss
 from creps.training.monitoring._doctor import diagnose_run
@@ -132,6 +132,7 @@ def test_half_precision_has_the_same_waves() -> None:
     [
         (["data.textures=false"], "only those of textures say what a picture is, give --tile"),
         (["projected.weight=0.1"], "expected projected.weight=0"),
+        (["augment.kind=ada"], "augmentation is for discriminators"),
         (["generator.img_channels=2", "discriminator.img_channels=2"], "loss.kind: expected"),
         (["watch.evaluate_every=5"], "measures with effnet"),
     ],
@@ -139,6 +140,12 @@ def test_half_precision_has_the_same_waves() -> None:
 def test_what_statistics_do_not_go_with_is_refused(changes: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):
         texture(*changes)
+
+
+def test_another_loss_needs_a_preset_with_a_discriminator() -> None:
+    with pytest.raises(ConfigError, match="texture-64 learns statistics and has no discriminator"):
+        with_loss(preset("texture-64"), "relativistic")
+    assert with_loss(preset("texture-64"), "statistics") == preset("texture-64")
 
 
 def test_recipes_for_textures_learn_statistics() -> None:

@@ -480,6 +480,11 @@ class TrainConfig:
             raise ConfigError(
                 "loss.kind=statistics: no discriminator takes part, expected projected.weight=0"
             )
+        if self.loss.kind == "statistics" and self.augment.kind != "none":
+            raise ConfigError(
+                "loss.kind=statistics: augmentation is for discriminators, expected "
+                "augment.kind=none; few pictures are enough"
+            )
         if self.data.textures and self.teacher.weight:
             raise ConfigError("data.textures: expected teacher.weight=0, no window is whole")
         if self.consistency.weight and self.canvas().sampling != "centers":

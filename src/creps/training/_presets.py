@@ -101,9 +101,17 @@ def with_loss(config: TrainConfig, kind: LossKind) -> TrainConfig:
 
     "relativistic" penalizes real and generated pictures alike and has no path length penalty
     (R3GAN); "nonsaturating" penalizes real ones and the path length (StyleGAN2).
+
+    Raises:
+        ConfigError: for a run without a discriminator.
     """
     if kind == config.loss.kind:
         return config
+    if config.loss.kind == "statistics":
+        raise ConfigError(
+            f"loss {kind}: {config.preset or 'this run'} learns statistics and has no "
+            "discriminator: take a preset that has one, such as stylegan3-small-32"
+        )
     gamma, interval = config.loss.r1_gamma, config.loss.discriminator_interval
     loss = LossSettings(r1_gamma=gamma)
     if kind == "relativistic":
@@ -229,7 +237,7 @@ _TEXTURE = (
     "loss.path_length_weight=0 discriminator.channel_base=16 optimizer.learning_rate=0.01 "
     "optimizer.beta1=0.5 anneal.learning_rate=0.05 generator.z_dim=64 generator.w_dim=64 "
     "generator.mapping_layers=2 generator.features=512 generator.embedding=false "
-    "generator.spread=disc ema_half_life=1000 consistency.weight=4 consistency.interval=8 "
+    "generator.spread=disc ema_half_life=1000 consistency.weight=20 consistency.interval=8 "
 )
 """Many waves up to the pixels' own, and no adversary: its discriminator does not learn. What is
 drawn between the pixels has to agree with them, or lines become outlines there."""
