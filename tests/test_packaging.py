@@ -64,9 +64,9 @@ def test_the_wheel_has_the_page_the_model_and_all_licenses(wheel: zipfile.ZipFil
         assert f"creps/serving/static/{path.relative_to(static_folder()).as_posix()}" in names
     assert "creps/serving/static/vendor/openseadragon.min.js" in names
     assert "creps/serving/static/vendor/openseadragon-LICENSE.txt" in names
-    assert {f"creps/models/portraits/{name}" for name in ("model.safetensors", "config.json")} <= (
-        names
-    )
+    for model in ("portraits", "textures"):
+        for name in ("model.safetensors", "config.json"):
+            assert f"creps/models/{model}/{name}" in names
     licenses = {Path(name).name for name in names if "/licenses/" in name}
     assert {"LICENSE", "NOTICE"} <= licenses
     strangers = [
