@@ -88,7 +88,17 @@ def test_what_is_no_choice_is_one_line(capsys, monkeypatch):
         (("serve", "--port", "-1"), "--port '-1': expected a whole number from 0 to 65535"),
         (
             ("diagnose", "m", "--data", "d", "--n=3", "--n=1"),
-            "--n '1': expected a whole number of at least 2",
+            "--n '1': expected a whole number from 2 to 1000000",
+        ),
+        (
+            ("serve", "--memory-mb=-1"),
+            "--memory-mb '-1': expected a whole number of at least 1",
+        ),
+        (("serve", "--max-waiting=0"), "--max-waiting '0': expected a whole number of at least 1"),
+        (("serve", "--workers=0"), "--workers '0': expected a whole number from 1 to 1024"),
+        (
+            ("export-site", "--size=3000000000"),
+            "--size '3000000000': expected a whole number from 1 to 2147483647",
         ),
         (("train", "--loss", "hinge"), "--loss 'hinge': expected relativistic or nonsaturating"),
         (("generate", "--format", "bmp"), "--format 'bmp': expected png or jpg or webp"),

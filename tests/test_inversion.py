@@ -161,6 +161,7 @@ def test_classes_are_asked_for() -> None:
         ({"space": "z"}, "space 'z': expected w or w\\+"),
         ({"steps": 0}, "steps 0: expected at least 1"),
         ({"starts": 100}, "starts 100: expected at most"),
+        ({"seed": 2**63}, "seed 9223372036854775808: expected less than"),
         ({"learning_rate": float("nan")}, "learning_rate nan"),
     ],
 )

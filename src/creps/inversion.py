@@ -89,6 +89,8 @@ class InversionSettings:
         for name, least in (("steps", 1), ("starts", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} {getattr(self, name)}: expected at least {least}")
+        if self.seed >= 2**63:
+            raise ConfigError(f"seed {self.seed}: expected less than 2**63")
         if self.starts > FEW_CANDIDATES:
             raise ConfigError(f"starts {self.starts}: expected at most {FEW_CANDIDATES}")
         for name in ("learning_rate", "perceptual", "together"):

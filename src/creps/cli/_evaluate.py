@@ -225,7 +225,7 @@ def diagnose(
     data: Annotated[
         str, typer.Option(help="Real pictures to compare with: a folder, ZIP, tar; or portraits.")
     ],
-    n: Annotated[int, typer.Option("--n", min=2, help="Pictures of each set.")] = 50,
+    n: Annotated[int, typer.Option("--n", min=2, max=10**6, help="Pictures of each set.")] = 50,
     size: Annotated[
         str | None,
         typer.Option(help="Of the pictures.", show_default="4 times the training size or more"),

@@ -36,6 +36,9 @@ ACCESS, LIMITS = "Access", "Limits"
 FIRST_SEEDS, SIDE = "0-23", 16384
 """What a gallery shows, and pixels of a picture's side, unless it is said."""
 
+LARGEST_SIDE = 2**31 - 1
+"""Pixels that documents of IIIF and Deep Zoom can declare."""
+
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -43,18 +46,27 @@ def _option(panel: str, help: str, *flags: str, **more: Any) -> Any:
     return typer.Option(*flags, help=help, rich_help_panel=panel, **more)
 
 
-def _in_units(field: str, flag: str, unit: int, help: str) -> Any:
+def _in_units(field: str, flag: str, unit: int, help: str, *, least: int = 1) -> Any:
     """The option of a limit, in a larger unit than that of `Limits`."""
 
     def parsed(given: str | int) -> int:
-        return given if isinstance(given, int) else int(given) * unit  # a number: the default
+        if isinstance(given, int):  # the default
+            return given
+        if int(given) < least:
+            raise UsageError(f"{flag} {given!r}: expected a whole number of at least {least}")
+        return int(given) * unit
 
     shown = str(getattr(Limits, field) // unit)
     return _option(LIMITS, help, flag, parser=parsed, metavar="<int>", show_default=shown)
 
 
 SETTINGS = {
-    "size": _option(VIEW, "Declared pixels of a picture's side, for IIIF and Deep Zoom."),
+    "size": _option(
+        VIEW,
+        "Declared pixels of a picture's side, for IIIF and Deep Zoom.",
+        min=1,
+        max=LARGEST_SIDE,
+    ),
     "token": _option(
         ACCESS,
         "Clients must present it. Others see it in the list of processes; better a file or the "
@@ -67,19 +79,27 @@ SETTINGS = {
         MAKING, "Let visitors' browsers draw: they get the weights of models that pages can draw."
     ),
     "workers": _option(
-        MAKING, "Threads that draw.", show_default="one a core, one on an accelerator"
+        MAKING,
+        "Threads that draw.",
+        show_default="one a core, one on an accelerator",
+        min=1,
+        max=1024,
     ),
 }
 """The fields of `ServeSettings` that are options."""
 
 BOUNDS = {
-    "pixels": _option(LIMITS, "Of one answer.", "--max-pixels"),
-    "waiting": _option(LIMITS, "Requests that wait.", "--max-waiting"),
-    "seconds": _option(LIMITS, "Within which an answer must be drawn.", "--max-seconds"),
+    "pixels": _option(LIMITS, "Of one answer.", "--max-pixels", min=1),
+    "waiting": _option(LIMITS, "Requests that wait.", "--max-waiting", min=1),
+    "seconds": _option(LIMITS, "Within which an answer must be drawn.", "--max-seconds", min=1),
     "pictures": _in_units("pictures", "--memory-mb", 2**20, "Of prepared pictures."),
-    "cache": _in_units("cache", "--cache-mb", 2**20, "Of answers on disk; 0: none."),
+    "cache": _in_units("cache", "--cache-mb", 2**20, "Of answers on disk; 0: none.", least=0),
     "job_pixels": _in_units(
-        "job_pixels", "--job-megapixels", 10**6, "Of one big download; 0: there are none."
+        "job_pixels",
+        "--job-megapixels",
+        10**6,
+        "Of one big download; 0: there are none.",
+        least=0,
     ),
     "job_bytes": _in_units("job_bytes", "--jobs-gb", 2**30, "Of all big downloads."),
 }
@@ -177,7 +197,10 @@ def export_site(
     truncation: Truncation = 1.0,
     label: Label = None,
     size: Annotated[
-        int | None, _option(VIEW, "Pixels of a picture's side.", show_default=str(SIDE))
+        int | None,
+        _option(
+            VIEW, "Pixels of a picture's side.", show_default=str(SIDE), min=1, max=LARGEST_SIDE
+        ),
     ] = None,
     title: Annotated[
         str | None, typer.Option(help="Of the page.", show_default="the model's name")
