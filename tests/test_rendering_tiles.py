@@ -1,4 +1,4 @@
-"""Tiles cover a canvas exactly once, in order."""
+"""Tiles cover a canvas exactly once, in order; what they show again is drawn once."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import creps
 from creps.errors import GridError
-from creps.rendering._tiles import TilePlan
+from creps.rendering import Renderer, View
+from creps.rendering._tiles import Tile, TilePlan
 
 sides = st.integers(1, 40)
 
@@ -64,3 +66,27 @@ def test_bands_hold_every_tile_once_and_are_no_wider_than_asked(height, width, e
         lefts = {tiles[index].left for index in inside}
         assert inside == sorted(inside)
         assert max(lefts) - min(lefts) + edge <= max(band, edge)
+
+
+def test_what_chunks_show_again_is_drawn_once() -> None:
+    """A picture larger than memory is asked for in parts, of which a period may need several."""
+    model = creps.load("textures")
+    view = View(size=(128, 192), tile=(2, 3))
+    whole = Renderer(model, seed=3).painter(view).pixels()
+    painter = Renderer(model, seed=3).painter(view)
+    done: list[tuple[int, int]] = []
+    for part in TilePlan(128, 192, 32):
+        pixels = painter.pixels(part, progress=lambda *told: done.append(told))
+        np.testing.assert_array_equal(pixels, whole[part.rows, part.columns])
+        pixels[:] = 0  # whoever asked may do with them what they like
+    assert painter.evaluations.painted == 128 * 192
+    assert painter.evaluations.evaluated == 64 * 64
+    assert done[-1] == (32 * 32, 32 * 32)
+
+
+def test_parts_across_the_border_of_a_period_are_right() -> None:
+    model = creps.load("textures")
+    whole = creps.render(model, seed=3, size=(60, 90), tile=(2, 3))
+    painter = Renderer(model, seed=3).painter(View(size=(60, 90), tile=(2, 3)))
+    for part in [*TilePlan(60, 90, 16), *TilePlan(60, 90, 29), Tile(5, 7, 40, 70)]:
+        np.testing.assert_array_equal(painter.pixels(part), whole[part.rows, part.columns])

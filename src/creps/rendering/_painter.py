@@ -6,6 +6,8 @@ a pixel depends on is decided by the whole picture, never by the part or tile it
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -152,6 +154,7 @@ class Painter:
             else None
         )
         self._home = Tile(0, 0, home.height, home.width)
+        self._kept = _Kept()
         self.evaluations = Evaluations()
 
     def __repr__(self) -> str:
@@ -252,6 +255,8 @@ class Painter:
     def pixels(self, part: Tile | None = None, *, progress: Progress | None = None) -> Picture:
         """A part of one picture as pixels.
 
+        Of a picture that repeats, parts are kept for those that show the same, up to 64 MiB.
+
         Args:
             part: pixels of the canvas; all by default.
             progress: called after each tile with the pixels done and the pixels in all.
@@ -259,6 +264,20 @@ class Painter:
             (part.height, part.width, C) uint8, or uint16 of 16 bits.
         """
         part = self._part(part)
+        if not self._repeats.show_again(part, self.height, self.width):
+            return self._drawn(part, progress)
+        kept = self._kept.get(self._repeats.home(part))
+        if kept is None:
+            kept = self._drawn(part, progress)
+            self._kept.put(self._repeats.home(part), kept)
+            return kept.copy()
+        self._count(0, part.height * part.width)
+        if progress is not None:
+            progress(part.height * part.width, part.height * part.width)
+        return kept.copy()
+
+    def _drawn(self, part: Tile, progress: Progress | None) -> Picture:
+        """The pixels of a part, made now."""
         kind = np.uint8 if self.depth == 8 else np.uint16
         picture: Picture = np.empty((part.height, part.width, self.channels), kind)
         done = 0
@@ -283,6 +302,32 @@ class Painter:
 
     def _part(self, part: Tile | None) -> Tile:
         return Tile(0, 0, self.height, self.width) if part is None else part
+
+
+class _Kept:
+    """Parts of a picture that repeats, those asked for last, by where they are on its period."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # parts are drawn by several threads
+        self._pixels: OrderedDict[Tile, Picture] = OrderedDict()
+
+    def get(self, home: Tile) -> Picture | None:
+        """What was drawn there, if it is still kept."""
+        with self._lock:
+            if home in self._pixels:
+                self._pixels.move_to_end(home)
+            return self._pixels.get(home)
+
+    def put(self, home: Tile, pixels: Picture) -> None:
+        """Keep pixels, in place of the oldest if they are too many."""
+        with self._lock:
+            self._pixels[home] = pixels
+            while sum(each.nbytes for each in self._pixels.values()) > _MOST_KEPT:
+                self._pixels.popitem(last=False)
+
+
+_MOST_KEPT = 2**26
+"""Bytes of pixels of a picture that repeats."""
 
 
 def repeating(canvas: Canvas, period: tuple[float, float]) -> tuple[Canvas, Repeats]:

@@ -78,8 +78,15 @@ class Repeats:
     def __init__(self, down: int, across: int) -> None:
         self.down, self.across = down, across
 
+    def show_again(self, part: Tile, height: int, width: int) -> bool:
+        """Whether other parts of a picture of this size may show the same as a part of it, which
+        is no larger than a period."""
+        again = 0 < self.down < height or 0 < self.across < width
+        tall, wide = self.down or height, self.across or width
+        return again and part.height <= tall and part.width <= wide
+
     def home(self, tile: Tile) -> Tile:
-        """The same pixels of the first period, of a tile that no border of a period crosses."""
+        """Where a tile begins on the first period; what shows there is the same."""
         top = tile.top % self.down if self.down else tile.top
         left = tile.left % self.across if self.across else tile.left
         return Tile(top, left, tile.height, tile.width)
