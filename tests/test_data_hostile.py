@@ -354,3 +354,10 @@ def test_parquet_that_unpacks_to_many_times_its_size_is_not_read(tmp_path: Path)
     parquet.write_table(table, tmp_path / "s.parquet", compression="zstd", use_dictionary=False)
     with pytest.raises(DataError, match="it unpacks to"):
         open_images(tmp_path / "s.parquet")
+
+
+def test_reading_takes_a_thread(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(PICTURE)
+    for workers in (0, -1):
+        with pytest.raises(UsageError, match="workers: expected 1 or more"):
+            check(tmp_path, workers=workers)
