@@ -74,6 +74,8 @@ def test_a_loss_brings_its_regularizers() -> None:
     assert plain.path_length_weight == 2
     assert with_loss(paper, "nonsaturating") == paper
     assert with_augmentation(paper, "none").augment.kind == "none"
+    augmented = with_augmentation(preset("projected-32"), "ada").augment
+    assert (augmented.kind, augmented.blur, augmented.blur_images) == ("ada", 4, 4000)
 
 
 def test_projected_presets_say_which_extra_they_need() -> None:
@@ -85,6 +87,7 @@ def test_projected_presets_say_which_extra_they_need() -> None:
     assert detail.data.zoom * detail.resolution == 1024
     assert detail.generator == preset("projected-64").generator
     assert detail.anneal.images == detail.images
+    assert (preset("projected-64").augment.blur, detail.augment.blur) == (4, 0)  # no start of one
 
 
 def test_frozen_features_are_recommended_where_they_are_installed(

@@ -122,8 +122,9 @@ def with_loss(config: TrainConfig, kind: LossKind) -> TrainConfig:
 
 
 def with_augmentation(config: TrainConfig, kind: AugmentKind) -> TrainConfig:
-    """The run with another kind of augmentation, at its default settings."""
-    return replace(config, augment=AugmentSettings(kind=kind))
+    """The run with another kind of augmentation, at its default settings; a blur stays."""
+    start, images = config.augment.blur, config.augment.blur_images
+    return replace(config, augment=AugmentSettings(kind=kind, blur=start, blur_images=images))
 
 
 def tiling(config: TrainConfig) -> TrainConfig:
@@ -207,9 +208,10 @@ _GPU = (
 _PROJECTED = (
     "projected.weight=0.1 projected.side=64 ema_half_life=20000 "
     "discriminator.channel_base=768 discriminator.channel_max=96 "
+    "augment.blur=4 augment.blur_images=4000 "
 )
-"""Frozen features beside a narrow discriminator of pixels, which is there for colors: faces come
-several times sooner than without, see docs/training.md."""
+"""Frozen features beside a narrow discriminator of pixels, which is there for colors, and a blur of
+all pictures that fades: faces come several times sooner than without, see docs/training.md."""
 
 _PAPER = "data.subpixel_shift=false data.detail=1 data.workers=4 discriminator.clamp=256 "
 """Whole pictures on one grid. What a paper leaves open is as in StyleGAN2-ADA's code: clamps, and
@@ -296,7 +298,8 @@ _ON_A_CPU = {
     ),
     "projected-64-detail": Preset(
         "projected-64",
-        "data.zoom=16 data.window_share=0.5 anneal.images=400000 optimizer.beta2=0.9",
+        "data.zoom=16 data.window_share=0.5 anneal.images=400000 optimizer.beta2=0.9 "
+        "augment.blur=0",
         "another night: windows up to 16 x 64 px, annealed",
         start="a run of projected-64",
     ),
