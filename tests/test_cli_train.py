@@ -132,6 +132,8 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(
     assert "8x16 px, batch 4" in said
     assert "images/s" in said
     assert not (tmp_path / "run").exists()
+    assert command(monkeypatch, *words, "--dry-run", "--from", tmp_path / "none") == 1
+    assert "none" in capsys.readouterr().err.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

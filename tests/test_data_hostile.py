@@ -53,8 +53,8 @@ def test_pipes_and_devices_are_never_opened(tmp_path: Path) -> None:
     source = open_images(tmp_path)
     assert source.names == ("a.png",)
     assert source.passed_over == {
-        "links out of the folder": 1,
-        "pipes, devices and dead links": 2,
+        "leading out of the folder": 1,
+        "of no content (pipe, device, dead link)": 2,
     }
     (remark,) = source.remarks()
     assert remark.startswith("3 files passed over: ")
@@ -94,7 +94,7 @@ def test_links_out_of_a_folder_are_not_followed(
     source = open_images(root)
     assert source.names == ("a.png", "again.png", "own/b.png")
     assert source.attribution == ""
-    assert "3 links out of the folder (CREPS_FOLLOW_LINKS=1 follows links)" in source.remarks()[0]
+    assert "3 leading out of the folder (CREPS_FOLLOW_LINKS=1 follows links)" in source.remarks()[0]
     monkeypatch.setenv("CREPS_FOLLOW_LINKS", "1")
     followed = open_images(root)
     assert followed.names == ("a.png", "again.png", "c.png", "more/inner/secret.png", "own/b.png")

@@ -54,7 +54,7 @@ def test_a_set_carries_the_credit_of_its_style(style, tmp_path):
     with zipfile.ZipFile(out) as archive:
         assert archive.read("ATTRIBUTION.txt").decode() == portrait_style(style).attribution
         settings = json.loads(archive.read("portraits.json"))
-    assert (settings["style"], settings["license"]) == (style, portrait_style(style).license)
+    assert (settings["style"], settings["licence"]) == (style, portrait_style(style).license)
     assert not write_portraits(out, count=2, size=8, style=style)
     with pytest.raises(DataError, match="holds other portraits"):
         write_portraits(out, count=2, size=8)

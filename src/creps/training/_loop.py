@@ -30,6 +30,7 @@ from creps.training._presets import preset
 from creps.training._run import Callback, Run, open_run
 from creps.training._state import initial_state
 from creps.training._steps import train_step
+from creps.training._transfer import start_from
 from creps.training.monitoring._report import Reports, write_report
 
 _TRIED_STEPS = 6
@@ -181,16 +182,20 @@ def try_run(
     data: Path,
     *,
     device: str = "auto",
+    start: str | Path | None = None,
     maps: Mapping[str, Path] = MappingProxyType({}),
     progress: Callable[[int, int], None] = lambda done, count: None,
 ) -> Trial:
     """Measure a few steps of a run; nothing is written.
 
-    `progress` is called with the steps done and their number, first before any.
+    What `train` would refuse to start from is refused here too. `progress` is called with the steps
+    done and their number, first before any.
     """
     place = _place(device)
     pictures = open_training_set(config, data, maps=maps)
     state = initial_state(config, place)
+    if start is not None:
+        start_from(state, local(start, CheckpointError), augment=config.augment)
     if config.teacher.weight:  # one that costs as much
         state.teacher = copy.deepcopy(state.average)
     engine = Engine(state, config)

@@ -209,11 +209,11 @@ def _settings(
         "seed": seed,
         "art": ART_VERSION,
         "versions": versions,
-        "license": drawn.license,
+        "licence": drawn.license,
         "credit": drawn.credit,
     }
     # Files of the default style, without labels, were written before there was anything else, and
-    # stay as they are.
+    # stay as they are, in their spelling too.
     settings |= {} if style == DEFAULT_STYLE else {"style": style}
     return settings | ({"labels": list(labels)} if labels else {})
 

@@ -73,7 +73,7 @@ These portraits are a remix of {self.title} by {self.artist}
     {self.source}
 licensed under {_LICENSES[self.license]} ({self.license})
     {self.license_url}
-as packaged by DiceBear (https://www.dicebear.com; its code is under the MIT license).
+as packaged by DiceBear (https://www.dicebear.com; its code is under the MIT licence).
 
 What was modified: {self.modified}
 
