@@ -153,10 +153,11 @@ def test_channels_that_are_none_are_refused(words: list[str], message: str) -> N
 
 def test_ways_to_train_that_know_no_maps_are_refused() -> None:
     channels = [f"{net}.img_channels=4" for net in ("generator", "discriminator")]
+    textures = ["data.textures=true", "generator.period=[1,1]"]
     with pytest.raises(ConfigError, match="only textures have them, give --tile"):
         preset("smoke", "generator.maps=height", *channels)
     with pytest.raises(ConfigError, match="turns a material without its normals"):
-        preset("texture-64", "generator.maps=height", *channels, 'augment={"kind":"ada"}')
+        preset("smoke", *textures, "generator.maps=height", *channels, "augment.kind=ada")
 
 
 @pytest.mark.parametrize("family", ["creps", "cips", "stylegan3"])
