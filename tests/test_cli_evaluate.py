@@ -92,6 +92,8 @@ def test_mistakes_are_told_before_any_work(models, data) -> None:
     assert "at least 4" in error("--data", data, "--metrics", "pr", "--n", 3)
     assert "--data" in error("--metrics", "fd")
     assert "patch sizes" in error("--patch-sizes", "big")
+    assert "patch sizes" in error("--patch-sizes", "9" * 5000)
+    assert "pictures: expected 2 to 1,000,000" in error("--data", data, "--n", 10**30)
     assert run("evaluate").exit_code == 2
 
 

@@ -330,6 +330,32 @@ def test_words_for_metrics() -> None:
     assert all(measure.about for measure in METRICS.values())
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"n": 10**30}, r"0 pictures: expected 2 to 1,000,000"),
+        ({"n": 1}, "1 pictures: expected 2 to"),
+        ({"probes": 10**30}, r"0 probes: expected 2 to 1,000,000"),
+        ({"probes": 0}, "0 probes: expected 2 to"),
+        ({"seed": -1}, "seed -1: expected 0 to"),
+        ({"seed": 2**32 - 20, "n": 21}, "expected 0 to"),
+        ({"truncation": 1e38}, "truncation 1e\\+38"),
+        ({"truncation": float("nan")}, "truncation nan"),
+        ({"patch_sizes": ((1, 2),)}, "patches of pictures of 1 to 2 px"),
+        ({"patch_sizes": ((64, 32),)}, "the smaller size first"),
+    ],
+)
+def test_absurd_protocols_are_refused_before_any_work(given, told) -> None:
+    with pytest.raises(UsageError, match=told):
+        Protocol(**given)
+
+
+@pytest.mark.parametrize("given", [{"patch_side": 10**30}, {"patch_sizes": ((64, 10**30),)}])
+def test_patches_of_pictures_beyond_counting_are_refused(given, data, extractor, cache) -> None:
+    with pytest.raises(UsageError, match=r"0 px: expected below 10\^9"):
+        run(Protocol(n=20, metrics=("patches",), **given), data, extractor, cache=cache)
+
+
 def test_records_are_files_or_lines(tmp_path: Path) -> None:
     write_record(tmp_path / "a" / "one.json", {"x": 1})
     assert json.loads((tmp_path / "a" / "one.json").read_text()) == {"x": 1}

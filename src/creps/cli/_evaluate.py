@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +22,7 @@ from creps.errors import UsageError
 if TYPE_CHECKING:
     from creps.metrics import Evaluation, Protocol
 
+_PIXELS = re.compile(r"\d{1,9}")
 _CORES = min(cores(), 8)
 _measured = functools.partial(typer.Option, rich_help_panel="What is measured")
 _machine = functools.partial(typer.Option, rich_help_panel="This machine")
@@ -270,7 +272,7 @@ def _patch_sizes(text: str) -> tuple[tuple[int, int], ...]:
     pairs = []
     for part in text.split(","):
         words = [word.strip() for word in part.split("-")]
-        if not 1 <= len(words) <= 2 or not all(word.isdecimal() for word in words):
+        if not 1 <= len(words) <= 2 or not all(map(_PIXELS.fullmatch, words)):
             raise UsageError(f"patch sizes {text!r}: expected pixels such as 1024, or 224-896")
         pairs.append((int(words[0]), int(words[-1])))
     return tuple(pairs)

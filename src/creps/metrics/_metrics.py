@@ -44,6 +44,8 @@ from creps.metrics._pictures import (
 )
 from creps.metrics._real_images import HELD_OUT, Portraits, RealImages
 from creps.metrics._spectra import spectrum_difference
+from creps.rendering._latents import checked_truncation
+from creps.rendering._styles import LAST_SEED
 from creps.rendering._view import Samples
 
 Wanted = dict[Measurement, int]
@@ -58,6 +60,8 @@ GRID_LARGEST = 1024
 GRID_SMALLEST_PERIOD = 4
 PATCH_SCALES = 4
 """Largest pictures that patches are parts of by default, in patches."""
+MOST = HELD_OUT
+"""More pictures of a set than this are taken for a mistake; drawn ones would be those held out."""
 PATHS = 4
 """Paths for each probe: they vary more than anything else."""
 
@@ -101,13 +105,22 @@ class Protocol:
             refuse_too_few(self.n, name, "pictures requested")
         if self.metrics is not None and not self.metrics:
             raise UsageError(f"no metrics given: expected some of {', '.join(METRICS)}")
-        if self.n < 2 or self.probes < 2:
-            raise UsageError(f"{self.n} pictures and {self.probes} probes: expected 2 or more")
-        if self.seed < 0:
-            raise UsageError(f"seed {self.seed}: expected 0 or more")
+        for count, what in ((self.n, "pictures"), (self.probes, "probes")):
+            if not 2 <= count <= MOST:
+                raise UsageError(f"{count} {what}: expected 2 to {MOST:,}")
+        last = LAST_SEED + 1 - max(self.n, PATHS * self.probes)
+        if not 0 <= self.seed <= last:
+            raise UsageError(f"seed {self.seed}: expected 0 to {last}")
+        checked_truncation(self.truncation)
         for size in self.sizes or ():
             if min(size) < 8:
                 raise UsageError(f"size {size[0]}x{size[1]}: expected 8 pixels or more a side")
+        for smallest, largest in self.patch_sizes or ():
+            if not 8 <= smallest <= largest:
+                raise UsageError(
+                    f"patches of pictures of {smallest} to {largest} px: expected 8 or more, the "
+                    "smaller size first"
+                )
 
 
 def parse_metrics(text: str) -> tuple[str, ...] | None:

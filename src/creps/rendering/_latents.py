@@ -47,6 +47,16 @@ MOST_TRUNCATION = 100
 """Either way: ten times beyond what any picture survives, far from where numbers overflow."""
 
 
+def checked_truncation(psi: float) -> float:
+    """`psi` as it is; a UsageError unless it is a number that pictures survive."""
+    if not (isinstance(psi, float | int) and abs(psi) <= MOST_TRUNCATION):
+        raise UsageError(
+            f"truncation {psi!r}: expected a number, usually 0..1, up to "
+            f"{MOST_TRUNCATION} either way"
+        )
+    return psi
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Latent:
     """Whose picture: a seed, a latent z or styles; checked when it is made, without a model.
@@ -104,12 +114,7 @@ class Latent:
                 f"{count} styles: say how they share the picture, such as blend gradient, radial "
                 "or panorama"
             )
-        psi = self.truncation
-        if not (isinstance(psi, float | int) and abs(psi) <= MOST_TRUNCATION):
-            raise UsageError(
-                f"truncation {psi!r}: expected a number, usually 0..1, up to "
-                f"{MOST_TRUNCATION} either way"
-            )
+        checked_truncation(self.truncation)
         if self.truncation_cutoff is not None and self.truncation_cutoff < 0:
             raise UsageError(
                 f"truncation cutoff {self.truncation_cutoff}: expected 0 or more styles"
