@@ -95,6 +95,11 @@ def test_mistakes_are_told_before_any_work(models, data) -> None:
     assert "patch sizes" in error("--patch-sizes", "9" * 5000)
     assert "pictures: expected 2 to 1,000,000" in error("--data", data, "--n", 10**30)
     assert run("evaluate").exit_code == 2
+    assert run("compare", *models, "--shown-size", 10**30).exit_code == 2
+    tiny = run("diagnose", models[0], "--data", data, "--workers", 0, "--size", 7)
+    assert "size 7x7: expected 8 pixels" in str(tiny.exception)
+    late = run("diagnose", models[0], "--data", data, "--workers", 0, "--seed", 2**32)
+    assert "expected an integer from 0 to" in str(late.exception)
 
 
 @pytest.mark.parametrize("command", ["evaluate", "compare", "diagnose"])

@@ -393,6 +393,7 @@ def test_a_killed_command_goes_on_to_the_same_film(model, tmp_path):
         ("pan", UsageError, "either --to Y,X or --to-window"),
         ("pan --to 1,1 --to-window 0,0,1,1", UsageError, "either --to Y,X or --to-window"),
         ("rotate --degrees inf", GridError, "expected a finite number"),
+        ("rotate --degrees 1e30", GridError, "up to 1,000,000,000 either way"),
         ("interpolate --seeds 3", UsageError, "expected at least 2"),
         ("warp --warp twist:3", UsageError, "unknown warp 'twist'"),
     ],

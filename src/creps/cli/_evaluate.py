@@ -181,7 +181,10 @@ def compare(
     shown_size: Annotated[
         int | None,
         typer.Option(
-            min=8, help="Pixels of samples shown.", show_default="the models' own, or the largest"
+            min=8,
+            max=4096,
+            help="Pixels of samples shown.",
+            show_default="the models' own, or the largest",
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="The HTML page to write.")] = Path("comparison.html"),

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from creps._devices import Device
+from creps.errors import UsageError
 from creps.metrics._artifacts import ARTIFACTS
 from creps.metrics._evaluate import finite_or_none
 from creps.metrics._measurements import SUM, Measurement, Progress, identity, measure
@@ -28,6 +29,7 @@ from creps.metrics._pictures import Artifacts, GridArtifact, ModelPictures, Pict
 from creps.metrics._real_images import RealImages, real_images
 from creps.metrics._spectra import radial_spectrum, spectrum_difference, whole_plane
 from creps.networks.base import Generator
+from creps.rendering._styles import LAST_SEED, checked_seed
 
 Verdict = Literal["none", "slight", "clear"]
 
@@ -195,6 +197,10 @@ def diagnose(
     real = real_images(data, channels=model.channels)
     scale = max(2 * model.detail / min(model.size), 4.0)
     size = size or (round(scale * model.size[0]), round(scale * model.size[1]))
+    if min(size) < 8:
+        raise UsageError(f"size {size[0]}x{size[1]}: expected 8 pixels or more a side")
+    if checked_seed(seed) + count > LAST_SEED:
+        raise UsageError(f"seed {seed} and {count} from it: expected none above {LAST_SEED}")
     n = count
     if real.count is not None:  # enlarged ones would look blurred, and have a grid
         n = max(min(count, real.count - real.smaller_than(size)), 1)

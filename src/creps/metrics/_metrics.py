@@ -116,11 +116,13 @@ class Protocol:
             if min(size) < 8:
                 raise UsageError(f"size {size[0]}x{size[1]}: expected 8 pixels or more a side")
         for smallest, largest in self.patch_sizes or ():
-            if not 8 <= smallest <= largest:
+            if not 8 <= smallest <= largest < 10**9:
                 raise UsageError(
                     f"patches of pictures of {smallest} to {largest} px: expected 8 or more, the "
-                    "smaller size first"
+                    "smaller size first, below 10^9"
                 )
+        if self.patch_side is not None and not 8 <= self.patch_side < 10**9:
+            raise UsageError(f"patches of {self.patch_side} px: expected 8 or more, below 10^9")
 
 
 def parse_metrics(text: str) -> tuple[str, ...] | None:

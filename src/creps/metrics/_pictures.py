@@ -164,8 +164,6 @@ class PatchPlan:
                 f"patches of {self.side} px from pictures of {self.smallest} to {self.largest} px: "
                 f"pictures must be at least {self.side} px, the smaller size first"
             )
-        if self.largest >= 10**9:
-            raise UsageError(f"patches from pictures of {self.largest} px: expected below 10^9")
 
     @property
     def name(self) -> str:

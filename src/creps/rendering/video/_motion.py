@@ -27,6 +27,9 @@ RAMP = 0.15
 MOST_FRAMES = 100_000
 """An hour at 30 frames a second; longer films are taken for a mistake."""
 
+MOST_DEGREES = 1_000_000_000
+"""Of a turn, either way: beyond, rounding moves pictures."""
+
 
 SOFT = 0.3
 """Share of a nested copy's radius over which it fades into the picture around it."""
@@ -223,15 +226,18 @@ class RotateMotion(_Still):
         window: what is seen before the turn.
         degrees: the whole turn, anticlockwise; negative ones clockwise.
     Raises:
-        GridError: if the window is empty or anything is not finite.
+        GridError: if the window is empty or anything is not finite or beyond `MOST_DEGREES`.
     """
 
     degrees: float
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not math.isfinite(self.degrees):
-            raise GridError(f"turn of {self.degrees} degrees: expected a finite number")
+        if not abs(self.degrees) <= MOST_DEGREES:
+            raise GridError(
+                f"turn of {self.degrees} degrees: expected a finite number, up to "
+                f"{MOST_DEGREES:,} either way"
+            )
 
     @property
     def closed(self) -> bool:
