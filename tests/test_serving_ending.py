@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from creps.rendering.output._images import read_settings
+from creps.rendering.output._save import unfinished
 from patience import PATIENCE, wait_until
 from served import in_memory
 from tiny_creps import tiny_creps
@@ -133,6 +134,14 @@ def test_a_job_goes_on_after_the_end_of_its_server(how: signal.Signals, tmp_path
         assert everything_of_one(server.ask(JOB)).startswith("HTTP/1.1 202 ")
         wait_until(lambda: list(tmp_path.glob("*.part/*.done")) or list(tmp_path.glob("*.png")))
         assert server.end(how) == ""
+    finish(tmp_path)
+
+
+def test_what_a_killed_server_left_beside_a_finished_file_goes(tmp_path: Path) -> None:
+    finish(tmp_path)
+    (path,) = tmp_path.iterdir()
+    unfinished(path).mkdir()
+    (unfinished(path) / "0.done").touch()
     finish(tmp_path)
 
 

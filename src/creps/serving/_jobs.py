@@ -228,7 +228,8 @@ class JobQueue:
 
     def _write(self, job: Job) -> None:
         """Write the file of a job."""
-        if job.path.is_file():  # of an earlier run
+        if job.path.is_file():  # of an earlier run, which may have been killed before it tidied up
+            shutil.rmtree(unfinished(job.path), ignore_errors=True)
             job.done = job.total
             return
         model, source = self._registry.model(job.picture), self._registry.source(job.picture)
