@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import creps
+from creps.cli import app
 from creps.config import replace
 from creps.coordinates import Canvas
-from creps.errors import ConfigError, DataError
+from creps.errors import ConfigError, DataError, UsageError
 from creps.networks.base import families, family_config
 from creps.training._batches import load_training_batches, open_training_set, shown_picture
 from creps.training._config import TrainConfig
@@ -162,3 +164,10 @@ def test_pictures_smaller_than_a_patch_are_named(pictures: Path) -> None:
 def test_the_plane_of_a_patch_is_that_of_the_canvas() -> None:
     config = texture("height=8", "width=12")
     assert config.canvas() == Canvas(8, 12, (0.0, -0.25, 1.0, 1.25))
+
+
+def test_tiling_without_a_period_is_refused(tmp_path: Path) -> None:
+    words = ["train", "--tile", "--data", str(tmp_path), "--out", str(tmp_path / "run")]
+    result = CliRunner().invoke(app, [*words, "--set", "generator.period=[0,0]"])
+    assert isinstance(result.exception, UsageError)
+    assert "--tile with generator.period=[0,0]: nothing would repeat" in str(result.exception)

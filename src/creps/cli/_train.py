@@ -232,7 +232,9 @@ def train(
     changes += _map_settings(list(maps)) if maps else []
     changes += list(settings or [])
     place = local(data)
-    config = replace(config, [*changes, *(_label_settings(place) if labels else [])])
+    config = _checked(
+        replace(config, [*changes, *(_label_settings(place) if labels else [])]), tile
+    )
     if dry_run:
         _describe(config, place, device=device, start=start, maps=maps)
         return
@@ -252,6 +254,16 @@ def train(
         )
     if run.group.writes:
         _print_result(run)
+
+
+def _checked(config: TrainConfig, tile: bool) -> TrainConfig:
+    """The run, refused where it shall tile and has no period."""
+    if tile and not any(config.period):
+        raise UsageError(
+            "--tile with generator.period=[0,0]: nothing would repeat, expected a period such as "
+            "[1,1], or [0,1] along x alone; or leave --tile out"
+        )
+    return config
 
 
 def doctor(
