@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from creps.networks.base import build_generator
 from creps.rendering._painter import Painter
 from creps.rendering._styles import styles_of
 from creps.rendering.output import _save as writing
-from creps.rendering.output._images import read_settings
+from creps.rendering.output._images import UNFINISHED, read_settings
 from test_rendering_renderer import TINY, differ
 
 SIZE = (70, 90)
@@ -237,6 +239,13 @@ def test_a_picture_of_the_same_settings_is_complete(model, tmp_path, suffix) -> 
     again = runner.invoke(app, command)
     assert (again.exit_code, out.stat().st_mtime_ns) == (0, before)
     assert "is complete, of the same settings" in again.output
+    chunks, theirs = out.with_name(f"{out.name}.part"), read_settings(out)
+    for settings, stays in ((theirs, False), (theirs | {"seed": 8}, True)):
+        chunks.mkdir()  # as a process leaves them that is killed when the picture is there
+        (chunks / UNFINISHED).write_text(json.dumps({"settings": settings}))
+        assert "is complete" in runner.invoke(app, command).output
+        assert chunks.exists() == stays
+    shutil.rmtree(chunks)
     with pytest.raises(UsageError, match="exists"):
         runner.invoke(app, [*command, "--seed", "8"], catch_exceptions=False)
     os.utime(out, (2e9, 2e9))  # of the future

@@ -18,7 +18,7 @@ from creps.data._earth import (
     write_earth,
 )
 from creps.data._native_patches import NativePatches
-from creps.errors import ConfigError, DataError, GridError, MissingExtraError
+from creps.errors import ConfigError, DataError, GridError, MissingExtraError, UsageError
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_a_set_without_places_says_so(tmp_path):
         ({"sizes": (16, 8)}, GridError, "sizes 16 to 8"),
         ({"sizes": (8, 99_999)}, GridError, "rows of the map"),
         ({"seed": -1}, GridError, "seed -1"),
-        ({"workers": -1}, GridError, "-1 workers"),
+        ({"workers": -1}, UsageError, "-1 workers"),
         ({"degrees": 400.0, "sizes": (8, 8)}, GridError, "up to 360 degrees"),
         ({"degrees": 60.0}, GridError, "one height"),
     ],

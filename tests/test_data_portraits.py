@@ -25,7 +25,7 @@ from creps.data import (
     write_portraits,
 )
 from creps.data.portraits import _drawing as portraits
-from creps.errors import ConfigError, DataError, GridError, MissingExtraError
+from creps.errors import ConfigError, DataError, GridError, MissingExtraError, UsageError
 
 
 def test_portrait_is_the_same_for_the_same_index_and_another_for_another():
@@ -237,6 +237,6 @@ def test_error_of_the_system_is_told(tmp_path, monkeypatch):
 )
 def test_impossible_sets_are_refused_before_anything_is_written(tmp_path, changes, message):
     arguments = {"count": 1, "size": 8, **changes}
-    with pytest.raises(GridError, match=message):
+    with pytest.raises(UsageError, match=message):
         write_portraits(tmp_path / "set.zip", **arguments)
     assert list(tmp_path.iterdir()) == []

@@ -234,6 +234,8 @@ def test_only_periods_of_whole_pixels_are_drawn_once() -> None:
     [
         ({"size": (101, 50), "tile": 2}, GridError, "such as 100x50|such as 102x50"),
         ({"size": 50, "tile": (3, 2)}, GridError, "does not hold 3x2 whole periods"),
+        ({"size": (131, 196), "tile": (2, 3)}, GridError, "such as 132x198"),
+        ({"size": (100, 100), "tile": (2, 3)}, GridError, "such as 100x99"),
         ({"size": (1, 6), "tile": 2}, GridError, "such as 2x6"),
         ({"tile": 0}, UsageError, "expected whole periods"),
         ({"tile": (2, -1)}, UsageError, "expected whole periods"),

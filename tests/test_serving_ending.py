@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from creps.rendering.output._images import read_settings
+from creps.rendering.output._images import UNFINISHED, read_settings
 from creps.rendering.output._save import unfinished
 from patience import PATIENCE, wait_until
 from served import in_memory
@@ -141,7 +142,7 @@ def test_what_a_killed_server_left_beside_a_finished_file_goes(tmp_path: Path) -
     finish(tmp_path)
     (path,) = tmp_path.iterdir()
     unfinished(path).mkdir()
-    (unfinished(path) / "0.done").touch()
+    (unfinished(path) / UNFINISHED).write_text(json.dumps({"settings": read_settings(path)}))
     finish(tmp_path)
 
 

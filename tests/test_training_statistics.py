@@ -18,7 +18,7 @@ from creps.training._presets import preset, tiling, with_loss
 from creps.training._state import initial_state
 from creps.training._statistics import likeness, statistics_loss
 from creps.training.monitoring._doctor import diagnose_run
-from training_pictures import draw_pictures, few_steps, largest_difference, run_to
+from training_pictures import SHORT, draw_pictures, few_steps, largest_difference, run_to
 
 SMALLEST = [
     "resolution=16",
@@ -28,12 +28,7 @@ SMALLEST = [
     "generator.widths=[12]",
     "generator.z_dim=8",
     "generator.w_dim=8",
-    "batch=4",
-    "images=32",
-    "log_every=2",
-    "preview_every=4",
-    "snapshot_every=3",
-    "data.workers=0",
+    *SHORT,
 ]
 
 

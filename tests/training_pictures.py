@@ -17,6 +17,16 @@ from creps.training._run import Callback, Run, open_run
 from creps.training._state import TrainState, initial_state
 from creps.training._steps import train_step
 
+SHORT = [
+    "batch=4",
+    "images=32",
+    "log_every=2",
+    "preview_every=4",
+    "snapshot_every=3",
+    "data.workers=0",
+]
+"""Eight steps, with all that comes every few of them."""
+
 TINY = [
     "resolution=8",
     "discriminator.resolution=8",
@@ -25,12 +35,7 @@ TINY = [
     "generator.z_dim=8",
     "generator.w_dim=8",
     "discriminator.channel_max=8",
-    "batch=4",
-    "images=32",
-    "log_every=2",
-    "preview_every=4",
-    "snapshot_every=3",
-    "data.workers=0",
+    *SHORT,
 ]
 
 

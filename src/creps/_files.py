@@ -48,6 +48,17 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def checked_workers(wanted: int | None) -> int:
+    """How many processes or threads work: as many as are wanted, by default one a core.
+
+    Raises:
+        UsageError: below one.
+    """
+    if wanted is not None and wanted < 1:
+        raise UsageError(f"{wanted} workers: expected 1 or more")
+    return wanted or cores()
+
+
 def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
     """A file for reading, and nothing that waits or never ends: pipes, devices, sockets.
 

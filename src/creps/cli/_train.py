@@ -232,9 +232,8 @@ def train(
     changes += _map_settings(list(maps)) if maps else []
     changes += list(settings or [])
     place = local(data)
-    config = _checked(
-        replace(config, [*changes, *(_label_settings(place) if labels else [])]), tile
-    )
+    config = replace(config, [*changes, *(_label_settings(place) if labels else [])])
+    _refuse_without_period(config, tile)
     if dry_run:
         _describe(config, place, device=device, start=start, maps=maps)
         return
@@ -256,14 +255,13 @@ def train(
         _print_result(run)
 
 
-def _checked(config: TrainConfig, tile: bool) -> TrainConfig:
-    """The run, refused where it shall tile and has no period."""
+def _refuse_without_period(config: TrainConfig, tile: bool) -> None:
+    """Raise a UsageError for a run that shall tile and does not repeat."""
     if tile and not any(config.period):
         raise UsageError(
             "--tile with generator.period=[0,0]: nothing would repeat, expected a period such as "
             "[1,1], or [0,1] along x alone; or leave --tile out"
         )
-    return config
 
 
 def doctor(

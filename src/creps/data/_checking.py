@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from creps._files import cores
+from creps._files import checked_workers
 from creps.data._labels import Classes
 from creps.data._sources import ImageSource, classes_of, open_images, reason_in
-from creps.errors import DataError, LabelError, UsageError
+from creps.errors import DataError, LabelError
 from creps.pixels._decoding import Header
 
 MOST_BITS = 15
@@ -265,9 +265,7 @@ def check(
     source = open_images(path, keep_colors=keep_colors)
     classes, problem = _labeled(path, source)
     seen: list[_Seen | str] = []
-    if workers is not None and workers < 1:
-        raise UsageError(f"{workers} workers: expected 1 or more")
-    pool = ThreadPoolExecutor(workers or cores())  # decoders let other threads run
+    pool = ThreadPoolExecutor(checked_workers(workers))  # decoders let other threads run
     try:
         for found in pool.map(partial(_look_at, source), range(len(source))):
             seen.append(found)

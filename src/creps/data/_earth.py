@@ -230,8 +230,6 @@ def write_earth(
     if map_name not in MAPS:
         raise ConfigError(f"unknown map {map_name!r}: {nearest(map_name, MAPS)}")
     _check(map_name, count, sizes, seed, view)
-    if workers is not None and workers < 1:
-        raise GridError(f"{workers} workers: expected 1 or more")
     _check_slices(sizes, degrees, band)
     settings = _settings(map_name, count, sizes, seed)
     if degrees is None:

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from creps._files import cores, replacing
+from creps._files import checked_workers, replacing
 from creps._json import parse_json
 from creps.data._archives import ZipStore
 from creps.data._sources import ATTRIBUTION_NAME
@@ -71,11 +71,12 @@ def draw_set(
     arguments and errors as `write_set` and `in_order`; a DataError names the settings in which an
     existing set differs.
     """
+    count = checked_workers(workers)
     if out.exists() and not overwrite:
         wanted = settings | dict.fromkeys(unset)
         _refuse_other(out, wanted, settings_name=settings_name, kind=kind)
         return False
-    with closing(in_order(draw, chunks, workers=workers or cores())) as drawn:
+    with closing(in_order(draw, chunks, workers=count)) as drawn:
         write_set(
             out,
             files(drawn),

@@ -301,7 +301,9 @@ def refuse_parts_of_periods(height: int, width: int, *, repeats: tuple[int, int]
     """Raise a GridError for sizes that do not hold so many whole periods in whole pixels."""
     down, across = repeats
     if height % down or width % across or min(height, width) < 1:
-        near = (max(round(side / n), 1) * n for side, n in ((height, down), (width, across)))
+        rows, columns = height / down, width / across  # of a period
+        columns = rows if abs(rows - columns) < 1 else columns  # meant as a square
+        near = (max(round(side), 1) * n for side, n in ((rows, down), (columns, across)))
         raise GridError(
             f"size {height}x{width} does not hold {down}x{across} whole periods: expected a "
             f"multiple of {down} rows and {across} columns, such as {'x'.join(map(str, near))}"

@@ -25,7 +25,7 @@ from starlette.routing import Route
 from creps.errors import CrepsError, GridError, UsageError
 from creps.rendering._painter import Picture
 from creps.rendering._tiles import Tile
-from creps.rendering.output._save import Tiles, refuse_target, save_picture, unfinished
+from creps.rendering.output._save import Tiles, refuse_target, save_picture, tidy, unfinished
 from creps.serving._identifiers import PictureId, parse_identifier
 from creps.serving._models import ModelRegistry
 from creps.serving._picture_routes import checked_view, file_name
@@ -228,8 +228,8 @@ class JobQueue:
 
     def _write(self, job: Job) -> None:
         """Write the file of a job."""
-        if job.path.is_file():  # of an earlier run, which may have been killed before it tidied up
-            shutil.rmtree(unfinished(job.path), ignore_errors=True)
+        if job.path.is_file():  # of an earlier run
+            tidy(job.path)
             job.done = job.total
             return
         model, source = self._registry.model(job.picture), self._registry.source(job.picture)

@@ -78,10 +78,7 @@ def statistics_step(engine: Engine, parts: list[Part]) -> Stats:
     images: list[Tensor] = []
 
     def distance(part: Part) -> Tensor:
-        z = engine.latents(part, "generator")
-        styles = state.generator.map(z, part.batch.label)
-        drawn.append(styles.detach()[:, 0])
-        image = engine.paint(styles, part)
+        z, styles, image = _painted(engine, part, drawn)
         images.append(image.detach())
         with torch.no_grad():
             known = engine.passes.features(part.batch.image)
@@ -104,6 +101,16 @@ def statistics_step(engine: Engine, parts: list[Part]) -> Stats:
     return stats
 
 
+def _painted(
+    engine: Engine, part: Part, drawn: list[Tensor], *, magnitudes: list[Tensor] | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Latents, styles and pictures that the generator learns from; `drawn` gets the first style."""
+    z = engine.latents(part, "generator")
+    styles = engine.state.generator.map(z, part.batch.label)
+    drawn.append(styles.detach()[:, 0])
+    return z, styles, engine.paint(styles, part, magnitudes=magnitudes)
+
+
 def generator_step(engine: Engine, parts: list[Part], *, real: Tensor | None = None) -> Stats:
     """Update the generator once, and once more for its lazy path length penalty.
 
@@ -115,10 +122,7 @@ def generator_step(engine: Engine, parts: list[Part], *, real: Tensor | None = N
     magnitudes: list[Tensor] = []
 
     def adversarial(part: Part) -> Tensor:
-        z = engine.latents(part, "generator")
-        styles = state.generator.map(z, part.batch.label)
-        drawn.append(styles.detach()[:, 0])
-        image = engine.paint(styles, part, magnitudes=magnitudes)
+        z, styles, image = _painted(engine, part, drawn, magnitudes=magnitudes)
         fake = engine.logits(image, part, "generator")
         others = real
         if loss.kind == "relativistic" and others is None:

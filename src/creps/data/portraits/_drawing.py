@@ -149,7 +149,7 @@ def write_portraits(
         MissingExtraError: if the packages of the `data` extra are missing.
     """
     out = Path(out)
-    _check(count, size, seed, workers)
+    _check(count, size, seed)
     _check_labels(labels, style)
     settings = _settings(count, size, seed, style, labels)
     return draw_set(
@@ -218,15 +218,13 @@ def _settings(
     return settings | ({"labels": list(labels)} if labels else {})
 
 
-def _check(count: int, size: int, seed: int, workers: int | None) -> None:
+def _check(count: int, size: int, seed: int) -> None:
     if not 1 <= count <= 100_000_000:
         raise GridError(f"{count} portraits: expected 1 to 100,000,000")
     if not 1 <= size <= LONGEST_SIDE:
         raise GridError(f"size {size}: expected 1 to {LONGEST_SIDE} pixels")
     if seed < 0:
         raise GridError(f"seed {seed}: expected 0 or more")
-    if workers is not None and workers < 1:
-        raise GridError(f"{workers} workers: expected 1 or more")
 
 
 def _check_labels(labels: Sequence[str], style: str) -> None:

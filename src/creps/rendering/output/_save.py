@@ -120,8 +120,7 @@ def save_picture(
             s3://bucket/picture.zarr.
         settings: JSON values, in addition to the source's own, that say how the picture was made:
             stored in the file, see `read_settings`, and compared before unfinished work is
-            continued. The entry "credits" is the file's copyright notice too, "dpi" its pixels an
-            inch.
+            continued. "credits" is the file's copyright notice too, "dpi" its pixels an inch.
         overwrite: replace an existing file, and unfinished work with other settings; unfinished
             work with the same settings is continued in any case, and a file of them the result.
         shard: make this share only; the process that makes the last chunk writes the file.
@@ -165,6 +164,7 @@ def save_picture(
         return Outcome(path, 0, len(TilePlan(height, width, CHUNK)))
     if not overwrite:
         if is_made(path, settings):
+            tidy(path)
             return Outcome(path, 0, len(TilePlan(height, width, CHUNK)), found=True)
         refuse_existing(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -273,6 +273,19 @@ def is_streamed(
 def unfinished(path: Path) -> Path:
     """The folder of a picture's chunks until it is complete: NAME.part next to it."""
     return path.with_name(f"{path.name}.part")
+
+
+def tidy(path: Path) -> None:
+    """Remove the chunks that a finished picture was made of: a killed process leaves them.
+
+    Those of another picture, or in use by another process, stay.
+    """
+    chunks = unfinished(path)
+    with contextlib.suppress(CrepsError, OSError):
+        if read_settings(chunks) == read_settings(path):
+            with exclusive(chunks) as ours:
+                if ours:
+                    discard(chunks)
 
 
 def refuse_existing(path: Path) -> None:
