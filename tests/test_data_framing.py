@@ -1,4 +1,4 @@
-"""Pictures of any size to one size: exact averages, centerd parts, seams that close."""
+"""Pictures of any size to one size: exact averages, centered parts, seams that close."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from PIL import Image
 
 from creps.data import fit, open_images, square
 from creps.data._batches import area_weights
-from creps.data._framing import area_average, centerd_box
+from creps.data._framing import area_average, centered_box
 from creps.errors import ConfigError, GridError
 from image_files import noise
 
@@ -42,13 +42,13 @@ def test_a_wrapping_picture_is_one_of_an_endless_row_of_itself(start, width):
     np.testing.assert_allclose(wrapped, part.reshape(3, width, 2, 3).mean(2), atol=1e-3)
 
 
-def test_a_frame_shows_the_centerd_part_of_its_shape():
+def test_a_frame_shows_the_centered_part_of_its_shape():
     image = noise(9, 20)
     np.testing.assert_array_equal(fit(image, (9, 12)), image[:, 4:16])
     np.testing.assert_array_equal(fit(image, (9, 20)), image)
     means = image[:8, 6:14].reshape(4, 2, 4, 2, 3).mean((1, 3))
     np.testing.assert_array_equal(fit(image[:8, 6:14], (4, 4)), np.rint(means))
-    assert centerd_box((9, 20), (3, 4)) == (0.0, 4.0, 9.0, 16.0)
+    assert centered_box((9, 20), (3, 4)) == (0.0, 4.0, 9.0, 16.0)
 
 
 def test_floating_point_pictures_stay_so():

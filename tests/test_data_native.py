@@ -45,7 +45,7 @@ def test_a_patch_at_a_scale_is_a_crop_of_the_picture_reduced_to_it(source):
 
 def test_at_the_native_scale_a_patch_is_the_files_own_pixels(source):
     patches = NativePatches(source, size=8)
-    picture = noise(24, 36, seed=0)[:, 6:30]  # the centerd square
+    picture = noise(24, 36, seed=0)[:, 6:30]  # the centered square
     np.testing.assert_array_equal(
         patches.patch(0, (3 / 24, 7 / 24, 11 / 24, 15 / 24)), picture[3:11, 7:15]
     )

@@ -132,7 +132,7 @@ def test_a_zarr_holds_the_pixels_and_their_averages(
         np.testing.assert_array_equal(np.moveaxis(level[:], 0, 2), expected)
         assert level.metadata.dimension_names == tuple(axis["name"] for axis in image["axes"])
         (scale, shift) = dataset["coordinateTransformations"]
-        # Pixel 0 of level k is centerd on 2**k pixels of the full size.
+        # Pixel 0 of level k is centered on 2**k pixels of the full size.
         assert scale == {"type": "scale", "scale": [1, 2**k, 2**k]}
         assert shift["translation"][1:] == [np.arange(2**k).mean()] * 2
         expected = average(expected)

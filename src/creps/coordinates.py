@@ -106,7 +106,7 @@ def _floats(values: object, name: str) -> Tensor:
 def pixel_centers(first: int, count: int, canvas: int) -> Tensor:
     """Plane coordinates of pixels `first` .. `first + count - 1` along one axis.
 
-    The canvas spans [0, 1) by area, so pixel i of n is centerd at (i + 0.5) / n. A picture of twice
+    The canvas spans [0, 1) by area, so pixel i of n is centered at (i + 0.5) / n. A picture of twice
     the size is an exact refinement: the mean of its 2x2 block sits on the small one's pixel center.
 
     Args:
@@ -202,7 +202,7 @@ class Canvas:
 
 
 def undistorted_window(height: int, width: int) -> Window:
-    """The window that shows the whole unit square, centerd, with square pixels.
+    """The window that shows the whole unit square, centered, with square pixels.
 
     The shorter side of the picture spans [0, 1]; the longer side reaches beyond it on both ends.
 

@@ -29,7 +29,7 @@ Window = Annotated[
     str | None,
     typer.Option(
         help="Y0,X0,Y1,X1: the part of the plane that the whole picture shows.",
-        show_default="0,0,1,1, and the picture's largest centerd square",
+        show_default="0,0,1,1, and the picture's largest centered square",
     ),
 ]
 StyleSpace = Annotated[
@@ -167,7 +167,7 @@ def _extractor(features: str, device: str) -> EffnetLite0 | None:
 def _opened(
     model: str, path: Path, *, device: str, whole: bool, keep_colors: bool
 ) -> tuple[Generator, Pixels]:
-    """The model where it is to work, and the picture or its largest centerd square."""
+    """The model where it is to work, and the picture or its largest centered square."""
     from creps.checkpoints import load
     from creps.data._framing import square
     from creps.pixels import read_picture

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from creps.coordinates import Canvas
-from creps.data._framing import centerd_box, enough, fit, square
+from creps.data._framing import centered_box, enough, fit, square
 from creps.data._loading import load_samples
 from creps.data._sources import ImageSource
 from creps.errors import DataError
@@ -95,7 +95,7 @@ class Pictures(Dataset[tuple[np.ndarray, int, int]]):
 
     Args:
         source: the images.
-        size: pixels a side: each image is cropped to its centerd square and resampled to it
+        size: pixels a side: each image is cropped to its centered square and resampled to it
             (Lanczos); or (height, width): cropped to that shape and reduced by area averages.
         mirror: every picture also as its mirror image, as a second half of the set.
         labels: give the source's class of each picture, -1 otherwise.
@@ -139,7 +139,7 @@ class Pictures(Dataset[tuple[np.ndarray, int, int]]):
         if not isinstance(self.size, tuple):
             return square(self.source.image(image, precise=self.precise, square=True), self.size)
         native = self.source.size(image)
-        shortest = 0 if self.precise else enough(native, centerd_box(native, self.size), self.size)
+        shortest = 0 if self.precise else enough(native, centered_box(native, self.size), self.size)
         pixels = self.source.image(image, precise=self.precise, shortest=shortest)
         return fit(pixels, self.size, native=native)
 

@@ -1,6 +1,6 @@
 """Pictures of any size to pictures of one size.
 
-By centerd crops and exact area averages. Arrays are (H, W, C) with C = 1, 3 or 4, uint8, or float32
+By centered crops and exact area averages. Arrays are (H, W, C) with C = 1, 3 or 4, uint8, or float32
 on the same scale. No torch here.
 """
 
@@ -26,7 +26,7 @@ Box = tuple[float, float, float, float]
 
 
 def square(image: Pixels, size: int) -> Pixels:
-    """The largest centerd square of a picture, resized with Pillow's antialiasing Lanczos filter.
+    """The largest centered square of a picture, resized with Pillow's antialiasing Lanczos filter.
 
     Args:
         image: (H, W, C) uint8 or float32, C = 1, 3 or 4.
@@ -50,7 +50,7 @@ def square(image: Pixels, size: int) -> Pixels:
 
 
 def fit(image: Pixels, size: tuple[int, int], *, native: tuple[int, int] | None = None) -> Pixels:
-    """The largest centerd part of a picture that has the shape of a frame, as large as the frame.
+    """The largest centered part of a picture that has the shape of a frame, as large as the frame.
 
     It is reduced by exact area averages: each pixel is the mean color of the area it covers,
     fractions of pixels included. A smaller picture is enlarged with a Lanczos filter.
@@ -59,7 +59,7 @@ def fit(image: Pixels, size: tuple[int, int], *, native: tuple[int, int] | None 
         image: (H, W, C) uint8 or float32, C = 1, 3 or 4.
         size: (height, width) of the frame, each >= 1.
         native: (height, width) of the file, where `image` is a smaller reading of it: the part is
-            centerd in the file's pixels.
+            centered in the file's pixels.
     Returns:
         (height, width, C) of the same type.
     Raises:
@@ -71,7 +71,7 @@ def fit(image: Pixels, size: tuple[int, int], *, native: tuple[int, int] | None 
     """
     check_frame(size)
     check_channels(image.shape[2])
-    box = centerd_box(native or (image.shape[0], image.shape[1]), size)
+    box = centered_box(native or (image.shape[0], image.shape[1]), size)
     if native is not None:
         box = scaled(box, native, image)
     top, left, bottom, right = box
@@ -100,13 +100,13 @@ def scaled(box: Box, native: tuple[int, int], image: Pixels) -> Box:
     return (y * box[0], x * box[1], y * box[2], x * box[3])
 
 
-def centerd_box(picture: tuple[int, int], frame: tuple[int, int]) -> Box:
-    """The largest centerd part of a picture (height, width) with the proportions of a frame.
+def centered_box(picture: tuple[int, int], frame: tuple[int, int]) -> Box:
+    """The largest centered part of a picture (height, width) with the proportions of a frame.
 
     It starts on a whole pixel, so that a frame as large as the part shows the picture's own pixels.
 
     Example:
-        >>> centerd_box((5, 9), (4, 4))
+        >>> centered_box((5, 9), (4, 4))
         (0.0, 2.0, 5.0, 7.0)
     """
     scale = min(picture[0] / frame[0], picture[1] / frame[1])

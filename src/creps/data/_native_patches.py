@@ -30,7 +30,7 @@ from creps.data._batches import (
 from creps.data._framing import (
     Box,
     area_average,
-    centerd_box,
+    centered_box,
     check_frame,
     enough,
     fit,
@@ -82,7 +82,7 @@ class Scales:
 class NativePatches(Dataset[tuple[np.ndarray, int, int]]):
     """Patches of one size from images of any size; each is decoded once a patch.
 
-    The plane of a picture is its largest centerd part of the patch's shape; of a panorama (`wrap`)
+    The plane of a picture is its largest centered part of the patch's shape; of a panorama (`wrap`)
     it is the whole image, and x = 0 is where x = 1 was.
 
     Args:
@@ -183,7 +183,7 @@ class NativePatches(Dataset[tuple[np.ndarray, int, int]]):
         """The part of an image that is its plane."""
         if self.wrap:
             return (0.0, 0.0, float(height), float(width))
-        return centerd_box((height, width), self.size)
+        return centered_box((height, width), self.size)
 
 
 def draw_patches(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from creps.data._framing import area_average, centerd_box, fit, like
+from creps.data._framing import area_average, centered_box, fit, like
 from creps.data._sources import ImageSource, open_images
 from creps.data.portraits._art import ART_VERSION
 from creps.data.portraits._drawing import portrait
@@ -120,7 +120,7 @@ class Images(RealImages):
         return len(_opened(self.path, self.channels, self.keep_colors))
 
     def picture(self, number: int, size: Size) -> Picture:
-        """The largest centerd part of image `number` of these proportions, by exact area means.
+        """The largest centered part of image `number` of these proportions, by exact area means.
 
         Smaller images are enlarged with a Lanczos filter.
         """
@@ -129,7 +129,7 @@ class Images(RealImages):
 
     def patch(self, number: int, shape: Size, tile: Tile) -> Picture:
         image = self._image(number)
-        top, left, bottom, right = centerd_box((image.shape[0], image.shape[1]), shape)
+        top, left, bottom, right = centered_box((image.shape[0], image.shape[1]), shape)
         y, x = (bottom - top) / shape[0], (right - left) / shape[1]
         box = (
             top + y * tile.top,

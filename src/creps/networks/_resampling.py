@@ -52,6 +52,12 @@ def upfirdn2d(
     every `down`-th result is kept, the first included. `flip_filter` correlates with `f` instead of
     convolving. The result has H' = (H * up + top + bottom - h) // down + 1 rows, columns alike.
     """
+    if _slow_in_half(x):
+        with torch.autocast("cpu", enabled=False):
+            y = upfirdn2d(
+                x.float(), f, up=up, down=down, padding=padding, gain=gain, flip_filter=flip_filter
+            )
+        return y.to(x.dtype)
     top, bottom, left, right = padding
     f = f.to(x.device, x.dtype)
     if f.ndim == 1:
@@ -59,6 +65,13 @@ def upfirdn2d(
         row = f[None, :] * gain
         return _Resample.apply(x, row, (1, up), (1, down), (0, 0, left, right), flip_filter)
     return _Resample.apply(x, f * gain, (up, up), (down, down), padding, flip_filter)
+
+
+def _slow_in_half(x: Tensor) -> bool:
+    """Whether `x` would be filtered in half precision on a CPU: 2.5 times slower than float32."""
+    half = x.dtype in (torch.bfloat16, torch.float16)
+    mixed = torch.is_autocast_enabled("cpu") and x.dtype is not torch.float64
+    return x.device.type == "cpu" and (half or mixed)
 
 
 def upsample2d(x: Tensor, f: Tensor, *, up: int = 2) -> Tensor:
@@ -196,7 +209,7 @@ def _filter_size(f: Tensor) -> tuple[int, int]:
 
 
 def _paddings(f: Tensor, *, up: int = 1, down: int = 1) -> Padding:
-    """Zeros that keep the result centerd; the surplus one goes to the top and left."""
+    """Zeros that keep the result centered; the surplus one goes to the top and left."""
     height, width = _filter_size(f)
     top, left = (height + up - down) // 2, (width + up - down) // 2
     bottom, right = (height - up - down + 1) // 2, (width - up - down + 1) // 2

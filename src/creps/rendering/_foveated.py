@@ -30,7 +30,7 @@ from creps.rendering._workers import map_in_order, worker_count
 BYTES_A_PIXEL = 160
 """Memory needed besides the result: the pattern and the fill cover all pixels at once."""
 
-_FAR, _NEAR = 0.125, 0.375  # the quadratic B-spline, centerd between two pixels
+_FAR, _NEAR = 0.125, 0.375  # the quadratic B-spline, centered between two pixels
 
 
 class FoveatedPainter:
