@@ -60,6 +60,8 @@ _PLACED = "projected.placed=true discriminator_kind=placed "
 _FINITE = "loss.penalty=finite loss.discriminator_interval=1 "
 _ANNEAL = "anneal.images={all} optimizer.beta2=0.9 ema_half_life=20000 "
 
+_BLUR = "augment.blur=4 augment.blur_images={fifth} "
+
 _BEST = _PROJECTED + _NARROW + _LIGHT
 
 RECIPES: dict[str, tuple[str, str]] = {
@@ -77,7 +79,8 @@ RECIPES: dict[str, tuple[str, str]] = {
     "projected-finite-anneal": ("small-32-zoom", _BEST + _FINITE + _ANNEAL),
     "projected-placed": ("small-32-zoom", _BEST + _PLACED),
     "projected-coarse-first": ("small-32-zoom", _BEST + "data.zoom_images={half}"),
-    "projected-blur": ("small-32-zoom", _BEST + "augment.blur=4 augment.blur_images={fifth}"),
+    "projected-blur": ("small-32-zoom", _BEST + _BLUR),
+    "projected-blur-half": ("small-32-zoom", _BEST + _BLUR + "precision=bfloat16"),
     "projected-diffaugment": ("small-32-zoom", _BEST + "augment.kind=diffaugment"),
     "projected-thick": ("small-32-zoom", _BEST + "generator.thickness=16"),
     "projected-lines": ("small-32-zoom", _BEST + "generator.line_channels=32"),
