@@ -152,3 +152,27 @@ def test_golden_convolutions(k: int) -> None:
     for name, up, down in (("up2", 2, 1), ("down2", 1, 2)):
         actual = conv2d_resample(X, CASES[f"w{k}"], FILTER, up=up, down=down)
         assert relative_error(actual, CASES[f"conv{k}_{name}"]) <= TOLERANCE
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("mixed", [False, True])
+def test_filters_of_half_precision_compute_in_float32_on_a_cpu(
+    dtype: torch.dtype, mixed: bool
+) -> None:
+    x = random(2, 3, 5, 8).to(dtype)
+    f = resample_filter()
+
+    def resampled(x: Tensor) -> Tensor:
+        return upfirdn2d(x, f, up=2, padding=(2, 1, 1, 3), gain=4)
+
+    exact = x.detach().to(torch.float64 if dtype is torch.float64 else torch.float32)
+    exact.requires_grad_()
+    resampled(exact).sum().backward()
+    x.requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+        y = resampled(x)
+    y.sum().backward()
+    assert y.dtype is dtype
+    assert torch.equal(y, resampled(exact).to(dtype))
+    assert exact.grad is not None and x.grad is not None
+    assert torch.equal(x.grad, exact.grad.to(dtype))
