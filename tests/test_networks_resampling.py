@@ -174,5 +174,6 @@ def test_filters_of_half_precision_compute_in_float32_on_a_cpu(
     y.sum().backward()
     assert y.dtype is dtype
     assert torch.equal(y, resampled(exact).to(dtype))
-    assert exact.grad is not None and x.grad is not None
+    assert exact.grad is not None
+    assert x.grad is not None
     assert torch.equal(x.grad, exact.grad.to(dtype))

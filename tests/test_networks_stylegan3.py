@@ -67,7 +67,7 @@ def grid(height: int = 10, width: int = 21) -> AxisGrid:
 
 
 def turned_points(inverse: Tensor, size: int) -> PointGrid:
-    """The pixels of a centered picture through a matrix of (x, y, 1), as official tools place it."""
+    """The pixels of a centered picture through a matrix of (x, y, 1), as official tools do."""
     places = (torch.arange(size, dtype=torch.float64) + 0.5) / size - 0.5
     ys, xs = torch.meshgrid(places, places, indexing="ij")
     moved = torch.stack([xs, ys, torch.ones_like(xs)], dim=2) @ inverse.double().T

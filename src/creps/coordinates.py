@@ -106,8 +106,8 @@ def _floats(values: object, name: str) -> Tensor:
 def pixel_centers(first: int, count: int, canvas: int) -> Tensor:
     """Plane coordinates of pixels `first` .. `first + count - 1` along one axis.
 
-    The canvas spans [0, 1) by area, so pixel i of n is centered at (i + 0.5) / n. A picture of twice
-    the size is an exact refinement: the mean of its 2x2 block sits on the small one's pixel center.
+    The canvas spans [0, 1) by area, so pixel i of n is centered at (i + 0.5) / n. A picture of
+    twice the size refines it exactly: the mean of a 2x2 block sits on the small one's pixel center.
 
     Args:
         first: index of the first pixel; may be negative or past the end (extrapolation).

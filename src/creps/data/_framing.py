@@ -1,7 +1,7 @@
 """Pictures of any size to pictures of one size.
 
-By centered crops and exact area averages. Arrays are (H, W, C) with C = 1, 3 or 4, uint8, or float32
-on the same scale. No torch here.
+By centered crops and exact area averages. Arrays are (H, W, C) with C = 1, 3 or 4, uint8, or
+float32 on the same scale. No torch here.
 """
 
 from __future__ import annotations
