@@ -13,6 +13,7 @@ import pytest
 from creps.cli import WAITING, _progress, main
 from creps.cli._train import parse_duration
 from creps.errors import UsageError
+from creps.training import _loop
 from training_pictures import TINY, draw_pictures
 
 SMALLEST = [word for change in [*TINY, "images=8"] for word in ("--set", change)]
@@ -97,12 +98,34 @@ def test_a_dry_run_shows_how_far_it_is(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(_progress, "LOG_EVERY", 0.0)  # as if each step took minutes
+    monkeypatch.setattr(_loop, "half_precision_pays", lambda device: False)
     words = ["--data", pictures, "--preset", "smoke", "--out", tmp_path / "run", *SMALLEST]
     assert command(monkeypatch, *words, "--dry-run") == 0
     said = capsys.readouterr().err
     assert f"opening {pictures}, then measuring a few steps" in said
     assert "measuring steps: 17%" in said
     assert "measuring steps: 83%" in said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(0.5, True), (0.95, False), (2.0, False), (None, False)]
+)
+def test_a_dry_run_tells_of_bfloat16_where_it_is_faster(
+    tmp_path: Path,
+    pictures: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    seconds: float | None,
+    told: bool,
+) -> None:
+    counts = {"generator": 7, "discriminator": 8}
+    trial = _loop.Trial("2 training pictures", (), counts, 1.0, "cpu", seconds)
+    monkeypatch.setattr(_loop, "try_run", lambda *args, **options: trial)
+    words = ["--data", pictures, "--preset", "smoke", "--out", tmp_path / "run", "--dry-run"]
+    assert command(monkeypatch, *words) == 0
+    said = capsys.readouterr().out
+    assert "16.0 images/s, float32, cpu" in said
+    assert ("32.0 images/s with --precision bfloat16" in said) is told
 
 
 def test_waiting_threads_sleep_unless_the_user_decides(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,11 +17,12 @@ from creps.config import replace
 from creps.errors import ConfigError, CrepsError
 from creps.networks.base import Grid, build_generator
 from creps.networks.creps import Creps
+from creps.training import _loop
 from creps.training._config import TrainConfig
 from creps.training._distributed import ProcessGroup
 from creps.training._engine import Engine
-from creps.training._loop import run_steps
-from creps.training._precision import Passes
+from creps.training._loop import run_steps, try_run
+from creps.training._precision import Passes, half_precision_pays
 from creps.training._run import Callback, Run, open_run
 from creps.training._state import initial_state, restore_snapshot, save_snapshot, snapshots
 from patience import PATIENCE
@@ -346,3 +347,28 @@ def test_families_that_measure_their_features_are_told(
     state, _ = few_steps(tiny("batch=8", "accumulate=2"), pictures, steps=2)
     assert told == [([1.0, 4.0], 8)] * 2
     assert not state.generator.mapping.average.any()  # a decay of one keeps the zeros
+
+
+@pytest.mark.parametrize(
+    ("precision", "pays", "tried"),
+    [("float32", True, 2), ("float32", False, 1), ("bfloat16", True, 1)],
+)
+def test_a_trial_measures_bfloat16_beside_float32_where_it_may_pay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str, pays: bool, tried: int
+) -> None:
+    data, shown = draw_pictures(tmp_path / "pictures"), list[tuple[int, int]]()
+    monkeypatch.setattr(_loop, "half_precision_pays", lambda device: pays)
+    trial = try_run(
+        tiny(f"precision={precision}"),
+        data,
+        device="cpu",
+        progress=lambda done, count: shown.append((done, count)),
+    )
+    assert (trial.half_seconds is not None) is (tried == 2)
+    assert trial.seconds > 0
+    assert shown == [(done, 6 * tried) for done in range(6 * tried + 1)]
+
+
+def test_half_precision_does_not_pay_on_a_device_without_it() -> None:
+    assert half_precision_pays(torch.device("cpu")) in (True, False)
+    assert not half_precision_pays(torch.device("meta"))

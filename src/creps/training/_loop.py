@@ -25,7 +25,7 @@ from creps.training._callbacks import Alarms, TimeLimit, standard_callbacks
 from creps.training._config import TrainConfig
 from creps.training._distributed import Vote, process_group
 from creps.training._engine import Engine
-from creps.training._precision import tune_device
+from creps.training._precision import half_precision_pays, tune_device
 from creps.training._presets import preset
 from creps.training._run import Callback, Run, open_run
 from creps.training._state import initial_state
@@ -34,7 +34,7 @@ from creps.training._transfer import start_from
 from creps.training.monitoring._report import Reports, write_report
 
 _TRIED_STEPS = 6
-"""Steps that `try_run` takes; the first one, which warms up, does not count."""
+"""Steps that `try_run` takes a precision; the first one, which warms up, does not count."""
 
 
 def train(
@@ -162,6 +162,7 @@ class Trial:
     Attributes:
         pictures: how many there are, in words.
         remarks: what is to be said of them, as `ImageSource.remarks`.
+        half_seconds: of a step in bfloat16, for a float32 run where the device is fast at it.
     """
 
     pictures: str
@@ -169,6 +170,7 @@ class Trial:
     parameters: dict[str, int]
     seconds: float
     device: str
+    half_seconds: float | None = None
 
 
 def _place(device: str) -> str:
@@ -198,20 +200,24 @@ def try_run(
         start_from(state, local(start, CheckpointError), augment=config.augment)
     if config.teacher.weight:  # one that costs as much
         state.teacher = copy.deepcopy(state.average)
-    engine = Engine(state, config)
     here = replace(config, data=replace(config.data, workers=0))
     batches = load_training_batches(pictures, here, first_step=0, device=state.device)
-    moments = []
-    progress(0, _TRIED_STEPS)
-    for step in range(_TRIED_STEPS):
-        train_step(engine, next(batches))
-        if state.device.type == "cuda":
-            torch.cuda.synchronize()
-        moments.append(time.monotonic())
-        progress(step + 1, _TRIED_STEPS)
+    ways = [config]
+    if config.precision == "float32" and half_precision_pays(state.device):
+        ways.append(replace(config, precision="bfloat16"))
+    means = []
+    progress(0, len(ways) * _TRIED_STEPS)
+    for way, settings in enumerate(ways):
+        engine, moments = Engine(state, settings), []
+        for step in range(_TRIED_STEPS):
+            train_step(engine, next(batches))
+            if state.device.type == "cuda":
+                torch.cuda.synchronize()
+            moments.append(time.monotonic())
+            progress(way * _TRIED_STEPS + step + 1, len(ways) * _TRIED_STEPS)
+        means.append((moments[-1] - moments[0]) / (_TRIED_STEPS - 1))
     counts = {name: sum(p.numel() for p in net.parameters()) for name, net in state.networks()}
-    seconds = (moments[-1] - moments[0]) / (_TRIED_STEPS - 1)
-    return Trial(_counted(pictures), _remarks(pictures), counts, seconds, place)
+    return Trial(_counted(pictures), _remarks(pictures), counts, means[0], place, *means[1:])
 
 
 def _counted(pictures: TrainingSet) -> str:

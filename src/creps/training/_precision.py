@@ -6,6 +6,7 @@ themselves, in float32 and eagerly.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -26,6 +27,10 @@ _HALF_TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 _FLOAT16_LOSS_SCALE = 1024.0
 """Losses are multiplied by it before they go back through float16, whose smallest numbers are too
 large for the gradients of single pixels. A power of two: dividing it out again changes no digit."""
+
+
+_PRODUCT = 512
+"""Side of the matrices whose product tells how fast a precision is: milliseconds on a CPU."""
 
 
 class Passes:
@@ -143,6 +148,26 @@ def tune_device(device: str, precision: Precision) -> None:
         torch.backends.cudnn.benchmark = True
         if precision != "float32":
             torch.set_float32_matmul_precision("high")
+
+
+def half_precision_pays(device: torch.device) -> bool:
+    """Whether a matrix product in bfloat16 is clearly faster there than one in float32.
+
+    Processors without instructions for it, and old GPUs, are many times slower.
+    """
+    seconds = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        try:
+            a = torch.ones(_PRODUCT, _PRODUCT, device=device, dtype=dtype)
+            moments = []
+            for _ in range(4):
+                started = time.perf_counter()
+                float((a @ a)[0, 0])  # reading a number waits for the device
+                moments.append(time.perf_counter() - started)
+        except RuntimeError:  # a device that does not have it
+            return False
+        seconds[dtype] = min(moments)
+    return seconds[torch.bfloat16] < 0.8 * seconds[torch.float32]
 
 
 def _compile_problem(device: torch.device) -> str:
