@@ -16,6 +16,8 @@ from creps.networks.discriminator import (
     Discriminator,
     DiscriminatorConfig,
     LabelProjection,
+    PlacedDiscriminator,
+    ScaledDiscriminator,
     minibatch_deviation,
 )
 from golden_names import golden, relative_error
@@ -208,6 +210,22 @@ def test_memory_order_of_the_pictures_does_not_matter() -> None:
     network, x = small(), random(4, 3, 16, 16)
     transposed = x.to(memory_format=torch.channels_last)
     assert torch.equal(network(x), network(transposed))
+
+
+@pytest.mark.parametrize("kind", [Discriminator, PlacedDiscriminator, ScaledDiscriminator])
+def test_every_kind_keeps_the_channels_last_for_speed(kind: type[Discriminator]) -> None:
+    config = small().config
+    network = kind(config, largest=4.0) if kind is ScaledDiscriminator else kind(config)
+    told = {PlacedDiscriminator: [torch.ones(4, 3)], ScaledDiscriminator: [torch.ones(4)]}
+    orders = list[bool]()
+    for block in network.blocks:
+        block.register_forward_pre_hook(
+            lambda _, given: orders.append(
+                given[0].is_contiguous(memory_format=torch.channels_last)
+            )
+        )
+    network(random(4, 3, 16, 16), None, *told.get(kind, []))
+    assert orders == [True] * len(network.blocks)
 
 
 def test_the_config_survives_json() -> None:

@@ -269,11 +269,16 @@ class Discriminator(nn.Module):
 
     def maps(self, images: Tensor) -> Tensor:
         """Pictures (B, C, H, W) to the small maps (B, channels, h, w) after the last block."""
+        x: Tensor = self.blocks(self._first_features(images))
+        return x
+
+    def _first_features(self, images: Tensor) -> Tensor:
+        """Pictures (B, C, H, W) to what the first block takes."""
         # With the channels last, convolutions need no reordering: on a CPU a training step takes a
         # tenth less time.
         if images.device.type in ("cpu", "cuda"):
             images = images.contiguous(memory_format=torch.channels_last)
-        x: Tensor = self.blocks(self.from_rgb(images))
+        x: Tensor = self.from_rgb(images)
         return x
 
     def features(self, x: Tensor) -> Tensor:
@@ -369,7 +374,7 @@ class _ModulatedDiscriminator(Discriminator):
         """Logits (B, 1) of pictures by a network whose blocks are modulated by numbers (B, N)."""
         self._check(images)
         vector = self.scale(told)
-        x = self.from_rgb(images)
+        x = self._first_features(images)
         blocks = cast("list[ResidualBlock]", self.blocks)
         for block, affine in zip(blocks, self.affines, strict=True):
             x = block(x * (1 + affine(vector))[:, :, None, None])
