@@ -216,6 +216,7 @@ def test_memory_order_of_the_pictures_does_not_matter() -> None:
 def test_every_kind_keeps_the_channels_last_for_speed(kind: type[Discriminator]) -> None:
     config = small().config
     network = kind(config, largest=4.0) if kind is ScaledDiscriminator else kind(config)
+    network = network.to(torch.float64)
     told = {PlacedDiscriminator: [torch.ones(4, 3)], ScaledDiscriminator: [torch.ones(4)]}
     orders = list[bool]()
     for block in network.blocks:
