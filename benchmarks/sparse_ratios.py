@@ -7,6 +7,7 @@ those of sparse evaluation go, and how much arithmetic each way does: nothing be
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -25,7 +26,8 @@ from creps.networks.creps import CREPS_PRESETS
 from creps.rendering import Renderer, Tile, View
 
 SQUARE, EVERY = 1024, 16
-"""Of very large pictures, every 16th square of 1,024 px is drawn."""
+"""Of very large pictures every 16th square of 1,024 px is drawn with every pixel evaluated: in a
+grid, which takes a quarter of the rows and columns. Sparsely they are drawn whole."""
 ROUNDS = 3
 DEMO = """
 import time, creps
@@ -137,6 +139,13 @@ class _Work:
         """Add the processor seconds of a call."""
         self.seconds += _processor_seconds(work)
 
+    def grow(self, pixels: int, lines: int) -> None:
+        """From a sample to the whole: `pixels` times as many of them, and so many lines."""
+        count, spent = (sum(column) for column in zip(*self._parts["lines"], strict=True))
+        for_lines = spent / count * lines
+        self.seconds = (self.seconds - spent) * pixels + for_lines
+        self._parts = {"lines": [(lines, for_lines)], "color": self._parts["color"] * pixels}
+
     @property
     def gflop(self) -> float:
         """Of the lines and pixels that were evaluated."""
@@ -170,7 +179,7 @@ class _Work:
 def _ratio(generator: Generator, view: View) -> dict[str, Any]:
     """Exact over sparse drawing, in processor seconds; of very large pictures a sample."""
     best: dict[str, _Work] = {}
-    share = 0.0
+    share, pixels = 0.0, 1
     rounds = ROUNDS if (view.pixels or (0, 0))[0] <= SQUARE else 1
     for _ in range(rounds):
         for way in ("sparse", "exact"):
@@ -178,19 +187,24 @@ def _ratio(generator: Generator, view: View) -> dict[str, Any]:
             painter, work = renderer.painter(view), _Work(renderer)
             if way == "exact":
                 painter._sparsity = None  # not `exact=True`, which looks no lines up
-            parts = _parts(painter.height, painter.width)
+            whole = Tile(0, 0, painter.height, painter.width)
+            parts = [whole] if way == "sparse" else _squares(whole)
+            pixels = whole.height * whole.width // sum(each.height * each.width for each in parts)
             work.measure(lambda p=painter, all=parts: [p.pixels(each) for each in all])
             if way not in best or work.seconds < best[way].seconds:
                 best[way] = work
             share = painter.evaluations.share or 0.0 if way == "sparse" else share
+    if pixels > 1:
+        best["exact"].grow(pixels, whole.height + whole.width)
     return _row(best["sparse"], best["exact"], share)
 
 
-def _parts(height: int, width: int) -> list[Tile]:
-    """The whole of a picture, or a sample of a very large one."""
-    if height * width <= SQUARE**2 * EVERY:
-        return [Tile(0, 0, height, width)]
-    rows, columns = (range(SQUARE, side, 4 * SQUARE) for side in (height, width))
+def _squares(whole: Tile) -> list[Tile]:
+    """A picture, or a sample of a very large one."""
+    if whole.height * whole.width <= SQUARE**2 * EVERY:
+        return [whole]
+    step = math.isqrt(EVERY) * SQUARE
+    rows, columns = (range(SQUARE, side, step) for side in (whole.height, whole.width))
     return [Tile(y, x, SQUARE, SQUARE) for y in rows for x in columns]
 
 

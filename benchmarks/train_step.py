@@ -41,6 +41,8 @@ from creps.training._steps import (
     generator_step,
     path_length_step,
     penalty_step,
+    projected_step,
+    statistics_step,
     train_step,
     update_average,
 )
@@ -91,8 +93,15 @@ def phases(engine: Engine, next_batch: Callable[[], Batch], clock: Clock, steps:
         state.step = 1  # no step in which something lazy is due
         batch = clock.time("data", next_batch)
         parts = engine.parts(batch)
+        if loss.kind == "statistics":
+            clock.time("generator", lambda: statistics_step(engine, parts))  # noqa: B023
+            clock.time("average", lambda: update_average(state, engine.config))
+            continue
         clock.time("generator", lambda: generator_step(engine, parts))  # noqa: B023
-        clock.time("discriminator", lambda: discriminator_step(engine, parts))  # noqa: B023
+        drawn: list[torch.Tensor] = []
+        clock.time("discriminator", lambda: discriminator_step(engine, parts, drawn=drawn))  # noqa: B023
+        if state.projected is not None:
+            clock.time("projected", lambda: projected_step(engine, parts, drawn))  # noqa: B023
         if loss.r1_gamma or loss.r2_gamma:
             images = [part.batch.image for part in parts]
             clock.time("penalties", lambda: penalty_step(engine, parts, images))  # noqa: B023
@@ -213,7 +222,8 @@ def _work(engine: Engine, batch: Batch) -> float:
 
 def _shares(config: TrainConfig, clock: Clock) -> dict[str, float]:
     loss = config.loss
-    cost = {name: clock.median(name) for name in ("data", "generator", "discriminator", "average")}
+    every_step = ("data", "generator", "discriminator", "projected", "average")
+    cost = {name: clock.median(name) for name in every_step}
     cost["penalties"] = clock.median("penalties") / loss.discriminator_interval
     cost["path length"] = clock.median("path length") / loss.generator_interval
     return {name: round(seconds / sum(cost.values()), 3) for name, seconds in cost.items()}
@@ -248,6 +258,9 @@ def main(
         config.family == "creps"
         and config.loss.kind == "relativistic"
         and config.augment.kind == "none"
+        and not config.augment.blur
+        and not config.projected.weight
+        and config.discriminator_kind == "one"
         and config.generator.composition == "layerwise"
         and not config.generator.label_dim
     )

@@ -11,8 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
-from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -37,6 +36,7 @@ from creps.rendering.warps import warped_grid
 Picture = NDArray[Any]
 """(H, W, C) uint8, or uint16 where 16 bits a channel are asked for."""
 Progress = Callable[[int, int], None]
+Finished = TypeVar("Finished")
 
 DEFAULT_TILE = 64
 """Pixels of a tile's side: its widest features (128 channels, 2 MiB) stay near a core. Measured
@@ -187,40 +187,60 @@ class Painter:
             the device, at least float32, nominal range [-1, 1], not clipped where samples are not
             averaged.
         """
+        for copy, inside, image in self._finished(part, lambda tile, image: image):
+            yield copy, image[:, :, inside.rows, inside.columns]
+
+    def _finished(
+        self, part: Tile | None, finish: Callable[[Tile, Tensor], Finished]
+    ) -> Iterator[tuple[Tile, Tile, Finished]]:
+        """Tiles of a part of the canvas, where each lies in what was drawn, and that, finished.
+
+        `finish` takes a tile of what is drawn and its image (B, C, H, W), on the thread that drew
+        it.
+        """
         part = self._part(part)
+
+        def seen(tile: Tile, image: Tensor) -> Finished:
+            shown = image[:, self._shown]
+            return finish(tile, unit_normals(shown) if self._view.map == "normal" else shown)
+
         for own in self._repeats.first(part):
-            for tile, image in self._images(own):
+            for tile, finished in self._drawings(own, seen):
                 for n, copy in enumerate(self._repeats.copies(tile, part)):
                     if n:
                         self._count(0, copy.height * copy.width)
                     inside = self._repeats.home(copy).moved(-tile.top, -tile.left)
-                    shown = image[:, self._shown, inside.rows, inside.columns]
-                    yield copy, unit_normals(shown) if self._view.map == "normal" else shown
+                    yield copy, inside, finished
 
-    def _images(self, part: Tile) -> Iterator[tuple[Tile, Tensor]]:
+    def _drawings(
+        self, part: Tile, finish: Callable[[Tile, Tensor], Finished]
+    ) -> Iterator[tuple[Tile, Finished]]:
         """The tiles of a part of what is drawn: the canvas, or one period of it."""
         if self._sparsity is None or self._home.within(part) != part:
-            yield from self._whole_tiles(part)
+            yield from self._whole_tiles(part, finish)
             return
         blocks = BlockPlan(self._home.height, self._home.width, part, edge=self.grain)
         sources = self._strategy.pixels(self._sparsity)
 
         @torch.inference_mode()  # the mode belongs to a thread
-        def job(place: Tile) -> tuple[Tile, Tensor]:
-            return self._sparse_tile(place, part, sources)
+        def job(place: Tile) -> tuple[Tile, Finished]:
+            tile, image = self._sparse_tile(place, part, sources)
+            return tile, finish(tile, image)
 
         yield from map_in_order(job, blocks, workers=worker_count(self._device))
 
-    def _whole_tiles(self, part: Tile) -> Iterator[tuple[Tile, Tensor]]:
+    def _whole_tiles(
+        self, part: Tile, finish: Callable[[Tile, Tensor], Finished]
+    ) -> Iterator[tuple[Tile, Finished]]:
         """The tiles of a part, every pixel evaluated."""
         draw = self._strategy.draws(part.times(self._factor))
         draw_pixels = antialiased(draw, self._factor, tile=self.tile)
 
         @torch.inference_mode()
-        def job(cell: Tile) -> tuple[Tile, Tensor]:
+        def job(cell: Tile) -> tuple[Tile, Finished]:
             tile = cell.moved(part.top, part.left)
             self._count(tile.height * tile.width, tile.height * tile.width)
-            return tile, draw_pixels(tile)
+            return tile, finish(tile, draw_pixels(tile))
 
         cells = TilePlan(part.height, part.width, self.tile)
         yield from map_in_order(job, cells, workers=worker_count(self._device))
@@ -247,10 +267,13 @@ class Painter:
         Yields:
             (tile, pixels): a tile of the canvas, and its (tile.height, tile.width, C) pixels.
         """
-        finish = partial(rounded, depth=self.depth, dither=self._view.dither)
-        for tile, image in self.images(part):
-            own = self._repeats.home(tile)
-            yield tile, finish(image[0], top=own.top, left=own.left)
+
+        def finish(tile: Tile, image: Tensor) -> Picture:
+            own = {"top": tile.top, "left": tile.left}
+            return rounded(image[0], depth=self.depth, dither=self._view.dither, **own)
+
+        for copy, inside, pixels in self._finished(part, finish):
+            yield copy, pixels[inside.rows, inside.columns]
 
     def pixels(self, part: Tile | None = None, *, progress: Progress | None = None) -> Picture:
         """A part of one picture as pixels.
