@@ -30,6 +30,7 @@ from creps.rendering._sparse import (
     Sparsity,
     _halved,
     _halving,
+    _predicted,
     _reach,
     _Side,
     sparse_block,
@@ -389,3 +390,20 @@ def test_colors_that_are_no_numbers_are_evaluated() -> None:
     noise.values[:, noise.border + 20, noise.border + 22] = math.nan
     block = sparse_block(noise, Tile(0, 0, 64, 64), Sparsity(8, LEVEL / 2, 1.0))
     assert block.image.isnan().sum() == 3
+
+
+@pytest.mark.parametrize("step", [2, 8, 16, 32])
+@pytest.mark.parametrize(("height", "width"), [(512, 512), (300, 130)])
+def test_a_lattice_carried_on_at_once_is_that_halved_again_and_again(
+    step: int, height: int, width: int
+) -> None:
+    down, across = _Side(512, height), _Side(0, width)
+    size = 3, len(down.lattice(step)), len(across.lattice(step))
+    values = torch.rand(size, generator=torch.Generator().manual_seed(step), dtype=torch.float64)
+    halved, spacing = values, step
+    while spacing > 1:
+        halved = _halved(halved, down, across, spacing)
+        spacing //= 2
+    carried = _predicted(values, down, across, step)
+    assert carried.shape == (3, height, width)
+    torch.testing.assert_close(carried, halved, rtol=0, atol=1e-13)
