@@ -23,7 +23,7 @@ from PIL import Image
 from creps.metrics._pages import line_chart, standalone
 
 JUDGE = "fd_portraits"
-SHOWN = ("today", "projected-light", "projected-blur")
+SHOWN = ("today", "projected-blur", "projected-blur-half")
 """The curves of the documents: before and after."""
 
 GAP = 12

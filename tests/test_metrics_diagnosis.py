@@ -151,6 +151,20 @@ def test_charts_keep_lines_within_their_frame() -> None:
     assert "nan" not in flat
 
 
+def test_names_of_many_lines_stay_within_the_frame_above_the_lines() -> None:
+    x = np.linspace(0, 1, 5)
+    names = [f"a recipe with a name, seed {k}" for k in range(6)]
+    chart = line_chart(x, {name: x + k for k, name in enumerate(names)}, x_name="x", y_name="y")
+    places = [
+        (float(left), float(base))
+        for left, base in re.findall(r'<text x="([^"]+)" y="([^"]+)" style', chart)
+    ]
+    assert len(set(places)) == len(names)
+    assert all(left + 8 * len(names[0]) <= 640 for left, _ in places)
+    points = " ".join(re.findall(r'points="([^"]+)"', chart)).split()
+    assert min(float(each.split(",")[1]) for each in points) > max(base for _, base in places)
+
+
 def test_shades_run_from_low_to_high() -> None:
     assert shaded(np.array([0.0, 1.0, 2.0])).tolist() == [0, 128, 255]
     assert shaded(np.array([5.0, 5.0])).tolist() == [0, 0]

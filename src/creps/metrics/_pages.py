@@ -133,28 +133,49 @@ def line_chart(
     values = np.concatenate(list(lines.values()))
     along = x if isinstance(x, dict) else dict.fromkeys(lines, x)
     ends = min(each[0] for each in along.values()), max(each[-1] for each in along.values())
-    plot = Plot(ends, (values.min(), values.max()), size=size)
+    legend = _legend(list(lines), size[1])
+    below = legend[-1][1] - legend[0][1]
+    plot = Plot(ends, (values.min(), values.max()), size=size, top=TOP + below)
     parts = [plot.opening(x_name, y_name)]
-    start = LEFT
     for k, (name, line) in enumerate(lines.items()):
+        left, base = legend[k]
         places = zip(plot.across(along[name]), plot.down(line), strict=True)
         points = " ".join(f"{a:.1f},{b:.1f}" for a, b in places)
         color = COLORS[k % len(COLORS)]
         parts.append(
             f'<polyline points="{points}" fill="none" stroke="{color}" stroke-width="1.5"/>'
-            f'<text x="{start}" y="14" style="fill: {color}">{escape(name)}</text>'
+            f'<text x="{left}" y="{base}" style="fill: {color}">{escape(name)}</text>'
         )
-        start += 8 * len(name) + 16
     return "".join([*parts, plot.ending(x_name, y_name)])
 
 
+def _legend(names: list[str], width: int) -> list[tuple[int, int]]:
+    """Where names stand, (left, base line), side by side in as many lines as they need."""
+    places, left, base = [], LEFT, 14
+    for name in names:
+        wide = 8 * len(name)
+        if left > LEFT and left + wide > width:
+            left, base = LEFT, base + 16
+        places.append((left, base))
+        left += wide + 16
+    return places
+
+
 class Plot:
-    """From numbers to pixels, and what surrounds a plot; x, y: (smallest, largest) number."""
+    """From numbers to pixels, and what surrounds a plot; x, y: (smallest, largest) number.
+
+    `top` pixels are left above it.
+    """
 
     def __init__(
-        self, x: tuple[float, float], y: tuple[float, float], *, size: tuple[int, int]
+        self,
+        x: tuple[float, float],
+        y: tuple[float, float],
+        *,
+        size: tuple[int, int],
+        top: int = TOP,
     ) -> None:
-        self.height, self.width = size
+        (self.height, self.width), self.top = size, top
         self.first, self.last = (x[0], x[1]) if x[1] > x[0] else (x[0], x[0] + 1)
         self.ys, self.xs = ticks(*y, 5), ticks(self.first, self.last, 6)
         self.low, self.high = min(self.ys[0], y[0]), max(self.ys[-1], y[1])
@@ -167,7 +188,7 @@ class Plot:
     def down(self, value: NDArray[np.float64] | float) -> NDArray[np.float64]:
         """Pixels from the top."""
         share: NDArray[np.float64] = (self.high - np.asarray(value)) / (self.high - self.low)
-        return TOP + share * (self.height - TOP - BOTTOM)
+        return self.top + share * (self.height - self.top - BOTTOM)
 
     def opening(self, x_name: str, y_name: str) -> str:
         """The beginning of an SVG, with the ticks."""
