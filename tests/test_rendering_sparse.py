@@ -14,7 +14,7 @@ from torch import Tensor
 
 import creps
 from creps.coordinates import Canvas
-from creps.errors import UsageError
+from creps.errors import CrepsError, UsageError
 from creps.networks.base import Generator, build_generator
 from creps.rendering import Latent, Renderer, StyleField, Tile, View, to_uint8
 from creps.rendering import _painter as painting
@@ -407,3 +407,38 @@ def test_a_lattice_carried_on_at_once_is_that_halved_again_and_again(
     carried = _predicted(values, down, across, step)
     assert carried.shape == (3, height, width)
     torch.testing.assert_close(carried, halved, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("view", [{}, {"tolerance": 0}, {"warp": "rotate:30"}, {"depth": 16}])
+def test_parts_drawn_side_by_side_are_those_drawn_alone(
+    portraits: Generator, monkeypatch: pytest.MonkeyPatch, workers: int, view: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(painting, "worker_count", lambda device: workers)
+    size = (300, 420) if view else (700, 1300)
+    parts = TilePlan(*size, 256)
+    first, second = (Renderer(portraits, seed=7).painter(View(size=size, **view)) for _ in "ab")
+    together = list(first.each(iter(parts)))
+    assert len(together) == len(parts)
+    for part, pixels in zip(parts, together, strict=True):
+        assert np.array_equal(pixels, second.pixels(part))
+    assert first.evaluations.share == second.evaluations.share
+
+
+def test_an_error_while_drawing_ahead_comes_where_its_part_would(
+    portraits: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(painting, "worker_count", lambda device: 2)
+    painter = Renderer(portraits, seed=7).painter(View(size=1024))
+    parts, drawn = TilePlan(1024, 1024, 256), painter._pixels
+
+    def failing(part: Tile, **more: Any) -> Any:
+        if part == parts[5]:
+            raise CrepsError("no")
+        return drawn(part, **more)
+
+    monkeypatch.setattr(painter, "_pixels", failing)
+    ahead = painter.each(parts)
+    assert [next(ahead).shape for _ in range(5)] == [(256, 256, 3)] * 5
+    with pytest.raises(CrepsError, match="no"):
+        next(ahead)

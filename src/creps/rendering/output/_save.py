@@ -13,9 +13,10 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ import numpy as np
 from creps._files import discard, exclusive, flush, refuse_special, sweep, write_atomically
 from creps._urls import is_url, last_name, refuse_url, shown
 from creps.errors import CrepsError, GridError, MissingExtraError, UsageError
-from creps.rendering._painter import Picture, Progress, TileSource
+from creps.rendering._painter import Painter, Picture, Progress, TileSource
 from creps.rendering._rounding import Depth
 from creps.rendering._tiles import Tile, TilePlan
 from creps.rendering._view import refuse_beyond_memory
@@ -451,8 +452,8 @@ def _fill_in_place(
     left = sum(tile.height * tile.width for tile in todo)
     if progress is not None:
         progress(total - left, total)
-    for tile in todo:
-        shared.write(tile, source.pixels(tile))
+    for tile, pixels in zip(todo, _parts(source, todo), strict=True):
+        shared.write(tile, pixels)
         left -= tile.height * tile.width
         if progress is not None:
             progress(total - left, total)
@@ -512,8 +513,14 @@ def _fill(
             progress(total - left, total)
 
     with store.writing(kept) as write:
-        for tile in store.missing(shard):
-            write(tile, partial(np.asarray, source.pixels(tile)))
+        todo, parts = tee(store.missing(shard))
+        for tile, pixels in zip(todo, _parts(source, parts), strict=True):
+            write(tile, partial(np.asarray, pixels))
+
+
+def _parts(source: TileSource, parts: Iterable[Tile]) -> Iterator[Picture]:
+    """The pixels of parts of a picture, in order."""
+    return source.each(parts) if isinstance(source, Painter) else map(source.pixels, parts)
 
 
 def _finish(store: Store, path: Path, *, overwrite: bool, compression: Compression | None) -> bool:
