@@ -210,7 +210,7 @@ def test_smooth_parts_are_interpolated_within_the_tolerance(live: LivePage) -> N
             return { levels: worst * 127.5, share: evaluated / (field.height * field.width) };
         });
     """
-    sides = [(0, (0, 1), 0.8), (2, (2, 1), 0.6), (4, (6, 9), 0.3), (9, (300, 170), 0.1)]
+    sides = [(0, (0, 1), 0.8), (2, (2, 1), 0.7), (4, (6, 9), 0.3), (9, (300, 170), 0.1)]
     asked = [
         {"y0": y / 2**k, "x0": x / 2**k, "pitch": 2.0**-k / 256, "height": 128, "width": 120}
         for k, (y, x), _ in sides
