@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -409,12 +411,26 @@ def test_a_lattice_carried_on_at_once_is_that_halved_again_and_again(
     torch.testing.assert_close(carried, halved, rtol=0, atol=1e-13)
 
 
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.fixture(params=[1, 3])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Threads of torch, and so workers that draw."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("view", [{}, {"tolerance": 0}, {"warp": "rotate:30"}, {"depth": 16}])
 def test_parts_drawn_side_by_side_are_those_drawn_alone(
-    portraits: Generator, monkeypatch: pytest.MonkeyPatch, workers: int, view: dict[str, Any]
+    portraits: Generator, monkeypatch: pytest.MonkeyPatch, threads: int, view: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(painting, "worker_count", lambda device: workers)
+    drawing: set[int] = set()
+    block = painting.sparse_block
+    monkeypatch.setattr(
+        painting,
+        "sparse_block",
+        lambda *given: (drawing.add(threading.get_ident()), block(*given))[1],
+    )
     size = (300, 420) if view else (700, 1300)
     parts = TilePlan(*size, 256)
     first, second = (Renderer(portraits, seed=7).painter(View(size=size, **view)) for _ in "ab")
@@ -423,21 +439,22 @@ def test_parts_drawn_side_by_side_are_those_drawn_alone(
     for part, pixels in zip(parts, together, strict=True):
         assert np.array_equal(pixels, second.pixels(part))
     assert first.evaluations.share == second.evaluations.share
+    if not view:
+        assert (threading.get_ident() in drawing) is (threads == 1)
 
 
 def test_an_error_while_drawing_ahead_comes_where_its_part_would(
-    portraits: Generator, monkeypatch: pytest.MonkeyPatch
+    portraits: Generator, monkeypatch: pytest.MonkeyPatch, threads: int
 ) -> None:
-    monkeypatch.setattr(painting, "worker_count", lambda device: 2)
     painter = Renderer(portraits, seed=7).painter(View(size=1024))
-    parts, drawn = TilePlan(1024, 1024, 256), painter._pixels
+    parts, drawn = TilePlan(1024, 1024, 256), painter.pixels
 
     def failing(part: Tile, **more: Any) -> Any:
         if part == parts[5]:
             raise CrepsError("no")
         return drawn(part, **more)
 
-    monkeypatch.setattr(painter, "_pixels", failing)
+    monkeypatch.setattr(painter, "pixels", failing)
     ahead = painter.each(parts)
     assert [next(ahead).shape for _ in range(5)] == [(256, 256, 3)] * 5
     with pytest.raises(CrepsError, match="no"):

@@ -134,8 +134,8 @@ def line_chart(
     along = x if isinstance(x, dict) else dict.fromkeys(lines, x)
     ends = min(each[0] for each in along.values()), max(each[-1] for each in along.values())
     legend = _legend(list(lines), size[1])
-    below = legend[-1][1] - legend[0][1]
-    plot = Plot(ends, (values.min(), values.max()), size=size, top=TOP + below)
+    more = legend[-1][1] - legend[0][1]  # pixels of further lines of names
+    plot = Plot(ends, (values.min(), values.max()), size=size, top=TOP + more)
     parts = [plot.opening(x_name, y_name)]
     for k, (name, line) in enumerate(lines.items()):
         left, base = legend[k]

@@ -11,7 +11,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
-from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -193,18 +192,13 @@ class Painter:
 
     @torch.inference_mode()
     def _finished(
-        self,
-        part: Tile | None,
-        finish: Callable[[Tile, Tensor], Finished],
-        *,
-        workers: int | None = None,
+        self, part: Tile | None, finish: Callable[[Tile, Tensor], Finished]
     ) -> Iterator[tuple[Tile, Tile, Finished]]:
         """Tiles of a part of the canvas, where each lies in what was drawn, and that, finished.
 
         `finish` takes a tile of what is drawn and its image (B, C, H, W), on the thread that drew
-        it: one of `workers`, by default as many as suit the device.
+        it.
         """
-        workers = worker_count(self._device) if workers is None else workers
         part = self._part(part)
 
         def seen(tile: Tile, image: Tensor) -> Finished:
@@ -212,7 +206,7 @@ class Painter:
             return finish(tile, unit_normals(shown) if self._view.map == "normal" else shown)
 
         for own in self._repeats.first(part):
-            for tile, finished in self._drawings(own, seen, workers=workers):
+            for tile, finished in self._drawings(own, seen):
                 for n, copy in enumerate(self._repeats.copies(tile, part)):
                     if n:
                         self._count(0, copy.height * copy.width)
@@ -220,11 +214,11 @@ class Painter:
                     yield copy, inside, finished
 
     def _drawings(
-        self, part: Tile, finish: Callable[[Tile, Tensor], Finished], *, workers: int
+        self, part: Tile, finish: Callable[[Tile, Tensor], Finished]
     ) -> Iterator[tuple[Tile, Finished]]:
         """The tiles of a part of what is drawn: the canvas, or one period of it."""
         if self._sparsity is None or self._home.within(part) != part:
-            yield from self._whole_tiles(part, finish, workers=workers)
+            yield from self._whole_tiles(part, finish)
             return
         blocks = BlockPlan(self._home.height, self._home.width, part, edge=self.grain)
         sources = self._strategy.pixels(self._sparsity)
@@ -234,10 +228,10 @@ class Painter:
             tile, image = self._sparse_tile(place, part, sources)
             return tile, finish(tile, image)
 
-        yield from map_in_order(job, blocks, workers=workers)
+        yield from map_in_order(job, blocks, workers=worker_count(self._device))
 
     def _whole_tiles(
-        self, part: Tile, finish: Callable[[Tile, Tensor], Finished], *, workers: int
+        self, part: Tile, finish: Callable[[Tile, Tensor], Finished]
     ) -> Iterator[tuple[Tile, Finished]]:
         """The tiles of a part, every pixel evaluated."""
         draw = self._strategy.draws(part.times(self._factor))
@@ -250,7 +244,7 @@ class Painter:
             return tile, finish(tile, draw_pixels(tile))
 
         cells = TilePlan(part.height, part.width, self.tile)
-        yield from map_in_order(job, cells, workers=workers)
+        yield from map_in_order(job, cells, workers=worker_count(self._device))
 
     def _sparse_tile(self, place: Tile, part: Tile, sources: list[Pixels]) -> tuple[Tile, Tensor]:
         """What a part has of a block of the canvas."""
@@ -274,16 +268,12 @@ class Painter:
         Yields:
             (tile, pixels): a tile of the canvas, and its (tile.height, tile.width, C) pixels.
         """
-        return self._tiles(part)
 
-    def _tiles(
-        self, part: Tile | None, *, workers: int | None = None
-    ) -> Iterator[tuple[Tile, Picture]]:
         def finish(tile: Tile, image: Tensor) -> Picture:
             own = {"top": tile.top, "left": tile.left}
             return rounded(image[0], depth=self.depth, dither=self._view.dither, **own)
 
-        for copy, inside, pixels in self._finished(part, finish, workers=workers):
+        for copy, inside, pixels in self._finished(part, finish):
             yield copy, pixels[inside.rows, inside.columns]
 
     def pixels(self, part: Tile | None = None, *, progress: Progress | None = None) -> Picture:
@@ -297,27 +287,12 @@ class Painter:
         Returns:
             (part.height, part.width, C) uint8, or uint16 of 16 bits.
         """
-        return self._pixels(self._part(part), progress)
-
-    def each(self, parts: Iterable[Tile]) -> Iterator[Picture]:
-        """The pixels of parts of one picture, in order; a few parts ahead are drawn meanwhile.
-
-        As `pixels` of each, but parts too small for all cores are drawn side by side.
-        """
-        if self._sparsity is None:
-            return map(self.pixels, parts)
-        workers = worker_count(self._device)
-        alone = 1 if workers > 1 else None
-        return map_in_order(partial(self._pixels, workers=alone), parts, workers=workers)
-
-    def _pixels(
-        self, part: Tile, progress: Progress | None = None, *, workers: int | None = None
-    ) -> Picture:
+        part = self._part(part)
         if not self._repeats.show_again(part, self.height, self.width):
-            return self._drawn(part, progress, workers=workers)
+            return self._drawn(part, progress)
         kept = self._kept.get(self._repeats.home(part))
         if kept is None:
-            kept = self._drawn(part, progress, workers=workers)
+            kept = self._drawn(part, progress)
             self._kept.put(self._repeats.home(part), kept)
             return kept.copy()
         self._count(0, part.height * part.width)
@@ -325,14 +300,22 @@ class Painter:
             progress(part.height * part.width, part.height * part.width)
         return kept.copy()
 
-    def _drawn(
-        self, part: Tile, progress: Progress | None, *, workers: int | None = None
-    ) -> Picture:
+    def each(self, parts: Iterable[Tile]) -> Iterator[Picture]:
+        """The pixels of parts of one picture, in order; a few parts ahead are drawn meanwhile.
+
+        As `pixels` of each, but side by side where a part is too small for all cores: each is drawn
+        on one thread then, whose own `worker_count` is 1.
+        """
+        if self._sparsity is None:
+            return map(self.pixels, parts)
+        return map_in_order(self.pixels, parts, workers=worker_count(self._device))
+
+    def _drawn(self, part: Tile, progress: Progress | None) -> Picture:
         """The pixels of a part, made now."""
         kind = np.uint8 if self.depth == 8 else np.uint16
         picture: Picture = np.empty((part.height, part.width, self.channels), kind)
         done = 0
-        for tile, pixels in self._tiles(part, workers=workers):
+        for tile, pixels in self.tiles(part):
             inside = tile.moved(-part.top, -part.left)
             picture[inside.rows, inside.columns] = pixels
             done += tile.height * tile.width

@@ -38,7 +38,7 @@ BLOCK, LARGE_BLOCK, ACCELERATOR_BLOCK = 256, 512, 2048
 """Pixels of a block's side, multiples of 2 * COARSEST: borders cost a few percent of samples. The
 large ones are for wide lattices, where calls would cost more than what they compute."""
 WIDE = 16
-"""The first spacing of large blocks."""
+"""The first spacing of large blocks; and from which on lattices are carried on by products."""
 COARSEST = 32
 """The largest spacing, in pixels."""
 SMALLEST = 64

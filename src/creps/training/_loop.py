@@ -217,7 +217,8 @@ def try_run(
             progress(way * _TRIED_STEPS + step + 1, len(ways) * _TRIED_STEPS)
         means.append((moments[-1] - moments[0]) / (_TRIED_STEPS - 1))
     counts = {name: sum(p.numel() for p in net.parameters()) for name, net in state.networks()}
-    return Trial(_counted(pictures), _remarks(pictures), counts, means[0], place, *means[1:])
+    half = means[1] if len(means) > 1 else None
+    return Trial(_counted(pictures), _remarks(pictures), counts, means[0], place, half)
 
 
 def _counted(pictures: TrainingSet) -> str:
