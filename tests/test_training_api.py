@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 import creps
+from creps import checkpoints
 from creps.errors import CrepsError
+from creps.networks.base import build_generator
 from creps.training import Callback, Run, diagnose_run, preset, write_report
 from test_house import ROOT, fenced
 from training_pictures import TINY, StopAt, draw_pictures
@@ -57,9 +61,28 @@ def test_a_failure_of_a_callback_is_the_users(tmp_path: Path, pictures: Path) ->
 def test_the_guide_trains_in_python(
     tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (block,) = fenced(ROOT / "docs/training.md", "python")
+    _, block = fenced(ROOT / "docs/training.md", "python")
     (tmp_path / "portraits.zip").symlink_to(pictures, target_is_directory=True)
     monkeypatch.chdir(tmp_path)
     found: dict[str, object] = {}
     exec(block.replace("images=1600", "images=32"), found)
     assert getattr(found["image"], "shape", None) == (256, 256, 3)
+
+
+def test_the_guide_averages_models(tmp_path: Path) -> None:
+    block, _ = fenced(ROOT / "docs/training.md", "python")
+    found: dict[str, Any] = {}
+    exec(block, found)
+    config = preset("smoke", *TINY).generator
+    models = [build_generator("creps", config) for _ in range(2)]
+    for name, model in zip("ab", models, strict=True):
+        checkpoints.save(model, tmp_path / name)
+    mean = found["mean"]({tmp_path / "a": 0.25, tmp_path / "b": 0.75}).state_dict()
+    first, second = (model.state_dict() for model in models)
+    assert mean.keys() == first.keys()
+    for name, value in mean.items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, 0.25 * first[name] + 0.75 * second[name])
+        else:
+            assert torch.equal(value, first[name])
+    assert any(not torch.equal(value, second[name]) for name, value in first.items())
