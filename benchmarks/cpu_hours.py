@@ -15,6 +15,8 @@ Wasserstein distance of 7 x 7 patches at the full and half size, `spectrum` the 
 spectra in decibels; no network takes part in either. `--extractor` adds a Frechet distance,
 precision and recall: not effnet where a recipe looks at its features. `--again` measures the models
 that were kept once more, without training, into FOLDER/judged.jsonl; `cpu_hours_table.py` shows it.
+Pictures with labels lie class by class and the first are of one class, so `half-labels` wants
+`--real` with the same pictures without labels.
 
 The sieve trains patches of 32 px, half of them whole pictures, half windows magnified up to twice,
 and judges at 64 px: what an any-scale model is asked for, at the smallest price.
@@ -40,6 +42,7 @@ from samples import real_pictures, samples
 from torch import Tensor
 
 from creps.checkpoints import load, save
+from creps.data import open_images
 from creps.metrics._distances import frechet_distance, precision_recall
 from creps.metrics._extractors import FeatureExtractor, extract, extractor_spec
 from creps.metrics._spectra import power_spectrum, radial_spectrum, spectrum_difference
@@ -62,7 +65,10 @@ _ANNEAL = "anneal.images={all} optimizer.beta2=0.9 ema_half_life=20000 "
 
 _BLUR = "augment.blur=4 augment.blur_images={fifth} "
 
+_LABELS = "data.labels=true generator.label_dim={classes} discriminator.label_dim={classes} "
+
 _BEST = _PROJECTED + _NARROW + _LIGHT
+_HALF = _BEST + _BLUR + "precision=bfloat16 "
 
 RECIPES: dict[str, tuple[str, str]] = {
     "today": ("small-32-zoom", ""),
@@ -78,18 +84,17 @@ RECIPES: dict[str, tuple[str, str]] = {
     "projected-anneal": ("small-32-zoom", _BEST + _ANNEAL),
     "projected-finite-anneal": ("small-32-zoom", _BEST + _FINITE + _ANNEAL),
     "projected-placed": ("small-32-zoom", _BEST + _PLACED),
-    "projected-coarse-first": ("small-32-zoom", _BEST + "data.zoom_images={half}"),
     "projected-blur": ("small-32-zoom", _BEST + _BLUR),
-    "projected-blur-half": ("small-32-zoom", _BEST + _BLUR + "precision=bfloat16"),
+    "projected-blur-half": ("small-32-zoom", _HALF),
     "projected-diffaugment": ("small-32-zoom", _BEST + "augment.kind=diffaugment"),
-    "projected-thick": ("small-32-zoom", _BEST + "generator.thickness=16"),
-    "projected-lines": ("small-32-zoom", _BEST + "generator.line_channels=32"),
-    "projected-flat": (
-        "small-32-zoom",
-        _BEST + "generator.z_dim=64 generator.mapping_layers=1",
-    ),
+    "half-coarse-first": ("small-32-zoom", _HALF + "data.zoom_images={half}"),
+    "half-labels": ("small-32-zoom", _HALF + _LABELS),
+    "half-thick": ("small-32-zoom", _HALF + "generator.thickness=16"),
+    "half-lines": ("small-32-zoom", _HALF + "generator.line_channels=32"),
+    "half-flat": ("small-32-zoom", _HALF + "generator.z_dim=64 generator.mapping_layers=1"),
 }
-"""Preset and changes by name; {all} is the number of pictures of the run, {half}, {fifth} parts."""
+"""Preset and changes by name; {all} is the number of pictures of the run, {half} and {fifth} are
+parts of it, {classes} is the number of classes of the data."""
 
 TRAINED = ("recipe", "seed", "minutes", "budget_minutes", "images", "images_per_cpu_second")
 """What a row says of the training; the rest is of the judge."""
@@ -142,19 +147,24 @@ def cpu_seconds() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
-def settings(recipe: str, images: int, seed: int) -> TrainConfig:
+def settings(recipe: str, images: int, seed: int, classes: int = 0) -> TrainConfig:
     """The settings of a recipe for a run of so many pictures."""
     base, changes = RECIPES[recipe]
-    parts = {"all": images, "half": images // 2, "fifth": images // 5}
+    parts = {"all": images, "half": images // 2, "fifth": images // 5, "classes": classes}
     words = (COMMON + changes.format(**parts)).split()
     return preset(base, *words, f"images={images}", f"seed={seed}")
+
+
+def classes_of(recipe: str, data: Path) -> int:
+    """How many classes of pictures a recipe learns to draw."""
+    return open_images(data, labels=True).num_classes if _LABELS in RECIPES[recipe][1] else 0
 
 
 def planned_images(recipe: str, data: Path, folder: Path, *, seconds: float, seed: int) -> int:
     """How many pictures a recipe sees in its processor time: measured once, then kept."""
     path = folder / "plan.json"
     if not path.exists():
-        config, pace = settings(recipe, 100_000, seed), Pace()
+        config, pace = settings(recipe, 100_000, seed, classes_of(recipe, data)), Pace()
         stopped = StopAfter(TRIED_STEPS)
         trial = folder / f"trial-{time.time_ns()}"
         train(data, trial, config, device="cpu", callbacks=[pace, stopped], log=lambda line: None)
@@ -260,7 +270,7 @@ def run_recipe(
     folder, path = out / f"{recipe}-{seed}", out / "cpu-hours.jsonl"
     folder.mkdir(parents=True, exist_ok=True)
     images = planned_images(recipe, data, folder, seconds=seconds, seed=seed)
-    config = settings(recipe, images, seed)
+    config = settings(recipe, images, seed, classes_of(recipe, data))
     done = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     known = {row["images"] for row in done if (row["recipe"], row["seed"]) == (recipe, seed)}
     for point in range(1, points + 1):
@@ -312,6 +322,9 @@ def main(
     extractor: Annotated[
         str, typer.Option(help="Adds fd, precision, recall by its features.")
     ] = "",
+    pictures: Annotated[
+        Path | None, typer.Option("--real", help="What samples are compared with: as --data.")
+    ] = None,
     again: Annotated[
         bool, typer.Option("--again", help="Measure kept models, no training.")
     ] = False,
@@ -322,7 +335,8 @@ def main(
         raise SystemExit(f"unknown recipe {unknown[0]!r}: expected of {', '.join(RECIPES)}")
     out.mkdir(parents=True, exist_ok=True)
     record = Record("cpu_hours", out / ("judged.jsonl" if again else "cpu-hours.jsonl"))
-    real = Reference.of(torch.cat(list(real_pictures(data, size=size, count=count))), extractor)
+    others = real_pictures(pictures or data, size=size, count=count)
+    real = Reference.of(torch.cat(list(others)), extractor)
     for recipe in recipes:
         if again:
             judge_again(recipe, out, real=real, seed=seed, record=record)

@@ -26,6 +26,9 @@ JUDGE = "fd_portraits"
 SHOWN = ("today", "projected-blur", "projected-blur-half")
 """The curves of the documents: before and after."""
 
+STARTS = ("projected-blur-half", "projected-light", "projected-narrow")
+"""Recipes that others are told from, the longest first."""
+
 GAP = 12
 """Pixels between the samples of two recipes."""
 
@@ -48,7 +51,7 @@ def read(record: Path) -> Rows:
 def settings_of(recipe: str) -> str:
     """What a recipe changes, in the words of `--set`."""
     base, changes = RECIPES[recipe]
-    starts = {name: RECIPES[name][1] for name in ("projected-light", "projected-narrow")}
+    starts = {name: RECIPES[name][1] for name in STARTS}
     for name, known in {**starts, base: ""}.items():
         if recipe != name and changes.startswith(known):
             words = [name, *changes.removeprefix(known).split()]
