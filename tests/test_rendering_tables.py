@@ -39,7 +39,9 @@ from creps.rendering._tables import (
     combined,
     cubic_weights,
 )
+from creps.rendering._workers import map_in_order
 from golden_names import relative_error
+from patience import PATIENCE
 from tiny_creps import UNEVEN
 
 AXES: tuple[Axis, Axis] = ("rows", "columns")
@@ -302,6 +304,39 @@ def test_threads_share_a_table_and_wait_only_for_its_axis(
         thread.join(60)
     assert len(results) == 3
     assert all(torch.equal(each, expected) for each in results)
+
+
+def test_threads_that_draw_may_all_wait_for_a_table_that_another_fills(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lines of the table are made on threads that none of them holds."""
+    tables, before = tables_of(prepared), torch.get_num_threads()
+    coords = torch.linspace(0, 1, 400, dtype=torch.float64)
+    expected = tables_of(prepared).table("rows").lines(coords)
+    busy, drawing = threading.Event(), threading.Barrier(3)
+    exact = tables_module.prepared_lines
+
+    def slow(*arguments: Any) -> Tensor:
+        if not busy.is_set():
+            busy.set()
+            drawing.wait(PATIENCE)
+        return exact(*arguments)
+
+    def tile(_: int) -> Tensor:
+        drawing.wait(PATIENCE)
+        return tables.table("rows").lines(coords)
+
+    monkeypatch.setattr(tables_module, "prepared_lines", slow)
+    torch.set_num_threads(2)
+    try:
+        filling = threading.Thread(target=lambda: tables.table("rows").lines(coords))
+        filling.start()
+        assert busy.wait(PATIENCE)
+        drawn = list(map_in_order(tile, range(2), workers=2))
+        filling.join()
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(each, expected) for each in drawn)
 
 
 def test_half_precision_is_looked_up_too() -> None:

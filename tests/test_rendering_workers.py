@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from creps.errors import GridError
+from creps.rendering import _workers as pools
 from creps.rendering._workers import map_in_order
 from patience import PATIENCE
 
@@ -103,3 +104,42 @@ def test_an_abandoned_iterator_leaves_nothing_running() -> None:
     assert sorted(begun) == sorted(ended)
     on_each_of(2)  # both threads are free, and nothing was left in their queue
     assert len(begun) == len(ended) <= 6
+
+
+def test_many_threads_that_begin_at_once_share_the_same_workers(
+    two_cores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_one_core = pools._use_one_core
+    slow = lambda: (time.sleep(0.05), use_one_core())  # noqa: E731
+    monkeypatch.setattr(pools, "_use_one_core", slow)
+    begin, seen = threading.Barrier(4), set()
+
+    def draw() -> None:
+        begin.wait(timeout=PATIENCE)
+        seen.update(map_in_order(lambda _: threading.get_ident(), range(20), workers=6))
+        seen_threads.add(torch.get_num_threads())
+
+    seen_threads: set[int] = set()
+    drawing = [threading.Thread(target=draw) for _ in range(4)]
+    for thread in drawing:
+        thread.start()
+    for thread in drawing:
+        thread.join()
+    assert len(seen) <= 6
+    assert seen_threads == {2}
+
+
+def test_an_abandoned_iterator_may_end_within_a_job_of_its_own() -> None:
+    ended, taken = threading.Event(), threading.Event()
+
+    def job(number: int) -> int:
+        if number == 4:  # as where a cycle that holds the iterator is collected on this thread
+            taken.wait(timeout=PATIENCE)
+            results.close()
+            ended.set()
+        return number
+
+    results = map_in_order(job, range(100), workers=2)
+    assert next(results) == 0
+    taken.set()
+    assert ended.wait(timeout=PATIENCE)

@@ -54,7 +54,7 @@ def prepared_lines(prepared: Prepared, coords: Tensor, axis: Axis) -> Tensor:
         prepared.lines(coords[part], axis, out=result[:, :, part])
 
     chunks = range(0, len(coords), chunk)
-    for _ in map_in_order(job, chunks, workers=worker_count(prepared.device)):
+    for _ in map_in_order(job, chunks, workers=worker_count(prepared.device), kind="lines"):
         pass
     return result[:, :, :count]
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
-from threading import Barrier
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import torch
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+Kind = Literal["tiles", "lines"]
+"""Of jobs. Tiles may wait for lines that another thread makes, in a store or a table that they
+share. So lines have threads of their own, where nothing waits for anything: else all threads could
+wait for what none is left to make."""
 
 
 def worker_count(device: torch.device) -> int:
@@ -22,7 +27,7 @@ def worker_count(device: torch.device) -> int:
 
 
 def map_in_order(
-    job: Callable[[Item], Result], items: Iterable[Item], *, workers: int
+    job: Callable[[Item], Result], items: Iterable[Item], *, workers: int, kind: Kind = "tiles"
 ) -> Iterator[Result]:
     """`map(job, items)`, on `workers` threads that each run torch on one core.
 
@@ -34,7 +39,8 @@ def map_in_order(
     if workers == 1:
         yield from map(job, items)
         return
-    pool = _pool(os.getpid(), workers)
+    with _making:
+        pool = _pool(os.getpid(), workers, kind)
     pending: deque[Future[Result]] = deque()
     try:
         for item in items:
@@ -46,11 +52,16 @@ def map_in_order(
     finally:
         for future in pending:
             future.cancel()
-        wait(pending)
+        if not getattr(_here, "works", False):  # an abandoned iterator may end within a job of it
+            wait(pending)
+
+
+_making = threading.Lock()
+_here = threading.local()
 
 
 @cache
-def _pool(process: int, workers: int) -> ThreadPoolExecutor:
+def _pool(process: int, workers: int, kind: Kind) -> ThreadPoolExecutor:
     """The threads of a process, kept for the next jobs: each new one would touch fresh memory.
 
     All start here: the number of threads that torch uses is set for later threads too, so it is
@@ -58,7 +69,7 @@ def _pool(process: int, workers: int) -> ThreadPoolExecutor:
     """
     threads = torch.get_num_threads()
     pool = ThreadPoolExecutor(workers, initializer=_use_one_core)
-    begun = Barrier(workers)  # no thread is idle before all have started
+    begun = threading.Barrier(workers)  # no thread is idle before all have started
     wait([pool.submit(begun.wait) for _ in range(workers)])
     torch.set_num_threads(threads)
     return pool
@@ -66,5 +77,6 @@ def _pool(process: int, workers: int) -> ThreadPoolExecutor:
 
 def _use_one_core() -> None:
     """Let this thread run torch by itself."""
+    _here.works = True
     torch.set_num_threads(1)
     torch.get_num_threads()  # the first question, not the choice, fixes the number of a thread
