@@ -63,6 +63,19 @@ def test_records_of_megabytes_are_cut_in_the_table(tmp_path: Path) -> None:
     assert len(result.stdout) < 100_000
 
 
+def test_credits_keep_their_lines_and_phases_are_rows_of_their_own(tmp_path: Path) -> None:
+    network = build_generator("creps", {"resolution": 4, "z_dim": 5, "channel_max": 4})
+    phases = [{"patch": 64, "zoom": 4}, {"patch": 32, "zoom": 8}]
+    record = {"credits": "Art by A\n  and\tB\x1b[31m\nC", "phases": phases, "lines": "\n" * 99999}
+    save(network, tmp_path / "model", record=record)
+    told = run("info", tmp_path / "model").stdout
+    rows = [[cell.strip() for cell in line.split("│")[1:3]] for line in told.splitlines()]
+    first = rows.index(["credits", "Art by A"])
+    assert rows[first + 1 : first + 3] == [["", "and B\\x1b[31m"], ["", "C"]]
+    assert ["phases.2.patch", "32"] in rows
+    assert len(rows) < 150
+
+
 def test_info_in_json_is_for_programs(model: Path) -> None:
     result = run("info", model, "--json")
     values = json.loads(result.stdout)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from html import unescape
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -13,11 +15,11 @@ from PIL import Image
 from torch import Tensor
 
 from creps.coordinates import AxisGrid
-from creps.errors import DataError, UsageError
+from creps.errors import DataError, UsageError, printable
 from creps.metrics._comparison import Comparison, compare
 from creps.metrics._diagnosis import ADVICE, MEANING, diagnose
 from creps.metrics._models import model_ref
-from creps.metrics._pages import figure, line_chart, shaded, table
+from creps.metrics._pages import figure, line_chart, shaded, standalone, table
 from creps.metrics._real_images import Images, real_images
 from smooth_model import SmoothModel
 
@@ -163,6 +165,50 @@ def test_names_of_many_lines_stay_within_the_frame_above_the_lines() -> None:
     assert all(left + 8 * len(names[0]) <= 640 for left, _ in places)
     points = " ".join(re.findall(r'points="([^"]+)"', chart)).split()
     assert min(float(each.split(",")[1]) for each in points) > max(base for _, base in places)
+
+
+NAMES = ["n" * 300, "many words " * 30, "漢字" * 40, "a<b>&\"'\x00\x1b[31m\n", ""]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_name_of_a_curve_is_whole_xml_within_the_frame(name: str) -> None:
+    x = np.linspace(0, 1, 5)
+    chart = line_chart(x, {name: x, "b": -x}, x_name="x", y_name="y")
+    found = [
+        each for each in ElementTree.fromstring(standalone(chart)).iter() if each.get("style")
+    ][1:]
+    assert len(found) == 2
+    for text in found:
+        letter = 8 if name.isascii() else 13
+        assert float(text.get("x", "nan")) + letter * len(text.text or "") <= 640
+    whole = "".join(found[0].itertext())
+    assert whole.endswith(printable(name))  # also where its middle is not shown
+
+
+def test_lines_of_one_color_differ_by_their_dashes() -> None:
+    x = np.linspace(0, 1, 5)
+    chart = line_chart(x, {str(k): x + k for k in range(20)}, x_name="x", y_name="y")
+    pens = re.findall(r'<polyline points="[^"]+" fill="none" (stroke=[^/]+)/>', chart)
+    assert len(set(pens)) == len(pens) == 20
+    assert re.findall(r'<path d="[^"]+" (stroke=[^/]+)/>', chart) == pens  # before the names
+
+
+def test_values_that_are_no_numbers_are_gaps_and_one_between_them_is_a_dot() -> None:
+    nothing, x = math.nan, np.linspace(0, 1, 7)
+    line = np.array([0.0, 1.0, nothing, 2.0, -math.inf, 3.0, 4.0])
+    chart = line_chart(x, {"a": line, "b": x}, x_name="x", y_name="y")
+    assert not re.search("nan|inf", chart)
+    assert [len(each.split()) for each in re.findall(r'points="([^"]+)"', chart)] == [2, 2, 7]
+    assert chart.count("<circle") == 1
+
+
+@pytest.mark.parametrize("values", [[], [math.nan], [math.nan, math.inf], [3.0]])
+def test_a_chart_of_next_to_nothing_is_drawn(values: list[float]) -> None:
+    line = np.array(values, dtype=np.float64)
+    chart = line_chart(np.arange(len(line)) * 1.0, {"a": line}, x_name="x", y_name="y")
+    ElementTree.fromstring(standalone(chart))
+    assert not re.search("nan|inf|polyline", chart)
+    assert chart.count("<circle") == (values == [3.0])
 
 
 def test_shades_run_from_low_to_high() -> None:

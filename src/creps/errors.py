@@ -39,18 +39,27 @@ LONGEST = 290
 """Characters of a message: with the name of the command before it, fewer than 300."""
 
 
-def one_line(text: str) -> str:
+def one_line(text: str, longest: int = LONGEST) -> str:
     """A message that may quote what strangers wrote: printable, its middle left out if it is long.
 
     Example:
         >>> print(one_line("x" * 500 + ": expected a size"))  # doctest: +ELLIPSIS
         xxx...xxx … xxx...: expected a size
     """
-    text = printable(text)
-    if len(text) <= LONGEST:
+    return shortened(printable(text), longest)
+
+
+def shortened(text: str, longest: int) -> str:
+    """A text whose middle is left out if it is longer than so many characters.
+
+    Example:
+        >>> shortened("a name of many words", 12)
+        'a name … rds'
+    """
+    if len(text) <= longest:
         return text
-    first = LONGEST // 2
-    return f"{text[:first]} … {text[first + 3 - LONGEST :]}"
+    first = longest // 2
+    return f"{text[:first]} … {text[first + 3 - longest :]}"
 
 
 class CrepsError(Exception):

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from creps.cli import _options as options
-from creps.errors import UsageError, printable
+from creps.errors import UsageError, one_line, printable, shortened
 
 if TYPE_CHECKING:
     from creps.checkpoints import ModelSummary
@@ -42,7 +42,9 @@ def info(
         return
     table = Table(title=Text(printable(model)), show_header=False)
     for name, value in _facts(summary, weights):
-        table.add_row(Text(printable(name)), Text(printable(value), overflow="fold"))
+        lines = shortened(value, _LONGEST).splitlines()[:_MOST_LINES]
+        shown = Text("\n".join(map(printable, lines)), overflow="fold")
+        table.add_row(Text(one_line(name)), shown)
     Console().print(table)
 
 
@@ -129,7 +131,7 @@ def _facts(summary: ModelSummary, weights: str) -> list[tuple[str, str]]:
         ("file", str(summary.path)),
     ]
     told = _record_rows(record, "")
-    rows += [(_cut(name, 100), _cut(value, 2000)) for name, value in told[:_MOST_ROWS]]
+    rows += told[:_MOST_ROWS]
     if len(told) > _MOST_ROWS:
         rows.append(("and more", f"{len(told) - _MOST_ROWS:,} entries: --json shows them"))
     return rows
@@ -137,10 +139,8 @@ def _facts(summary: ModelSummary, weights: str) -> list[tuple[str, str]]:
 
 _MOST_ROWS = 200
 """Of a record: tables of strangers' megabytes take minutes."""
-
-
-def _cut(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[:longest]}..."
+_MOST_LINES, _LONGEST = 50, 2000
+"""Lines and characters of a value."""
 
 
 def _record_rows(record: Any, name: str) -> list[tuple[str, str]]:
@@ -149,5 +149,7 @@ def _record_rows(record: Any, name: str) -> list[tuple[str, str]]:
         prefix = f"{name}." if name else ""
         return [row for key, value in record.items() for row in _record_rows(value, prefix + key)]
     if isinstance(record, list):
+        if any(isinstance(each, dict | list) for each in record):
+            return _record_rows({str(k): each for k, each in enumerate(record, 1)}, name)
         return [(name, ", ".join(map(str, record)))]
     return [(name, str(record))]

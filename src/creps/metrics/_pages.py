@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from creps._files import write_atomically
+from creps.errors import one_line, printable
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --faint: #888; }
@@ -113,6 +114,10 @@ def shaded(
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Of lines in charts: told apart by color-blind people too (Okabe and Ito)."""
+DASHES = ("", "6 3", "2 2", "9 2 2 2")
+"""Of the first six lines, the next six, and so on."""
+SAMPLE = 22
+"""Pixels that a piece of a line takes before its name, where there are dashes."""
 
 LEFT, BOTTOM, TOP, RIGHT = 52, 40, 28, 16
 """Pixels around the plot."""
@@ -126,37 +131,62 @@ def line_chart(
     y_name: str,
     size: tuple[int, int] = (320, 640),
 ) -> str:
-    """Curves (K,) by name, at most six, over increasing x (K,), one for all or by name, as SVG.
+    """Curves (K,) by name, over increasing x (K,), one for all or by name, as SVG.
 
-    `size` is (height, width) in CSS pixels; it shrinks where there is less room.
+    Values that are not finite are gaps, a value between two gaps is a dot. `size` is (height,
+    width) in CSS pixels; it shrinks where there is less room.
     """
-    values = np.concatenate(list(lines.values()))
     along = x if isinstance(x, dict) else dict.fromkeys(lines, x)
-    ends = min(each[0] for each in along.values()), max(each[-1] for each in along.values())
-    legend = _legend(list(lines), size[1])
-    more = legend[-1][1] - legend[0][1]  # pixels of further lines of names
-    plot = Plot(ends, (values.min(), values.max()), size=size, top=TOP + more)
+    sample = SAMPLE if len(lines) > len(COLORS) else 0
+    legend = _legend(list(lines), size[1], sample=sample)
+    more = legend[-1][1] - legend[0][1] if legend else 0  # pixels of further lines of names
+    plot = Plot(_ends(along.values()), _ends(lines.values()), size=size, top=TOP + more)
     parts = [plot.opening(x_name, y_name)]
     for k, (name, line) in enumerate(lines.items()):
-        left, base = legend[k]
-        places = zip(plot.across(along[name]), plot.down(line), strict=True)
-        points = " ".join(f"{a:.1f},{b:.1f}" for a, b in places)
+        left, base, shown = legend[k]
         color = COLORS[k % len(COLORS)]
+        dashes = DASHES[k // len(COLORS) % len(DASHES)]
+        pen = f'stroke="{color}" stroke-width="1.5"'
+        pen += f' stroke-dasharray="{dashes}"' if dashes else ""
+        places = np.stack([plot.across(along[name]), plot.down(line)], axis=1)
+        known = np.isfinite(line).nonzero()[0]
+        for piece in np.split(places[known], (np.diff(known) > 1).nonzero()[0] + 1):
+            points = " ".join(f"{a:.1f},{b:.1f}" for a, b in piece)
+            if len(piece) > 1:
+                parts.append(f'<polyline points="{points}" fill="none" {pen}/>')
+            elif len(piece):
+                a, b = points.split(",")
+                parts.append(f'<circle cx="{a}" cy="{b}" r="2" fill="{color}"/>')
+        if sample:
+            parts.append(f'<path d="M{left - sample},{base - 4}h{sample - 4}" {pen}/>')
         parts.append(
-            f'<polyline points="{points}" fill="none" stroke="{color}" stroke-width="1.5"/>'
-            f'<text x="{left}" y="{base}" style="fill: {color}">{escape(name)}</text>'
+            f'<text x="{left}" y="{base}" style="fill: {color}">{escape(shown)}'
+            + (f"<title>{escape(printable(name))}</title>" if shown != name else "")
+            + "</text>"
         )
     return "".join([*parts, plot.ending(x_name, y_name)])
 
 
-def _legend(names: list[str], width: int) -> list[tuple[int, int]]:
-    """Where names stand, (left, base line), side by side in as many lines as they need."""
+def _ends(values: Iterable[NDArray[np.float64]]) -> tuple[float, float]:
+    """The smallest and largest finite number; 0 and 1 if there are none."""
+    found = np.concatenate([np.empty(0), *values])
+    found = found[np.isfinite(found)]
+    return (found.min(), found.max()) if len(found) else (0.0, 1.0)
+
+
+def _legend(names: list[str], width: int, *, sample: int) -> list[tuple[int, int, str]]:
+    """Where names stand, (left, base line), side by side in as many lines as they need, and how.
+
+    `sample` pixels stay free before each; the middle of one too long for a line is left out.
+    """
     places, left, base = [], LEFT, 14
     for name in names:
-        wide = 8 * len(name)
+        letter = 8 if name.isascii() else 13  # pixels
+        shown = one_line(name, (width - LEFT - sample) // letter)
+        wide = sample + letter * len(shown)
         if left > LEFT and left + wide > width:
             left, base = LEFT, base + 16
-        places.append((left, base))
+        places.append((left + sample, base, shown))
         left += wide + 16
     return places
 
