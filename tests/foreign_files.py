@@ -154,8 +154,7 @@ for form, options in (("png", {}), ("tiff", {}), ("webp", {"lossless": True}), (
     @kind(f"{form}, P3", _ROW, "lcms")
     def _(form=form, options=options):
         if form == "jpeg2000":  # Pillow writes no profile into it
-            content = saved(_RGB, form)
-            return content, COLOR.astype(np.float64)
+            return with_profile(saved(_RGB, form), _P3), lcms(_RGB, _P3)
         return saved(_RGB, form, icc_profile=_P3, **options), lcms(_RGB, _P3)
 
 
@@ -483,6 +482,202 @@ for bits in (1, 2, 4):
         clear = struct.pack(">H", 1)
         content = _png_parts((b"IHDR", header), (b"tRNS", clear), (b"IDAT", data), (b"IEND", b""))
         return content, vips(content)
+
+
+_ROW = "alpha, or signs, of 8 bits in a TIFF"
+_LA = np.dstack([COLOR[:, :, 0], ALPHA])
+_MULTIPLIED = np.rint(COLOR * np.float64(128 / 255)).astype(np.uint8)
+"""Colors times an opacity of 128 of 255."""
+_HALF = np.full((H, W, 1), 128, np.uint8)
+_GRAY_ON_WHITE = on_white(COLOR[:, :, :1].astype(np.float64), ALPHA / 255)
+
+for how in ({}, {"compression": "zlib"}, {"compression": "lzw", "tile": (16, 16)}):
+
+    @kind(f"gray and alpha in planes, {how.get('compression')}", _ROW, "the values")
+    def _(how=how):
+        planes = {"planarconfig": "separate", "extrasamples": ["unassalpha"], **how}
+        return tiff(_LA.transpose(2, 0, 1), photometric="minisblack", **planes), _GRAY_ON_WHITE
+
+    @kind(f"RGB times alpha in planes, {how.get('compression')}", _ROW, "the values")
+    def _(how=how):
+        values = np.concatenate([_MULTIPLIED, _HALF], 2).transpose(2, 0, 1)
+        planes = {"planarconfig": "separate", "extrasamples": ["assocalpha"], **how}
+        return tiff(values, photometric="rgb", **planes), on_white(COLOR * 1.0, 128 / 255)
+
+    @kind(f"signed gray, {how.get('compression')}", _ROW, "the values")
+    def _(how=how):
+        values = COLOR[:, :, 0].view(np.int8)
+        return tiff(values, photometric="minisblack", **how), gray_of(values.clip(0) * (255 / 127))
+
+
+@kind("gray times alpha", _ROW, "the values")
+def _():
+    values = np.concatenate([_MULTIPLIED[:, :, :1], _HALF], 2)
+    content = tiff(values, photometric="minisblack", extrasamples=["assocalpha"])
+    return content, on_white(COLOR[:, :, :1] * 1.0, 128 / 255)
+
+
+@kind("BigTIFF, big-endian", _ROW, "the values")
+def _():
+    return tiff(COLOR, photometric="rgb", bigtiff=True, byteorder=">"), COLOR * 1.0
+
+
+_ROW = "JPEG 2000 of other than 8 bits"
+
+
+def jpeg_2000(values, **options):
+    """Without loss; white, black and all between are in the corners of the pictures below."""
+    from imagecodecs import jpeg2k_encode
+
+    return jpeg2k_encode(values, level=0, reversible=True, **options)
+
+
+for bits, form in ((16, "jp2"), (12, "jp2"), (12, "j2k"), (10, "jp2")):
+
+    @kind(f"{bits} bits, {form}", _ROW, "the values", "imagecodecs")
+    def _(bits=bits, form=form):
+        values = DEEP[:, :, :3] >> (16 - bits)
+        values[0, :3] = np.eye(3) * (2**bits - 1)
+        content = jpeg_2000(values, codecformat=form, bitspersample=bits)
+        return content, values * (255 / (2**bits - 1))
+
+
+@kind("16 bits, signed", _ROW, "the values", "imagecodecs")
+def _():
+    values = (DEEP[:, :, :3].astype(np.int32) - 32768).astype(np.int16)
+    return jpeg_2000(values, codecformat="jp2"), DEEP[:, :, :3] / 257
+
+
+for channels in (2, 4):
+
+    @kind(f"16 bits, {channels} channels", _ROW, "the values", "imagecodecs")
+    def _(channels=channels):
+        values = DEEP[:, :, -channels:].copy()
+        values[0, :, -1], values[1, :, -1] = 65535, 0
+        right = on_white(values[:, :, :-1] / 257, values[:, :, -1:] / 65535)
+        return jpeg_2000(values, codecformat="jp2"), right
+
+
+for bits in (1, 4, 12, 16):
+
+    @kind(f"{bits} bits, gray", _ROW, "the values", "imagecodecs")
+    def _(bits=bits):
+        values = DEEP[:, :, 0] >> (16 - bits)
+        values[0, :2] = 0, 2**bits - 1
+        values = values.astype(np.uint8) if bits < 8 else values
+        content = jpeg_2000(values, codecformat="jp2", bitspersample=bits)
+        return content, gray_of(values * (255 / (2**bits - 1)))
+
+
+def box(name, content):
+    """A box of a JPEG 2000 file."""
+    return struct.pack(">I4s", 8 + len(content), name) + content
+
+
+def with_profile(content, profile):
+    """A JPEG 2000 file that says by a profile what its colors are."""
+    start = content.index(b"jp2h") - 4
+    stop = start + int.from_bytes(content[start : start + 4], "big")
+    header = content[start + 8 : stop]
+    colr = header.index(b"colr") - 4
+    length = int.from_bytes(header[colr : colr + 4], "big")
+    told = box(b"colr", b"\2\0\0" + profile)
+    return (
+        content[:start]
+        + box(b"jp2h", header[:colr] + told + header[colr + length :])
+        + content[stop:]
+    )
+
+
+@kind("16 bits, a profile", _ROW, "the formulas", "imagecodecs")
+def _():
+    content = with_profile(jpeg_2000(DEEP[:, :, :3], codecformat="jp2"), _WIDE)
+    return content, linear_matrix(DEEP[:, :, :3] / 65535, WIDE, G18, white=D50)
+
+
+_ROW = "alpha that is none, or another (BMP, TGA, ICO, PSD, GIF)"
+_BGR = np.ascontiguousarray(COLOR[:, :, ::-1])
+_NONE = np.zeros_like(ALPHA)
+
+
+def tga(alpha, bits):
+    """A TGA of 32 bits whose header says how many are alpha."""
+    header = struct.pack("<BBBHHBHHHHBB", 0, 0, 2, 0, 0, 0, 0, 0, W, H, 32, 32 | bits)
+    return header + np.concatenate([_BGR, alpha], 2).tobytes()
+
+
+def bmp(alpha):
+    """A BMP of 32 bits that has a mask of alpha."""
+    pixels = np.concatenate([_BGR, alpha], 2)[::-1].tobytes()
+    masks = struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    header = struct.pack("<IiiHHIIiiII", 108, W, H, 1, 32, 3, len(pixels), 0, 0, 0, 0)
+    header = (header + masks + b"BGRs").ljust(108, b"\0")
+    start = 14 + len(header)
+    return b"BM" + struct.pack("<IHHI", start + len(pixels), 0, 0, start) + header + pixels
+
+
+def psd(planes, layers=None):
+    """A PSD of RGB and further channels, (C, H, W); `layers` is how many it says that it has."""
+    count, height, width = planes.shape
+    inside = b""
+    if layers is not None:
+        layer = struct.pack(">iiiiH4s4sBBBBI", 0, 0, 0, 0, 0, b"8BIM", b"norm", 255, 0, 0, 0, 12)
+        info = struct.pack(">h", layers) + layer + struct.pack(">II", 0, 0) + b"\1L\0\0"
+        inside = struct.pack(">I", len(info)) + info + bytes(4)
+    head = b"8BPS" + struct.pack(">H6xHIIHH", 1, count, height, width, 8, 3) + bytes(8)
+    return head + struct.pack(">I", len(inside)) + inside + b"\0\0" + planes.tobytes()
+
+
+@kind("TGA, no bits of alpha", _ROW, "the values")
+def _():
+    return tga(ALPHA, 0), COLOR * 1.0
+
+
+@kind("TGA, alpha", _ROW, "the values")
+def _():
+    return tga(ALPHA, 8), on_white(COLOR * 1.0, ALPHA / 255)
+
+
+@kind("TGA, alpha that nobody set", _ROW, "the values")
+def _():
+    return tga(_NONE, 8), COLOR * 1.0
+
+
+@kind("BMP, alpha", _ROW, "the values")
+def _():
+    return bmp(ALPHA), on_white(COLOR * 1.0, ALPHA / 255)
+
+
+@kind("BMP, alpha that nobody set", _ROW, "the values")
+def _():
+    return bmp(_NONE), COLOR * 1.0
+
+
+for layers in (None, 1):
+
+    @kind(f"PSD, a selection, {layers} layers", _ROW, "the values")
+    def _(layers=layers):
+        return psd(np.concatenate([COLOR, ALPHA], 2).transpose(2, 0, 1), layers), COLOR * 1.0
+
+
+@kind("PSD, transparent", _ROW, "the values")
+def _():
+    right = on_white(COLOR * 1.0, ALPHA / 255)
+    laid = np.rint(right).astype(np.uint8)
+    return psd(np.concatenate([laid, ALPHA], 2).transpose(2, 0, 1), -1), right
+
+
+@kind("GIF, larger than its frame", _ROW, "the values")
+def _():
+    image = Image.new("P", (4, 3), 1)
+    image.putpalette([255, 0, 0, 0, 255, 0])
+    content = bytearray(saved(image, "gif"))
+    content[6:10] = struct.pack("<HH", W, H)
+    place = content.index(b",\0\0\0\0")
+    content[place + 1 : place + 5] = struct.pack("<HH", 2, 1)
+    right = np.full((H, W, 3), 255.0)
+    right[1:4, 2:6] = 0, 255, 0
+    return bytes(content), right
 
 
 def table():

@@ -349,6 +349,25 @@ def test_parquet_without_a_note_goes_by_types_and_names(tmp_path):
         open_images(tmp_path / "b.parquet", labels=True)
 
 
+@pytest.mark.parametrize("kind", ["category", "text view", "numbers in a category"])
+def test_classes_of_parquet_may_be_categories_and_views(tmp_path, kind):
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    names = ["zebra", "ant", "zebra"]
+    labels = {
+        "category": pa.array(names).dictionary_encode(),
+        "text view": pa.array(names, pa.string_view()),
+        "numbers in a category": pa.array([7, 3, 7], pa.int64()).dictionary_encode(),
+    }
+    images = pa.array([_png(k) for k in range(3)], pa.binary_view())
+    parquet.write_table(pa.table({"image": images, "label": labels[kind]}), tmp_path / "a.parquet")
+    source = open_images(tmp_path / "a.parquet", labels=True)
+    expected = ["7", "3", "7"] if kind.startswith("numbers") else names
+    assert _labels(source) == expected
+    np.testing.assert_array_equal(source.image(1), noise(4, 5, seed=1))
+
+
 def test_parquet_rows_may_name_files_beside_it_but_no_others(tmp_path):
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "in.png").write_bytes(_png(1))

@@ -98,3 +98,13 @@ def test_a_deep_tiff_that_promises_more_than_it_holds_is_refused_at_once():
     content[place + 8 : place + 12] = (500_000_000).to_bytes(4, "little")
     with pytest.raises(DataError, match=r"pixels would take .* GB of memory"):
         decode(io.BytesIO(bytes(content)))
+
+
+def test_inks_of_sixteen_bits_in_plain_planes_are_refused():
+    planes = np.zeros((4, 6, 9), np.uint16)
+    content = tiff(planes, photometric="separated", planarconfig="separate")
+    for read in (decode, read_header):
+        with pytest.raises(DataError, match="CMYK of 16 bits in uncompressed planes"):
+            read(io.BytesIO(content))
+    packed = tiff(planes, photometric="separated", planarconfig="separate", compression="zlib")
+    assert (decode(io.BytesIO(packed)) == 255).all()

@@ -165,6 +165,13 @@ def test_a_zarr_is_described_as_ome_zarr_wants(tmp_path: Path) -> None:
     assert attributes["creps"]["settings"] == SETTINGS
 
 
+def test_a_zarr_has_its_format_whatever_zarr_is_told_to_write(tmp_path: Path) -> None:
+    with zarr.config.set({"default_zarr_format": 2}):
+        path = written(tmp_path, ".zarr", (20, 40, 3))
+    assert json.loads((path / "zarr.json").read_text())["zarr_format"] == 3
+    assert zarr.open_group(path, mode="r")["0"].shape == (3, 20, 40)
+
+
 def described(path: Path) -> dict[str, str]:
     """All attributes of a Deep Zoom description."""
     root = ElementTree.parse(path).getroot()

@@ -225,7 +225,10 @@ def _columns(path: Path) -> _Columns:
     types = {field.name: field.type for field in schema}
 
     def binary(kind: Any) -> bool:
-        return bool(pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind))
+        is_kind = pyarrow.types
+        return bool(
+            is_kind.is_binary(kind) or is_kind.is_large_binary(kind) or is_kind.is_binary_view(kind)
+        )
 
     def struct(kind: Any) -> bool:
         if not pyarrow.types.is_struct(kind):
@@ -252,10 +255,14 @@ def _columns(path: Path) -> _Columns:
 
 
 def _countable(kind: Any) -> bool:
+    """Whether a column holds classes: numbers, names, or categories of either."""
     import pyarrow
 
     types = pyarrow.types
-    return bool(types.is_integer(kind) or types.is_string(kind) or types.is_large_string(kind))
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    texts = (types.is_string, types.is_large_string, types.is_string_view)
+    return bool(types.is_integer(kind) or any(is_text(kind) for is_text in texts))
 
 
 def _features(schema: Any) -> dict[str, dict[str, Any]]:

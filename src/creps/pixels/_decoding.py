@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from creps.errors import ConfigError
+from creps.pixels._alpha import with_true_alpha
 from creps.pixels._deep import Box, bits_per_channel, deep_pixels
+from creps.pixels._jpeg2000 import DeepJpeg2000, deep_jpeg2000, profile_of
 from creps.pixels._opening import opened
 from creps.pixels._profiles import Conversion, conversion_of, profile_name
 from creps.pixels._quiet import quiet
-from creps.pixels._tiff import deep_tiff
+from creps.pixels._tiff import DeepTiff, deep_tiff
 
 CHANNELS = {1: "gray", 3: "RGB", 4: "RGB and alpha"}
 """Channels that pictures may have, and their meaning."""
@@ -67,18 +69,30 @@ class Header:
 
 def read_header(stream: IO[bytes]) -> Header:
     """The header of a picture file; raises whatever its reader raises for a broken one."""
-    deep = deep_tiff(stream)
+    deep = _beyond_pillow(stream)
     if deep is not None:
         width, height = deep.size
         size = (width, height) if deep.orientation in _LYING else (height, width)
-        facts = (size, deep.mode, deep.bits, "TIFF", deep.orientation != 1)
+        facts = (size, deep.mode, deep.bits, deep.format, deep.orientation != 1)
         return Header(*facts, *_profile_facts(deep.profile, deep.mode))
     with opened(stream) as image:
         orientation = _orientation(image)
         size = _upright_size(image, orientation)
         bits = bits_per_channel(image)
         facts = (size, image.mode, bits, image.format or "", orientation != 1)
-        return Header(*facts, *_profile_facts(image.info.get("icc_profile"), image.mode))
+        return Header(*facts, *_profile_facts(_profile(image, stream), image.mode))
+
+
+def _beyond_pillow(stream: IO[bytes]) -> DeepTiff | DeepJpeg2000 | None:
+    """A file that Pillow reads as another picture, or not at all; None for all others."""
+    return deep_tiff(stream) or deep_jpeg2000(stream)
+
+
+def _profile(image: Image.Image, stream: IO[bytes]) -> bytes | None:
+    """The color profile of a file as Pillow opened it."""
+    if image.format == "JPEG2000":
+        return profile_of(stream)
+    return image.info.get("icc_profile")
 
 
 def _profile_facts(profile: bytes | None, mode: str) -> tuple[str, str]:
@@ -165,24 +179,25 @@ def _lying(
     stream: IO[bytes], wanted: _Wanted, *, shortest: int
 ) -> tuple[NDArray[Any], _Turn | None]:
     """The pixels of a picture as its file lies, and what turns them upright."""
-    tiff = deep_tiff(stream)
-    if tiff is not None:
-        turn = _UPRIGHT.get(tiff.orientation)
-        deep = tiff.pixels(wanted.per_pixel)
-        return _from_deep(deep, tiff.size, tiff.profile, turn, wanted), turn
+    deep = _beyond_pillow(stream)
+    if deep is not None:
+        turn = _UPRIGHT.get(deep.orientation)
+        parts = deep.pixels(wanted.per_pixel)
+        return _from_deep(parts, deep.size, deep.profile, turn, wanted), turn
     with opened(stream, shortest=shortest, out=wanted.per_pixel) as image:
         turn = _UPRIGHT.get(_orientation(image))
-        profile = image.info.get("icc_profile")
-        parts = deep_pixels(image, stream)
+        profile = _profile(image, stream)
+        found = deep_pixels(image, stream)
         image.load()
         if image.format == "TIFF":  # the only format that Pillow itself turns upright
             turn = None
-        if parts is not None:
-            return _from_deep(parts, image.size, profile, turn, wanted), turn
+        if found is not None:
+            return _from_deep(found, image.size, profile, turn, wanted), turn
         conversion = None if wanted.keep else conversion_of(profile)
+        loaded = with_true_alpha(image, stream)
 
         def part(box: Box) -> NDArray[Any]:
-            cut = image if box == (0, 0, *image.size) else image.crop(box)
+            cut = loaded if box == (0, 0, *loaded.size) else loaded.crop(box)
             return _shallow(conversion.applied(cut) if conversion else cut, wanted.channels)
 
         return wanted.gathered(image.size, turn, part), turn

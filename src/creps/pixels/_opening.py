@@ -103,8 +103,9 @@ def _known(stream: IO[bytes]) -> Image.Image:
         return JpegImageFile(stream)
 
 
-_DECODERS = {"AVIF": 8, "GIF": 4, "HEIF": 8, "JPEG2000": 16, "TIFF": 4, "WEBP": 12}
-"""Bytes a pixel that decoders hold besides Pillow's own, about."""
+_DECODERS = {"AVIF": 8, "GIF": 12, "HEIF": 8, "JPEG2000": 16, "PSD": 8, "TIFF": 4, "WEBP": 12}
+_DECODERS |= dict.fromkeys(("BMP", "DIB", "ICO", "TGA"), 4)
+"""Bytes a pixel that decoders hold besides Pillow's own, and what makes their alpha true; about."""
 
 
 def _held(image: Image.Image) -> int:

@@ -1,7 +1,8 @@
 """TIFF files that Pillow cannot open or reads as other pictures, by tifffile.
 
 Deep pictures in planes, deep ones whose white is 0, unsigned integers of 32 bits, floating-point
-color, odd numbers of bits. The others are Pillow's, which reads more compressions by itself.
+color, odd numbers of bits; of 8 bits signed integers, and gray with alpha in planes or multiplied
+by it. The others are Pillow's, which reads more compressions by itself.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from creps.pixels._opening import check_room
 from creps.pixels._quiet import quiet
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2  # PhotometricInterpretation
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _INKS = 0, 1, 2, 5  # PhotometricInterpretation
 _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3  # SampleFormat
 _ASSOCIATED, _UNASSOCIATED = 1, 2  # ExtraSamples: colors times alpha, and colors beside it
 _ORIENTATION, _PROFILE = 274, 34675  # tags
@@ -46,6 +47,7 @@ class DeepTiff:
     orientation: int
     profile: bytes | None
     _page: Any
+    format: str = "TIFF"
 
     def pixels(self, out: int) -> Callable[[Box], NDArray[np.float32]]:
         """What gives parts (h, w, k) on the scale 0 .. 255: gray, RGB or RGB and alpha.
@@ -173,14 +175,30 @@ def _format(page: Any) -> int:
     return int(found[0] if isinstance(found, tuple) else found)
 
 
+def _is_odd_alpha(page: Any) -> bool:
+    """Alpha of 8 bits that Pillow refuses, or reads as something else: of gray, and of planes."""
+    multiplied, planes = _ASSOCIATED in page.extrasamples, page.planarconfig == 2
+    return (multiplied and planes) or (page.samplesperpixel == 2 and (multiplied or planes))
+
+
+def _is_big_motorola(page: Any) -> bool:
+    """A BigTIFF of the byte order that Pillow does not know."""
+    return bool(page.parent.is_bigtiff and page.parent.byteorder == ">")
+
+
 def _suits_pillow(page: Any) -> bool:
     """Whether Pillow reads all of the picture, and as it is meant."""
     bits, kind = page.bitspersample, _format(page)
+    planes = page.planarconfig == 2
+    if page.photometric == _INKS and bits > 8 and planes and page.compression == 1:
+        raise DataError("CMYK of 16 bits in uncompressed planes: save it interleaved, or in 8 bits")
     if page.photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB):
         return True  # palettes, CMYK, YCbCr, Lab: 8 bits, or Pillow's own way
-    if bits in (1, 2, 4, 8):
+    if bits in (1, 2, 4):
         return True
-    if page.photometric == _WHITE_IS_ZERO or page.samplesperpixel == 2 or page.planarconfig == 2:
+    if bits == 8:
+        return kind == _UNSIGNED and not _is_odd_alpha(page) and not _is_big_motorola(page)
+    if page.photometric == _WHITE_IS_ZERO or page.samplesperpixel == 2 or planes:
         return False
     if page.samplesperpixel == 1:
         return (bits, kind) in ((16, _UNSIGNED), (16, _SIGNED), (32, _SIGNED), (32, _FLOAT))

@@ -65,7 +65,7 @@ def create_group(
     made = {SETTINGS_KEY: {"settings": dict(settings)}}
     most = np.iinfo(dtype).max
     described = ome(name, levels, channels, dpi=settings.get("dpi"), most=most)
-    return zarr.create_group(place, attributes={**made, **described})
+    return zarr.create_group(place, attributes={**made, **described}, zarr_format=3)
 
 
 def create_level(
