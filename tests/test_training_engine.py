@@ -123,6 +123,20 @@ def test_two_processes_make_the_step_of_one_and_one_goes_on(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["classes, augmented", "finite, annealed"])
+def test_two_processes_make_the_steps_of_two_parts_in_bfloat16(
+    tmp_path: Path, pictures: Path, name: str
+) -> None:
+    """Not those of the whole batch, whose sums are rounded otherwise."""
+    recipe = [*RECIPES[name], "batch=8", "precision=bfloat16"]
+    run_command(tmp_path / "pair", pictures, *recipe, "images=24", processes=2)
+    parts, _ = few_steps(tiny(*recipe, "accumulate=2"), pictures)
+    pair = initial_state(tiny(*recipe))
+    restore_snapshot(pair, snapshots(tmp_path / "pair/snapshots")[-1])
+    assert largest_difference(parts, pair) < PARITY
+
+
+@pytest.mark.slow
 def test_parts_and_processes_make_the_same_step_with_features(
     tmp_path: Path, pictures: Path
 ) -> None:
@@ -367,6 +381,49 @@ def test_a_trial_measures_bfloat16_beside_float32_where_it_may_pay(
     assert (trial.half_seconds is not None) is (tried == 2)
     assert trial.seconds > 0
     assert shown == [(done, 6 * tried) for done in range(6 * tried + 1)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "shares"),
+    [
+        (["loss.discriminator_interval=4"], {0: 1 / 4, 1: 3 / 4}),
+        (["loss.discriminator_interval=1"], {0: 1}),
+        (["loss.r1_gamma=0", "loss.r2_gamma=0"], {0: 1}),
+        (["loss.discriminator_interval=8", "discriminator_warmup=50"], {56: 1 / 8, 57: 7 / 8}),
+        (
+            ["loss.discriminator_interval=16", "loss.path_length_weight=2"],
+            {0: 1 / 16, 1: 12 / 16, 4: 3 / 16},
+        ),
+        (["loss.discriminator_interval=999983", "loss.generator_interval=3"], {0: 1 / 2**12}),
+    ],
+)
+def test_a_trial_takes_each_kind_of_step_by_its_share_of_a_run(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: list[str],
+    shares: dict[int, float],
+) -> None:
+    config = tiny("loss.generator_interval=4", *changes)
+    found: dict[int, float] = {}
+    steps = _loop._typical_steps(config)
+    for number, share in steps:
+        found[number] = found.get(number, 0) + share
+    assert sum(found.values()) == pytest.approx(1)
+    assert {number: found[number] for number in shares} == pytest.approx(shares)
+    assert len(steps) <= 8
+    now, taken = [0.0], []
+
+    def step(engine: Engine, batch: object) -> None:
+        taken.append(engine.state.step)
+        now[0] += found[engine.state.step]
+
+    monkeypatch.setattr(_loop, "train_step", step)
+    monkeypatch.setattr(_loop.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(_loop, "half_precision_pays", lambda device: True)
+    trial = try_run(config, draw_pictures(tmp_path), device="cpu")
+    assert taken == 2 * [number for number, _ in steps]  # bfloat16 in the same ones
+    expected = sum(share * share for share in found.values())
+    assert (trial.seconds, trial.half_seconds) == pytest.approx((expected, expected))
 
 
 def test_half_precision_does_not_pay_on_a_device_without_it() -> None:

@@ -67,6 +67,10 @@ def files(folder):
         ["loss.penalty=finite", "loss.discriminator_interval=2", "projected.weight=0.5",
          "anneal.images=40", "optimizer.beta2=0.9", "augment.blur=2", "augment.blur_images=20",
          "data.zoom=4", "data.zoom_images=24"],
+        ["precision=bfloat16", "loss.discriminator_interval=2", "augment.kind=ada", "augment.p=0.5",
+         "augment.interval=2", "height=8", "width=12"],
+        ["precision=bfloat16", "loss.penalty=finite", "projected.weight=0.5", "anneal.images=40",
+         "discriminator_kind=placed", "data.zoom=4"],
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("stopped_at", [3, 5])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import math
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
@@ -33,8 +35,10 @@ from creps.training._steps import train_step
 from creps.training._transfer import start_from
 from creps.training.monitoring._report import Reports, write_report
 
-_TRIED_STEPS = 6
-"""Steps that `try_run` takes a precision; the first one, which warms up, does not count."""
+_TRIED = 4
+"""Steps of the most frequent kind that `try_run` takes a precision; one of each other kind."""
+_PERIOD = 2**12
+"""Steps at most, after which kinds of steps are taken to come again."""
 
 
 def train(
@@ -205,20 +209,47 @@ def try_run(
     ways = [config]
     if config.precision == "float32" and half_precision_pays(state.device):
         ways.append(replace(config, precision="bfloat16"))
-    means = []
-    progress(0, len(ways) * _TRIED_STEPS)
-    for way, settings in enumerate(ways):
-        engine, moments = Engine(state, settings), []
-        for step in range(_TRIED_STEPS):
+    steps, means, done = _typical_steps(config), [], 0
+    progress(0, len(ways) * len(steps))
+    for settings in ways:
+        engine, mean = Engine(state, settings), 0.0
+        for number, share in steps:
+            started, state.step = time.monotonic(), number
             train_step(engine, next(batches))
             if state.device.type == "cuda":
                 torch.cuda.synchronize()
-            moments.append(time.monotonic())
-            progress(way * _TRIED_STEPS + step + 1, len(ways) * _TRIED_STEPS)
-        means.append((moments[-1] - moments[0]) / (_TRIED_STEPS - 1))
+            mean += share * (time.monotonic() - started)
+            done += 1
+            progress(done, len(ways) * len(steps))
+        means.append(mean)
     counts = {name: sum(p.numel() for p in net.parameters()) for name, net in state.networks()}
     half = means[1] if len(means) > 1 else None
     return Trial(_counted(pictures), _remarks(pictures), counts, means[0], place, half)
+
+
+def _typical_steps(config: TrainConfig) -> list[tuple[int, float]]:
+    """Numbers of steps, and what share of a long run is such as each; one without a share first.
+
+    That one warms up. Penalties are due every few steps, and the generator rests during the
+    discriminator's warm-up.
+    """
+    loss, consistency = config.loss, config.consistency
+    adversarial = loss.kind != "statistics"
+    intervals = [
+        loss.discriminator_interval if adversarial and (loss.r1_gamma or loss.r2_gamma) else 1,
+        loss.generator_interval if adversarial and loss.path_length_weight else 1,
+        consistency.interval if consistency.weight else 1,
+    ]
+    period = math.lcm(*intervals)
+    first = -(-config.discriminator_warmup // period) * period
+    numbers = range(min(period, _PERIOD))
+    kinds = [tuple(number % interval == 0 for interval in intervals) for number in numbers]
+    steps = [(first, 0.0)]
+    for kind, count in Counter(kinds).most_common():
+        times = _TRIED if len(steps) == 1 else 1
+        number, share = first + kinds.index(kind), count / len(kinds) / times
+        steps += [(number, share)] * times
+    return steps
 
 
 def _counted(pictures: TrainingSet) -> str:
