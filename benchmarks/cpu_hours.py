@@ -15,8 +15,8 @@ Wasserstein distance of 7 x 7 patches at the full and half size, `spectrum` the 
 spectra in decibels; no network takes part in either. `--extractor` adds a Frechet distance,
 precision and recall: not effnet where a recipe looks at its features. `--again` measures the models
 that were kept once more, without training, into FOLDER/judged.jsonl; `cpu_hours_table.py` shows it.
-Pictures with labels lie class by class and the first are of one class, so `half-labels` wants
-`--real` with the same pictures without labels.
+Pictures with labels lie class by class and the first are of one class, so `half-labels`
+and `half-latents` want `--real` with the same pictures without labels.
 
 The sieve trains patches of 32 px, half of them whole pictures, half windows magnified up to twice,
 and judges at 64 px: what an any-scale model is asked for, at the smallest price.
@@ -89,6 +89,7 @@ RECIPES: dict[str, tuple[str, str]] = {
     "projected-diffaugment": ("small-32-zoom", _BEST + "augment.kind=diffaugment"),
     "half-coarse-first": ("small-32-zoom", _HALF + "data.zoom_images={half}"),
     "half-labels": ("small-32-zoom", _HALF + _LABELS),
+    "half-latents": ("small-32-zoom", _HALF + _LABELS + "generator.class_from_latent=true"),
     "half-thick": ("small-32-zoom", _HALF + "generator.thickness=16"),
     "half-lines": ("small-32-zoom", _HALF + "generator.line_channels=32"),
     "half-flat": ("small-32-zoom", _HALF + "generator.z_dim=64 generator.mapping_layers=1"),

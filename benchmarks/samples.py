@@ -20,7 +20,7 @@ BATCH = 50
 def samples(model: Generator, *, size: int, count: int) -> Iterator[Tensor]:
     """Batches (B, 3, size, size) uint8 of samples, seeds 0 to count - 1; classes in turn."""
     grid = Canvas(size, size, sampling=model.sampling).grid()
-    classes = int(model.config.label_dim)
+    classes = int(model.config.label_dim) if model.needs_class else 0
     for first in range(0, count, BATCH):
         seeds = list(range(first, min(first + BATCH, count)))
         label = torch.tensor([seed % classes for seed in seeds]) if classes else None

@@ -25,9 +25,11 @@ def test_every_recipe_is_a_run_of_its_length() -> None:
     import cpu_hours
 
     for name in cpu_hours.RECIPES:
-        config = cpu_hours.settings(name, 1600, 3)
+        config = cpu_hours.settings(name, 1600, 3, classes=5)
         assert (config.images, config.seed, config.data.zoom) == (1600, 3, 2), name
         assert config.anneal.images in (0, 1600), name
+        told = (name in ("half-labels", "half-latents")) * 5
+        assert config.generator.label_dim == config.discriminator.label_dim == told, name
 
 
 def test_the_distance_of_patches_grows_with_what_is_done_to_pictures() -> None:

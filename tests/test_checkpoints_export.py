@@ -234,6 +234,14 @@ def test_classes_and_truncation_are_inputs_of_the_way_from_latents(tmp_path: Pat
     torch.testing.assert_close(styles, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_classes_that_latents_decide_on_are_no_input(tmp_path: Path) -> None:
+    generator = tiny("cips", label_dim=3, class_from_latent=True)
+    export_mapping(generator, tmp_path / "mapping.onnx")
+    z = torch.randn((4, 5), generator=torch.Generator().manual_seed(0))
+    styles = session(tmp_path / "mapping.onnx")(z=z, truncation=torch.tensor(0.6))
+    torch.testing.assert_close(styles, generator.map(z, truncation=0.6), rtol=1e-4, atol=1e-5)
+
+
 def test_the_example_in_the_documents_draws_without_torch(folder: Path) -> None:
     (example,) = (
         block

@@ -43,6 +43,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "once": {"composition": "once", "clamp": 0.5},
     "sum": {"composition": "sum", "img_channels": 1},
     "lowest": {"resolution": 4, "label_dim": 3},
+    "classes": {"label_dim": 3, "class_from_latent": True},
     "texture": {"period": (1.0, 2.0), "img_channels": 1},
 }
 TOTAL = 2_200_000  # bytes that come over the wire, compressed

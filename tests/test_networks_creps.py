@@ -351,6 +351,30 @@ def test_classes_matter_and_indices_are_one_hot_rows() -> None:
     assert not torch.allclose(styles[0], network.map(z, torch.tensor([1, 0]))[0])
 
 
+def test_latents_decide_on_the_class_unless_one_is_chosen() -> None:
+    network, z = small(label_dim=3, class_from_latent=True), random(40, 6)
+    kept, drawn = z.clone(), z[:, :3].argmax(1)
+    assert torch.equal(network.map(z), network.map(z, drawn))
+    chosen = torch.arange(40) % 3
+    moved = network.of_class(z, chosen)
+    assert torch.equal(moved[:, :3].argmax(1), chosen)
+    assert torch.equal(moved[:, :3].sort(1).values, z[:, :3].sort(1).values)
+    assert torch.equal(moved[:, 3:], z[:, 3:])
+    assert torch.equal(network.map(z, chosen), network.map(moved))
+    assert torch.equal(network.map(z, torch.eye(3)[chosen]), network.map(moved))
+    assert torch.equal(z, kept)
+    with pytest.raises(LabelError, match="class 3 is unknown"):
+        network.map(z[:1], torch.tensor([3]))
+    told = small(label_dim=3)
+    assert torch.equal(told.of_class(z, chosen), z)
+
+
+@pytest.mark.parametrize("classes", [0, 7])
+def test_latents_that_decide_on_classes_have_a_value_for_each(classes: int) -> None:
+    with pytest.raises(ConfigError, match=f"label_dim from 1 to z_dim, 6, not {classes}"):
+        small(label_dim=classes, class_from_latent=True)
+
+
 def test_truncation_moves_towards_the_average_up_to_its_cutoff() -> None:
     network, z = small(), random(2, 6)
     styles, average = network.map(z), network.mapping.average

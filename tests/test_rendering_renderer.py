@@ -21,10 +21,11 @@ from creps.networks.base import Generator, Prepared, build_generator
 from creps.rendering import _lines as lines
 from creps.rendering import _painter as drawing
 from creps.rendering import _view as requests
+from creps.rendering._latents import Latent
 from creps.rendering._lines import LINE_CHUNK, TOGETHER, LineStore
 from creps.rendering._painter import to_uint8
 from creps.rendering._renderer import Renderer, render, render_tiles
-from creps.rendering._styles import latents
+from creps.rendering._styles import latents, slerp
 from creps.rendering._tiles import Tile, TilePlan
 from creps.rendering._workers import worker_count
 from creps.rendering.warps import Identity, Translate
@@ -291,6 +292,32 @@ def test_a_class_can_be_an_index_or_a_row() -> None:
         render(generator, seed=0)
     with pytest.raises(LabelError, match="class 3"):
         render(generator, seed=0, label=3)
+
+
+def test_seeds_of_all_classes_need_none_but_one_can_be_chosen() -> None:
+    generator = tiny(label_dim=3, class_from_latent=True)
+    generator.record = {"classes": ["calm", "shut", "wide"]}
+    z = latents([4], generator)
+    drawn = int(z[0, :3].argmax())
+    free = render(generator, seed=4)
+    assert np.array_equal(free, render(generator, seed=4, label=drawn))
+    for label, name in enumerate(generator.class_names):
+        chosen = render(generator, seed=4, label=name)
+        moved = generator.of_class(z, torch.tensor([label]))
+        assert np.array_equal(chosen, render(generator, z=moved))
+        assert np.array_equal(chosen, free) == (label == drawn)
+
+
+def test_the_way_between_latents_of_a_class_stays_in_it() -> None:
+    generator = tiny(label_dim=3, class_from_latent=True)
+    label = torch.tensor([1])
+    ends = generator.of_class(latents([4, 5], generator), torch.tensor([1, 1]))
+    for t in (0.25, 0.5, 0.75):
+        between = slerp(ends[:1], ends[1:], t)
+        assert between[0, :3].argmax() == 1
+        found = Latent(styles=f"4~5@{t}", label=1).resolve(generator)
+        torch.testing.assert_close(found, generator.map(between, label))
+        assert torch.equal(generator.map(between, label), generator.map(between))
 
 
 def test_double_precision_agrees(generator) -> None:

@@ -41,6 +41,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         "tiny": tiny_creps(),
         "gray": tiny_creps(img_channels=1),
         "kinds": tiny_creps(label_dim=3),
+        "drawn": tiny_creps(label_dim=3, class_from_latent=True),
     }
     with in_memory(models, size=SIDE, cache=folder, limits=LIMITS) as client:
         yield client
@@ -52,11 +53,11 @@ def pixels(content: bytes) -> np.ndarray:
 
 def test_the_models_are_described(client: TestClient) -> None:
     about = client.get("/api/models").json()
-    tiny, _, kinds = about["models"]
+    tiny, _, kinds, drawn = about["models"]
     assert (tiny["name"], tiny["resolution"], tiny["size"]) == ("tiny", 16, SIDE)
     assert (tiny["trained"], tiny["detail"]) == (16, 16)
     assert len(tiny["pin"]) == 8
-    assert kinds["classes"] == 3
+    assert (kinds["classes"], drawn["classes"]) == (3, 0)  # those that must be chosen
     assert about["limits"]["pixels"] == LIMITS.pixels
     assert not about["jobs"]
 
@@ -287,8 +288,10 @@ def test_answers_are_kept_on_disk(client: TestClient) -> None:
 
 
 def test_classes_and_layers_must_be_there(client: TestClient) -> None:
-    assert client.get("/plane/kinds:3;c=2/0/0_0.jpg").status_code == 200
-    for nonsense in ("kinds:3", "kinds:3;c=3", "tiny:3;c=0", "tiny:3+4:99", "tiny:4294967296"):
+    for fine in ("kinds:3;c=2", "drawn:3", "drawn:3;c=2"):
+        assert client.get(f"/plane/{fine}/0/0_0.jpg").status_code == 200, fine
+    impossible = ("kinds:3", "kinds:3;c=3", "drawn:3;c=3", "tiny:3;c=0", "tiny:3+4:99")
+    for nonsense in (*impossible, "tiny:4294967296"):
         answer = client.get(f"/plane/{nonsense}/0/0_0.jpg")
         assert answer.status_code == 400, nonsense
         assert answer.json()["error"]

@@ -53,6 +53,10 @@ RECIPES = {
         *("augment.kind=ada", "augment.p=0.6", "augment.interval=2", "loss.path_length_weight=2"),
         *("data.labels=true", "generator.label_dim=3", "discriminator.label_dim=3"),
     ],
+    "classes of latents": [
+        *("data.labels=true", "generator.label_dim=3", "discriminator.label_dim=3"),
+        "generator.class_from_latent=true",
+    ],
     "finite, annealed": [
         *("loss.penalty=finite", "loss.discriminator_interval=1", "anneal.images=24"),
         *("optimizer.beta2=0.9", "augment.blur=2", "height=8"),

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from creps.config import replace
 from creps.errors import CheckpointError, ConfigError
 from creps.training._run import open_run
 from creps.training._state import save_snapshot, snapshots
@@ -41,6 +42,17 @@ def test_a_new_run_starts_from_another_ones_weights(tmp_path: Path, pictures: Pa
         model.state.generator.parameters(), first.average.parameters(), strict=True
     ):
         assert torch.equal(ours, theirs)
+
+
+def test_another_discriminator_keeps_the_heads_beside_it(tmp_path: Path, pictures: Path) -> None:
+    seen = tiny("projected.weight=1", "projected.side=40")
+    first = run_to(tmp_path / "first", seen, pictures, steps=2)
+    config = replace(seen, ["discriminator.channel_max=4", "seed=9"])
+    second = open_run(tmp_path / "second", config, pictures, start=tmp_path / "first").state
+    assert first.projected is not None
+    assert second.projected is not None
+    for name, weights in first.projected.state_dict().items():
+        assert torch.equal(second.projected.state_dict()[name], weights)
 
 
 def test_another_generator_cannot_be_started_from(tmp_path: Path, pictures: Path) -> None:

@@ -152,7 +152,7 @@ def _portable(generator: Generator) -> Generator:
 
 
 def _latent_inputs(generator: Generator) -> tuple[str, ...]:
-    label = ("label",) if generator.config.label_dim else ()
+    label = ("label",) if generator.needs_class else ()
     return ("z", *label, "truncation")
 
 

@@ -228,7 +228,7 @@ def summarize(path_or_name: str | os.PathLike[str]) -> ModelSummary:
         )
 
 
-_YOUNGER: dict[str, Any] = {"period": [0.0, 0.0], "maps": ""}
+_YOUNGER: dict[str, Any] = {"class_from_latent": False, "period": [0.0, 0.0], "maps": ""}
 """Settings that came after the first ids, at what they were before: ids leave these out."""
 
 _IDS: WeakKeyDictionary[Generator, tuple[object, str]] = WeakKeyDictionary()

@@ -442,7 +442,8 @@ def _print_result(run: Run) -> None:
     names = run.pictures.source.class_names
     found = length(run.images, run.config)
     advice = f"; try {found.advice}" if found is not None and found.advice else ""
-    chosen = f" --class {quote(names[0])}" if names else ""
+    needed = run.state.generator.needs_class
+    chosen = f" --class {quote(names[0])}" if names and needed else ""
     lines = [
         f"model:    {model}",
         f"previews: {run.folder / 'previews'}",

@@ -95,9 +95,8 @@ IN_MEMORY = "in memory"
 
 
 def class_of(generator: Generator, seed: int) -> int | None:
-    """The class that a seed is measured with: seeds go through all classes in turn."""
-    classes = int(generator.config.label_dim)
-    return seed % classes if classes else None
+    """The class that a seed is measured with: all in turn, where one must be chosen."""
+    return seed % int(generator.config.label_dim) if generator.needs_class else None
 
 
 def model_ref(model: ModelRef | Generator | str | Path, *, device: Device = None) -> ModelRef:

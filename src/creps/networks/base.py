@@ -139,6 +139,9 @@ class GeneratorConfig:
     """Width of an intermediate latent and of every style vector."""
     label_dim: int = 0
     """Number of classes; 0 is unconditional."""
+    class_from_latent: bool = False
+    """The latent decides on the class, where none is chosen: the k-th of its first `label_dim`
+    values is their largest in pictures of class k. Otherwise a label has its own way into w."""
     mapping_layers: int = 8
     """Fully connected layers of the mapping network."""
     sampling: Sampling = "centers"
@@ -158,6 +161,11 @@ class GeneratorConfig:
     def __post_init__(self) -> None:
         self._require_at_least(1, "img_channels", "z_dim", "w_dim", "mapping_layers")
         self._require_at_least(0, "label_dim")
+        if self.class_from_latent and not 0 < self.label_dim <= self.z_dim:
+            raise ConfigError(
+                f"class_from_latent: expected label_dim from 1 to z_dim, {self.z_dim}, not "
+                f"{self.label_dim}"
+            )
         if self.mapping_layers > 64:
             raise ConfigError(f"mapping_layers {self.mapping_layers}: expected at most 64")
         self._check_period()
@@ -271,7 +279,7 @@ class Generator(nn.Module, ABC):
         self.config, self.num_styles = config, num_styles
         self.mapping = MappingNetwork(
             z_dim=config.z_dim,
-            label_dim=config.label_dim,
+            label_dim=0 if config.class_from_latent else config.label_dim,
             w_dim=config.w_dim,
             layers=config.mapping_layers,
         )
@@ -301,6 +309,11 @@ class Generator(nn.Module, ABC):
         return f"{self.family} of {self.config.resolution} px, on {self.device}"
 
     @property
+    def needs_class(self) -> bool:
+        """Whether pictures have a class that must be chosen."""
+        return bool(self.config.label_dim) and not self.config.class_from_latent
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """What its classes are called, in the order of their indices; empty if not known."""
         names = self.record.get("classes")
@@ -318,11 +331,11 @@ class Generator(nn.Module, ABC):
 
         Raises:
             LabelError: for a name that is not known, with the nearest ones, and for no label where
-                the model has classes and no default one.
+                a class must be chosen and the model has no default one.
         """
         names, count = self.class_names, self.config.label_dim
         label = self.default_class if label is None else label
-        if label is None and count:
+        if label is None and self.needs_class:
             raise LabelError(f"this model has {count} classes: choose with --class {self._choices}")
         if not isinstance(label, str):
             return label
@@ -373,7 +386,8 @@ class Generator(nn.Module, ABC):
 
         Args:
             z: (B, Z) standard normal latents, a tensor or an array.
-            label: (B,) class indices or (B, label_dim) one-hot rows; None for unconditional models.
+            label: (B,) class indices or (B, label_dim) one-hot rows; None for unconditional models
+                and those whose latents decide on the class.
             truncation: 1 keeps w, 0 gives the average picture (StyleGAN, section B).
             truncation_cutoff: truncate only this many leading styles; all of them by default.
         Returns:
@@ -387,12 +401,37 @@ class Generator(nn.Module, ABC):
             raise UsageError(
                 f"latents of shape {tuple(z.shape)}: expected (B, {self.config.z_dim})"
             )
-        one_hot = one_hot_labels(
-            label, batch=len(z), classes=self.config.label_dim, like=self.mapping.average
-        )
-        w = self.mapping(z, one_hot)
+        z = self.of_class(z, label)
+        told = None if self.config.class_from_latent else self._one_hot(z, label)
+        w = self.mapping(z, told)
         styles = w.unsqueeze(1).repeat(1, self.num_styles, 1)
         return self.truncate(styles, truncation=truncation, truncation_cutoff=truncation_cutoff)
+
+    def of_class(self, z: Tensor, label: Tensor | None) -> Tensor:
+        """The nearest latents of a class, where latents decide on it; otherwise the same ones.
+
+        The largest of the first `label_dim` values and the one that is to be so change places: of
+        normal values that is what drawing until the class is right would give.
+
+        Args:
+            z, label: as for `map`.
+        Returns:
+            (B, Z) latents.
+        """
+        if label is None or not self.config.class_from_latent:
+            return z
+        one_hot = self._one_hot(z, label)
+        assert one_hot is not None
+        wanted = one_hot.argmax(1).to(z.device)
+        largest = z[:, : self.config.label_dim].argmax(1)
+        rows, moved = torch.arange(len(z), device=z.device), z.clone()
+        moved[rows, largest], moved[rows, wanted] = z[rows, wanted], z[rows, largest]
+        return moved
+
+    def _one_hot(self, z: Tensor, label: Tensor | None) -> Tensor | None:
+        """Labels (B, label_dim) of latents; None for an unconditional model."""
+        classes, like = self.config.label_dim, self.mapping.average
+        return one_hot_labels(label, batch=len(z), classes=classes, like=like)
 
     def truncate(
         self, styles: Tensor, *, truncation: float, truncation_cutoff: int | None = None

@@ -340,6 +340,8 @@ class Walk:
         stops = self.seeds[first : first + (2 if t else 1)]
         if t and self.space == "z":
             z = latents([stop for stop in stops if isinstance(stop, int)], generator)
+            if label is not None:  # so that all between them is of the class too
+                z = generator.of_class(z, label.expand(len(z), *label.shape[1:]))
             return generator.map(slerp(z[:1], z[1:], t), label, **how)
         ends = [
             stop.styles(generator, label=label, **how)

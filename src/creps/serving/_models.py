@@ -111,7 +111,7 @@ class ServedModel:
             "detail": detail_resolution(self.generator),
             "size": size,
             "styles": self.generator.num_styles,
-            "classes": config.label_dim,
+            "classes": config.label_dim if self.generator.needs_class else 0,
             "channels": config.colors,
             "credits": self.credits,
             "license": str(record.get("license", "")),
@@ -192,9 +192,11 @@ class ModelRegistry:
             raise UnknownPictureError(
                 f"{picture.model}@{picture.pin}: this server draws {picture.model}@{model.pin}"
             )
-        classes = model.generator.config.label_dim
-        if (picture.label is None) != (classes == 0) or (picture.label or 0) >= max(classes, 1):
+        classes, needed = model.generator.config.label_dim, model.generator.needs_class
+        missing = picture.label is None and needed
+        if missing or (picture.label is not None and picture.label >= classes):
             expected = f";c=0 to ;c={classes - 1}" if classes else "no ;c="
+            expected += " or no ;c=" * (classes > 0 and not needed)
             raise LabelError(f"model {model.name} has {classes} classes: expected {expected}")
         layers = model.generator.num_styles
         numbers = [

@@ -264,7 +264,7 @@ def _check_grids(generator: Generator, config: TrainConfig) -> None:
             f"generators of family {config.family!r} paint one size: set consistency.weight=0"
         )
     device = generator.device
-    label = torch.zeros(1, dtype=torch.long, device=device) if config.generator.label_dim else None
+    label = torch.zeros(1, dtype=torch.long, device=device) if generator.needs_class else None
     z = torch.zeros(1, config.generator.z_dim, device=device)
     with torch.no_grad():
         generator.synthesize(generator.map(z, label), config.canvas().grid())

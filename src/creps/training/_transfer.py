@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from creps.checkpoints import load
 from creps.errors import CheckpointError, UnsupportedError
@@ -29,8 +29,9 @@ def start_from(state: TrainState, path: Path, *, augment: AugmentSettings) -> No
 
     Of a run with the same networks it takes all of the state but the counts, the strength of ADA
     too where both runs adapt it from the same start (`augment`: the new run's); with another
-    discriminator (one for another resolution has other outer blocks) generator, average and what
-    fits of the discriminator; of a model generator and average.
+    discriminator (one for another resolution has other outer blocks) generator, average, what fits
+    of the discriminator, and the heads of the projected one if they fit; of a model generator and
+    average.
 
     Raises:
         CheckpointError: if its generator is another network; the message names the difference.
@@ -53,6 +54,17 @@ def start_from(state: TrainState, path: Path, *, augment: AugmentSettings) -> No
         copy_tensors(state, tensors, names=set(tensors) - (_OWN if alike else _OWN | _ADAPTED))
     else:
         state.discriminator.grow_from(_part(tensors, "discriminator"))
+        heads = _part(tensors, "projected")
+        if state.projected is not None and _fits(state.projected, heads):
+            state.projected.load_state_dict(heads)
+
+
+def _fits(network: nn.Module, tensors: dict[str, Tensor]) -> bool:
+    """Whether tensors are a state of a network."""
+    ours = network.state_dict()
+    return ours.keys() == tensors.keys() and all(
+        tensors[n].shape == t.shape for n, t in ours.items()
+    )
 
 
 def learnt_from(path: Path) -> Perceptual:

@@ -112,7 +112,8 @@ function walked(model, { seeds, position, joint }, how) {
  * @param {number} label
  */
 function mapped({ config, tensor }, z, label) {
-  const { label_dim: classes, w_dim: width } = config;
+  const { label_dim, class_from_latent, w_dim: width } = config;
+  const classes = class_from_latent ? 0 : label_dim;
   let x = normalized(z);
   if (classes) {
     if (!(label >= 0 && label < classes))
