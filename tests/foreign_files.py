@@ -411,6 +411,18 @@ def _():
     )
 
 
+for _type in (np.uint16, np.int16, np.int32, np.float32):
+    for _order in "<>":
+
+        @kind(f"{_order}{np.dtype(_type).name}, deflated", _ROW, "the values")
+        def _(dtype=_type, order=_order):
+            values = DEEP[:, :, 0] >> 1
+            how = {"photometric": "minisblack", "byteorder": order, "compression": "zlib"}
+            if dtype == np.float32:
+                return tiff((values / 65535).astype(dtype), **how), gray_of(values / 257)
+            return tiff(values.astype(dtype), **how), gray_of(values / 257)
+
+
 @kind("16 bits, RGB with alpha", _ROW, "libvips", "pyvips")
 def _():
     content = tiff(DEEP, photometric="rgb", extrasamples=["unassalpha"])

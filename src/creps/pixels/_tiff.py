@@ -1,8 +1,9 @@
 """TIFF files that Pillow cannot open or reads as other pictures, by tifffile.
 
 Deep pictures in planes, deep ones whose white is 0, unsigned integers of 32 bits, floating-point
-color, odd numbers of bits; of 8 bits signed integers, and gray with alpha in planes or multiplied
-by it. The others are Pillow's, which reads more compressions by itself.
+color, odd numbers of bits; compressed gray of big-endian signed or floating-point numbers; of 8
+bits signed integers, and gray with alpha in planes or multiplied by it. The others are Pillow's,
+which reads more compressions by itself.
 """
 
 from __future__ import annotations
@@ -107,6 +108,8 @@ class DeepTiff:
             values = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=1.0, neginf=0.0)
             return 255 * values.clip(0, 1)
         bits = self.bits - 1 if values.dtype.kind == "i" else self.bits
+        if self.mode in ("L;16S", "L;32S"):  # as those that Pillow reads: unsigned ones of 16 bits
+            bits = 16
         scaled: NDArray[np.float32] = (values.astype(np.float64) * (255 / (2**bits - 1))).astype(
             np.float32
         )
@@ -201,5 +204,7 @@ def _suits_pillow(page: Any) -> bool:
     if page.photometric == _WHITE_IS_ZERO or page.samplesperpixel == 2 or planes:
         return False
     if page.samplesperpixel == 1:
+        if page.compression != 1 and page.parent.byteorder == ">":  # it swaps bytes once too often
+            return (bits, kind) == (16, _UNSIGNED)
         return (bits, kind) in ((16, _UNSIGNED), (16, _SIGNED), (32, _SIGNED), (32, _FLOAT))
     return (bits, kind) == (16, _UNSIGNED) and page.samplesperpixel in (3, 4)
