@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from creps.coordinates import Canvas
 from creps.data import open_images
@@ -18,6 +19,7 @@ from creps.data._native_patches import (
     load_patches,
     patch_batch,
 )
+from creps.data._sources import ImageSource
 from creps.errors import DataError, GridError
 from image_files import noise, png
 
@@ -197,12 +199,54 @@ def test_windows_of_their_own_come_in_parts():
 def test_windows_of_a_panorama_run_across_its_seam(tmp_path):
     panorama = noise(8, 24)
     (tmp_path / "p.png").write_bytes(png(panorama))
-    patches = NativePatches(open_images(tmp_path), size=(8, 6), wrap=True, keep=1)
+    patches = NativePatches(open_images(tmp_path), size=(8, 6), wrap=True, cache=2**20)
     turned = np.roll(panorama, -21, axis=1)
     np.testing.assert_array_equal(patches.patch(0, (0, 21 / 24, 1, 27 / 24)), turned[:, :6])
     right, left = patches.patch(0, (0, 0.75, 1, 1)), patches.patch(0, (0, 1, 1, 1.25))
     both = patches.patch(0, (0, 0.875, 1, 1.125))
     np.testing.assert_array_equal(np.concatenate([right, left], 1)[:, 3:9], both)
+
+
+WHOLE, CORNER = (0.0, 0.0, 1.0, 1.0), (0.0, 0.0, 0.25, 0.25)
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """The names of images, as often as they are decoded."""
+    names, image = [], ImageSource.image
+
+    def counted(self, index, **how):
+        names.append(self.names[index])
+        return image(self, index, **how)
+
+    monkeypatch.setattr(ImageSource, "image", counted)
+    return names
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png"])
+def test_kept_images_give_the_same_patches_and_are_decoded_once(tmp_path, decoded, ending):
+    for k in range(3):
+        Image.fromarray(noise(96, 64)).save(tmp_path / f"{k}.{ending}")
+    fresh, kept = (NativePatches(open_images(tmp_path), size=8, cache=n) for n in (0, 2**20))
+    for window in (WHOLE, CORNER, WHOLE, CORNER):
+        for image in range(3):
+            expected = fresh.patch(image, window)
+            np.testing.assert_array_equal(kept.patch(image, window), expected)
+    readings = 1 if ending == "png" else 2  # a JPEG is read at a quarter, and whole
+    assert len(decoded) == 4 * 3 + readings * 3
+
+
+def test_only_the_latest_images_are_kept_where_memory_is_short(tmp_path, decoded):
+    for name in "abc":
+        (tmp_path / f"{name}.png").write_bytes(png(noise(20, 20)))  # 1,200 bytes each
+    patches = NativePatches(open_images(tmp_path), size=4, cache=2500)
+    for image in (0, 1, 0, 2, 0, 1, 1):
+        patches.patch(image, WHOLE)
+    assert decoded == ["a.png", "b.png", "c.png", "b.png"]
+    small = NativePatches(open_images(tmp_path), size=4, cache=1199)
+    del decoded[:]
+    small.patch(0, WHOLE), small.patch(0, WHOLE)
+    assert decoded == ["a.png", "a.png"]
 
 
 def test_images_that_lie_on_the_plane_put_their_patches_there(source):

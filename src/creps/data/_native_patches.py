@@ -41,6 +41,7 @@ from creps.data._framing import (
 from creps.data._loading import load_samples
 from creps.data._sources import ImageSource
 from creps.errors import DataError, GridError
+from creps.pixels._opening import jpeg_reduction
 
 Draw = tuple[int, Window]
 """Which picture, and which window of it."""
@@ -95,8 +96,8 @@ class NativePatches(Dataset[tuple[np.ndarray, int, int]]):
         precise: float32 on the scale 0 .. 255, not rounded, instead of uint8.
         places: (N, 4) windows of the plane that the images themselves show, as slices of a
             panorama do; the whole plane by default.
-        keep: images that each loading process keeps decoded, the latest ones: for sets of few large
-            images, such as one panorama. 0 decodes an image for every patch.
+        cache: bytes of decoded images that each loading process keeps, the latest ones: for sets of
+            few large images, such as one panorama. 0 decodes an image for every patch.
     """
 
     def __init__(
@@ -109,12 +110,12 @@ class NativePatches(Dataset[tuple[np.ndarray, int, int]]):
         wrap: bool = False,
         precise: bool = False,
         places: Sequence[Window] | None = None,
-        keep: int = 0,
+        cache: int = 0,
     ) -> None:
         self.source, self.mirror, self.labels = source, mirror, labels
         self.size = size if isinstance(size, tuple) else (size, size)
-        self.wrap, self.precise, self.places, self.keep = wrap, precise, places, keep
-        self._kept: OrderedDict[int, np.ndarray[Any, Any]] = OrderedDict()
+        self.wrap, self.precise, self.places = wrap, precise, places
+        self._kept = _Kept(cache)
         self._magnifications: NDArray[np.float64] | None = None
         check_frame(self.size)
         if places is not None and (len(places) != len(source) or mirror):
@@ -170,20 +171,52 @@ class NativePatches(Dataset[tuple[np.ndarray, int, int]]):
         return 1.0, self.size[1] / self.size[0] * height / width
 
     def _decode(self, image: int, shortest: int) -> np.ndarray[Any, Any]:
-        if not self.keep:
-            return self.source.image(image, precise=self.precise, shortest=shortest)
-        if image not in self._kept:
-            while len(self._kept) >= self.keep:
-                self._kept.popitem(last=False)
-            self._kept[image] = self.source.image(image, precise=self.precise)
-        self._kept.move_to_end(image)
-        return self._kept[image]
+        native = self.source.size(image)
+        reading = image, jpeg_reduction(native, shortest)
+        pixels = self._kept.recall(reading)
+        if pixels is None:
+            pixels = self.source.image(image, precise=self.precise, shortest=shortest)
+            self._kept.keep(reading, pixels, whole=pixels.shape[:2] == native)
+        return pixels
 
     def _plane(self, height: int, width: int) -> Box:
         """The part of an image that is its plane."""
         if self.wrap:
             return (0.0, 0.0, float(height), float(width))
         return centered_box((height, width), self.size)
+
+
+class _Kept:
+    """Decoded images, the latest ones that fit into so many bytes.
+
+    An image is kept for each reduction it was read at; one that is read whole at any, as all are
+    but JPEGs, is kept once.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self._taken = most, 0
+        self._pixels: OrderedDict[tuple[int, int], np.ndarray[Any, Any]] = OrderedDict()
+        self._whole: set[int] = set()
+
+    def recall(self, reading: tuple[int, int]) -> np.ndarray[Any, Any] | None:
+        reading = self._place(reading)
+        if reading in self._pixels:
+            self._pixels.move_to_end(reading)
+        return self._pixels.get(reading)
+
+    def keep(self, reading: tuple[int, int], pixels: np.ndarray[Any, Any], *, whole: bool) -> None:
+        if pixels.nbytes > self._most:
+            return
+        if whole and reading[1] > 1:
+            self._whole.add(reading[0])
+        self._pixels[self._place(reading)] = pixels
+        self._taken += pixels.nbytes
+        while self._taken > self._most:
+            _, oldest = self._pixels.popitem(last=False)
+            self._taken -= oldest.nbytes
+
+    def _place(self, reading: tuple[int, int]) -> tuple[int, int]:
+        return (reading[0], 1) if reading[0] in self._whole else reading
 
 
 def draw_patches(

@@ -115,13 +115,23 @@ def _held(image: Image.Image) -> int:
     return own * (1 + twice) + _DECODERS.get(image.format or "", 0)
 
 
+def jpeg_reduction(picture: tuple[int, int], shortest: int) -> int:
+    """What part of its sides a JPEG is read at, as 1, 2, 4 or 8, where memory does not matter.
+
+    Args:
+        picture: its sides in pixels.
+        shortest: pixels of the shorter side that are enough; 0: all.
+    """
+    enough = max(min(picture) // shortest, 1) if shortest else 1
+    return max(k for k in _REDUCTIONS if k <= enough)
+
+
 def _reduce(image: JpegImageFile, shortest: int, *, out: int, kept: int) -> None:
     """Let a JPEG be read at a part of its size, where that is enough or all that is possible."""
     width, height = image.size
-    wanted = min(image.size) // shortest if shortest else 1
     room = min(most_pixels(), (MOST_MEMORY - kept) // (_held(image) + out))
     fitting = [k for k in _REDUCTIONS if (width // k) * (height // k) <= room]
-    times = max([k for k in _REDUCTIONS if k <= wanted] + fitting[:1])
+    times = max([jpeg_reduction(image.size, shortest), *fitting[:1]])
     if times > 1:
         image.draft(image.mode, (width // times, height // times))
 

@@ -74,9 +74,15 @@ def open_training_set(
                 for name, place in maps.items()
             },
         )
+    cache = data.cache_megabytes * 1_000_000
     if data.native:
         return NativePatches(
-            source, size=config.size, mirror=data.mirror, labels=data.labels, precise=data.precise
+            source,
+            size=config.size,
+            mirror=data.mirror,
+            labels=data.labels,
+            precise=data.precise,
+            cache=cache // max(data.workers, 1),
         )
     height, width = (pixels * data.detail for pixels in config.size)
     return Pictures(
@@ -85,7 +91,7 @@ def open_training_set(
         mirror=data.mirror,
         labels=data.labels,
         precise=data.precise,
-        cache=data.cache_megabytes * 1_000_000,
+        cache=cache,
     )
 
 

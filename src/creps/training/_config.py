@@ -78,8 +78,9 @@ class DataSettings:
     window a step, for all."""
     workers: int = 1
     """Processes that decode pictures ahead; 0 decodes in the training process."""
-    cache_megabytes: int = 0
-    """Memory for decoded pictures: if all fit, nothing is decoded from the second epoch on."""
+    cache_megabytes: int = 500
+    """Memory for decoded pictures: if all fit, nothing is decoded from the second epoch on; with
+    `native` the latest ones are kept, as many as fit."""
 
     def __post_init__(self) -> None:
         most = math.inf if self.native or self.textures else self.detail
