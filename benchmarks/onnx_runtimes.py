@@ -80,8 +80,35 @@ def tract(path: Path) -> Run:
     return lambda inputs: runnable.run(list(inputs.values()))[0].to_numpy()
 
 
+def opencv(path: Path) -> Run:
+    import cv2
+
+    network = cv2.dnn.readNetFromONNX(str(path))
+
+    def run(inputs: Inputs) -> Any:
+        for name, value in inputs.items():
+            network.setInput(value, name)
+        return network.forward()
+
+    return run
+
+
+def tinygrad(path: Path) -> Run:
+    from tinygrad import Tensor
+    from tinygrad.nn.onnx import OnnxRunner
+
+    runner = OnnxRunner(str(path))
+    return lambda inputs: runner({name: Tensor(v) for name, v in inputs.items()})["image"].numpy()
+
+
 RUNTIMES: dict[str, Callable[[Path], Run]] = {
-    runtime.__name__: runtime for runtime in (onnxruntime, onnx, openvino, onnx2torch, tract)
+    "onnxruntime": onnxruntime,
+    "onnx": onnx,
+    "openvino": openvino,
+    "onnx2torch": onnx2torch,
+    "tract": tract,
+    "opencv-python-headless": opencv,
+    "tinygrad": tinygrad,
 }
 """Packages from PyPI, and how each opens a file."""
 

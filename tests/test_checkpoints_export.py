@@ -130,6 +130,30 @@ def test_files_hold_far_out(exported: Any) -> None:
     torch.testing.assert_close(image, generator.synthesize(styles, grid), rtol=1e-4, atol=1e-5)
 
 
+def test_files_can_be_quantized(folder: Path, tmp_path: Path) -> None:
+    quantize = pytest.importorskip("onnxruntime.quantization").quantize_dynamic
+    for family in sorted(CONFIGS):
+        small = tmp_path / f"{family}.onnx"
+        quantize(folder / f"{family}.onnx", small)
+        assert any("Integer" in node.op_type for node in onnx.load(small).graph.node)
+        generator, grid = tiny(family), Canvas(9, 14, (-0.3, 0.2, 0.9, 2.4)).grid()
+        styles = torch.randn(
+            (2, generator.num_styles, 4), generator=torch.Generator().manual_seed(0)
+        )
+        expected = generator.synthesize(styles, grid)
+        image = session(small)(styles=styles, ys=pieces(grid.ys), xs=pieces(grid.xs))
+        assert float((image - expected).abs().max()) < 0.1 * float(expected.abs().max())
+
+
+def test_files_compute_no_weights(tmp_path: Path) -> None:
+    wide = tiny("creps", mapping_layers=1, w_dim=1100)  # the exporter itself folds small ones
+    export_onnx(wide, tmp_path / "wide.onnx", start="z")
+    graph = onnx.load(tmp_path / "wide.onnx").graph
+    known = {weights.name for weights in graph.initializer}
+    for node in graph.node:
+        assert not known.issuperset(node.input), (node.op_type, list(node.input))
+
+
 @pytest.mark.parametrize("name", ["creps", "cips", "mapping"])
 def test_files_hold_nothing_that_some_runtimes_lack(folder: Path, name: str) -> None:
     graph = onnx.load(folder / f"{name}.onnx").graph

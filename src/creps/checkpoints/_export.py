@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -28,11 +28,17 @@ from creps.coordinates import AxisGrid, Canvas
 from creps.errors import CheckpointError, MissingExtraError, UsageError
 from creps.networks.base import Generator, describe_generator
 
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
 _FAMILIES = ("cips", "creps")
 """Families whose graphs hold for any grid of rows and columns."""
 
 _OPSET = 18
 """Version of ONNX' operators, of December 2022: what ONNX Runtime reads since 1.14."""
+
+_LARGEST = 2**40
+"""Bytes of constants that are computed beforehand: all."""
 
 _ZOOM = 2.0**-30
 _CHECKED = (
@@ -244,6 +250,7 @@ def _onnx(graph: _Graph, generator: Generator) -> bytes:
         verbose=False,
     )
     assert program is not None
+    _fold(program.model)
     for node in program.model.graph.all_nodes():
         # What some runtimes stumble over, and none needs: no axis is empty, and products of
         # matrices repeat a single one for the whole batch by themselves.
@@ -256,6 +263,31 @@ def _onnx(graph: _Graph, generator: Generator) -> bytes:
     program.model.metadata_props.update(_metadata(generator))
     content: bytes = program.model_proto.SerializeToString()
     return content
+
+
+def _fold(model: ir.Model) -> None:
+    """Compute what depends on weights alone, and turn the weights of layers beforehand.
+
+    ONNX Runtime's quantizer turns those of each Gemm in place, once for every layer that has them.
+    """
+    import onnx_ir as ir
+    from onnx_ir.passes.common import RemoveUnusedNodesPass
+    from onnxscript.optimizer import fold_constants
+
+    fold_constants(model, input_size_limit=_LARGEST, output_size_limit=_LARGEST)
+    turned: dict[str | None, ir.Value] = {}
+    for node in model.graph.all_nodes():
+        weight = node.inputs[1] if node.op_type == "Gemm" else None
+        if weight is None or weight.const_value is None or not node.attributes.get_int("transB", 0):
+            continue
+        if weight.name not in turned:
+            values = np.ascontiguousarray(weight.const_value.numpy().T)
+            tensor = ir.tensor(values, name=f"{weight.name}.turned")
+            turned[weight.name] = ir.val(tensor.name, const_value=tensor)
+            model.graph.register_initializer(turned[weight.name])
+        node.replace_input_with(1, turned[weight.name])
+        node.attributes.pop("transB")
+    RemoveUnusedNodesPass()(model)
 
 
 def _error(content: bytes, graph: _Graph, inputs: Sequence[Tensor]) -> float:
