@@ -143,3 +143,26 @@ def test_an_abandoned_iterator_may_end_within_a_job_of_its_own() -> None:
     assert next(results) == 0
     taken.set()
     assert ended.wait(timeout=PATIENCE)
+
+
+def test_closing_ends_jobs_between_two_tiles_and_not_between_lines() -> None:
+    begun, tiles, lines = threading.Event(), list[int](), list[int]()
+
+    def tile(number: int) -> None:
+        lines.extend(map_in_order(abs, range(9), workers=1, kind="lines"))  # others may wait for it
+        tiles.append(number)
+        begun.set()
+        time.sleep(0.005)
+
+    def part(number: int) -> int:
+        for _ in map_in_order(tile, range(20_000 if number else 0), workers=1):
+            pass
+        return number
+
+    results = map_in_order(part, range(100), workers=2)
+    assert next(results) == 0
+    assert begun.wait(PATIENCE)
+    results.close()
+    assert 0 < len(tiles) < 20_000
+    assert len(lines) == 9 * len(tiles)
+    assert list(map_in_order(part, [0], workers=2)) == [0]  # the threads serve others

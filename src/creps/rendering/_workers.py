@@ -6,7 +6,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from functools import cache
 from typing import Literal, TypeVar
 
@@ -35,21 +35,35 @@ def map_in_order(
     operation, which can take ten times as long where other programs run. And the results do not
     depend on the number of cores. Items are taken a few ahead of the results consumed, so
     that results do not pile up. One worker runs the jobs in the calling thread.
+
+    An iterator that is closed waits for the jobs that run; those that draw tiles one after another
+    end after the one at hand.
     """
     if workers == 1:
-        yield from map(job, items)
+        ended: threading.Event | None = getattr(_here, "ended", None)
+        for item in items:
+            if kind == "tiles" and ended is not None and ended.is_set():  # others wait for lines
+                raise CancelledError
+            yield job(item)
         return
     with _making:
         pool = _pool(os.getpid(), workers, kind)
     pending: deque[Future[Result]] = deque()
+    closed = threading.Event()
+
+    def told(item: Item) -> Result:
+        _here.ended = closed
+        return job(item)
+
     try:
         for item in items:
-            pending.append(pool.submit(job, item))
+            pending.append(pool.submit(told, item))
             if len(pending) > 2 * workers:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
     finally:
+        closed.set()
         for future in pending:
             future.cancel()
         if not getattr(_here, "works", False):  # an abandoned iterator may end within a job of it
