@@ -263,6 +263,17 @@ def test_the_first_style_moves_and_turns_the_plane() -> None:
     assert relative_error(shifted, expected) <= 1e-9
 
 
+def test_half_precision_moves_the_plane_as_far() -> None:
+    network = small().float()
+    w = random(3, network.config.w_dim).float()
+    place = placement_of(Canvas(32, 48).grid(), resolution=32)
+    exact = network.input._waves(w, place)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(network.input._waves(w, place), exact)
+        coarse = network.input._waves(w.bfloat16().float(), place)
+        assert torch.equal(network.input._waves(w.bfloat16(), place), coarse)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_picture_is_as_many(kind: dict[str, Any]) -> None:
     network = small(**kind, label_dim=2)

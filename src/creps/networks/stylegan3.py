@@ -285,7 +285,8 @@ class FrameInput(nn.Module):
 
     def _waves(self, w: Tensor, place: Placement) -> Tensor:
         """Sines (B, C, h, w). A phase is one of its row and one of its column, in float64."""
-        moved = self.affine(w)
+        with torch.autocast(w.device.type, enabled=False):  # half of the digits would move in steps
+            moved = self.affine(w.to(self.affine.weight))
         # Not every device has float64; what needs it is small.
         exact = moved.double() if moved.device.type != "mps" else moved.cpu().double()
         steps, offset = self._moved(exact)
