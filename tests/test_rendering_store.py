@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -220,6 +222,15 @@ def test_what_does_not_fit_on_the_disk_is_refused(tmp_path: Path) -> None:
         opened(tmp_path, height=10**9, width=10**9, chunk=10**4)
     assert caught.value.errno == errno.ENOSPC
     assert list(tmp_path.iterdir()) == []
+
+
+def test_small_disks_are_told_in_numbers_that_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Mock(free=400_000))
+    plain = parse_compression("none", "a.tif")
+    with pytest.raises(OSError, match=r"3\.1 MB of pixels do not fit in the 0\.4 MB that are free"):
+        opened(tmp_path, height=1024, width=1024, chunk=512, compression=plain)
 
 
 def test_discarding_removes_files_folders_and_nothing(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def _create(path: Path, identity: dict[str, Any], *, count: int) -> None:
     if count > free:
         raise OSError(
             errno.ENOSPC,
-            f"{count / 1e9:,.1f} GB of pixels do not fit in the {free / 1e9:,.1f} GB that are free",
+            f"{count / 1e6:,.1f} MB of pixels do not fit in the {free / 1e6:,.1f} MB that are free",
             str(path),
         )
     try:
