@@ -22,7 +22,9 @@ from PIL import Image
 
 from creps.metrics._pages import line_chart, standalone
 
-JUDGE = "fd_portraits"
+TITLES = {"fd_portraits": "`fd_portraits`", "swd": "SWD", "spectrum": "spectrum, dB"}
+"""What rows are judged by: the first two of these that they have."""
+
 SHOWN = ("today", "projected-blur", "projected-blur-half")
 """The curves of the documents: before and after."""
 
@@ -59,6 +61,17 @@ def settings_of(recipe: str) -> str:
     raise AssertionError(recipe)  # every text starts with the empty one
 
 
+def judges(groups: Rows) -> list[str]:
+    """The two numbers that all rows have, the first of them decides."""
+    have = [set(row) for rows in groups.values() for row in rows]
+    return [name for name in TITLES if all(name in row for row in have)][:2]
+
+
+def number(value: float) -> str:
+    """With as many digits as two runs of a recipe may have in common."""
+    return f"{value:.0f}" if value >= 20 else f"{value:.1f}" if value >= 1 else f"{value:.3f}"
+
+
 def stopped(rows: list[dict[str, Any]]) -> bool:
     """Whether a recipe has not had its time: some plans end a little early."""
     return bool(rows[-1]["minutes"] < 0.8 * rows[-1]["budget_minutes"])
@@ -69,16 +82,17 @@ def markdown(groups: Rows) -> str:
 
     Recipes that were stopped come last, and are never the best.
     """
-    ordered = sorted(groups.items(), key=lambda item: (stopped(item[1]), item[1][-1][JUDGE]))
+    names = judges(groups)
+    ordered = sorted(groups.items(), key=lambda item: (stopped(item[1]), item[1][-1][names[0]]))
     whole = [rows for rows in groups.values() if not stopped(rows)]
-    head = ["recipe", "seed", "what it is", "minutes", "images/s", f"`{JUDGE}`", "SWD"]
+    head = ["recipe", "seed", "what it is", "minutes", "images/s", *(TITLES[n] for n in names)]
     lines = [head, ["---"] * 3 + ["---:"] * 4]
-    best = {name: min(rows[-1][name] for rows in whole) for name in (JUDGE, "swd")}
+    best = {name: min((rows[-1][name] for rows in whole), default=None) for name in names}
     for (recipe, seed), rows in ordered:
         cells = [f"`{recipe}`", str(seed), settings_of(recipe)]
         cells += [f"{rows[-1]['minutes']:.1f}", f"{rows[-1]['images_per_cpu_second']:.1f}"]
-        for name, digits in ((JUDGE, 0), ("swd", 3)):
-            shown = [f"{row[name]:.{digits}f}" for row in rows]
+        for name in names:
+            shown = [number(row[name]) for row in rows]
             if rows in whole and rows[-1][name] == best[name]:
                 shown[-1] = f"**{shown[-1]}**"
             cells.append(", ".join(shown))
@@ -91,12 +105,13 @@ def chart(groups: Rows, recipes: list[str]) -> str:
     shown = {key: rows for key, rows in groups.items() if key[0] in recipes}
     order = sorted(shown, key=lambda key: (recipes.index(key[0]), key[1]))
     names = {key: f"{key[0]}, seed {key[1]}" for key in order}
+    judge, *_ = judges(groups)
     minutes, distances = (
         {name: np.array([float(row[what]) for row in shown[key]]) for key, name in names.items()}
-        for what in ("minutes", JUDGE)
+        for what in ("minutes", judge)
     )
     n = next(iter(shown.values()))[0]["n"]
-    y_name = f"{JUDGE} (N = {n:,})"
+    y_name = f"{judge} (N = {n:,})"
     svg = line_chart(minutes, distances, x_name="minutes of one processor", y_name=y_name)
     return standalone(svg) + "\n"
 

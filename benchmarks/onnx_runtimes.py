@@ -115,7 +115,9 @@ RUNTIMES: dict[str, Callable[[Path], Run]] = {
 
 def drawings(generator: Generator) -> Iterator[tuple[str, Inputs, Any]]:
     """The name of each place, the inputs there, and what PyTorch draws."""
-    styles = generator.map(creps.latents([7], generator))
+    label = generator.class_index(None)
+    told = None if label is None else torch.tensor([label])
+    styles = generator.map(creps.latents([7], generator), told)
     for name, window in PLACES.items():
         grid = creps.Canvas(*SIZE, window).grid()
         inputs = {"styles": styles, "ys": pieces(grid.ys), "xs": pieces(grid.xs)}

@@ -13,7 +13,7 @@ from creps.networks.base import build_generator
 from smooth_model import CONFIG
 
 ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "benchmarks/results/cpu-hours.jsonl"
+RESULTS = ROOT / "benchmarks/results"
 
 
 @pytest.fixture(autouse=True)
@@ -72,13 +72,20 @@ def test_kept_models_are_judged_again_and_keep_what_trained_them(tmp_path: Path)
     assert row["swd"] != 9
 
 
-def test_the_page_shows_the_committed_record(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", ["cpu-hours", "cpu-hours-earth"])
+def test_the_page_shows_the_committed_records(name: str) -> None:
     import cpu_hours_table
 
-    groups = cpu_hours_table.read(RESULTS)
+    groups = cpu_hours_table.read(RESULTS / f"{name}.jsonl")
     page = (ROOT / "docs/training.md").read_text(encoding="utf-8")
     assert cpu_hours_table.markdown(groups) in page
     assert len({row["budget_minutes"] for rows in groups.values() for row in rows}) == 1
+
+
+def test_the_chart_is_that_of_the_committed_record() -> None:
+    import cpu_hours_table
+
+    groups = cpu_hours_table.read(RESULTS / "cpu-hours.jsonl")
     drawn = (ROOT / "docs/images/cpu-hours.svg").read_text(encoding="utf-8")
     assert drawn == cpu_hours_table.chart(groups, list(cpu_hours_table.SHOWN))
 
