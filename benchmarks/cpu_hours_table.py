@@ -74,7 +74,7 @@ def number(value: float) -> str:
 
 def stopped(rows: list[dict[str, Any]]) -> bool:
     """Whether a recipe has not had its time: some plans end a little early."""
-    return bool(rows[-1]["minutes"] < 0.8 * rows[-1]["budget_minutes"])
+    return bool(rows[-1]["minutes"] < 0.75 * rows[-1]["budget_minutes"])
 
 
 def markdown(groups: Rows) -> str:
