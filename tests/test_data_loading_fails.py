@@ -122,7 +122,8 @@ class Breaks(Callback):
         if run.state.step == 3:
             {breaks}
 try:
-    train({data!r}, {out!r}, tiny("data.workers=1", "images=4000", "snapshot_every=1000"),
+    loading = "data.workers=1", "data.cache_megabytes=0"  # kept pictures need no folder
+    train({data!r}, {out!r}, tiny(*loading, "images=4000", "snapshot_every=1000"),
         callbacks=[Breaks()])
 except Exception as error:
     print(f"{{type(error).__name__}}: {{error}}")
