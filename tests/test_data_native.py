@@ -243,10 +243,16 @@ def test_only_the_latest_images_are_kept_where_memory_is_short(tmp_path, decoded
     for image in (0, 1, 0, 2, 0, 1, 1):
         patches.patch(image, WHOLE)
     assert decoded == ["a.png", "b.png", "c.png", "b.png"]
-    small = NativePatches(open_images(tmp_path), size=4, cache=1199)
+    again = NativePatches(open_images(tmp_path), size=4, cache=2500)
     del decoded[:]
-    small.patch(0, WHOLE), small.patch(0, WHOLE)
-    assert decoded == ["a.png", "a.png"]
+    for image, window in ((0, CORNER), (0, WHOLE), (1, CORNER), (0, CORNER), (0, WHOLE)):
+        again.patch(image, window)
+    assert decoded == ["a.png", "a.png", "b.png"]  # that `a` is read whole shows the second time
+    small = NativePatches(open_images(tmp_path), size=4, cache=1)  # the last one always stays
+    del decoded[:]
+    for image in (0, 0, 1, 0):
+        small.patch(image, WHOLE)
+    assert decoded == ["a.png", "b.png", "a.png"]
 
 
 def test_images_that_lie_on_the_plane_put_their_patches_there(source):

@@ -7,7 +7,6 @@ So every pixel of a set of mixed sizes is learnt from, at the cost of p x p pixe
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -27,6 +26,7 @@ from creps.data._batches import (
     shuffled_indices,
     tell_broken,
 )
+from creps.data._decoded import Decoded
 from creps.data._framing import (
     Box,
     area_average,
@@ -96,8 +96,8 @@ class NativePatches(Dataset[tuple[np.ndarray, int, int]]):
         precise: float32 on the scale 0 .. 255, not rounded, instead of uint8.
         places: (N, 4) windows of the plane that the images themselves show, as slices of a
             panorama do; the whole plane by default.
-        cache: bytes of decoded images that each loading process keeps, the latest ones: for sets of
-            few large images, such as one panorama. 0 decodes an image for every patch.
+        cache: bytes of decoded images that each loading process keeps, as `Decoded` does: for sets
+            of few large images, such as one panorama. 0 decodes an image for every patch.
     """
 
     def __init__(
@@ -115,7 +115,8 @@ class NativePatches(Dataset[tuple[np.ndarray, int, int]]):
         self.source, self.mirror, self.labels = source, mirror, labels
         self.size = size if isinstance(size, tuple) else (size, size)
         self.wrap, self.precise, self.places = wrap, precise, places
-        self._kept = _Kept(cache)
+        self._decoded = Decoded(cache)
+        self._whole: set[int] = set()
         self._magnifications: NDArray[np.float64] | None = None
         check_frame(self.size)
         if places is not None and (len(places) != len(source) or mirror):
@@ -172,11 +173,16 @@ class NativePatches(Dataset[tuple[np.ndarray, int, int]]):
 
     def _decode(self, image: int, shortest: int) -> np.ndarray[Any, Any]:
         native = self.source.size(image)
-        reading = image, jpeg_reduction(native, shortest)
-        pixels = self._kept.recall(reading)
-        if pixels is None:
-            pixels = self.source.image(image, precise=self.precise, shortest=shortest)
-            self._kept.keep(reading, pixels, whole=pixels.shape[:2] == native)
+        # All but JPEGs are read whole, whatever is enough, and kept once.
+        times = 1 if image in self._whole else jpeg_reduction(native, shortest)
+        kept = self._decoded.recall((image, times))
+        if kept is not None:
+            return kept[0]
+        pixels = self.source.image(image, precise=self.precise, shortest=shortest)
+        if times > 1 and pixels.shape[:2] == native:
+            self._whole.add(image)
+            times = 1
+        self._decoded.keep((image, times), (pixels,))
         return pixels
 
     def _plane(self, height: int, width: int) -> Box:
@@ -184,39 +190,6 @@ class NativePatches(Dataset[tuple[np.ndarray, int, int]]):
         if self.wrap:
             return (0.0, 0.0, float(height), float(width))
         return centered_box((height, width), self.size)
-
-
-class _Kept:
-    """Decoded images, the latest ones that fit into so many bytes.
-
-    An image is kept for each reduction it was read at; one that is read whole at any, as all are
-    but JPEGs, is kept once.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most, self._taken = most, 0
-        self._pixels: OrderedDict[tuple[int, int], np.ndarray[Any, Any]] = OrderedDict()
-        self._whole: set[int] = set()
-
-    def recall(self, reading: tuple[int, int]) -> np.ndarray[Any, Any] | None:
-        reading = self._place(reading)
-        if reading in self._pixels:
-            self._pixels.move_to_end(reading)
-        return self._pixels.get(reading)
-
-    def keep(self, reading: tuple[int, int], pixels: np.ndarray[Any, Any], *, whole: bool) -> None:
-        if pixels.nbytes > self._most:
-            return
-        if whole and reading[1] > 1:
-            self._whole.add(reading[0])
-        self._pixels[self._place(reading)] = pixels
-        self._taken += pixels.nbytes
-        while self._taken > self._most:
-            _, oldest = self._pixels.popitem(last=False)
-            self._taken -= oldest.nbytes
-
-    def _place(self, reading: tuple[int, int]) -> tuple[int, int]:
-        return (reading[0], 1) if reading[0] in self._whole else reading
 
 
 def draw_patches(

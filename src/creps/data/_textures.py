@@ -7,7 +7,6 @@ its file or reduced by a known factor, and shows no place of its own.
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -17,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from creps.data._batches import divided, first_good, sample, shuffled_indices, tell_broken
+from creps.data._decoded import Decoded, Layers
 from creps.data._framing import area_average, check_frame, like
 from creps.data._loading import load_samples
 from creps.data._sources import ImageSource
@@ -65,7 +65,7 @@ class Textures(Dataset[tuple[np.ndarray, int, int]]):
         self.size = size if isinstance(size, tuple) else (size, size)
         self.maps = dict(maps or {})
         self._map_images = [_matching(source, name, each) for name, each in self.maps.items()]
-        self._kept: OrderedDict[int, tuple[np.ndarray[Any, Any], ...]] = OrderedDict()
+        self._kept = Decoded(_KEPT)
         check_frame(self.size)
         rows, columns = (round(side * most) for side in self.size)
         for image in range(len(source)):
@@ -133,27 +133,18 @@ class Textures(Dataset[tuple[np.ndarray, int, int]]):
         box = (top, left, top + rows, left + columns)
         return like(area_average(pixels, box, self.size), pixels)
 
-    def _decoded(self, image: int) -> tuple[np.ndarray[Any, Any], ...]:
+    def _decoded(self, image: int) -> Layers:
         """The colors of an image, and its maps."""
-        if image not in self._kept:
+        pixels = self._kept.recall(image)
+        if pixels is None:
             wanted = [(self.source, image)]
             wanted += [
                 (each, found[image])
                 for each, found in zip(self.maps.values(), self._map_images, strict=True)
             ]
             pixels = tuple(each.image(k, precise=self.precise) for each, k in wanted)
-            while self._kept and _bytes(pixels) + self._held() > _KEPT:
-                self._kept.popitem(last=False)
-            self._kept[image] = pixels
-        self._kept.move_to_end(image)
-        return self._kept[image]
-
-    def _held(self) -> int:
-        return sum(map(_bytes, self._kept.values()))
-
-
-def _bytes(pixels: tuple[np.ndarray[Any, Any], ...]) -> int:
-    return sum(each.nbytes for each in pixels)
+            self._kept.keep(image, pixels)
+        return pixels
 
 
 def _matching(source: ImageSource, kind: str, maps: ImageSource) -> list[int]:

@@ -408,7 +408,7 @@ class Generator(nn.Module, ABC):
         return self.truncate(styles, truncation=truncation, truncation_cutoff=truncation_cutoff)
 
     def of_class(self, z: Tensor, label: Tensor | None) -> Tensor:
-        """The nearest latents of a class, where latents decide on it; otherwise the same ones.
+        """Latents like these of a class, where latents decide on it; otherwise the same ones.
 
         The largest of the first `label_dim` values and the one that is to be so change places: of
         normal values that is what drawing until the class is right would give.
