@@ -92,6 +92,7 @@ RECIPES: dict[str, tuple[str, str]] = {
     "half-latents": ("small-32-zoom", _HALF + _LABELS + "generator.class_from_latent=true"),
     "half-thick": ("small-32-zoom", _HALF + "generator.thickness=16"),
     "half-lines": ("small-32-zoom", _HALF + "generator.line_channels=32"),
+    "half-moments": ("small-32-zoom", _HALF + "projected.moments=0.3"),
     "half-flat": ("small-32-zoom", _HALF + "generator.z_dim=64 generator.mapping_layers=1"),
 }
 """Preset and changes by name; {all} is the number of pictures of the run, {half} and {fifth} are

@@ -83,7 +83,10 @@ def test_heads_learn_to_tell_blurred_pictures(pictures: Path) -> None:
     optimizer = torch.optim.Adam(heads.parameters(), lr=2e-3, betas=(0.0, 0.99))
     for _ in range(30):
         optimizer.zero_grad()
-        of_real, of_fake = (engine.passes.projected_scores(each) for each in (real, fake))
+        of_real, of_fake = (
+            engine.passes.projected_scores(engine.passes.projected_maps(each))
+            for each in (real, fake)
+        )
         gaps = [a.mean() - b.mean() for a, b in zip(of_real, of_fake, strict=True)]
         torch.autograd.backward(-torch.stack(gaps).sum())
         optimizer.step()

@@ -164,12 +164,21 @@ class ProjectedSettings:
     """Channels of its heads, one for each of four sizes of features."""
     placed: bool = False
     """Tell the heads scale and place of each window."""
+    moments: float = 0.0
+    """Weight of the distance of means and covariances of the features from those of real pictures,
+    over thousands of pictures; 0: they do not count."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.weight < math.inf or self.side < 0 or self.width < 1:
             raise ConfigError(
                 f"projected: weight {self.weight}, side {self.side}, width {self.width}: expected "
                 "at least 0, 0 and 1"
+            )
+        if not 0 <= self.moments < math.inf:
+            raise ConfigError(f"projected.moments {self.moments}: expected at least 0")
+        if self.moments and not self.weight:
+            raise ConfigError(
+                f"projected.moments {self.moments}: expected a projected.weight above 0 too"
             )
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from creps.data import Batch
 from creps.errors import ConfigError
+from creps.networks.discriminator import WHOLE
 from creps.training._config import TrainConfig
 from creps.training._distributed import SINGLE, ProcessGroup
 from creps.training._periods import draw_split
@@ -122,10 +123,18 @@ class Engine:
         logits: Tensor = self.state.discriminator(images, *beside)
         return logits
 
-    def projected_scores(self, images: Tensor, part: Part, purpose: str) -> list[Tensor]:
-        """Scores (B, 1, h, w) of the heads of the projected discriminator, as `logits`."""
+    def projected_maps(self, images: Tensor, part: Part, purpose: str) -> list[Tensor]:
+        """What the projected discriminator sees of pictures of a part, shown as for `logits`."""
+        return self.passes.projected_maps(self._shown(images, part, purpose))
+
+    def projected_scores(self, maps: list[Tensor], part: Part) -> list[Tensor]:
+        """Scores (B, 1, h, w) of the heads of the projected discriminator by `projected_maps`."""
         places = self._places(part.batch) if self.config.projected.placed else None
-        return self.passes.projected_scores(self._shown(images, part, purpose), places)
+        return self.passes.projected_scores(maps, places)
+
+    def are_windows(self, part: Part) -> Tensor:
+        """Which pictures of a part are windows, not whole: (B,)."""
+        return self._places(part.batch)[:, 0] > WHOLE
 
     def noise(self, part: Part, like: Tensor, purpose: str) -> Tensor:
         """Standard normal numbers of the shape of a part's pictures (B, C, H, W)."""

@@ -81,11 +81,15 @@ class Passes:
         with self._mixed():
             return self._discriminator(images, *beside).float()
 
-    def projected_scores(self, images: Tensor, places: Tensor | None = None) -> list[Tensor]:
-        """Scores (B, 1, h, w) in float32 of pictures, one tensor for each head."""
+    def projected_maps(self, images: Tensor) -> list[Tensor]:
+        """What the projected discriminator sees of pictures: four maps (B, C_l, H_l, W_l)."""
+        with self._mixed():
+            return feature_maps(self._features, images[:, : self._colors], self._seen_size)
+
+    def projected_scores(self, maps: list[Tensor], places: Tensor | None = None) -> list[Tensor]:
+        """Scores (B, 1, h, w) in float32 of pictures by their maps, one tensor for each head."""
         assert self._projected is not None
         with self._mixed():
-            maps = feature_maps(self._features, images[:, : self._colors], self._seen_size)
             return [scores.float() for scores in self._projected(maps, places)]
 
     def features(self, images: Tensor) -> list[Tensor]:

@@ -31,6 +31,7 @@ from creps.networks.discriminator import (
     build_discriminator,
 )
 from creps.training._config import TrainConfig
+from creps.training._moments import FeatureMoments
 
 _SNAPSHOTS_KEPT = 2
 """Older snapshots are removed once a newer one is complete."""
@@ -57,6 +58,7 @@ class TrainState:
         step: steps done.
         teacher: what patches stay faithful to; frozen, so not part of `tensors`.
         projected: the second discriminator, of features, and its optimizer; None without one.
+        moments: of the features that it sees; None where they do not count.
     """
 
     generator: Generator
@@ -71,6 +73,7 @@ class TrainState:
     teacher: Generator | None = None
     projected: ProjectedDiscriminator | None = None
     projected_optimizer: torch.optim.Adam | None = None
+    moments: FeatureMoments | None = None
 
     def networks(self) -> list[tuple[str, nn.Module]]:
         """The networks by their names."""
@@ -79,7 +82,9 @@ class TrainState:
             ("discriminator", self.discriminator),
             ("average", self.average),
         ]
-        return found + ([] if self.projected is None else [("projected", self.projected)])
+        if self.projected is not None:
+            found.append(("projected", self.projected))
+        return found + ([] if self.moments is None else [("moments", self.moments)])
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         """Every tensor of the state by a unique name; copying to them changes the state."""
@@ -156,6 +161,7 @@ def initial_state(config: TrainConfig, device: torch.device | str = "cpu") -> Tr
         augment_signs=torch.zeros(2, device=device),
         projected=None if projected is None else projected.to(device).train(),
         projected_optimizer=None if projected is None else _adam(projected, config, "projected"),
+        moments=_moments(config, device),
     )
 
 
@@ -270,6 +276,12 @@ def _adam(network: nn.Module, config: TrainConfig, name: Trained) -> torch.optim
         eps=config.optimizer.epsilon,
         foreach=True,
     )
+
+
+def _moments(config: TrainConfig, device: torch.device | str) -> FeatureMoments | None:
+    if not config.projected.weight or not config.projected.moments:
+        return None
+    return FeatureMoments(config.projected_size, seed=config.seed).to(device)
 
 
 def save_snapshot(state: TrainState, folder: Path) -> Path:

@@ -132,10 +132,13 @@ def generator_step(engine: Engine, parts: list[Part], *, real: Tensor | None = N
         means.add("loss/generator", value)
         if state.projected is not None:
             state.projected.requires_grad_(False)
-            scores = engine.projected_scores(image, part, "generator")
-            projected = hinge_generator_loss(scores)
+            maps = engine.projected_maps(image, part, "generator")
+            projected = hinge_generator_loss(engine.projected_scores(maps, part))
             means.add("loss/generator_projected", projected)
             value = value + projected * engine.config.projected.weight
+            if state.moments is not None:
+                windows = engine.are_windows(part)
+                value = value + state.moments.score(maps, windows) * engine.config.projected.moments
         return value + _regularization(engine, part, z=z, styles=styles, image=image, means=means)
 
     gradient = engine.learn("generator", parts, adversarial, scale=engine.passes.loss_scale)
@@ -275,19 +278,28 @@ def _finite_penalties(
 def projected_step(engine: Engine, parts: list[Part], drawn: list[Tensor]) -> Stats:
     """Update the heads of the projected discriminator, on the pictures of the discriminator's."""
     state, means, fakes = engine.state, Means(), iter(drawn)
+    sums: list[Tensor] = []
     assert state.projected is not None
     state.projected.requires_grad_(True)
 
     def hinge(part: Part) -> Tensor:
-        fake = engine.projected_scores(next(fakes), part, "discriminator")
-        real = engine.projected_scores(part.batch.image, part, "real")
+        with torch.no_grad():
+            of_real = engine.projected_maps(part.batch.image, part, "real")
+            of_fake = engine.projected_maps(next(fakes), part, "discriminator")
+        if state.moments is not None:
+            sums.append(state.moments.sums(of_real, of_fake, engine.are_windows(part)))
+        fake, real = (engine.projected_scores(maps, part) for maps in (of_fake, of_real))
         value = hinge_discriminator_loss(fake, real)
         means.add("loss/projected", value)
         return value
 
     gradient = engine.learn("projected", parts, hinge, scale=engine.passes.loss_scale)
     state.projected.tighten()
-    return means.joint(engine.group) | gradient
+    stats = means.joint(engine.group) | gradient
+    if state.moments is not None:
+        state.moments.follow(engine.group.sum_(torch.stack(sums).sum(0)), step=state.step)
+        stats |= state.moments.distances()
+    return stats
 
 
 def penalty_step(engine: Engine, parts: list[Part], fake_images: list[Tensor]) -> Stats:

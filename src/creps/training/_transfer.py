@@ -45,13 +45,15 @@ def start_from(state: TrainState, path: Path, *, augment: AugmentSettings) -> No
     ours = {
         f"{name}.{key}": tensor.shape
         for name, network in state.networks()
+        if network is not state.moments  # of other pictures, perhaps
         for key, tensor in network.state_dict().items()
     }
     theirs = {name: tensor.shape for name, tensor in tensors.items() if name in ours}
     if ours == theirs and "step" in tensors:
         state.allocate_moments(tensors)
         alike = before is not None and _starts(before) == _starts(augment)
-        copy_tensors(state, tensors, names=set(tensors) - (_OWN if alike else _OWN | _ADAPTED))
+        taken = {name for name in tensors if not name.startswith("moments.")}
+        copy_tensors(state, tensors, names=taken - (_OWN if alike else _OWN | _ADAPTED))
     else:
         state.discriminator.grow_from(_part(tensors, "discriminator"))
         heads = _part(tensors, "projected")

@@ -32,6 +32,11 @@ _CHARTS: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("Logits", "mean logit", {"real": "logits/real", "generated": "logits/fake"}),
     ("Distance of pictures", "distance", {"real": "spread/real", "generated": "spread/fake"}),
     ("Nearest pictures", "distance", {"real": "nearest/real", "generated": "nearest/fake"}),
+    (
+        "Moments of features",
+        "distance",
+        {"wholes": "moments/wholes", "windows": "moments/windows"},
+    ),
     ("Gradient penalties", "squared norm", {"R1": "penalty/r1", "R2": "penalty/r2"}),
     ("Path length", "length", {"path length": "path_length"}),
     *(
