@@ -87,13 +87,13 @@ RECIPES: dict[str, tuple[str, str]] = {
     "projected-blur": ("small-32-zoom", _BEST + _BLUR),
     "projected-blur-half": ("small-32-zoom", _HALF),
     "projected-diffaugment": ("small-32-zoom", _BEST + "augment.kind=diffaugment"),
-    "half-coarse-first": ("small-32-zoom", _HALF + "data.zoom_images={half}"),
     "half-labels": ("small-32-zoom", _HALF + _LABELS),
     "half-latents": ("small-32-zoom", _HALF + _LABELS + "generator.class_from_latent=true"),
-    "half-thick": ("small-32-zoom", _HALF + "generator.thickness=16"),
-    "half-lines": ("small-32-zoom", _HALF + "generator.line_channels=32"),
-    "half-moments": ("small-32-zoom", _HALF + "projected.moments=0.3"),
-    "half-flat": ("small-32-zoom", _HALF + "generator.z_dim=64 generator.mapping_layers=1"),
+    "blur-moments": ("small-32-zoom", _BEST + _BLUR + "projected.moments=0.3"),
+    "blur-coarse-first": ("small-32-zoom", _BEST + _BLUR + "data.zoom_images={half}"),
+    "blur-thick": ("small-32-zoom", _BEST + _BLUR + "generator.thickness=16"),
+    "blur-lines": ("small-32-zoom", _BEST + _BLUR + "generator.line_channels=32"),
+    "blur-flat": ("small-32-zoom", _BEST + _BLUR + "generator.z_dim=64 generator.mapping_layers=1"),
 }
 """Preset and changes by name; {all} is the number of pictures of the run, {half} and {fifth} are
 parts of it, {classes} is the number of classes of the data."""
