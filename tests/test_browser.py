@@ -214,6 +214,35 @@ def test_two_models_side_by_side(page: Any, server: str) -> None:
     assert divider.get_attribute("aria-valuenow") == "27"
 
 
+def test_a_class_is_chosen_where_latents_decide_on_it_too(page: Any, server: str) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    visit(page, server, "#tiny:7")
+    field = page.find_element("id", "class")
+    assert not field.is_displayed()
+    visit(page, server, "#drawn:7")
+    field = page.find_element("id", "class")
+    assert (field.get_attribute("value"), field.get_attribute("placeholder")) == ("", "any")
+    plain = seen(page)
+    assert_alike(plain, drawn(server, "drawn:7", plain.shape))
+    for typed, chosen in (("3", ";c=3"), ("9", ";c=3"), ("-1", ";c=0"), ("", "")):
+        field.clear()
+        field.send_keys(typed, Keys.TAB)
+        assert_says(page, "id", f"drawn:7{chosen}")
+        assert_alike(seen(page), drawn(server, f"drawn:7{chosen}", plain.shape))
+    visit(page, server, "#drawn:5;c=2")
+    assert page.find_element("id", "class").get_attribute("value") == "2"
+    assert_says(page, "id", "drawn:5;c=2")
+    visit(page, server, "#drawn:5;c=3&with=model:kinds")  # which has fewer classes
+    assert_alike(seen(page, "other"), drawn(server, "kinds:5;c=2", seen(page, "other").shape))
+    visit(page, server, "#kinds:5")  # where one must be chosen
+    assert_says(page, "id", "kinds:5;c=0")
+    field = page.find_element("id", "class")
+    field.clear()
+    field.send_keys(Keys.TAB)
+    assert_says(page, "id", "kinds:5;c=0")
+
+
 def test_a_link_restores_exactly_this_view(page: Any, server: str) -> None:
     link = (
         "#tiny:7..2@0.3+5:1-2;t=0.6&at=0.41234,0.56789&span=0.05&turn=340&mirror=1"

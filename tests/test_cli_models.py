@@ -53,6 +53,13 @@ def test_info_says_what_a_model_is(model: Path) -> None:
     assert any("training.data" in line and "a, b" in line for line in lines)
 
 
+def test_info_says_that_latents_decide_on_classes(tmp_path: Path) -> None:
+    config = {"resolution": 4, "z_dim": 5, "label_dim": 3, "class_from_latent": True}
+    save(build_generator("creps", config | {"channel_max": 4}), tmp_path / "m")
+    shown = run("info", tmp_path / "m").stdout
+    assert "3, by the latent where none is chosen" in " ".join(shown.split())
+
+
 def test_records_of_megabytes_are_cut_in_the_table(tmp_path: Path) -> None:
     network = build_generator("creps", {"resolution": 4, "z_dim": 5, "channel_max": 4})
     record = {"long": "y" * 3_000_000, "n" * 5000: 1, "many": {str(k): k for k in range(5000)}}

@@ -184,7 +184,7 @@ def test_same_settings_are_kept_and_others_refused(tmp_path):
 
 @pytest.mark.parametrize("content", [b"notes", b""])
 def test_foreign_file_is_not_replaced(tmp_path, content):
-    out = tmp_path / "notes.txt"
+    out = tmp_path / "notes.zip"
     out.write_bytes(content)
     with pytest.raises(DataError, match="not a portrait file"):
         write_portraits(out, count=1, size=8)
@@ -233,10 +233,11 @@ def test_error_of_the_system_is_told(tmp_path, monkeypatch):
         ({"size": 0}, "size 0"),
         ({"seed": -1}, "seed -1"),
         ({"workers": 0}, "0 workers"),
+        ({"name": "set"}, r"set: expected a name that ends with \.zip"),
     ],
 )
 def test_impossible_sets_are_refused_before_anything_is_written(tmp_path, changes, message):
-    arguments = {"count": 1, "size": 8, **changes}
+    arguments = {"name": "set.zip", "count": 1, "size": 8, **changes}
     with pytest.raises(UsageError, match=message):
-        write_portraits(tmp_path / "set.zip", **arguments)
+        write_portraits(tmp_path / arguments.pop("name"), **arguments)
     assert list(tmp_path.iterdir()) == []

@@ -254,6 +254,25 @@ def test_loose_images_and_numbered_shards_are_no_classes(tmp_path, names):
         open_images(tmp_path, labels=True)
 
 
+@pytest.mark.parametrize(
+    ("folders", "classes"),
+    [
+        (("00000", "large"), None),  # a drawn set that was unpacked beside other pictures
+        (("cats", "00003"), None),
+        (("9999", "10000"), ("9999", "10000")),
+        (("1", "00000"), ("00000", "1")),
+    ],
+)
+def test_parts_of_sets_beside_folders_with_names_are_no_classes(tmp_path, folders, classes):
+    for name in folders:
+        _save(tmp_path / name / "a.png", _pixels(2, 3))
+    if classes:
+        assert open_images(tmp_path, labels=True).class_names == classes
+        return
+    with pytest.raises(LabelError, match=r"the folder 0000\d is a part of a set, beside \w+: exp"):
+        open_images(tmp_path, labels=True)
+
+
 def test_nothing_to_open_is_one_line(tmp_path):
     with pytest.raises(DataError, match=r"no such file or folder: .*nowhere"):
         open_images(tmp_path / "nowhere")

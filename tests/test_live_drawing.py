@@ -55,7 +55,9 @@ def live_models() -> dict[str, Generator]:
     return {"portraits": creps.load("portraits"), **tiny}
 
 
-def wish(recipe: str, truncation: float, cutoff: int | None, label: int = 0) -> dict[str, Any]:
+def wish(
+    recipe: str, truncation: float, cutoff: int | None, label: int | None = None
+) -> dict[str, Any]:
     return {"recipe": recipe, "truncation": truncation, "cutoff": cutoff, "label": label}
 
 
@@ -90,6 +92,22 @@ def test_styles_are_the_same(live: LivePage, case: tuple[str, float, int | None]
     assert isinstance(expected, torch.Tensor)
     found = array(live.run(script, "portraits", wish=wish(*case)), np.float32)
     np.testing.assert_allclose(found, expected.flatten().numpy(), rtol=2e-5, atol=2e-5)
+
+
+@in_chromium
+@pytest.mark.parametrize("label", [None, 0, 1, 2])
+@pytest.mark.parametrize("recipe", ["7", "4..9@0.3", "4~9@0.3+5:1-2"])
+def test_classes_are_chosen_where_latents_decide_on_them(
+    live: LivePage, recipe: str, label: int | None
+) -> None:
+    script = "return base64(stylesOf(await model(), given.wish));"
+    generator = tiny_creps(**SHAPES["classes"]).float()
+    expected = Latent(styles=recipe, label=label).resolve(generator)
+    assert isinstance(expected, torch.Tensor)
+    found = array(live.run(script, "classes", wish=wish(recipe, 1.0, None, label)), np.float32)
+    np.testing.assert_allclose(found, expected.flatten().numpy(), rtol=2e-5, atol=2e-5)
+    with pytest.raises(AssertionError, match=r"There is no class 3: they are 0 to 2\."):
+        live.run(script, "classes", wish=wish(recipe, 1.0, None, 3))
 
 
 @in_chromium
@@ -178,7 +196,7 @@ def test_networks_of_other_shapes_too(request: pytest.FixtureRequest, name: str,
     expected = creps.render(generator, **latent, size=(13, 21), window=window, exact=True)
     page = request.getfixturevalue("live_gpu" if way == "WebGPU" else "live")
     script = GPU_PIXELS if way == "WebGPU" else PIXELS
-    asked = wish("3", 0.8, None, label or 0)
+    asked = wish("3", 0.8, None, label)
     found = page.run(script, name, wish=asked, fields=[field], compiled=way == "WebAssembly")
     assert_same_pixels(found, [expected])
 

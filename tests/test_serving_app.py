@@ -57,7 +57,9 @@ def test_the_models_are_described(client: TestClient) -> None:
     assert (tiny["name"], tiny["resolution"], tiny["size"]) == ("tiny", 16, SIDE)
     assert (tiny["trained"], tiny["detail"]) == (16, 16)
     assert len(tiny["pin"]) == 8
-    assert (kinds["classes"], drawn["classes"]) == (3, 0)  # those that must be chosen
+    assert (tiny["classes"], kinds["classes"], drawn["classes"]) == (0, 3, 3)
+    needed = [each["needs_class"] for each in (tiny, kinds, drawn)]
+    assert needed == [False, True, False]  # the latents of `drawn` decide where none is chosen
     assert about["limits"]["pixels"] == LIMITS.pixels
     assert not about["jobs"]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from typer.testing import CliRunner
 
 import creps
@@ -57,6 +58,24 @@ def test_patches_are_the_files_own_pixels_painted_anywhere(pictures: Path) -> No
     counts = np.histogram2d(*np.array(places).T, bins=3, range=[[0, 1]] * 2)[0]
     assert counts.min() > 12  # of 33: no place of the period is preferred
     assert len({y for y, _ in places}) == 300  # and any fraction of a pixel
+
+
+@pytest.mark.parametrize(("megabytes", "readings"), [(0, 5), (1, 4), (500, 2)])
+def test_decoded_pictures_take_the_memory_that_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, megabytes: int, readings: int
+) -> None:
+    for name in "ab":
+        Image.fromarray(np.full((600, 400, 3), ord(name), np.uint8)).save(tmp_path / f"{name}.png")
+    settings = texture(f"data.cache_megabytes={megabytes}", "data.workers=0")
+    found = open_training_set(settings, tmp_path)  # each picture takes 0.7 MB
+    decoded = []
+    decode = found.source.image
+    monkeypatch.setattr(
+        found.source, "image", lambda k, **how: decoded.append(k) or decode(k, **how)
+    )
+    for image in (0, 0, 1, 0, 1):
+        shown_picture(found, image, settings.size)
+    assert len(decoded) == readings
 
 
 @pytest.mark.parametrize(("zoom_from", "largest"), [(1.0, 2.0), (2.0, 1.0)])

@@ -20,7 +20,11 @@ LIMITS = Limits(pixels=2**20, side=2048)
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    models = {"tiny": tiny_creps(), "kinds": tiny_creps(label_dim=3)}
+    models = {
+        "tiny": tiny_creps(),
+        "kinds": tiny_creps(label_dim=3),
+        "drawn": tiny_creps(label_dim=4, class_from_latent=True),
+    }
     models["tiny"].record = {"credits": "Drawn by Nobody\nhttps://example.org", "license": "CC0"}
     settings = ServeSettings(workers=2, limits=LIMITS, jobs=tmp_path_factory.mktemp("jobs"))
     with on_loopback(build_app(models, settings=settings), settings) as port:

@@ -15,7 +15,7 @@ from creps.errors import one_line, printable
 if TYPE_CHECKING:
     from creps.data._checking import Report
 
-_OUT = Annotated[Path, typer.Option(help="ZIP file to write.")]
+_OUT = Annotated[Path, typer.Option(help="File to write, NAME.zip.")]
 _SEED = Annotated[int, typer.Option(help="Another seed, other pictures.")]
 _WORKERS = Annotated[int | None, typer.Option(help="Pictures at once; all cores by default.")]
 _KEEP_COLORS = Annotated[

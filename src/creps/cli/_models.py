@@ -108,12 +108,13 @@ def export(
 def _facts(summary: ModelSummary, weights: str) -> list[tuple[str, str]]:
     """Rows of the table: the config's main numbers, the file, then the record."""
     config, record = summary.document.config, summary.document.record
+    by_latent = ", by the latent where none is chosen" * bool(config.get("class_from_latent"))
     # A stored config may leave out what is the family's default.
     shown = {
         "natural size": ("resolution", "{0} x {0} pixels"),
         "colors": ("img_channels", "{} channels"),
         "latent": ("z_dim", "{} numbers"),
-        "classes": ("label_dim", "{}"),
+        "classes": ("label_dim", "{}" + by_latent),
         "sampling": ("sampling", "{}"),
         "thickness": ("thickness", "{}"),
         "composition": ("composition", "{}"),

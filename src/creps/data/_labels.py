@@ -144,4 +144,12 @@ def _of_folders(names: Sequence[str]) -> Classes:
             f"no class labels: expected {LABELS_NAME}, "
             "or every image in a sub-folder that is named by its class"
         )
+    below = sorted({part[0] for part in parts})
+    split = [name for name in below if _SHARD.fullmatch(name)]
+    if split and not all(map(_NUMBER.fullmatch, below)):  # 9999 and 10000 are numbers of classes
+        other = next(name for name in below if name not in split)
+        raise LabelError(
+            f"no class labels: the folder {split[0]} is a part of a set, beside {other}: expected "
+            "a folder for each class, named by it"
+        )
     return _numbered({name: part[0] for name, part in zip(names, parts, strict=True)})

@@ -29,7 +29,7 @@ from creps._json import parse_json
 from creps.data._archives import ZipStore
 from creps.data._sources import ATTRIBUTION_NAME
 from creps.data._store import MOST_NOTE
-from creps.errors import DataError
+from creps.errors import DataError, UsageError
 
 Chunk = TypeVar("Chunk")
 Drawn = TypeVar("Drawn")
@@ -69,9 +69,11 @@ def draw_set(
     `files` makes named files of what `draw` returns for the chunks; `unset` are settings that an
     existing set must not have; `kind` is the pictures' name in messages, "portrait". Other
     arguments and errors as `write_set` and `in_order`; a DataError names the settings in which an
-    existing set differs.
+    existing set differs, a UsageError asks for a name that says what the file is.
     """
     count = checked_workers(workers)
+    if out.suffix.lower() != ".zip":
+        raise UsageError(f"{out}: expected a name that ends with .zip")
     if out.exists() and not overwrite:
         wanted = settings | dict.fromkeys(unset)
         _refuse_other(out, wanted, settings_name=settings_name, kind=kind)

@@ -26,8 +26,6 @@ Place = tuple[int, float, float, float]
 """Which picture, where in it from (0, 0) to (1, 1), and how many file pixels become one."""
 
 _DRAW_TAG = 0x7EC5  # keeps the draws of places apart from those of the order
-_KEPT = 2**29
-"""Bytes of decoded pictures that a loading process keeps: hundreds of windows come from each."""
 
 
 class Textures(Dataset[tuple[np.ndarray, int, int]]):
@@ -43,6 +41,8 @@ class Textures(Dataset[tuple[np.ndarray, int, int]]):
         maps: what the materials have beside their colors, by name: "normal", "height", ...; the
             pictures of a map have the names and sizes of those of the source, and their channels
             follow in this order.
+        cache: bytes of decoded pictures that each loading process keeps, as `Decoded` does: hundreds
+            of windows come from each. 0 decodes a picture for every window.
     Attributes:
         fingerprint: of the source and its maps, as `ImageSource.fingerprint`.
     Raises:
@@ -60,12 +60,13 @@ class Textures(Dataset[tuple[np.ndarray, int, int]]):
         labels: bool = False,
         precise: bool = False,
         maps: Mapping[str, ImageSource] | None = None,
+        cache: int = 2**29,
     ) -> None:
         self.source, self.mirror, self.labels, self.precise = source, mirror, labels, precise
         self.size = size if isinstance(size, tuple) else (size, size)
         self.maps = dict(maps or {})
         self._map_images = [_matching(source, name, each) for name, each in self.maps.items()]
-        self._kept = Decoded(_KEPT)
+        self._kept = Decoded(cache)
         check_frame(self.size)
         rows, columns = (round(side * most) for side in self.size)
         for image in range(len(source)):

@@ -60,6 +60,8 @@ def open_training_set(
             f"{path} has {classes} classes, the networks {config.generator.label_dim}: set "
             f"generator.label_dim and discriminator.label_dim to {classes}, or give --labels"
         )
+    cache = data.cache_megabytes * 1_000_000
+    own = cache // max(data.workers, 1)  # of each loading process
     if data.textures:
         return Textures(
             source,
@@ -73,8 +75,8 @@ def open_training_set(
                 name: open_images(place, channels=MAPS[name], keep_colors=True)
                 for name, place in maps.items()
             },
+            cache=own,
         )
-    cache = data.cache_megabytes * 1_000_000
     if data.native:
         return NativePatches(
             source,
@@ -82,7 +84,7 @@ def open_training_set(
             mirror=data.mirror,
             labels=data.labels,
             precise=data.precise,
-            cache=cache // max(data.workers, 1),
+            cache=own,
         )
     height, width = (pixels * data.detail for pixels in config.size)
     return Pictures(

@@ -80,7 +80,7 @@ class DataSettings:
     """Processes that decode pictures ahead; 0 decodes in the training process."""
     cache_megabytes: int = 500
     """Memory for decoded pictures: if all fit, nothing is decoded from the second epoch on; with
-    `native` the latest ones are kept, as many as fit."""
+    `native` or `textures` the latest ones are kept, as many as fit."""
 
     def __post_init__(self) -> None:
         most = math.inf if self.native or self.textures else self.detail

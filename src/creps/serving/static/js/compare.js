@@ -1,6 +1,6 @@
 // What a picture is compared with, and the bar that says so.
 import { button, find, make, select } from "./dom.js";
-import { identifier } from "./picture.js";
+import { fitting, identifier } from "./picture.js";
 
 /** @typedef {import("./link.js").Comparison} Comparison */
 /** @typedef {import("./picture.js").Picture} Picture */
@@ -26,11 +26,11 @@ export function rivalOf(picture, { rival, layout, split }, models) {
   const own = models.find(({ name }) => name === picture.model);
   if (!own) return null;
   if (rival in FILTERS) {
-    const { pin, classes, resolution } = own;
+    const { pin, resolution } = own;
     return {
       layout,
       split,
-      id: identifier(picture, { pin, classes, by: rival }),
+      id: identifier(picture, { pin, by: rival }),
       captions: [
         "Drawn at this size",
         `${FILTERS[rival][0].toUpperCase()}${FILTERS[rival].slice(1)} of ${resolution} × ${resolution}`,
@@ -39,11 +39,11 @@ export function rivalOf(picture, { rival, layout, split }, models) {
   }
   const other = models.find(({ name }) => `model ${name}` === rival);
   if (!other) return null;
-  const { name, pin, classes } = other;
+  const { name, pin } = other;
   return {
     layout,
     split,
-    id: identifier({ ...picture, model: name }, { pin, classes }),
+    id: identifier(fitting({ ...picture, model: name }, other), { pin }),
     captions: [own.name, name],
   };
 }

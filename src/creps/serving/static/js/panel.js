@@ -1,6 +1,6 @@
 // The panel: which picture, and how it is changed. Everything goes through `change`; `panel` shows the state.
 import { button, find, input, make, part } from "./dom.js";
-import { LARGEST_SEED, PLAIN, identifier } from "./picture.js";
+import { LARGEST_SEED, PLAIN, fitting, identifier } from "./picture.js";
 
 /** @typedef {import("./picture.js").Picture} Picture */
 /** @typedef {import("./server.js").Model} Model */
@@ -68,15 +68,12 @@ export function panel({ state, model, change, painted, thumbnail }) {
 
   const fill = () => {
     const gallery = part("gallery");
-    const { name, pin, classes } = model();
+    const { name, pin } = model();
     const key = `${name}@${pin} ${state().label}`;
     if (key !== shown) gallery.replaceChildren(more);
     shown = key;
     for (let seed = gallery.childElementCount - 1; seed < count; seed++) {
-      const id = identifier(
-        { ...PLAIN, model: name, seed, label: state().label },
-        { pin, classes },
-      );
+      const id = identifier({ ...PLAIN, model: name, seed, label: state().label }, { pin });
       const image = make("img", {
         alt: "",
         loading: "lazy",
@@ -199,12 +196,9 @@ function sliders({ state, model, change }) {
   on("first", (first) => ({ first, last: Math.max(first, state().last), custom: null }));
   on("last", (last) => ({ last, first: Math.min(last, state().first), custom: null }));
   input("class").addEventListener("change", () => {
-    change(
-      {
-        label: Math.min(Math.max(Math.trunc(Number(input("class").value)), 0), model().classes - 1),
-      },
-      { step: true },
-    );
+    const text = input("class").value;
+    const label = text === "" ? null : Number(text);
+    change({ label: fitting({ ...state(), label }, model()).label }, { step: true });
   });
   button("blend-clear").addEventListener("click", () => change({ towards: null }, { step: true }));
   button("mix-clear").addEventListener("click", () => change({ donor: null }, { step: true }));
@@ -221,7 +215,7 @@ function sliders({ state, model, change }) {
  * @param {Model} model
  * @param {(id: string) => Promise<string>} thumbnail
  */
-function faces(picture, { name, pin, classes }, thumbnail) {
+function faces(picture, { name, pin }, thumbnail) {
   const seeds = { picture: picture.seed, blend: picture.towards, mix: picture.donor };
   for (const slot of SLOTS) {
     const tab = button(`tab-${slot}`);
@@ -230,7 +224,7 @@ function faces(picture, { name, pin, classes }, thumbnail) {
     face.hidden = seed === null;
     find("b", HTMLElement, tab).textContent = seed === null ? "none" : `seed ${seed}`;
     if (seed === null) continue;
-    const id = identifier({ ...PLAIN, model: name, seed, label: picture.label }, { pin, classes });
+    const id = identifier({ ...PLAIN, model: name, seed, label: picture.label }, { pin });
     if (face.dataset.id !== id) patiently(face, id, thumbnail);
   }
 }
@@ -239,7 +233,7 @@ function faces(picture, { name, pin, classes }, thumbnail) {
  * @param {Picture} picture
  * @param {Model} model
  */
-function values(picture, { styles, classes }) {
+function values(picture, { styles, classes, needs_class }) {
   const set = (
     /** @type {string} */ id,
     /** @type {number} */ value,
@@ -264,7 +258,8 @@ function values(picture, { styles, classes }) {
   part("mix-hint").hidden = picture.donor !== null;
   part("class-field").hidden = classes === 0;
   input("class").max = `${classes - 1}`;
-  if (document.activeElement !== input("class")) input("class").value = `${picture.label}`;
+  input("class").placeholder = needs_class ? "" : "any";
+  if (document.activeElement !== input("class")) input("class").value = `${picture.label ?? ""}`;
   part("custom").hidden = picture.custom === null;
   part("custom").textContent =
     picture.custom === null

@@ -10,7 +10,7 @@
  * @property {number} first the first of these layers
  * @property {number} last
  * @property {number} truncation
- * @property {number} label class, of a model that has classes
+ * @property {number | null} label class, of a model that has classes; null: none chosen
  * @property {string | null} custom a recipe that the controls cannot express
  * @property {string[]} extra options that have no control
  */
@@ -25,7 +25,7 @@ export const PLAIN = Object.freeze({
   first: 0,
   last: 0,
   truncation: 1,
-  label: 0,
+  label: null,
   custom: null,
   extra: [],
 });
@@ -55,13 +55,13 @@ export function recipe({ custom, seed, towards, amount, donor, first, last }) {
 /**
  * The identifier of a picture.
  * @param {Picture} picture
- * @param {{pin?: string, classes?: number, by?: string}} [options] `by`: a filter that enlarges the native picture
+ * @param {{pin?: string, by?: string}} [options] `by`: a filter that enlarges the native picture
  */
-export function identifier(picture, { pin = "", classes = 0, by = "" } = {}) {
+export function identifier(picture, { pin = "", by = "" } = {}) {
   const options = [
     picture.truncation === 1 ? "" : `t=${short(picture.truncation)}`,
     ...picture.extra.filter((word) => word.startsWith("k=")),
-    classes ? `c=${picture.label}` : "",
+    picture.label === null ? "" : `c=${picture.label}`,
     ...picture.extra.filter((word) => word.startsWith("w=")),
     by && `by=${by}`,
   ].filter(Boolean);
@@ -107,6 +107,24 @@ function readRecipe(text) {
     donor: donor === undefined ? null : Number(donor),
     first: Number(first ?? 0),
     last: Number(last ?? first ?? 0),
+  };
+}
+
+/**
+ * A picture within what its model has.
+ * @param {Picture} picture
+ * @param {import("./server.js").Model} model
+ * @returns {Picture}
+ */
+export function fitting(picture, { styles, classes, needs_class }) {
+  const within = (/** @type {number} */ value, /** @type {number} */ count) =>
+    Math.min(Math.max(Math.trunc(value), 0), Math.max(count - 1, 0));
+  const label = picture.label ?? (needs_class ? 0 : null);
+  return {
+    ...picture,
+    label: classes === 0 || label === null ? null : within(label, classes),
+    first: within(picture.first, styles),
+    last: within(picture.last, styles),
   };
 }
 

@@ -11,6 +11,7 @@ import { NoPicture } from "./pixels.js";
  * @property {number} detail pixels a plane unit of the finest detail it was trained on
  * @property {number} styles layers that take a style
  * @property {number} classes
+ * @property {boolean} needs_class whether one must be chosen; otherwise latents decide on it
  * @property {string} credits
  * @property {string} license
  * @property {string | null} weights address of the model's file, if browsers may draw by themselves

@@ -3,7 +3,7 @@ import { compareBar, rivalOf } from "./compare.js";
 import { creditLine, make, paragraphs, part, say, select } from "./dom.js";
 import { readLink, writeLink } from "./link.js";
 import { panel } from "./panel.js";
-import { LARGEST_SEED, PLAIN, identifier, inWords, readIdentifier } from "./picture.js";
+import { LARGEST_SEED, PLAIN, fitting, identifier, inWords, readIdentifier } from "./picture.js";
 import { readout } from "./readout.js";
 
 /** @typedef {import("./picture.js").Picture} Picture */
@@ -20,7 +20,7 @@ export class Viewer {
     this.models = models;
     this.stage = stage;
     /** @type {Picture} */
-    this.picture = { ...PLAIN, model: models[0].name, seed: FIRST };
+    this.picture = fitting({ ...PLAIN, model: models[0].name, seed: FIRST }, models[0]);
     /** @type {Comparison | null} */
     this.comparison = null;
     this.waiting = 0;
@@ -53,8 +53,8 @@ export class Viewer {
 
   /** What a download of the view needs to know. */
   get shot() {
-    const { pin, classes } = this.model;
-    const id = identifier(this.picture, { pin, classes });
+    const { pin } = this.model;
+    const id = identifier(this.picture, { pin });
     return { id, view: this.stage.view(), frame: this.stage.main.frame() };
   }
 
@@ -92,7 +92,7 @@ export class Viewer {
     const rival = this.comparison && rivalOf(picture, this.comparison, this.models);
     if (!rival) this.comparison = null;
     const words = inWords(picture);
-    this.stage.show(identifier(picture, model), `${model.name}, ${words}`, rival);
+    this.stage.show(identifier(picture, { pin: model.pin }), `${model.name}, ${words}`, rival);
     this.showPanel();
     this.showBar();
     document.title = `${words[0].toUpperCase()}${words.slice(1)} · ${model.name} · creps`;
@@ -108,7 +108,7 @@ export class Viewer {
   /** Write down what is shown; with `step`, so that "back" leads here. */
   remember(step = false) {
     clearTimeout(this.waiting);
-    const id = identifier(this.picture, { classes: this.model.classes });
+    const id = identifier(this.picture);
     const address = writeLink(id, this.stage.view(), this.comparison);
     history.replaceState(null, "", address);
     if (step) history.pushState(null, "", address);
@@ -149,23 +149,6 @@ export class Viewer {
     credits(this.model);
     this.showScale();
   }
-}
-
-/**
- * A picture within what its model has.
- * @param {Picture} picture
- * @param {import("./server.js").Model} model
- * @returns {Picture}
- */
-function fitting(picture, { styles, classes }) {
-  const within = (/** @type {number} */ value, /** @type {number} */ count) =>
-    Math.min(Math.max(Math.trunc(value), 0), Math.max(count - 1, 0));
-  return {
-    ...picture,
-    label: within(picture.label, classes),
-    first: within(picture.first, styles),
-    last: within(picture.last, styles),
-  };
 }
 
 /** @param {import("./server.js").Model} model */

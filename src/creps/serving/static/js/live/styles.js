@@ -10,7 +10,7 @@ import { latent } from "./random.js";
  * @property {string} recipe such as 7, 7..12@0.4, 7~12@0.4, 7+12:4-8,10
  * @property {number} truncation
  * @property {number | null} cutoff how many leading styles are truncated; null: all
- * @property {number} label
+ * @property {number | null} label class; null: none chosen
  *
  * @typedef {{seeds: number[], position: number, joint: string}} Walk
  */
@@ -92,32 +92,57 @@ function layersOf(text, count) {
 /**
  * @param {Model} model
  * @param {Walk} walk
- * @param {{truncation: number, cutoff: number, label: number}} how
+ * @param {{truncation: number, cutoff: number, label: number | null}} how
  */
 function walked(model, { seeds, position, joint }, how) {
   const first = Math.floor(position);
   const t = position - first;
   let ends = seeds
     .slice(first, first + (t ? 2 : 1))
-    .map((seed) => latent(seed, model.config.z_dim));
+    .map((seed) => ofClass(model.config, latent(seed, model.config.z_dim), how.label));
   if (t && joint === "~") ends = [turned(ends[0], ends[1], t)];
   const [from, to = from] = ends.map((z) => truncated(model, mapped(model, z, how.label), how));
   return from.map((value, k) => value + t * (to[k] - value));
 }
 
 /**
+ * A latent like this of a class, where latents decide on it, as `Generator.of_class`.
+ * @param {import("./model.js").Config} config
+ * @param {Float32Array} z
+ * @param {number | null} label
+ */
+function ofClass({ label_dim, class_from_latent }, z, label) {
+  if (!class_from_latent || label === null) return z;
+  checkClass(label, label_dim);
+  const deciding = z.subarray(0, label_dim);
+  const largest = deciding.indexOf(Math.max(...deciding));
+  const moved = Float32Array.from(z);
+  [moved[largest], moved[label]] = [z[label], z[largest]];
+  return moved;
+}
+
+/**
+ * @param {number} label
+ * @param {number} classes
+ */
+function checkClass(label, classes) {
+  if (!(Number.isInteger(label) && label >= 0 && label < classes))
+    throw new RecipeError(`There is no class ${label}: they are 0 to ${classes - 1}.`);
+}
+
+/**
  * w of a latent (StyleGAN, section 2).
  * @param {Model} model
  * @param {Float32Array} z
- * @param {number} label
+ * @param {number | null} chosen class
  */
-function mapped({ config, tensor }, z, label) {
+function mapped({ config, tensor }, z, chosen) {
   const { label_dim, class_from_latent, w_dim: width } = config;
   const classes = class_from_latent ? 0 : label_dim;
   let x = normalized(z);
   if (classes) {
-    if (!(label >= 0 && label < classes))
-      throw new RecipeError(`There is no class ${label}: they are 0 to ${classes - 1}.`);
+    const label = chosen ?? 0;
+    checkClass(label, classes);
     const gain = 1 / Math.sqrt(classes);
     const weight = tensor("mapping.embed.weight", width, classes);
     const bias = tensor("mapping.embed.bias", width);
