@@ -42,6 +42,7 @@ from creps.rendering.output._chunks import AHEAD
 from creps.rendering.output._save import Outcome, unfinished
 from creps.rendering.output._shards import Shard
 from creps.rendering.output._store import exclusive
+from patience import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +146,35 @@ def test_an_export_that_was_killed_is_made_again(
         (store / "result" / "a_files" / "0").mkdir(parents=True)
         (tmp_path / "a_files" / "99").mkdir(parents=True)
     write_scene(target)
+    assert contents(target) == unbroken[suffix]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".dzi"])
+def test_libvips_ends_where_it_is_interrupted(
+    tmp_path: Path, suffix: str, unbroken: dict[str, dict[str, bytes]]
+) -> None:
+    """It would go on to the end, or swallow the interruption in one of its callbacks."""
+    pyvips = pytest.importorskip("pyvips", reason="the extra big has it")
+    target, ended = tmp_path / f"a{suffix}", threading.Event()
+    saver = {".png": "pngsave", ".jpg": "jpegsave", ".webp": "webpsave", ".dzi": "dzsave"}[suffix]
+
+    def endless(*_: object, **__: object) -> None:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        if not ended.wait(PATIENCE):
+            raise AssertionError("nothing has ended it")
+        raise pyvips.Error("killed")
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(pyvips.Image, saver, endless)
+            patch.setattr(pyvips.Image, "set_kill", lambda _, kill: ended.set())
+            write_scene(target)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ended.is_set()
+    assert names_in(tmp_path) == [unfinished(target).name]
+    write_scene(target, stopping_after(0, AssertionError("made a chunk twice")))
     assert contents(target) == unbroken[suffix]
 
 

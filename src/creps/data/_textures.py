@@ -41,8 +41,8 @@ class Textures(Dataset[tuple[np.ndarray, int, int]]):
         maps: what the materials have beside their colors, by name: "normal", "height", ...; the
             pictures of a map have the names and sizes of those of the source, and their channels
             follow in this order.
-        cache: bytes of decoded pictures that each loading process keeps, as `Decoded` does: hundreds
-            of windows come from each. 0 decodes a picture for every window.
+        cache: bytes of decoded pictures that each loading process keeps, as `Decoded` does:
+            hundreds of windows come from each. 0 decodes a picture for every window.
     Attributes:
         fingerprint: of the source and its maps, as `ImageSource.fingerprint`.
     Raises:

@@ -11,6 +11,9 @@ import contextlib
 import errno
 import json
 import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pyvips
@@ -46,17 +49,34 @@ def write_flat(store: Store, place: Path, compression: Compression | None) -> No
             _write_deep_zoom(_on_white(image), store, place)
         elif suffix == ".png":
             level = 0 if compression is None else compression.level or 0
-            image.pngsave(str(place), compression=level, filter="up")
+            _saved(image, partial(image.pngsave, str(place), compression=level, filter="up"))
         elif suffix == ".webp":
-            _with_profile(image, 3).webpsave(str(place), Q=QUALITY)  # it has no gray pictures
+            image = _with_profile(image, 3)  # it has no gray pictures
+            _saved(image, partial(image.webpsave, str(place), Q=QUALITY))
         else:
-            _on_white(image).jpegsave(str(place), **JPEG)
+            image = _on_white(image)
+            _saved(image, partial(image.jpegsave, str(place), **JPEG))
     except pyvips.Error as error:
         reason = " ".join(str(error).split())
         for code in FULL:
             if os.strerror(code) in reason:
                 raise OSError(code, os.strerror(code), str(place)) from None
         raise DataError(f"{place}: libvips failed: {reason}") from None
+
+
+def _saved(image: pyvips.Image, save: Callable[[], object]) -> None:
+    """Save a picture in a thread of its own, which ends if this one is interrupted.
+
+    Within libvips Python does not hear of Ctrl-C, or loses it in a callback.
+    """
+    image.set_progress(True)  # else images that are made of it on the way would not end with it
+    with ThreadPoolExecutor(1) as thread:
+        saving = thread.submit(save)
+        try:
+            saving.result()
+        except KeyboardInterrupt:
+            image.set_kill(True)
+            raise
 
 
 def _image(store: Store) -> pyvips.Image:
@@ -94,7 +114,7 @@ def _write_deep_zoom(image: pyvips.Image, store: Store, place: Path) -> None:
     """NAME.dzi, and JPEG tiles of all levels in NAME_files; the settings are in a file there."""
     suffix = f".jpg[{','.join(f'{name}={value}' for name, value in JPEG.items())},keep=none]"
     tiles = {"tile_size": DEEP_ZOOM_TILE, "overlap": DEEP_ZOOM_OVERLAP}
-    image.dzsave(str(place.with_suffix("")), suffix=suffix, **tiles)
+    _saved(image, partial(image.dzsave, str(place.with_suffix("")), suffix=suffix, **tiles))
     folder, document = tiles_folder(place), json.dumps(store.settings, indent=2)
     (folder / "vips-properties.xml").unlink(missing_ok=True)  # it has the date: no two are alike
     (folder / "creps.json").write_text(document, encoding="utf-8")
