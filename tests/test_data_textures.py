@@ -53,6 +53,20 @@ def test_windows_at_their_own_scale_are_the_files_pixels(
     assert (pixels[1] == left + np.arange(12)).all()
 
 
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_picture_that_is_smaller_now_is_left_out(tmp_path: Path, workers: int) -> None:
+    for name in "ab":
+        Image.new("RGB", (30, 40), {"a": "red", "b": "blue"}[name]).save(tmp_path / f"{name}.png")
+    broken: list[str] = []
+    drawn = Textures(open_images(tmp_path), size=(16, 12))
+    Image.new("RGB", (9, 10), "red").save(tmp_path / "a.png")
+    how = {"batch": 4, "seed": 0, "first_step": 0, "workers": workers}
+    for images, _ in islice(load_textures(drawn, **how, on_broken=broken.append), 3):  # type: ignore[arg-type]
+        assert images.shape == (4, 3, 16, 12)
+        assert (images[:, 2] == 255).all()  # blue
+    assert broken == ["a.png"]
+
+
 def test_windows_come_from_everywhere(folder: Path) -> None:
     drawn = textures(folder)
     corners = {

@@ -143,9 +143,20 @@ class Textures(Dataset[tuple[np.ndarray, int, int]]):
                 (each, found[image])
                 for each, found in zip(self.maps.values(), self._map_images, strict=True)
             ]
-            pixels = tuple(each.image(k, precise=self.precise) for each, k in wanted)
+            pixels = tuple(_whole(each, k, precise=self.precise) for each, k in wanted)
             self._kept.keep(image, pixels)
         return pixels
+
+
+def _whole(source: ImageSource, image: int, *, precise: bool) -> np.ndarray[Any, Any]:
+    """The pixels of an image, if they are still as many as when the set was opened."""
+    pixels = source.image(image, precise=precise)
+    (height, width), (rows, columns) = source.size(image), pixels.shape[:2]
+    if (rows, columns) != (height, width):
+        raise DataError(
+            f"{source.names[image]} has {rows}x{columns} pixels, no longer {height}x{width}"
+        )
+    return pixels
 
 
 def _matching(source: ImageSource, kind: str, maps: ImageSource) -> list[int]:

@@ -71,9 +71,8 @@ def _saved(image: pyvips.Image, save: Callable[[], object]) -> None:
     """
     image.set_progress(True)  # else images that are made of it on the way would not end with it
     with ThreadPoolExecutor(1) as thread:
-        saving = thread.submit(save)
         try:
-            saving.result()
+            thread.submit(save).result()
         except KeyboardInterrupt:
             image.set_kill(True)
             raise
