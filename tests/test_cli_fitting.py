@@ -97,6 +97,15 @@ def test_a_result_is_replaced_only_when_asked(model, face, tmp_path: Path) -> No
     assert json.loads((tmp_path / "record.json").read_text())["seed"] == 1
 
 
+@pytest.mark.parametrize("name", ["face.safetensors", "face.safetensors/found"])
+def test_a_folder_that_would_be_taken_for_a_file_of_styles_is_refused(
+    model, face, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(UsageError, match=r"expected a folder, styles\.safetensors is written into"):
+        run("project", "--model", model, "--image", face, "--out", tmp_path / name, *SHORT)
+    assert not any(tmp_path.glob("*.safetensors"))
+
+
 @pytest.mark.parametrize(
     ("words", "error", "told"),
     [

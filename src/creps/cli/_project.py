@@ -144,6 +144,8 @@ def _refuse_there(out: Path, name: str, *, overwrite: bool) -> None:
     """Raise if a result would be replaced without --overwrite."""
     if out.is_file():
         raise UsageError(f"--out {out} is a file: expected a folder")
+    if any(part.endswith(Path(STYLES).suffix) for part in out.parts):  # a file, to --styles
+        raise UsageError(f"--out {out}: expected a folder, {STYLES} is written into it")
     if (out / name).exists() and not overwrite:
         raise UsageError(f"{out / name} exists already: choose another --out, or --overwrite")
 
