@@ -8,6 +8,7 @@
  * @property {number} z_dim
  * @property {number} w_dim
  * @property {number} label_dim
+ * @property {boolean} [class_from_latent] whether latents decide on the class
  * @property {number} mapping_layers
  * @property {number} channel_base
  * @property {number} channel_max
