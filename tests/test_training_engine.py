@@ -31,12 +31,17 @@ from training_pictures import TINY, draw_pictures, few_steps, largest_difference
 PARITY = 1e-5
 """Of any tensor of two states that differ by rounding, after 3 steps."""
 
+KINKED = 0.03
+"""The same where a frozen network looks on: a rounded digit moves some of its features over a kink,
+on one processor more than on another. A part or process left out makes a difference of about 1."""
+
 _CALM = "optimizer.epsilon=1e-3"
 """Weights whose gradients cancel but for rounding are not to follow the rounding."""
 
 PROJECTED = [
     *("projected.placed=true", "discriminator_kind=placed", "data.zoom=4", "data.window_share=1"),
     "projected.weight=1",
+    "projected.moments=0.5",
     "projected.side=40",
     "height=8",
     "width=12",
@@ -149,13 +154,13 @@ def test_parts_and_processes_make_the_same_step_with_features(
     recipe = [*PROJECTED, "batch=8", "images=8"]
     whole, logged = few_steps(tiny(*recipe), pictures, steps=1)
     parts, logged_parts = few_steps(tiny(*recipe, "accumulate=2"), pictures, steps=1)
-    assert largest_difference(whole, parts) < PARITY
+    assert largest_difference(whole, parts) < KINKED
     for key, value in logged[0].items():
-        torch.testing.assert_close(value, logged_parts[0][key], rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(value, logged_parts[0][key], rtol=KINKED, atol=1e-3)
     run_command(tmp_path / "pair", pictures, *recipe, processes=2)
     pair = initial_state(tiny(*recipe))
     restore_snapshot(pair, snapshots(tmp_path / "pair/snapshots")[-1])
-    assert largest_difference(whole, pair) < PARITY
+    assert largest_difference(whole, pair) < KINKED
 
 
 def test_shares_of_a_group_cover_the_batch() -> None:
