@@ -28,7 +28,7 @@ TITLES = {"fd_portraits": "`fd_portraits`", "swd": "SWD", "spectrum": "spectrum,
 SHOWN = ("today", "projected-blur", "projected-blur-half")
 """The curves of the documents: before and after."""
 
-STARTS = ("projected-blur-half", "projected-light", "projected-narrow")
+STARTS = ("projected-blur-half", "projected-blur", "projected-light", "projected-narrow")
 """Recipes that others are told from, the longest first."""
 
 GAP = 12

@@ -72,7 +72,7 @@ def test_kept_models_are_judged_again_and_keep_what_trained_them(tmp_path: Path)
     assert row["swd"] != 9
 
 
-@pytest.mark.parametrize("name", ["cpu-hours", "cpu-hours-earth"])
+@pytest.mark.parametrize("name", ["cpu-hours", "cpu-hours-capacity", "cpu-hours-earth"])
 def test_the_page_shows_the_committed_records(name: str) -> None:
     import cpu_hours_table
 

@@ -88,6 +88,7 @@ def test_projected_presets_say_which_extra_they_need() -> None:
     assert detail.generator == preset("projected-64").generator
     assert detail.anneal.images == detail.images
     assert (preset("projected-64").augment.blur, detail.augment.blur) == (4, 0)  # no start of one
+    assert detail.projected.moments == preset("projected-32").projected.moments == 0.3
 
 
 def test_frozen_features_are_recommended_where_they_are_installed(

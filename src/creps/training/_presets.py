@@ -206,12 +206,13 @@ _GPU = (
 """One GPU: half precision, whole pictures and windows at up to eight times the resolution."""
 
 _PROJECTED = (
-    "projected.weight=0.1 projected.side=64 ema_half_life=20000 "
+    "projected.weight=0.1 projected.side=64 projected.moments=0.3 ema_half_life=20000 "
     "discriminator.channel_base=768 discriminator.channel_max=96 "
     "augment.blur=4 augment.blur_images=4000 "
 )
-"""Frozen features beside a narrow discriminator of pixels, which is there for colors, and a blur of
-all pictures that fades: faces come several times sooner than without, see docs/training.md."""
+"""Frozen features, their moments too, beside a narrow discriminator of pixels, which is there for
+colors, and a blur of all pictures that fades: faces come several times sooner than without, see
+docs/training.md."""
 
 _PAPER = "data.subpixel_shift=false data.detail=1 data.workers=4 discriminator.clamp=256 "
 """Whole pictures on one grid. What a paper leaves open is as in StyleGAN2-ADA's code: clamps, and
