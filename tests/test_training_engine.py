@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import socket
 import subprocess
@@ -28,12 +29,10 @@ from creps.training._state import initial_state, restore_snapshot, save_snapshot
 from patience import PATIENCE
 from training_pictures import TINY, draw_pictures, few_steps, largest_difference, tiny
 
-PARITY = 1e-5
-"""Of any tensor of two states that differ by rounding, after 3 steps."""
-
-KINKED = 0.03
-"""The same where a frozen network looks on: a rounded digit moves some of its features over a kink,
-on one processor more than on another. A part or process left out makes a difference of about 1."""
+PARITY = 0.01
+"""Of any tensor of two states that differ by rounding, after 3 steps. How products round depends on
+the size of a batch, on some processors more than on others, and kinks make more of it: 1e-3 was
+seen. Draws of another part make a tenth."""
 
 _CALM = "optimizer.epsilon=1e-3"
 """Weights whose gradients cancel but for rounding are not to follow the rounding."""
@@ -84,7 +83,21 @@ def test_parts_of_a_batch_make_the_step_of_the_whole(pictures: Path, name: str) 
     for one, other in zip(logged, logged_parts, strict=True):
         assert one.keys() == other.keys()
         for key, value in one.items():
-            torch.testing.assert_close(value, other[key], rtol=1e-4, atol=1e-6)
+            torch.testing.assert_close(value, other[key], rtol=PARITY, atol=1e-3)
+
+
+def test_parts_that_draw_alike_do_not_make_it(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, _ = few_steps(tiny("batch=8"), pictures)
+    cut = Engine.parts
+    monkeypatch.setattr(
+        Engine,
+        "parts",
+        lambda self, batch: [dataclasses.replace(p, first=0) for p in cut(self, batch)],
+    )
+    parts, _ = few_steps(tiny("batch=8", "accumulate=2"), pictures)
+    assert largest_difference(whole, parts) > 5 * PARITY
 
 
 def run_command(out: Path, data: Path, *changes: str, processes: int) -> None:
@@ -154,13 +167,13 @@ def test_parts_and_processes_make_the_same_step_with_features(
     recipe = [*PROJECTED, "batch=8", "images=8"]
     whole, logged = few_steps(tiny(*recipe), pictures, steps=1)
     parts, logged_parts = few_steps(tiny(*recipe, "accumulate=2"), pictures, steps=1)
-    assert largest_difference(whole, parts) < KINKED
+    assert largest_difference(whole, parts) < PARITY
     for key, value in logged[0].items():
-        torch.testing.assert_close(value, logged_parts[0][key], rtol=KINKED, atol=1e-3)
+        torch.testing.assert_close(value, logged_parts[0][key], rtol=PARITY, atol=1e-3)
     run_command(tmp_path / "pair", pictures, *recipe, processes=2)
     pair = initial_state(tiny(*recipe))
     restore_snapshot(pair, snapshots(tmp_path / "pair/snapshots")[-1])
-    assert largest_difference(whole, pair) < KINKED
+    assert largest_difference(whole, pair) < PARITY
 
 
 def test_shares_of_a_group_cover_the_batch() -> None:
