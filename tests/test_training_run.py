@@ -1,5 +1,6 @@
 """A run: it learns, resumes bit for bit, refuses other settings, and loses nothing."""
 
+import errno
 import json
 import os
 import shutil
@@ -10,7 +11,6 @@ import sys
 import pytest
 import torch
 from PIL import Image
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
@@ -276,10 +276,10 @@ def test_a_full_disk_stops_the_run_with_a_line_and_nothing_is_lost(tmp_path, pic
     before = {path.name: path.read_bytes() for path in kept}
     with monkeypatch.context() as full:
 
-        def write(tensors, path, metadata):
-            raise SafetensorError("I/O error: No space left on device (os error 28)")
+        def write(path, content):
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-        full.setattr("creps.training._state.save_file", write)
+        full.setattr("creps.training._state.write_atomically", write)
         with pytest.raises(CrepsError, match=r"step-000000004.* cannot be .* free disk space"):
             run_to(tmp_path / "run", config, pictures)
     kept = (tmp_path / "run/snapshots").iterdir()

@@ -18,11 +18,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 
 from creps._devices import available_memory
-from creps._files import flush, replacing
+from creps._files import write_atomically
 from creps.errors import CheckpointError, ConfigError, CrepsError
 from creps.networks.base import Generator, build_generator
 from creps.networks.discriminator import (
@@ -293,10 +293,9 @@ def save_snapshot(state: TrainState, folder: Path) -> Path:
     tensors = {name: tensor.cpu() for name, tensor in state.tensors()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            save_file(tensors, temporary, {_DIGEST: _digest(tensors)})
-            flush(temporary)
-    except (OSError, SafetensorError) as error:
+        # Not safetensors' save_file: a killed run would leave the temporary file that it writes.
+        write_atomically(path, to_safetensors(tensors, {_DIGEST: _digest(tensors)}))
+    except OSError as error:
         megabytes = sum(t.numel() * t.element_size() for t in tensors.values()) / 1e6
         kept = snapshots(folder)
         why = getattr(error, "strerror", None) or error  # strerror: without the two long paths
