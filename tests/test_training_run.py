@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -285,6 +286,24 @@ def test_a_full_disk_stops_the_run_with_a_line_and_nothing_is_lost(tmp_path, pic
     kept = (tmp_path / "run/snapshots").iterdir()
     assert {path.name: path.read_bytes() for path in kept} == before
     assert run_to(tmp_path / "run", config, pictures).step == config.steps
+
+
+def test_a_snapshot_is_written_under_names_of_ours_alone(tmp_path, monkeypatch):
+    """Of what a killed run leaves one can tell whose it is; safetensors writes to a random name."""
+    there, replace = [], os.replace
+
+    def replaced(temporary, path):
+        there.append(Path(temporary).name)
+        replace(temporary, path)
+
+    def writes_files(*given, **named):
+        raise AssertionError("safetensors writes aside by itself")
+
+    monkeypatch.setattr("os.replace", replaced)
+    monkeypatch.setattr("safetensors.torch.serialize_file", writes_files)
+    path = save_snapshot(initial_state(tiny()), tmp_path)
+    assert [name.startswith(f".{path.name}.") for name in there] == [True]
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

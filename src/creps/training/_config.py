@@ -166,7 +166,7 @@ class ProjectedSettings:
     """Tell the heads scale and place of each window."""
     moments: float = 0.0
     """Weight of the distance of means and covariances of the features from those of real pictures,
-    over thousands of pictures; 0: they do not count."""
+    over thousands of pictures, once 512 of each have been seen; 0: they do not count."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.weight < math.inf or self.side < 0 or self.width < 1:

@@ -279,6 +279,7 @@ def _adam(network: nn.Module, config: TrainConfig, name: Trained) -> torch.optim
 
 
 def _moments(config: TrainConfig, device: torch.device | str) -> FeatureMoments | None:
+    """Fresh ones, of nothing yet; None where they do not count."""
     if not config.projected.weight or not config.projected.moments:
         return None
     return FeatureMoments(config.projected_size, seed=config.seed).to(device)
