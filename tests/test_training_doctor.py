@@ -112,6 +112,7 @@ def test_a_healthy_log_is_fine_all_over() -> None:
     [
         ({"logits__fake": 0.299}, "balance", "a smaller loss.r1_gamma (now 0.5)"),
         ({"broken__generator": 0.2}, "gradients", "optimizer.learning_rate"),
+        ({"broken__projected": 0.2}, "gradients", "optimizer.learning_rate"),
         ({"spread__fake": 0.02}, "diversity", "a larger loss.r1_gamma (now 0.5)"),
         ({"loss__generator": math.nan}, "numbers", "optimizer.learning_rate (now 0.002)"),
     ],

@@ -92,9 +92,50 @@ def test_the_distance_is_that_of_frechet_in_units_of_real_pictures() -> None:
         expected.append(frechet / len(a))
     found = moments.distances()
     np.testing.assert_allclose(float(found["moments/wholes"]), np.mean(expected), rtol=1e-4)
-    assert float(found["moments/windows"]) == 0  # none was seen
+    assert list(found) == ["moments/wholes"]  # no window was seen
     same = followed(real, real, wholes).distances()["moments/wholes"]
     assert float(same) < 1e-8
+
+
+def test_distances_are_told_once_they_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_moments, "_FIRST", 30)
+    real, generated = some_maps(60, seed=1), some_maps(60, seed=2)
+    windows = torch.arange(60) % 3 == 0
+    few = [[x[:40] for x in maps] for maps in (real, generated)]
+    assert not followed(*few, windows[:40]).distances()
+    assert list(followed(real, generated, windows).distances()) == ["moments/wholes"]
+
+
+def test_a_batch_larger_than_what_they_remember_is_all_they_know(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_moments, "_REMEMBERED", (200, 10))
+    maps = some_maps(60, seed=9)
+    moments = followed(maps, maps, torch.zeros(60, dtype=torch.bool), steps=2)
+    for level, each in enumerate(next(iter(moments._all()))):
+        latest = each.values(maps[level][30:]).numpy()
+        np.testing.assert_allclose(each.mean[1], latest.mean(0), atol=1e-4)
+        np.testing.assert_allclose(each.covariance[1], np.cov(latest.T, bias=True), atol=1e-3)
+
+
+def test_pictures_that_are_all_alike_do_not_make_rounding_the_unit() -> None:
+    alike = [x[:1].expand(90, -1, -1, -1) for x in some_maps(1, seed=3)]
+    generated = some_maps(90, seed=1)
+    wholes = torch.zeros(90, dtype=torch.bool)
+    moments = followed(alike, generated, wholes, steps=9)
+    leaves = [x.clone().requires_grad_(True) for x in generated]
+    torch.autograd.backward(moments.score(leaves, wholes))
+    assert float(moments.distances()["moments/wholes"]) < 1e4
+    assert all(leaf.grad is not None and float(leaf.grad.norm()) < 1e4 for leaf in leaves)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_features_that_are_not_finite_are_left_to_the_log(value: float) -> None:
+    real, broken = [torch.ones(8, 4, 1, 1)], [torch.full((8, 4, 1, 1), value)]
+    wholes = torch.zeros(8, dtype=torch.bool)
+    moments = FeatureMoments((4, 4), seed=5, channels=(4,))
+    moments.follow(moments.sums(real, broken, wholes), step=0)  # of which no eigenvalue is found
+    assert torch.isnan(moments.distances()["moments/wholes"])
 
 
 def test_the_gradient_of_scores_is_that_of_the_distance() -> None:

@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from creps.networks._prepared import coordinate_device
 from creps.networks.discriminator import FEATURE_CHANNELS
 
 _DIRECTIONS = 128
@@ -31,6 +32,9 @@ _FIRST = 4 * _DIRECTIONS
 """Pictures of each before moments count."""
 _RIDGE = 0.05
 """Of the mean variance, added to all: directions that hardly vary count less."""
+_LEAST = 1e-3
+"""Of the mean square, the least that is added: real pictures that are all alike, as those of one
+color, would set a unit of rounding. Portraits have fifteen times as much."""
 _INTERVAL = 4
 """Steps from one derivative to the next."""
 _REAL, _GENERATED = 0, 1
@@ -100,10 +104,13 @@ class FeatureMoments(nn.Module):
                 moments.derive()
 
     def distances(self) -> dict[str, Tensor]:
-        """The distances of wholes and of windows, means over maps and directions: scalars."""
+        """The distances of wholes and of windows, means over maps and directions: scalars.
+
+        Those alone that count already.
+        """
         names = ("moments/wholes", "moments/windows")
         means = (torch.stack([m.distance for m in of_maps]).mean() for of_maps in self._all())
-        return dict(zip(names, means, strict=True))
+        return {name: mean for name, mean in zip(names, means, strict=True) if bool(mean)}
 
     def _all(self) -> Iterator[Sequence[_MapMoments]]:
         for of_maps in self.kinds:
@@ -175,7 +182,7 @@ class _MapMoments(nn.Module):
         mean = sums[1 : 1 + len(self.slope)] / count
         within = sums[1 + len(self.slope) :].view_as(self.curve) / count - torch.outer(mean, mean)
         self.seen[which] = (self.seen[which] + count).clamp(max=_REMEMBERED[which])
-        share = count / self.seen[which]
+        share = (count / self.seen[which]).clamp(max=1)  # a batch may hold more than it goes back
         away = mean - self.mean[which]
         within = within + torch.outer(away, away) * (1 - share)
         self.covariance[which].lerp_(within, share)
@@ -185,11 +192,18 @@ class _MapMoments(nn.Module):
         """The distance of the running moments, a direction, and its derivative."""
         if bool((self.seen < _FIRST).any()):
             return
-        real, generated = self.covariance.double()
-        ridge = torch.eye(len(real)).to(real) * (_RIDGE * real.diagonal().mean()).clamp(min=1e-12)
+        exact = coordinate_device(self.covariance.device)  # where float64 is known
+        mean, covariance = (x.to(exact).double() for x in (self.mean, self.covariance))
+        if not bool(mean.isfinite().all() & covariance.isfinite().all()):
+            self.distance.fill_(math.nan)  # as the log wants it; there are no eigenvalues
+            return
+        real, generated = covariance
+        variance = real.diagonal().mean()
+        least = _LEAST * (variance + mean[_REAL].square().mean())
+        ridge = torch.eye(len(real)).to(real) * (_RIDGE * variance).clamp(min=least + 1e-12)
         values, vectors = torch.linalg.eigh(real + ridge)
         whiten = (vectors * values.clamp(min=1e-12).rsqrt()) @ vectors.T
-        away = whiten @ (self.mean[_GENERATED] - self.mean[_REAL]).double()
+        away = whiten @ (mean[_GENERATED] - mean[_REAL])
         values, vectors = torch.linalg.eigh(whiten @ (generated + ridge) @ whiten)
         deviations = values.clamp(min=1e-6).sqrt()
         curve = torch.eye(len(real)).to(real) - (vectors / deviations) @ vectors.T

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from creps.metrics._extractors import has_effnet
 from creps.training._config import TrainConfig, stored_settings
 from creps.training._presets import recommended, whole_run
-from creps.training._state import snapshots, step_of
+from creps.training._state import Trained, snapshots, step_of
 from creps.training.monitoring._log import Line, read_lines
 
 Level = Literal["fine", "note", "problem"]
@@ -37,6 +37,12 @@ _FEWEST_LINES = 5
 """Of the log that must agree on a problem."""
 _MANY_BROKEN = 0.05
 """Share of a gradient that is not finite above which a network cannot learn."""
+NETWORKS: dict[Trained, str] = {
+    "generator": "generator",
+    "discriminator": "discriminator",
+    "projected": "projected discriminator",
+}
+"""Those whose gradients the log tells of, in words."""
 _RECENT_SHARE, _RECENT_LINES = 0.1, 10
 """Recent is the last tenth of the lines that hold a number, and no fewer than these."""
 _SMALL_SIDE = 64
@@ -177,10 +183,10 @@ def problems(history: History, config: TrainConfig, *, since: float) -> Iterator
             advice = f"a new run with {_steadier(config)}"
             advice += " or --loss relativistic" * (loss.kind == "nonsaturating")
             yield RunFinding("problem", "diversity", f"{text} as real ones", advice)
-    for network in ("generator", "discriminator"):
+    for network, name in NETWORKS.items():
         _, broken = history.series(f"broken/{network}", since=since)
         if len(broken) >= _FEWEST_LINES and broken.min() > _MANY_BROKEN:
-            text = f"the {network}'s gradient is not finite {over}: it cannot learn"
+            text = f"the {name}'s gradient is not finite {over}: it cannot learn"
             advice = "a new run with a smaller optimizer.learning_rate or precision=float32"
             yield RunFinding("problem", "gradients", text, advice)
     _, logits = history.series("logits/real", "logits/fake", since=since)
@@ -266,10 +272,10 @@ def _state(history: History) -> Iterator[RunFinding]:
         if fake is not None and real:
             text = f"generated pictures differ {fake / real:.2f} times as much from {what} as real "
             yield RunFinding("fine", "diversity", f"{text}ones do")
-    for network in ("generator", "discriminator"):
+    for network, name in NETWORKS.items():
         broken = history.recent(f"broken/{network}")
         if broken:
-            text = f"{broken:.2%} of the {network}'s gradient is not finite and was replaced"
+            text = f"{broken:.2%} of the {name}'s gradient is not finite and was replaced"
             yield RunFinding("note", "gradients", text)
     strength = history.recent("augment/strength")
     if strength is not None:

@@ -16,7 +16,7 @@ from creps.metrics._pages import figure, heading, line_chart, paragraph, table, 
 from creps.training._config import TrainConfig, flat_settings
 from creps.training._engine import Stats
 from creps.training._run import Callback, Run, Timer
-from creps.training.monitoring._doctor import RunDiagnosis, RunFinding, diagnose_run
+from creps.training.monitoring._doctor import NETWORKS, RunDiagnosis, RunFinding, diagnose_run
 from creps.training.monitoring._previews import MAGNIFICATIONS
 
 _CHARTS: tuple[tuple[str, str, dict[str, str]], ...] = (
@@ -40,8 +40,8 @@ _CHARTS: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("Gradient penalties", "squared norm", {"R1": "penalty/r1", "R2": "penalty/r2"}),
     ("Path length", "length", {"path length": "path_length"}),
     *(
-        (f"Gradient of the {name}", "norm", {name: f"gradient/{name}"})
-        for name in ("generator", "discriminator")
+        (f"Gradient of the {name}", "norm", {name: f"gradient/{network}"})
+        for network, name in NETWORKS.items()
     ),
     ("Samples since the preview before", "change", {"change": "preview/change"}),
     ("Augmentation", "strength", {"ADA": "augment/strength"}),
