@@ -37,6 +37,7 @@ from creps.training._precision import tune_device
 from creps.training._presets import preset as preset_named
 from creps.training._state import initial_state, step_random
 from creps.training._steps import (
+    Drawn,
     discriminator_step,
     generator_step,
     path_length_step,
@@ -98,7 +99,7 @@ def phases(engine: Engine, next_batch: Callable[[], Batch], clock: Clock, steps:
             clock.time("average", lambda: update_average(state, engine.config))
             continue
         clock.time("generator", lambda: generator_step(engine, parts))  # noqa: B023
-        drawn: list[torch.Tensor] = []
+        drawn = Drawn()
         clock.time("discriminator", lambda: discriminator_step(engine, parts, drawn=drawn))  # noqa: B023
         if state.projected is not None:
             clock.time("projected", lambda: projected_step(engine, parts, drawn))  # noqa: B023

@@ -21,7 +21,7 @@ from creps.networks.creps import Creps
 from creps.training import _loop
 from creps.training._config import TrainConfig
 from creps.training._distributed import ProcessGroup
-from creps.training._engine import Engine
+from creps.training._engine import Engine, Part
 from creps.training._loop import run_steps, try_run
 from creps.training._precision import Passes, half_precision_pays
 from creps.training._run import Callback, Run, open_run
@@ -66,6 +66,7 @@ RECIPES = {
         *("optimizer.beta2=0.9", "augment.blur=2", "height=8"),
         *("augment.blur_images=32", "width=12", "loss.penalty_noise=0.1", _CALM),
     ],
+    "one draw": ["loss.one_draw=true", "augment.kind=diffaugment", _CALM],
     "native patches": ["data.native=true", "data.zoom=2", "data.window_group=2"],
 }
 
@@ -293,6 +294,53 @@ def test_augmented_pictures_reach_the_discriminator_in_every_pass(
     # real once for both updates; generated twice; gradients of R1 and R2 go through it
     assert seen == [False, True, False, True, True]
     assert float(stats["penalty/r1"]) == float(stats["penalty/r2"]) == 0
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("features", [False, True])
+def test_one_draw_paints_once_and_shows_it_to_all(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch, parts: int, features: bool
+) -> None:
+    if features:
+        pytest.importorskip("efficientnet_lite_pytorch")
+    painted, shown, seen = [], [], []
+
+    def paint(self: Engine, styles: Tensor, part: Part, **how: Any) -> Tensor:
+        painted.append(image := ordinary_paint(self, styles, part, **how))
+        return image
+
+    def logits(self: Engine, images: Tensor, part: Part, purpose: str, **how: Any) -> Tensor:
+        if purpose == "discriminator":
+            shown.append(images)
+        return ordinary_logits(self, images, part, purpose, **how)
+
+    def maps(self: Engine, images: Tensor, part: Part, purpose: str) -> list[Tensor]:
+        seen.append(purpose)
+        return ordinary_maps(self, images, part, purpose)
+
+    ordinary_paint, ordinary_logits = Engine.paint, Engine.logits
+    ordinary_maps = Engine.projected_maps
+    monkeypatch.setattr(Engine, "paint", paint)
+    monkeypatch.setattr(Engine, "logits", logits)
+    monkeypatch.setattr(Engine, "projected_maps", maps)
+    recipe = [*(PROJECTED if features else []), "batch=8", f"accumulate={parts}"]
+    penalties = "loss.discriminator_interval=1", "loss.r1_gamma=1", "loss.r2_gamma=1"
+    few_steps(tiny(*recipe, *penalties, "loss.one_draw=true"), pictures, steps=1)
+    assert len(painted) == parts
+    assert len(shown) == 2 * parts  # once for its loss, once for the penalty
+    for image, other in zip(painted * 2, shown, strict=True):
+        assert torch.equal(image.detach(), other.detach())
+    assert seen == (["generator"] * parts + ["real"] * parts if features else [])
+    painted.clear()
+    few_steps(tiny(*recipe, *penalties), pictures, steps=1)
+    assert len(painted) == 2 * parts
+
+
+def test_one_draw_paints_for_a_discriminator_that_is_warming_up(pictures: Path) -> None:
+    recipe = "batch=8", "discriminator_warmup=1"
+    state, _ = few_steps(tiny(*recipe, "loss.one_draw=true"), pictures, steps=1)
+    ordinary, _ = few_steps(tiny(*recipe), pictures, steps=1)
+    assert largest_difference(state, ordinary) == 0
 
 
 def test_frozen_blocks_do_not_learn(pictures: Path) -> None:

@@ -136,6 +136,9 @@ class LossSettings:
     (GAT, 2509.24935; APT, 2501.08316). It is cheaper, and noisier: meant for every step or two."""
     penalty_noise: float = 0.01
     """Standard deviation of that noise, where colors span [-1, 1]."""
+    one_draw: bool = False
+    """Show the discriminators the pictures that the generator learns from in the same step, as the
+    first GANs did, instead of fresh ones: a step paints once, not twice."""
 
     def __post_init__(self) -> None:
         if min(self.r1_gamma, self.r2_gamma, self.path_length_weight) < 0:

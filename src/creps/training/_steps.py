@@ -6,7 +6,7 @@ Each update is a mean over the joint batch, whatever processes and parts it is c
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -37,6 +37,19 @@ _DIVERSITY_INTERVAL = 4
 """Steps between two measurements of how different pictures are: enough for the log's means."""
 
 
+@dataclass
+class Drawn:
+    """What the generator painted in a step, one entry for each part, without its graph.
+
+    Attributes:
+        images: pictures (B, C, H, W).
+        maps: the features that the projected discriminator has seen of them; none if it has not.
+    """
+
+    images: list[Tensor] = field(default_factory=list)
+    maps: list[list[Tensor]] = field(default_factory=list)
+
+
 def train_step(engine: Engine, batch: Batch) -> Stats:
     """Everything that happens in one step to this process's share of a batch."""
     state, config = engine.state, engine.config
@@ -56,14 +69,15 @@ def adversarial_steps(engine: Engine, parts: list[Part]) -> Stats:
     state, config = engine.state, engine.config
     stats: Stats = {}
     real: Tensor | None = None
+    drawn = Drawn()
     if state.step >= config.discriminator_warmup:
         if config.loss.kind == "relativistic" and len(parts) == 1:
             # The discriminator does not change in between: one pass over real pictures serves both
             # updates. Of several parts the graphs would have to be kept.
             _let_discriminator_learn(engine, True)
             real = engine.logits(parts[0].batch.image, parts[0], "real")
-        stats |= generator_step(engine, parts, real=real)
-    drawn: list[Tensor] = []
+        kept = drawn if config.loss.one_draw else None
+        stats |= generator_step(engine, parts, real=real, kept=kept)
     stats |= discriminator_step(engine, parts, real=real, drawn=drawn)
     if state.projected is not None:
         stats |= projected_step(engine, parts, drawn)
@@ -111,10 +125,17 @@ def _painted(
     return z, styles, engine.paint(styles, part, magnitudes=magnitudes)
 
 
-def generator_step(engine: Engine, parts: list[Part], *, real: Tensor | None = None) -> Stats:
+def generator_step(
+    engine: Engine,
+    parts: list[Part],
+    *,
+    real: Tensor | None = None,
+    kept: Drawn | None = None,
+) -> Stats:
     """Update the generator once, and once more for its lazy path length penalty.
 
-    `real` are the logits of the only part's real pictures, if they are known.
+    `real` are the logits of the only part's real pictures, if they are known; `kept` takes what is
+    painted.
     """
     state, loss, means = engine.state, engine.config.loss, Means()
     _let_discriminator_learn(engine, False)
@@ -123,6 +144,8 @@ def generator_step(engine: Engine, parts: list[Part], *, real: Tensor | None = N
 
     def adversarial(part: Part) -> Tensor:
         z, styles, image = _painted(engine, part, drawn, magnitudes=magnitudes)
+        if kept is not None:
+            kept.images.append(image.detach())
         fake = engine.logits(image, part, "generator")
         others = real
         if loss.kind == "relativistic" and others is None:
@@ -133,6 +156,8 @@ def generator_step(engine: Engine, parts: list[Part], *, real: Tensor | None = N
         if state.projected is not None:
             state.projected.requires_grad_(False)
             maps = engine.projected_maps(image, part, "generator")
+            if kept is not None:
+                kept.maps.append([each.detach() for each in maps])
             projected = hinge_generator_loss(engine.projected_scores(maps, part))
             means.add("loss/generator_projected", projected)
             value = value + projected * engine.config.projected.weight
@@ -211,23 +236,28 @@ def discriminator_step(
     parts: list[Part],
     *,
     real: Tensor | None = None,
-    drawn: list[Tensor] | None = None,
+    drawn: Drawn | None = None,
 ) -> Stats:
     """Update the discriminator once, and once more for its exact penalties.
 
-    `real` are known logits with their graph; `drawn` takes the generated pictures of each part.
+    `real` are known logits with their graph; `drawn` has the generated pictures of each part, or
+    takes fresh ones.
     """
     state, loss, means = engine.state, engine.config.loss, Means()
     _let_discriminator_learn(engine, True)
-    fake_images: list[Tensor] = [] if drawn is None else drawn
+    drawn = Drawn() if drawn is None else drawn
+    known, fake_images = iter(list(drawn.images)), list[Tensor]()
     due = state.step % loss.discriminator_interval == 0 and (loss.r1_gamma or loss.r2_gamma)
 
     def adversarial(part: Part) -> Tensor:
-        with torch.no_grad():
-            styles = engine.styles(part, "discriminator")
-            fake_images.append(engine.paint(styles, part))
+        image = next(known, None)
+        if image is None:
+            with torch.no_grad():
+                image = engine.paint(engine.styles(part, "discriminator"), part)
+            drawn.images.append(image)
+        fake_images.append(image)
         of_real = engine.logits(part.batch.image, part, "real") if real is None else real
-        fake = engine.logits(fake_images[-1], part, "discriminator")
+        fake = engine.logits(image, part, "discriminator")
         value = discriminator_loss(loss.kind, fake, of_real)
         means.add("loss/discriminator", value)
         means.add("logits/real", of_real)
@@ -236,7 +266,7 @@ def discriminator_step(
             means.add("signs/real", of_real.detach().sign())
         if due and loss.penalty == "finite":
             value = value + _finite_penalties(
-                engine, part, fake_images[-1], real=of_real, fake=fake, means=means
+                engine, part, image, real=of_real, fake=fake, means=means
             )
         return value
 
@@ -275,9 +305,10 @@ def _finite_penalties(
     return total * (loss.discriminator_interval * scale)
 
 
-def projected_step(engine: Engine, parts: list[Part], drawn: list[Tensor]) -> Stats:
+def projected_step(engine: Engine, parts: list[Part], drawn: Drawn) -> Stats:
     """Update the heads of the projected discriminator, on the pictures of the discriminator's."""
-    state, means, fakes = engine.state, Means(), iter(drawn)
+    state, means = engine.state, Means()
+    fakes, seen = iter(drawn.images), iter(drawn.maps)
     sums: list[Tensor] = []
     assert state.projected is not None
     state.projected.requires_grad_(True)
@@ -285,11 +316,13 @@ def projected_step(engine: Engine, parts: list[Part], drawn: list[Tensor]) -> St
     def hinge(part: Part) -> Tensor:
         with torch.no_grad():
             of_real = engine.projected_maps(part.batch.image, part, "real")
-            of_fake = engine.projected_maps(next(fakes), part, "discriminator")
+            fake, of_fake = next(fakes), next(seen, None)
+            if of_fake is None:
+                of_fake = engine.projected_maps(fake, part, "discriminator")
         if state.moments is not None:
             sums.append(state.moments.sums(of_real, of_fake, engine.are_windows(part)))
-        fake, real = (engine.projected_scores(maps, part) for maps in (of_fake, of_real))
-        value = hinge_discriminator_loss(fake, real)
+        scores = [engine.projected_scores(maps, part) for maps in (of_fake, of_real)]
+        value = hinge_discriminator_loss(*scores)
         means.add("loss/projected", value)
         return value
 
