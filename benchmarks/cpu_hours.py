@@ -90,6 +90,8 @@ RECIPES: dict[str, tuple[str, str]] = {
     "half-labels": ("small-32-zoom", _HALF + _LABELS),
     "half-latents": ("small-32-zoom", _HALF + _LABELS + "generator.class_from_latent=true"),
     "blur-moments": ("small-32-zoom", _BEST + _BLUR + "projected.moments=0.3"),
+    "moments-half": ("small-32-zoom", _HALF + "projected.moments=0.3"),
+    "one-draw-half": ("small-32-zoom", _HALF + "projected.moments=0.3 loss.one_draw=true"),
     "blur-coarse-first": ("small-32-zoom", _BEST + _BLUR + "data.zoom_images={half}"),
     "blur-thick": ("small-32-zoom", _BEST + _BLUR + "generator.thickness=16"),
     "blur-lines": ("small-32-zoom", _BEST + _BLUR + "generator.line_channels=32"),
