@@ -19,6 +19,7 @@ from patience import wait_until
 from served import static_host
 from tiny_creps import tiny_creps
 from visiting import (
+    NAMES,
     address,
     assert_alike,
     assert_says,
@@ -241,6 +242,35 @@ def test_a_class_is_chosen_where_latents_decide_on_it_too(page: Any, server: str
     field.clear()
     field.send_keys(Keys.TAB)
     assert_says(page, "id", "kinds:5;c=0")
+
+
+def test_classes_are_chosen_by_their_names(page: Any, server: str) -> None:
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.select import Select
+
+    visit(page, server, "#drawn:7")
+    assert not page.find_element("id", "class-name").is_displayed()
+    visit(page, server, "#named:7")
+    names, number = (page.find_element("id", name) for name in ("class-name", "class"))
+    assert [each.text for each in Select(names).options] == ["any", *NAMES]
+    plain = seen(page)
+    for name, chosen in (("Zürich ☃", ";c=3"), ("bun", ";c=0"), ("any", "")):
+        Select(names).select_by_visible_text(name)
+        assert_says(page, "id", f"named:7{chosen}")
+        assert number.get_attribute("value") == chosen.removeprefix(";c=")
+        assert_alike(seen(page), drawn(server, f"named:7{chosen}", plain.shape))
+    number.send_keys("2", Keys.TAB)
+    assert_says(page, "id", "named:7;c=2")
+    assert Select(names).first_selected_option.text == "a,b <i>"
+    visit(page, server, "#named:5;c=1")
+    names = page.find_element("id", "class-name")
+    assert Select(names).first_selected_option.text == "long hair"
+    assert_says(page, "id", "named:5;c=1")
+    visit(page, server, "#usual:5")
+    assert_says(page, "id", "usual:5;c=2")
+    names = page.find_element("id", "class-name")
+    assert [each.text for each in Select(names).options] == NAMES
+    assert_alike(seen(page), drawn(server, "usual:5", plain.shape))
 
 
 def test_a_link_restores_exactly_this_view(page: Any, server: str) -> None:

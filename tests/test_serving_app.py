@@ -64,6 +64,23 @@ def test_the_models_are_described(client: TestClient) -> None:
     assert not about["jobs"]
 
 
+def test_the_default_class_is_drawn_where_none_is_chosen(tmp_path: Path) -> None:
+    generator = tiny_creps(label_dim=3)
+    generator.record = {"classes": ["oak", "ash", "elm"], "default_class": "elm"}
+    with in_memory({"trees": generator}, size=SIDE, cache=tmp_path) as client:
+        (told,) = client.get("/api/models").json()["models"]
+        assert (told["class_names"], told["default_class"]) == (["oak", "ash", "elm"], 2)
+        addresses = [f"/view/trees:3{c}?height=16&width=16&format=png" for c in ("", ";c=2")]
+        plain, chosen = (pixels(client.get(address).content) for address in addresses)
+        np.testing.assert_array_equal(plain, chosen)
+        np.testing.assert_array_equal(plain, render(generator, seed=3, size=16))
+        assert client.get("/view/trees:3;c=3?height=16&width=16").status_code == 400
+    pin = told["pin"]
+    generator.record = {**generator.record, "default_class": "ash"}
+    with in_memory({"trees": generator}, size=SIDE, cache=tmp_path) as client:
+        assert client.get("/api/models").json()["models"][0]["pin"] != pin
+
+
 def test_a_tile_of_the_plane_is_the_picture_there(client: TestClient) -> None:
     answer = client.get("/plane/tiny:3/2/1_2.png")
     expected = render(tiny_creps(), seed=3, size=256, window=(0.5, 0.25, 0.75, 0.5))

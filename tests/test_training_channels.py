@@ -122,6 +122,18 @@ def test_a_model_may_have_a_default_class() -> None:
             creps.render(model, seed=1, size=8)
 
 
+@pytest.mark.parametrize("label", ["-1", "3", "99", "1.5", "1e0", -1, 3, 1.5, 10**30, [1], "+1"])
+@pytest.mark.parametrize("names", [["dog", "cat", "cow"], ["0", "1", "2"]])
+def test_numbers_that_are_no_class_are_answered_by_the_range(
+    label: int | str, names: list[str]
+) -> None:
+    model = tiny_creps(label_dim=3)
+    model.record = {"classes": names}
+    choices = "0 to 2" if names[0] == "0" else r"dog, cat, cow \(or 0 to 2\)"
+    with pytest.raises(LabelError, match=rf"^class .* is unknown: expected {choices}$"):
+        creps.render(model, seed=1, size=8, label=label)
+
+
 def test_classes_are_chosen_by_name_or_number() -> None:
     model = tiny_creps(label_dim=3)
     assert model.class_names == ()

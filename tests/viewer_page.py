@@ -12,6 +12,7 @@ from creps.serving._app import build_app
 from creps.serving._settings import Limits, ServeSettings
 from served import on_loopback
 from tiny_creps import tiny_creps
+from visiting import NAMES
 
 WIDTH, HEIGHT = 900, 620
 LIMITS = Limits(pixels=2**20, side=2048)
@@ -25,6 +26,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "kinds": tiny_creps(label_dim=3),
         "drawn": tiny_creps(label_dim=4, class_from_latent=True),
     }
+    models["named"] = tiny_creps(label_dim=4, class_from_latent=True)
+    models["named"].record = {"classes": NAMES}
+    models["usual"] = tiny_creps(label_dim=4)
+    models["usual"].record = {"classes": NAMES, "default_class": NAMES[2]}
     models["tiny"].record = {"credits": "Drawn by Nobody\nhttps://example.org", "license": "CC0"}
     settings = ServeSettings(workers=2, limits=LIMITS, jobs=tmp_path_factory.mktemp("jobs"))
     with on_loopback(build_app(models, settings=settings), settings) as port:

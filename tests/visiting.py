@@ -13,6 +13,9 @@ from PIL import Image
 from browsing import rest
 from patience import wait_until
 
+NAMES = ["bun", "long hair", "a,b <i>", "Zürich ☃"]
+"""Of the classes of a model."""
+
 
 def visit(page: Any, server: str, link: str = "") -> None:
     """Open the viewer anew."""

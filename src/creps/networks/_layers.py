@@ -70,6 +70,14 @@ def one_hot_labels(
     return label.to(like.device, like.dtype)
 
 
+def class_number(label: object) -> float:
+    """A class as a number, where it or its text is one; NaN elsewhere."""
+    try:
+        return float(label)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
 @dataclass(frozen=True)
 class Waves:
     """Fourier frequencies of coordinates along one axis, in float64: zooms need phases that exact.

@@ -38,7 +38,7 @@ from creps.errors import (
     UsageError,
     nearest,
 )
-from creps.networks._layers import MappingNetwork, one_hot_labels
+from creps.networks._layers import MappingNetwork, class_number, one_hot_labels
 from creps.networks._prepared import AddMap as AddMap
 from creps.networks._prepared import Axis as Axis
 from creps.networks._prepared import Prepared as Prepared
@@ -327,25 +327,28 @@ class Generator(nn.Module, ABC):
         return name if isinstance(name, str) and name in self.class_names else None
 
     def class_index(self, label: int | str | None) -> int | None:
-        """The index of a class: by its name, or else by its index as text; others as they are.
+        """The index of a class: of its name, or else of its index, as text too; None: by default.
 
         Raises:
-            LabelError: for a name that is not known, with the nearest ones, and for no label where
-                a class must be chosen and the model has no default one.
+            LabelError: for a name that is not known, with the nearest ones, for a number that is
+                no index, and for no label where a class must be chosen and the model has no
+                default one.
         """
         names, count = self.class_names, self.config.label_dim
         label = self.default_class if label is None else label
         if label is None and self.needs_class:
             raise LabelError(f"this model has {count} classes: choose with --class {self._choices}")
-        if not isinstance(label, str):
-            return label
+        if label is None:
+            return None
         if not count:
             raise LabelError(f"class {label!r} given to an unconditional model: leave it out")
         if label in names:
-            return names.index(label)
-        if label.isdecimal() and int(label) < count:
-            return int(label)
-        hint = nearest(label, names) if names else f"expected {self._choices}"
+            return names.index(str(label))
+        number = class_number(label)
+        if number in range(count) and (not isinstance(label, str) or label.isdecimal()):
+            return int(number)
+        named = bool(names) and isinstance(label, str) and math.isnan(number)
+        hint = nearest(str(label), names) if named else f"expected {self._choices}"
         raise LabelError(f"class {label!r} is unknown: {hint}")
 
     @property

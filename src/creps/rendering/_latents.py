@@ -148,10 +148,12 @@ class Latent:
         """The same with the index of a class in place of its name, or of the model's default one.
 
         Raises:
-            LabelError: for a name that the model does not know.
+            LabelError: for a class that the model does not have.
         """
         name = generator.default_class if self.label is None and self._drawn else self.label
-        return replace(self, label=generator.class_index(name)) if isinstance(name, str) else self
+        if name is None or isinstance(name, Tensor):
+            return self
+        return replace(self, label=generator.class_index(name))
 
     @torch.inference_mode()
     def resolve(self, generator: Generator) -> Tensor | StyleField:

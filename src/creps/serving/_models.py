@@ -66,6 +66,7 @@ class ServedModel:
         return _digest(
             weights=weights_id(self.generator),
             credits=self.credits,
+            default_class=self._default_class,
             precision=[self.dtype, *sorted({str(p.dtype) for p in self.generator.parameters()})],
             samples=self.settings.limits.samples,
             device=_kind(self.generator.device),
@@ -90,6 +91,12 @@ class ServedModel:
         """What must be shown with its pictures; empty for nothing."""
         return str(self.generator.record.get("credits", ""))
 
+    @property
+    def _default_class(self) -> int | None:
+        """The index of the class that is drawn where none is chosen, if there is one."""
+        name = self.generator.default_class
+        return None if name is None else self.generator.class_index(name)
+
     def about(self, picture: PictureId, spec: ViewSpec) -> dict[str, Any]:
         """What a view of one of its pictures records of how it was made, as JSON values."""
         view = View(size=spec.size, window=spec.frame.window)
@@ -112,6 +119,8 @@ class ServedModel:
             "size": size,
             "styles": self.generator.num_styles,
             "classes": config.label_dim,
+            "class_names": list(self.generator.class_names),
+            "default_class": self._default_class,
             "needs_class": self.generator.needs_class,
             "channels": config.colors,
             "credits": self.credits,
@@ -193,7 +202,8 @@ class ModelRegistry:
             raise UnknownPictureError(
                 f"{picture.model}@{picture.pin}: this server draws {picture.model}@{model.pin}"
             )
-        classes, needed = model.generator.config.label_dim, model.generator.needs_class
+        classes = model.generator.config.label_dim
+        needed = model.generator.needs_class and model.generator.default_class is None
         missing = picture.label is None and needed
         if missing or (picture.label is not None and picture.label >= classes):
             expected = f";c=0 to ;c={classes - 1}" if classes else "no ;c="

@@ -1,5 +1,5 @@
 // The panel: which picture, and how it is changed. Everything goes through `change`; `panel` shows the state.
-import { button, find, input, make, part } from "./dom.js";
+import { button, find, input, make, part, select as choice } from "./dom.js";
 import { LARGEST_SEED, PLAIN, fitting, identifier } from "./picture.js";
 
 /** @typedef {import("./picture.js").Picture} Picture */
@@ -195,11 +195,12 @@ function sliders({ state, model, change }) {
   on("amount", (amount) => ({ amount, custom: null }));
   on("first", (first) => ({ first, last: Math.max(first, state().last), custom: null }));
   on("last", (last) => ({ last, first: Math.min(last, state().first), custom: null }));
-  input("class").addEventListener("change", () => {
-    const text = input("class").value;
-    const label = text === "" ? null : Number(text);
-    change({ label: fitting({ ...state(), label }, model()).label }, { step: true });
-  });
+  for (const field of [input("class"), choice("class-name")]) {
+    field.addEventListener("change", () => {
+      const label = field.value === "" ? null : Number(field.value);
+      change({ label: fitting({ ...state(), label }, model()).label }, { step: true });
+    });
+  }
   button("blend-clear").addEventListener("click", () => change({ towards: null }, { step: true }));
   button("mix-clear").addEventListener("click", () => change({ donor: null }, { step: true }));
   for (const chip of document.querySelectorAll(".chip")) {
@@ -233,7 +234,7 @@ function faces(picture, { name, pin }, thumbnail) {
  * @param {Picture} picture
  * @param {Model} model
  */
-function values(picture, { styles, classes, needs_class }) {
+function values(picture, { styles, classes, class_names = [], default_class, needs_class }) {
   const set = (
     /** @type {string} */ id,
     /** @type {number} */ value,
@@ -258,11 +259,31 @@ function values(picture, { styles, classes, needs_class }) {
   part("mix-hint").hidden = picture.donor !== null;
   part("class-field").hidden = classes === 0;
   input("class").max = `${classes - 1}`;
-  input("class").placeholder = needs_class ? "" : "any";
+  const any = !needs_class && typeof default_class !== "number";
+  input("class").placeholder = any ? "any" : "";
   if (document.activeElement !== input("class")) input("class").value = `${picture.label ?? ""}`;
+  classNames(class_names, { any });
+  choice("class-name").value = `${picture.label ?? ""}`;
   part("custom").hidden = picture.custom === null;
   part("custom").textContent =
     picture.custom === null
       ? ""
       : `Recipe of the link: ${picture.custom}. Choose a picture to leave it.`;
+}
+
+/**
+ * Offer the names of a model's classes; it may have none.
+ * @param {string[]} names
+ * @param {{any: boolean}} options whether none may be chosen
+ */
+function classNames(names, { any }) {
+  const field = choice("class-name");
+  field.hidden = names.length === 0;
+  const shown = JSON.stringify([any, ...names]);
+  if (field.dataset.shown === shown) return;
+  field.dataset.shown = shown;
+  field.replaceChildren(
+    ...(any ? [make("option", { value: "" }, "any")] : []),
+    ...names.map((name, k) => make("option", { value: `${k}` }, name)),
+  );
 }

@@ -116,10 +116,10 @@ function readRecipe(text) {
  * @param {import("./server.js").Model} model
  * @returns {Picture}
  */
-export function fitting(picture, { styles, classes, needs_class }) {
+export function fitting(picture, { styles, classes, default_class = null, needs_class }) {
   const within = (/** @type {number} */ value, /** @type {number} */ count) =>
     Math.min(Math.max(Math.trunc(value), 0), Math.max(count - 1, 0));
-  const label = picture.label ?? (needs_class ? 0 : null);
+  const label = picture.label ?? default_class ?? (needs_class ? 0 : null);
   return {
     ...picture,
     label: classes === 0 || label === null ? null : within(label, classes),

@@ -11,6 +11,8 @@ import { NoPicture } from "./pixels.js";
  * @property {number} detail pixels a plane unit of the finest detail it was trained on
  * @property {number} styles layers that take a style
  * @property {number} classes
+ * @property {string[]} [class_names] of all of them, or none
+ * @property {number | null} [default_class] the one that is drawn where none is chosen
  * @property {boolean} needs_class whether one must be chosen; otherwise latents decide on it
  * @property {string} credits
  * @property {string} license
