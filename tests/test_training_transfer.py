@@ -9,10 +9,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from creps import load, save
+from creps.checkpoints._store import place_of
+from creps.cli import main
 from creps.config import replace
-from creps.errors import CheckpointError, ConfigError
+from creps.errors import CheckpointError, ConfigError, UsageError
+from creps.training import AugmentSettings, pack, preset, train
 from creps.training._run import open_run
-from creps.training._state import save_snapshot, snapshots
+from creps.training._state import initial_state, save_snapshot, snapshots
+from creps.training._transfer import DISCRIMINATORS, start_from
 from training_pictures import draw_pictures, run_to, tiny
 
 
@@ -53,6 +58,96 @@ def test_another_discriminator_keeps_the_heads_beside_it(tmp_path: Path, picture
     assert second.projected is not None
     for name, weights in first.projected.state_dict().items():
         assert torch.equal(second.projected.state_dict()[name], weights)
+
+
+@pytest.mark.parametrize("features", [False, True])
+def test_a_packed_model_brings_its_discriminators(
+    tmp_path: Path, pictures: Path, features: bool
+) -> None:
+    seen = tiny("projected.weight=1", "projected.side=40") if features else tiny()
+    first = run_to(tmp_path / "first", seen, pictures, steps=2)
+    packed = pack(tmp_path / "first", tmp_path / "packed")
+    assert packed == tmp_path / "packed"
+    assert load(packed).record["training"]["images"] == 2 * seen.batch
+    second = open_run(tmp_path / "second", replace(seen, ["seed=9"]), pictures, start=packed).state
+    networks = [("discriminator", first.discriminator, second.discriminator)]
+    networks += [("average", first.average, second.average)]
+    networks += [("projected", first.projected, second.projected)] * features
+    for name, taught, ours in networks:
+        for key, weights in taught.state_dict().items():
+            rounded = weights.half().float()
+            if name == "average" and key not in dict(taught.named_parameters()):
+                rounded = weights  # buffers stay as they are
+            assert torch.equal(ours.state_dict()[key], rounded), f"{name}.{key}"
+    fewer = replace(seen, ["discriminator.channel_max=4", "seed=9"])
+    open_run(tmp_path / "third", fewer, pictures, start=packed)  # what fits
+
+
+def test_a_model_without_its_discriminators_starts_fresh_ones(
+    tmp_path: Path, pictures: Path
+) -> None:
+    first = run_to(tmp_path / "first", tiny(), pictures)
+    packed = pack(tmp_path / "first", tmp_path / "packed", dtype=torch.float32)
+    (packed / DISCRIMINATORS).unlink()
+    second = open_run(tmp_path / "second", tiny("seed=9"), pictures, start=packed).state
+    assert not torch.equal(second.discriminator.out.weight, first.discriminator.out.weight)
+    ours, theirs = second.average.state_dict(), first.average.state_dict()
+    assert all(torch.equal(ours[name], weights) for name, weights in theirs.items())
+
+
+def test_discriminators_of_another_model_are_refused(tmp_path: Path, pictures: Path) -> None:
+    run_to(tmp_path / "first", tiny(), pictures)
+    other = run_to(tmp_path / "other", tiny("seed=9"), pictures)
+    packed = pack(tmp_path / "first", tmp_path / "packed")
+    save(other.average, packed)
+    with pytest.raises(CheckpointError, match=r"discriminators.safetensors: of another model than"):
+        open_run(tmp_path / "second", tiny(), pictures, start=packed)
+    assert pack(tmp_path / "other", packed) == packed  # written over, both
+    open_run(tmp_path / "second", tiny(), pictures, start=packed)
+    (packed / DISCRIMINATORS).write_bytes(b"not safetensors")
+    with pytest.raises(CheckpointError, match=r"discriminators.safetensors: damaged or truncated"):
+        open_run(tmp_path / "third", tiny(), pictures, start=packed)
+
+
+def test_what_cannot_be_packed_is_named(tmp_path: Path, pictures: Path) -> None:
+    run_to(tmp_path / "first", tiny(), pictures)
+    with pytest.raises(UsageError, match="first is a run: give a folder of the model's own"):
+        pack(tmp_path / "first", tmp_path / "first")
+    with pytest.raises(CheckpointError, match="nothing: no snapshot, expected the folder of a run"):
+        pack(tmp_path / "nothing", tmp_path / "packed")
+    assert not (tmp_path / "packed").exists()
+
+
+def test_the_command_packs_and_says_how_to_go_on(
+    tmp_path: Path,
+    pictures: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run_to(tmp_path / "first", tiny(), pictures)
+    packed = tmp_path / "packed"
+    words = ["creps", "train", "pack", str(tmp_path / "first"), "--out", str(packed)]
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert not end.value.code
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[0] for line in lines[:2]] == [
+        str(packed / "discriminators.safetensors"),
+        str(packed / "model.safetensors"),
+    ]
+    assert lines[2] == f"go on: creps train --from {packed}"
+
+
+def test_a_run_starts_from_a_packaged_model_by_its_name(tmp_path: Path, pictures: Path) -> None:
+    state = initial_state(preset("projected-64"))
+    start_from(state, place_of("portraits"), augment=AugmentSettings())
+    packaged = load("portraits").state_dict()
+    assert all(torch.equal(state.average.state_dict()[n], t) for n, t in packaged.items())
+    with pytest.raises(
+        CheckpointError, match="no packaged model 'portrait', did you mean portraits"
+    ):
+        train(pictures, tmp_path / "run", tiny(), start="portrait")
 
 
 def test_another_generator_cannot_be_started_from(tmp_path: Path, pictures: Path) -> None:

@@ -215,6 +215,18 @@ def load(path_or_name: str | os.PathLike[str], *, device: str | torch.device = "
     return generator.to(place)
 
 
+def place_of(path_or_name: str | os.PathLike[str]) -> Path:
+    """Where a run or a model is: a path as it is, a copy of a URL, the folder of a packaged name.
+
+    A CheckpointError for what is none of them.
+    """
+    if not is_url(path_or_name) and Path(path_or_name).exists():
+        return Path(path_or_name)
+    if is_url(path_or_name):
+        return fetched(str(path_or_name), CheckpointError)
+    return _weights_file(path_or_name).parent
+
+
 def summarize(path_or_name: str | os.PathLike[str]) -> ModelSummary:
     """What a model is, checked like `load` does, without reading its weights."""
     with _opened(path_or_name) as (weights, document, generator, file):

@@ -1,4 +1,4 @@
-"""`creps train`: from a folder of pictures to a model; `creps train doctor` and `report`."""
+"""`creps train`: from a folder of pictures to a model; `creps train doctor`, `report`, `pack`."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ DryRun = Annotated[bool, _option("Say what would be done and how long it takes; 
 Start = Annotated[
     str | None,
     _option(
-        "Run or model that a new run starts from: other data, settings or resolution; a larger "
-        "generator.resolution adds levels.",
+        "Run or model that a new run starts from, or the name of a packaged one: other data, "
+        "settings or resolution; a larger generator.resolution adds levels.",
         "--from",
         group=RECIPE,
     ),
@@ -312,7 +312,29 @@ def report(
         webbrowser.open(path.resolve().as_uri())
 
 
-RUN_COMMANDS = (doctor, report)
+def pack(
+    run: RunFolder,
+    out: Annotated[Path, typer.Option(help="The model's folder.", show_default=False)],
+    precision: Annotated[
+        Literal["float16", "bfloat16", "float32"], typer.Option(help="Of the weights on disk.")
+    ] = "float16",
+) -> None:
+    """Write a run's model to pass on: half as large, with the discriminators that taught it.
+
+    Who starts from it by --from goes on with them; to draw, OUT/model.safetensors and config.json
+    are enough.
+    """
+    import torch
+
+    from creps.training import pack as packed
+
+    folder = packed(run, out, dtype=getattr(torch, precision))
+    for path in sorted(folder.glob("*.safetensors")):
+        typer.echo(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+    typer.echo(f"go on: creps train --from {quote(str(folder))}")
+
+
+RUN_COMMANDS = (doctor, report, pack)
 
 
 def parse_duration(text: str) -> float:

@@ -11,6 +11,7 @@ from ._loop import run_steps, train
 from ._losses import discriminator_loss, generator_loss, gradient_penalty, path_lengths
 from ._presets import PRESETS, Preset, preset
 from ._run import Callback, Run, open_run
+from ._transfer import pack
 from .augment import AugmentSettings
 from .monitoring._doctor import diagnose_run
 from .monitoring._report import write_report
@@ -33,6 +34,7 @@ __all__ = [
     "generator_loss",
     "gradient_penalty",
     "open_run",
+    "pack",
     "path_lengths",
     "preset",
     "run_steps",

@@ -19,9 +19,10 @@ import torch
 
 from creps._devices import find_device
 from creps._urls import local
+from creps.checkpoints._store import place_of
 from creps.data._sources import few_text
 from creps.data._textures import Textures
-from creps.errors import CheckpointError, CrepsError, DataError
+from creps.errors import CrepsError, DataError
 from creps.training._batches import TrainingSet, load_training_batches, open_training_set
 from creps.training._callbacks import Alarms, TimeLimit, standard_callbacks
 from creps.training._config import TrainConfig
@@ -64,7 +65,7 @@ def train(
         data: the pictures: a folder, a zip, or tar shards; or their URL, fetched into the cache.
         out: the run's folder.
         config: a run's settings, of `creps.training.preset` for instance; or a preset's name.
-        start: run or model that a new run starts from, or its URL.
+        start: run or model that a new run starts from, its URL, or the name of a packaged model.
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1" or "mps".
         seconds: after which it stops, with a snapshot; None: when all images are shown.
         loggers: "tensorboard", "trackio" or "wandb", in addition to RUN/log.jsonl.
@@ -84,7 +85,7 @@ def train(
         >>> creps.render(run.model, seed=7, size=256)  # doctest: +SKIP
     """
     config = preset(config) if isinstance(config, str) else config
-    data, start = local(data), None if start is None else local(start, CheckpointError)
+    data, start = local(data), None if start is None else place_of(start)
     with ExitStack() as held, process_group(_place(device)) as (group, place):
         tune_device(place, config.precision)
         say = log if group.writes else lambda line: None
@@ -201,7 +202,7 @@ def try_run(
     pictures = open_training_set(config, data, maps=maps)
     state = initial_state(config, place)
     if start is not None:
-        start_from(state, local(start, CheckpointError), augment=config.augment)
+        start_from(state, place_of(start), augment=config.augment)
     if config.teacher.weight:  # one that costs as much
         state.teacher = copy.deepcopy(state.average)
     here = replace(config, data=replace(config.data, workers=0))

@@ -1,17 +1,25 @@
-"""Starting a run from what another one, or a model, has learnt."""
+"""Starting a run from what another one, or a model, has learnt; passing on what a run has."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+from safetensors import safe_open
 from torch import Tensor, nn
 
-from creps.checkpoints import load
-from creps.errors import CheckpointError, UnsupportedError
-from creps.networks.base import GeneratorConfig
+from creps.checkpoints import load, save, weights_id
+from creps.checkpoints._store import naming, write_tensors
+from creps.errors import CheckpointError, UnsupportedError, UsageError
+from creps.networks.base import Generator, GeneratorConfig
 from creps.training._config import Perceptual, stored_perceptual, stored_settings
 from creps.training._state import TrainState, copy_tensors, read_snapshot, snapshots
 from creps.training.augment._settings import AugmentSettings
+
+DISCRIMINATORS = "discriminators.safetensors"
+"""Beside a model: the networks that taught it, by the state's names."""
+_TAUGHT = "weights_id"
+"""Where that file's metadata names the model."""
 
 _OWN = frozenset({"step"})
 """What a new run counts for itself."""
@@ -31,10 +39,11 @@ def start_from(state: TrainState, path: Path, *, augment: AugmentSettings) -> No
     too where both runs adapt it from the same start (`augment`: the new run's); with another
     discriminator (one for another resolution has other outer blocks) generator, average, what fits
     of the discriminator, and the heads of the projected one if they fit; of a model generator and
-    average.
+    average, and the discriminators beside it (see `pack`) as far as they fit.
 
     Raises:
-        CheckpointError: if its generator is another network; the message names the difference.
+        CheckpointError: if its generator is another network; the message names the difference. If
+            the discriminators beside it are of another model, or damaged.
     """
     tensors, config, before = _learnt(path)
     for name, network in (("generator", state.generator), ("average", state.average)):
@@ -59,6 +68,67 @@ def start_from(state: TrainState, path: Path, *, augment: AugmentSettings) -> No
         heads = _part(tensors, "projected")
         if state.projected is not None and _fits(state.projected, heads):
             state.projected.load_state_dict(heads)
+
+
+def pack(run: Path, out: Path, *, dtype: torch.dtype = torch.float16) -> Path:
+    """Write the model of a run, and beside it the discriminators that taught it.
+
+    `out` is a model as `creps.save` writes it, to draw with or to share. What starts from it
+    (`--from OUT`) starts from its discriminators too, as far as they fit; fresh ones would unlearn
+    what the generator knows before they know it themselves.
+
+    Args:
+        run: the folder of a run, active or not.
+        out: the model's folder, made if missing.
+        dtype: torch.float16, torch.bfloat16 or torch.float32, of the weights in both files.
+    Returns:
+        `out`.
+    Raises:
+        CheckpointError: if the run has no snapshot or no model, or they are damaged; if a weight is
+            not finite in `dtype`.
+        UsageError: if `out` is a run.
+    Example:
+        >>> pack(Path("first-run"), Path("my-model"))  # doctest: +SKIP
+    """
+    if (out / "snapshots").exists():
+        raise UsageError(f"{out} is a run: give a folder of the model's own")
+    kept = snapshots(run / "snapshots")
+    if not kept:
+        raise CheckpointError(f"{run}: no snapshot, expected the folder of a run that has trained")
+    tensors, model, settings = read_snapshot(kept[-1]), load(run), stored_settings(run)[0]
+    model.load_state_dict(_part(tensors, "average"))  # RUN/model may be of the step before
+    step = int(tensors["step"])
+    seen = {"steps": step, "images": step * settings.batch}
+    training = {**model.record.get("training", {}), **seen}
+    taught_by = () if settings.loss.kind == "statistics" else ("discriminator", "projected")
+    narrow = {
+        name: tensor.to(dtype)
+        for name, tensor in tensors.items()
+        if name.partition(".")[0] in taught_by
+    }
+    for name, tensor in narrow.items():
+        if not tensor.isfinite().all():
+            raise CheckpointError(f"{run}: {name} is not finite in {str(dtype)[6:]}")
+    (out / DISCRIMINATORS).unlink(missing_ok=True)
+    save(model, out, record={**model.record, "training": training}, dtype=dtype)
+    if narrow:
+        write_tensors(out / DISCRIMINATORS, narrow, metadata={_TAUGHT: weights_id(load(out))})
+    return out
+
+
+def _teachers(path: Path, model: Generator) -> dict[str, Tensor]:
+    """The discriminators beside a model by the state's names; none if there are none."""
+    beside = path / "model" / DISCRIMINATORS
+    file_path = beside if beside.is_file() else path / DISCRIMINATORS
+    if not file_path.is_file():
+        return {}
+    with naming(file_path), safe_open(file_path, framework="pt") as file:
+        if (file.metadata() or {}).get(_TAUGHT) != weights_id(model):
+            raise CheckpointError(
+                "of another model than the one beside it: remove it to start with fresh "
+                "discriminators"
+            )
+        return {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
 
 
 def _fits(network: nn.Module, tensors: dict[str, Tensor]) -> bool:
@@ -89,7 +159,8 @@ def _learnt(path: Path) -> tuple[dict[str, Tensor], GeneratorConfig, AugmentSett
         model = load(path)
         weights = model.state_dict().items()
         names = ("generator", "average")
-        return {f"{name}.{key}": t for name in names for key, t in weights}, model.config, None
+        tensors = {f"{name}.{key}": t for name in names for key, t in weights}
+        return tensors | _teachers(path, model), model.config, None
     settings = stored_settings(path)[0]
     return read_snapshot(kept[-1]), settings.generator, settings.augment
 
