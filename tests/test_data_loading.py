@@ -9,6 +9,8 @@ import torch
 
 from creps.data import fit, open_images, square
 from creps.data._batches import Pictures, load_batches
+from creps.data._native_patches import NativePatches
+from creps.data._textures import Textures
 from creps.errors import DataError
 from image_files import noise, png, png_16
 
@@ -81,6 +83,26 @@ def test_without_room_for_all_nothing_is_kept(folder):
     with pytest.raises(OSError, match=r"0\.png"):
         pictures.source._store.read("0.png")
     assert pictures[0][2] == 0  # replaced: it is gone
+
+
+KINDS = {
+    "whole": lambda source, k: Pictures(source, size=8, mirror=False, labels=False)[k],
+    "native": lambda source, k: NativePatches(source, size=8)[k, (0.0, 0.0, 0.5, 0.5)],
+    "textures": lambda source, k: Textures(source, size=8)[k, 0.0, 0.0, 1.0],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_picture_that_another_one_has_replaced_is_left_out(folder, kind):
+    source = open_images(folder)
+    content = png(noise(13, 16, seed=8) // 64)  # as large, but of other bytes
+    assert len(content) != (folder / "3.png").stat().st_size
+    (folder / "3.png").write_bytes(content)
+    pixels, _, broken = KINDS[kind](source, 3)
+    assert broken == 3
+    np.testing.assert_array_equal(pixels, KINDS[kind](source, 4)[0])
+    with pytest.raises(DataError, match=r"3\.png has changed: it has .* bytes, no longer"):
+        source.image(3)
 
 
 def test_pictures_travel_to_spawned_processes(folder):

@@ -492,7 +492,7 @@ def test_a_truncated_picture_is_named_and_replaced(tmp_path, pictures, workers):
     run = open_run(tmp_path / "run", config, data)
     named = []
     run_steps(run, log=named.append)
-    assert named == ["skipped: 4.png is broken"]
+    assert named == ["skipped: 4.png is broken, gone or changed"]
     assert run.state.step == config.steps
 
 

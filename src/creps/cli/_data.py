@@ -219,7 +219,7 @@ def show(
             stem = re.sub(r"[^\w.-]+", "_", Path(name).stem)[-60:]
             save_picture(to_uint8(image), out / f"{index:06d}-{stem}.png", settings={"image": name})
             if other:
-                told.say(f"{name} is broken: the next picture takes its place")
+                told.say(f"{name} is broken, gone or changed: the next picture takes its place")
             told(done, len(chosen))
     for remark in source.remarks():
         typer.echo(remark)

@@ -60,6 +60,8 @@ class ParquetStore(Store):
     Of a folder with the splits of a set (train-..., test-...) only `train` is taken.
     """
 
+    sized = False
+
     def __init__(self, files: Sequence[Path]) -> None:
         splits = {path: match[1] for path in files if (match := _SPLIT.match(path.stem))}
         train = [path for path in files if splits.get(path) == "train"]

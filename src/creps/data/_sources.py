@@ -153,6 +153,8 @@ class ImageSource:
         self.converted = dict(named.most_common())
         # Arrays, not lists of tuples: large sets are copied to every loading process.
         self._sizes = np.array([(scan.height, scan.width) for scan in scans], np.int32)
+        known = [entry.size if store.sized else -1 for entry in entries]
+        self._bytes = np.array(known, np.int64)
         self._labels = (
             np.array([classes.of[name] for name in self.names], np.int64) if classes else None
         )
@@ -181,13 +183,17 @@ class ImageSource:
                 at a half, a quarter or an eighth of its size. 0 reads every pixel.
             square: the largest centered square alone.
         Raises:
-            DataError: naming the file, if it is truncated, damaged or gone.
+            DataError: naming the file, if it is truncated, damaged, gone, or no longer the one that
+                the fingerprint counts.
         """
         name = self.names[index]
         try:
             content = io.BytesIO(self._store.read(name))
         except FileNotFoundError:
             raise DataError(f"cannot read {name}: it is gone") from None
+        known, found = int(self._bytes[index]), content.getbuffer().nbytes
+        if found != known >= 0:
+            raise DataError(f"{name} has changed: it has {found:,} bytes, no longer {known:,}")
         try:
             return decode(
                 content,

@@ -86,7 +86,12 @@ class Store(ABC):
     Its public methods are the boundary: whatever a reader of damaged archives raises becomes a
     DataError of one line, and nothing is read beyond a limit. Kinds of stores have methods of the
     same names with an underscore, which may raise anything.
+
+    Attributes:
+        sized: whether the sizes of its images are those of their files.
     """
+
+    sized = True
 
     def listing(self) -> Listing:
         """All files, hidden ones left out, sorted by name."""

@@ -140,7 +140,7 @@ def run_steps(
         run.config,
         first_step=run.state.step,
         device=run.state.device,
-        on_broken=lambda name: log(f"skipped: {name} is broken"),
+        on_broken=lambda name: log(f"skipped: {name} is broken, gone or changed"),
         group=run.group,
     )
     with closing(batches):  # its processes end with it
