@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import creps
-from creps.errors import CrepsError
+from creps.errors import CrepsError, LabelError
 from creps.rendering import Renderer
 from tiny_creps import tiny_creps
 
@@ -98,6 +98,18 @@ def test_words_of_an_address(model: Path) -> None:
     expected = creps.render(creps.load(model), **options)
     pixels = opened(model, f"{words}&supersample=2").pixels
     np.testing.assert_array_equal(pixels.transpose("y", "x", "c"), expected)
+
+
+def test_a_class_goes_by_its_name_or_number(tmp_path: Path) -> None:
+    generator = tiny_creps(label_dim=3, class_from_latent=True).float()
+    creps.save(generator, tmp_path / "kinds", record={"classes": ["bun", "long hair", "a,b & ☃"]})
+    expected = creps.render(generator, seed=7, size=16, label=2)
+    for word in ("2", "a%2Cb+%26%20%E2%98%83"):
+        pixels = opened(tmp_path / "kinds", f"seed=7&size=16&class={word}").pixels
+        np.testing.assert_array_equal(pixels.transpose("y", "x", "c"), expected)
+    for word, told in (("bum", "did you mean bun"), ("3", "0 to 2"), ("-1", "0 to 2"), ("", "bun")):
+        with pytest.raises(LabelError, match=told):
+            opened(tmp_path / "kinds", f"seed=7&class={word}")
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ _WORDS: Fields = {
     "seed": ("seed", partial(_whole, what="seed")),
     "styles": ("styles", str),
     "blend": ("blend", str),
-    "class": ("label", partial(_whole, what="class")),
+    "class": ("label", str),
     "truncation": ("truncation", partial(_number, what="truncation")),
     "cutoff": ("truncation_cutoff", partial(_whole, what="cutoff")),
     "size": ("size", _size),
