@@ -110,6 +110,19 @@ def test_a_spike_does_not_flatten_the_curve(tmp_path: Path, pictures: Path) -> N
     assert heights[5] - heights[-1] > 40
 
 
+def test_a_curve_begins_where_its_numbers_do(tmp_path: Path, pictures: Path) -> None:
+    run_to(tmp_path / "run", tiny("images=4"), pictures)
+    log = RunLog(tmp_path / "run/log.jsonl", batch=4)
+    for step in range(1, 21):
+        later = {"moments/windows": 2.0 + step} if step > 15 else {}
+        log.write(step, {"moments/wholes": float(step), **later})
+    text = write_report(tmp_path / "run").read_text()
+    (chart,) = re.findall(r"Moments of features</figcaption>(<svg.*?</svg>)", text)
+    wholes, windows = re.findall(r'points="([^"]+)"', chart)
+    assert (len(wholes.split()), len(windows.split())) == (20, 5)
+    assert wholes.split()[15].split(",")[0] == windows.split()[0].split(",")[0]
+
+
 # The command
 
 

@@ -164,13 +164,14 @@ def _curves(found: RunDiagnosis) -> Iterator[str]:
         charts.insert(0, ("Distance to the training set", "Frechet distance", distances))
     drawn = []
     for title, y_name, names in charts:
-        known = {k: name for k, name in names.items() if name in found.history.names()}
-        images, values = found.history.series(*known.values()) if known else (np.empty(0),) * 2
-        keep = np.isfinite(values).all(1) if known else np.empty(0, bool)
-        if keep.sum() < 2:
+        x, lines = {}, {}
+        for shown, name in names.items():  # each from where it begins
+            images, (values,) = (each.T for each in found.history.series(name))
+            keep = np.isfinite(values)
+            if keep.sum() > 1:
+                x[shown], lines[shown] = _averaged(images[keep], values[keep])
+        if not lines:
             continue
-        x, y = _averaged(images[keep], values[keep])
-        lines = {name: y[:, k] for k, name in enumerate(known)}
         chart = line_chart(x, lines, x_name="images seen", y_name=y_name, size=(240, 480))
         drawn.append(f"<figure><figcaption>{escape(title)}</figcaption>{chart}</figure>")
     if drawn:
@@ -186,7 +187,7 @@ def _averaged(
     flatten all that follows.
     """
     parts = np.array_split(np.arange(len(x)), min(_POINTS, len(x)))
-    x, y = np.array([x[p].mean() for p in parts]), np.array([y[p].mean(0) for p in parts])
+    x, y = np.array([x[p].mean() for p in parts]), np.array([y[p].mean() for p in parts])
     low, high = np.quantile(y, [0.02, 0.98])
     return x, y.clip(low - (high - low), high + (high - low))
 
