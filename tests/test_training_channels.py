@@ -148,6 +148,8 @@ def test_classes_are_chosen_by_name_or_number() -> None:
     assert model.class_index("1") == 1
     with pytest.raises(LabelError, match="class 'cta' is unknown: did you mean cat"):
         creps.render(model, seed=1, size=8, label="cta")
+    with pytest.raises(LabelError, match=r"'zebra' is unknown: expected dog, cat, 7 \(or 0 to 2\)"):
+        creps.render(model, seed=1, size=8, label="zebra")
     with pytest.raises(LabelError, match="class 'cat' given to an unconditional model"):
         creps.render(tiny_creps(), seed=1, size=8, label="cat")
 

@@ -110,8 +110,8 @@ class MissingExtraError(CrepsError):
         )
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint for a mistyped `name`: the close ones of `known`, else all of them.
+def nearest(name: str, known: Iterable[str], *, otherwise: str = "") -> str:
+    """A hint for a mistyped `name`: the close ones of `known`, else all of them, or `otherwise`.
 
     Example:
         >>> nearest("portrats", ["portraits", "earth"])
@@ -121,4 +121,4 @@ def nearest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, names, n=3)
     if close:
         return f"did you mean {' or '.join(close)}?"
-    return f"known: {', '.join(names) or 'none'}"
+    return otherwise or f"known: {', '.join(names) or 'none'}"

@@ -348,7 +348,8 @@ class Generator(nn.Module, ABC):
         if number in range(count) and (not isinstance(label, str) or label.isdecimal()):
             return int(number)
         named = bool(names) and isinstance(label, str) and math.isnan(number)
-        hint = nearest(str(label), names) if named else f"expected {self._choices}"
+        expected = f"expected {self._choices}"
+        hint = nearest(str(label), names, otherwise=expected) if named else expected
         raise LabelError(f"class {label!r} is unknown: {hint}")
 
     @property
