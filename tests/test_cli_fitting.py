@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,13 @@ def test_project_writes_styles_pictures_and_a_record(model, face, tmp_path: Path
     assert pixels(out / "comparison.png").shape == (20, 60, 3)
     picture = pixels(out / "picture.png").astype(int)
     assert np.abs(picture - render(load(model), styles=styles, size=20)).max() <= 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are Unicode there")
+def test_a_picture_with_a_name_of_another_encoding(model, face, tmp_path: Path) -> None:
+    other, out = face.rename(tmp_path / "caf\udce9.png"), tmp_path / "out"
+    run("project", "--model", model, "--image", other, "--out", out, "--steps", 2, "--starts", 1)
+    assert StyleFile(str(out / "styles.safetensors")).read()[1]["image"] == "caf\\udce9.png"
 
 
 def test_with_a_window_the_whole_picture_is_looked_for(model, face, tmp_path: Path) -> None:

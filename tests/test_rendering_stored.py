@@ -152,4 +152,8 @@ def test_what_cannot_be_kept(tmp_path: Path) -> None:
         save_styles(tmp_path / "a.pt", torch.zeros(1, 3, 4))
     with pytest.raises(UsageError, match="must be JSON"):
         save_styles(path, torch.zeros(1, 3, 4), record={"a": {1, 2}})
+    with pytest.raises(UsageError, match="must be JSON"):
+        save_styles(path, torch.zeros(1, 3, 4), record={"a": "caf\udce9"})
+    with pytest.raises(UsageError, match="no name in UTF-8"):
+        save_styles(tmp_path / "caf\udce9.safetensors", torch.zeros(1, 3, 4))
     assert list(tmp_path.iterdir()) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -122,6 +123,15 @@ def test_impossible_small_files_are_refused(tmp_path) -> None:
     with pytest.raises(GridError, match="at most 16383 pixels"):
         write(tmp_path / "a.webp", width=20_000)
     assert names_in(tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are Unicode there")
+def test_names_that_libvips_cannot_open_are_refused_before_any_work(tmp_path) -> None:
+    write(tmp_path / "a\udce9.tif")
+    for name in ("a\udce9.dzi", "b\udce9.png"):
+        with pytest.raises(UsageError, match="no name in UTF-8, which libvips needs"):
+            write(tmp_path / name, shard=Shard(1, 2))
+    assert names_in(tmp_path) == ["a\udce9.tif"]
 
 
 # Shards that come late

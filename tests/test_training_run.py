@@ -40,6 +40,7 @@ from creps.training._run import Callback, open_run
 from creps.training._state import initial_state, save_snapshot, snapshots, step_random
 from creps.training._steps import update_average
 from creps.training.monitoring._log import read_lines
+from creps.training.monitoring._report import write_report
 from patience import wait_until
 from training_pictures import TINY, draw_pictures, run_to, tiny
 
@@ -531,3 +532,22 @@ def test_windows_lie_on_the_plane_at_every_zoom():
 def test_zoom_beyond_the_detail_of_the_pictures_is_refused():
     with pytest.raises(ConfigError, match=r"expected zoom from 1 to detail \(4; any with"):
         tiny("data.zoom=8")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are Unicode there")
+def test_names_of_another_encoding_are_spelled_out(tmp_path):
+    data = draw_pictures(tmp_path / "set\udce9", classes=2)  # bytes that are no UTF-8
+    (data / "class1").rename(data / "caf\udce9")
+    config = tiny(
+        *("data.labels=true", "generator.label_dim=2", "discriminator.label_dim=2", "images=8")
+    )
+    run_to(tmp_path / "run", config, data)
+    run = open_run(tmp_path / "run", config, data)  # which reads what the first one wrote
+    assert run.data["name"] == "set\\udce9"
+    assert creps.load(tmp_path / "run/model").class_names == ("caf\\udce9", "class0")
+    assert "set\\udce9" in write_report(tmp_path / "run").read_text()
+    with pytest.raises(UsageError, match="no name in UTF-8, which safetensors needs"):
+        open_run(tmp_path / "run\udce9", config, data)
+    shutil.copytree(tmp_path / "run/model", tmp_path / "model\udce9")
+    with pytest.raises(CheckpointError, match="no name in UTF-8, rename it"):
+        creps.load(tmp_path / "model\udce9")

@@ -23,7 +23,7 @@ from typing import IO
 
 from platformdirs import user_cache_path
 
-from creps.errors import UsageError
+from creps.errors import UsageError, utf8
 
 _LEFTOVER = re.compile(r"\..+\.[0-9a-f]{12}\.part")
 _BRACES = re.compile(r"\{(\d{1,12})\.\.(\d{1,12})\}")
@@ -138,6 +138,16 @@ def refuse_special(path: Path) -> None:
         own = path.is_symlink() and os.readlink(path).startswith("/proc/")
         if own or not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
             raise UsageError(f"{path} is {NOT_REGULAR}")
+
+
+def refuse_foreign_name(path: Path, library: str) -> None:
+    """Refuse a place whose name is no UTF-8: `library` could not open it.
+
+    Raises:
+        UsageError: for such a name.
+    """
+    if utf8(str(path)) != str(path):
+        raise UsageError(f"{path}: no name in UTF-8, which {library} needs: choose another")
 
 
 @contextmanager

@@ -35,6 +35,16 @@ def printable(text: str) -> str:
     )
 
 
+def utf8(text: str) -> str:
+    r"""Text as UTF-8 can hold it: what it cannot, as of names in other encodings, spelled out.
+
+    Example:
+        >>> print(utf8("caf\udce9"), utf8("café"))
+        caf\udce9 café
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 LONGEST = 290
 """Characters of a message: with the name of the command before it, fewer than 300."""
 

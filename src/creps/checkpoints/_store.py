@@ -24,10 +24,10 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from creps._devices import find_device
-from creps._files import write_atomically, write_directory
+from creps._files import refuse_foreign_name, write_atomically, write_directory
 from creps._json import parse_json
 from creps._urls import fetched, is_url
-from creps.errors import CheckpointError, ConfigError, UsageError, nearest
+from creps.errors import CheckpointError, ConfigError, UsageError, nearest, utf8
 from creps.networks.base import Generator, build_generator, describe_generator
 
 _FORMAT = "creps-model"
@@ -136,8 +136,8 @@ def save(
         dtype: torch.float32; or float16 or bfloat16 for half the size (buffers stay float32).
     Raises:
         CheckpointError: if a weight is not finite in `dtype`, or if `path` is a file.
-        UsageError: for another dtype, a path that promises another kind of file, or a record that
-            is not JSON.
+        UsageError: for another dtype, a path that promises another kind of file or is no UTF-8, or
+            a record that is not JSON.
     Example:
         >>> save(load("portraits"), "my-model")  # doctest: +SKIP
     """
@@ -149,6 +149,7 @@ def save(
             f"{path}: models are safetensors files: give a name that ends with .safetensors, or "
             "that of a folder"
         )
+    refuse_foreign_name(path, "safetensors")
     if dtype not in _STORED_TYPES:
         raise UsageError(f"dtype {dtype}: weights are stored as float32, float16 or bfloat16")
     family, config = describe_generator(generator)
@@ -301,6 +302,8 @@ def naming(where: object) -> Iterator[None]:
     except (CheckpointError, ConfigError) as error:
         raise CheckpointError(f"{where}: {error}") from None
     except (SafetensorError, IsADirectoryError) as error:
+        if utf8(str(where)) != str(where):
+            raise CheckpointError(f"{where}: no name in UTF-8, rename it") from None
         raise CheckpointError(
             f"{where}: damaged or truncated ({error}): copy or download it again"
         ) from None

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from creps._files import refuse_foreign_name
 from creps.cli._options import ComputeDevice, Label, Model, Overwrite
 from creps.cli._progress import report
-from creps.errors import MissingExtraError, UsageError
+from creps.errors import MissingExtraError, UsageError, utf8
 from creps.rendering._words import parse_window
 
 if TYPE_CHECKING:
@@ -121,8 +122,8 @@ def project(
             progress=bar,
         )
     record = {
-        "model": model,
-        "image": image.name,
+        "model": utf8(model),
+        "image": utf8(image.name),
         "window": plane,
         "class": None if label is None else generator.class_index(label),
         **vars(settings),
@@ -146,6 +147,7 @@ def _refuse_there(out: Path, name: str, *, overwrite: bool) -> None:
         raise UsageError(f"--out {out} is a file: expected a folder")
     if any(part.endswith(Path(STYLES).suffix) for part in out.parts):  # a file, to --styles
         raise UsageError(f"--out {out}: expected a folder, {STYLES} is written into it")
+    refuse_foreign_name(out, "safetensors")
     if (out / name).exists() and not overwrite:
         raise UsageError(f"{out / name} exists already: choose another --out, or --overwrite")
 

@@ -16,7 +16,7 @@ import msgspec
 
 from creps._json import parse_json
 from creps.data._store import MOST_CLASS, MOST_NOTE, Label, Listing, Store, same_name
-from creps.errors import DataError, LabelError
+from creps.errors import DataError, LabelError, utf8
 
 LABELS_NAME = "dataset.json"
 """The list of labels of a folder and those in it, as the field writes it."""
@@ -67,7 +67,8 @@ def _numbered(labels: Mapping[str, Label], order: Iterable[str] = ()) -> Classes
         numeric = all(_NUMBER.fullmatch(name) for name in named)
         sequence = sorted(named, key=(lambda name: (int(name), name)) if numeric else None)
     number = {str(label): place for place, label in enumerate(sequence)}
-    return Classes(tuple(number), {name: number[str(label)] for name, label in labels.items()})
+    names = tuple(map(utf8, number))  # models keep them
+    return Classes(names, {name: number[str(label)] for name, label in labels.items()})
 
 
 def _complete(labels: Mapping[str, Label | None], names: Sequence[str]) -> dict[str, Label]:

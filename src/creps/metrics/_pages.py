@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from creps._files import write_atomically
-from creps.errors import one_line, printable
+from creps.errors import one_line, printable, utf8
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --faint: #888; }
@@ -45,7 +45,7 @@ def write_page(
         f"<body><h1>{escape(title)}</h1>\n{body}\n</body></html>\n"
     )
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(Path(path), text.encode())
+    write_atomically(Path(path), utf8(text).encode())
 
 
 def heading(text: str) -> str:

@@ -35,7 +35,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from creps._files import write_atomically
+from creps._files import refuse_foreign_name, write_atomically
 from creps._json import parse_json
 from creps.errors import DataError, UsageError
 from creps.networks.base import Generator
@@ -115,17 +115,19 @@ def save_styles(
         styles: (1, K, D).
         record: JSON values that travel with them: the model, the picture they were found for.
     Raises:
-        UsageError: for another shape, values that are not finite, another suffix, or a record that
-            is not JSON.
+        UsageError: for another shape, values that are not finite, another suffix, a path that is no
+            UTF-8, or a record that is not JSON.
         OSError: if the file cannot be written.
     """
     path = Path(path)
     if path.suffix != SUFFIX:
         raise UsageError(f"{path.name}: styles are kept in files that end with {SUFFIX}")
+    refuse_foreign_name(path, "safetensors")
     if styles.ndim != 3 or len(styles) != 1 or not styles.isfinite().all():
         raise UsageError(f"styles of shape {tuple(styles.shape)}: expected finite (1, K, D)")
     try:
         document = json.dumps(dict(record or {}), allow_nan=False)
+        json.dumps(dict(record or {}), ensure_ascii=False).encode()  # no half of a character
     except (TypeError, ValueError) as error:
         raise UsageError(f"the record of styles must be JSON: {error}") from None
     tensor = styles[0].detach().float().cpu().contiguous()

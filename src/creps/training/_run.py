@@ -22,10 +22,10 @@ from typing import Any, Protocol
 
 import torch
 
-from creps._files import exclusive, sweep, write_atomically
+from creps._files import exclusive, refuse_foreign_name, sweep, write_atomically
 from creps.config import to_dict
 from creps.data._textures import Textures
-from creps.errors import CheckpointError, ConfigError, UsageError
+from creps.errors import CheckpointError, ConfigError, UsageError, utf8
 from creps.networks.base import Generator
 from creps.training._batches import TrainingSet, open_training_set
 from creps.training._config import (
@@ -177,10 +177,12 @@ def open_run(
             cannot be shared out, or a teacher is missing.
         GridError: if the generator cannot draw the training size.
         CheckpointError: if all its snapshots are damaged, or `start` is of another network.
-        UsageError: for an unknown logger, and while another process trains in the folder.
+        UsageError: for an unknown logger, while another process trains in the folder, and for one
+            whose name is no UTF-8.
         MissingExtraError: if the packages of a logger are missing.
     """
     config.check_share(group.count)
+    refuse_foreign_name(folder, "safetensors")
     pictures = open_training_set(config, data, maps=maps)
     seen = _recorded(data, pictures)
     settings = folder / "config.json"
@@ -231,7 +233,7 @@ def _recorded(data: Path, pictures: TrainingSet) -> dict[str, Any]:
     """What is recorded of a training set: a resumed run needs the same one."""
     source = pictures.source
     whole = pictures if isinstance(pictures, Textures) else source
-    return {"name": data.name, "count": len(source), "fingerprint": whole.fingerprint}
+    return {"name": utf8(data.name), "count": len(source), "fingerprint": whole.fingerprint}
 
 
 def _lock(folder: Path, held: ExitStack, group: ProcessGroup, found: Sequence[Path]) -> None:

@@ -22,7 +22,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from creps._files import discard, exclusive, flush, refuse_special, sweep, write_atomically
+from creps._files import (
+    discard,
+    exclusive,
+    flush,
+    refuse_foreign_name,
+    refuse_special,
+    sweep,
+    write_atomically,
+)
 from creps._urls import is_url, last_name, refuse_url, shown
 from creps.errors import CrepsError, GridError, MissingExtraError, UsageError
 from creps.rendering._painter import Painter, Picture, Progress, TileSource
@@ -369,6 +377,8 @@ def _save_by_chunks(
 ) -> Outcome:
     """`save_picture` of large pictures: through a store next to the file."""
     _exporter()
+    if path.suffix.lower() not in LOSSLESS_PYRAMIDS:
+        refuse_foreign_name(path, "libvips")
     from creps.rendering.output._store import Store
 
     sweep(path.parent, f"{glob.escape(path.name)}.*", older=LEFT_SECONDS)
