@@ -177,15 +177,13 @@ def open_run(
             cannot be shared out, or a teacher is missing.
         GridError: if the generator cannot draw the training size.
         CheckpointError: if all its snapshots are damaged, or `start` is of another network.
-        UsageError: for an unknown logger, while another process trains in the folder, and for one
-            whose name is no UTF-8.
+        UsageError: for an unknown logger, a folder in which another process trains, or no UTF-8.
         MissingExtraError: if the packages of a logger are missing.
     """
     config.check_share(group.count)
     refuse_foreign_name(folder, "safetensors")
-    pictures = open_training_set(config, data, maps=maps)
+    pictures, settings = open_training_set(config, data, maps=maps), folder / "config.json"
     seen = _recorded(data, pictures)
-    settings = folder / "config.json"
     if settings.exists():
         _refuse_changes(folder, config, seen)
     elif folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
