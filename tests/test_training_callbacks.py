@@ -196,6 +196,8 @@ def test_alarms_can_be_switched_off(tmp_path: Path, pictures: Path) -> None:
 def test_a_huge_learning_rate_is_stopped_at_once(tmp_path: Path, pictures: Path) -> None:
     with pytest.raises(CrepsError, match=r"the run has diverged; .*optimizer\.learning_rate"):
         run_to(tmp_path / "run", tiny("optimizer.learning_rate=30", "images=200"), pictures)
+    with pytest.raises(CrepsError, match=r"the run has diverged; nothing was saved yet, start"):
+        run_to(tmp_path / "next", tiny("optimizer.learning_rate=1e20"), pictures)
 
 
 def test_snapshots_come_by_time_too_where_steps_are_slow(tmp_path: Path, pictures: Path) -> None:

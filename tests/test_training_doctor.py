@@ -132,6 +132,15 @@ def test_broken_gradients_and_ada_are_told() -> None:
     assert findings["augmentation"].text == "ADA is at a strength of 0.90"
 
 
+def test_numbers_that_are_not_finite_are_told_once() -> None:
+    late = dict.fromkeys(("spread__fake", "nearest__real", "logits__real"), math.nan)
+    findings = found(log(late=late))
+    assert "the run diverged" in findings["numbers"].text
+    assert [each.text for each in findings.values() if " nan" in each.text] == [
+        findings["numbers"].text
+    ]
+
+
 def test_half_precision_is_suspected() -> None:
     finding = found(log(late={"loss__generator": math.nan}), "precision=float16")["numbers"]
     assert "precision=float32" in finding.advice

@@ -437,7 +437,7 @@ def test_a_diverged_run_stops_with_advice_and_keeps_its_snapshot(tmp_path, pictu
     run = open_run(tmp_path / "run", config, pictures)
     with torch.no_grad():
         next(run.state.generator.parameters()).fill_(float("nan"))
-    with pytest.raises(CrepsError, match="at step 4: the run has diverged"):
+    with pytest.raises(CrepsError, match="at step 4: the run has diverged; the last snapshot is"):
         run_steps(run, callbacks=[LogLines(run)])
     assert [p.name for p in snapshots(tmp_path / "run/snapshots")] == ["step-000000003.safetensors"]
 

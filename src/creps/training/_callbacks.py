@@ -15,7 +15,7 @@ from creps.checkpoints import save
 from creps.errors import CrepsError
 from creps.training._engine import Stats
 from creps.training._run import Callback, Run, Timer
-from creps.training._state import save_snapshot
+from creps.training._state import save_snapshot, snapshots
 from creps.training.monitoring._doctor import History, collapse, divergence_advice
 from creps.training.monitoring._previews import Previews
 
@@ -66,10 +66,17 @@ class LogLines(Callback):
         run.log.write(run.state.step, values)
         for name, value in values.items():
             if not math.isfinite(value):
-                raise CrepsError(
-                    f"{name} is {value} at step {run.state.step}: the run has diverged; the last "
-                    f"snapshot is kept, start a new run with {divergence_advice(run.config)}"
-                )
+                raise _diverged(run, f"{name} is {value}")
+
+
+def _diverged(run: Run, what: str) -> CrepsError:
+    """The error of a run whose numbers are no longer finite."""
+    there = snapshots(run.folder / "snapshots")
+    kept = "the last snapshot is kept" if there else "nothing was saved yet"
+    return CrepsError(
+        f"{what} at step {run.state.step}: the run has diverged; {kept}, start a new run with "
+        f"{divergence_advice(run.config)}"
+    )
 
 
 def memory_used(device: torch.device) -> float | None:
@@ -154,11 +161,7 @@ class Snapshots(Callback):
         for name, network in run.state.networks():
             for key, tensor in network.state_dict().items():
                 if not bool(torch.isfinite(tensor).all()):  # it would remove the good ones
-                    raise CrepsError(
-                        f"{name}.{key} is not finite at step {run.state.step}: the run has "
-                        "diverged; the last snapshot is kept, start a new run with "
-                        f"{divergence_advice(run.config)}"
-                    )
+                    raise _diverged(run, f"{name}.{key} is not finite")
         save_snapshot(run.state, run.folder / "snapshots")
         save(run.model, run.folder / "model", record=run.record)
         self._saved_step = run.state.step

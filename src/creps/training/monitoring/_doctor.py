@@ -128,10 +128,11 @@ class History:
         return table[:, 0], table[:, 1:]
 
     def recent(self, name: str) -> float | None:
-        """Mean of the last tenth; None if the number was never there."""
+        """Mean of the last tenth; None if the number was never there, or is not finite there."""
         values = self.series(name)[1]
         count = max(round(_RECENT_SHARE * len(values)), _RECENT_LINES)
-        return float(values[-count:].mean()) if len(values) else None
+        mean = float(values[-count:].mean()) if len(values) else math.nan
+        return mean if math.isfinite(mean) else None
 
 
 def diagnose_run(run: Path) -> RunDiagnosis:
