@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,32 @@ def test_four_maps_each_half_as_large(channels: int) -> None:
         (2, width, 64 // reduction, 96 // reduction)
         for width, reduction in zip(FEATURE_CHANNELS, (4, 8, 16, 32), strict=True)
     ]
+
+
+def test_filters_with_strides_stay_in_float32_on_a_cpu() -> None:
+    from creps.metrics._extractors import effnet
+
+    network = effnet().network
+    types: list[tuple[tuple[int, int], torch.dtype]] = []
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d) and module.groups > 1:
+            stride = tuple(module.stride)  # a list, from this package
+            module.register_forward_hook(
+                lambda _, x, y, stride=stride: types.append((stride, y.dtype))  # type: ignore[misc]
+            )
+    extractor = effnet()
+    images = (torch.rand(2, 3, 32, 48) * 2 - 1).requires_grad_(True)
+    exact = feature_maps(extractor, images, (32, 48))
+    with torch.autocast("cpu", torch.bfloat16):
+        half = feature_maps(replace(extractor, network=network), images, (32, 48))
+    assert {each for each in types if each[0] != (1, 1)} == {((2, 2), torch.float32)}
+    assert {each for each in types if each[0] == (1, 1)} == {((1, 1), torch.bfloat16)}
+    assert sum(stride != (1, 1) for stride, _ in types) == 4
+    for one, other in zip(half, exact, strict=True):
+        away = (one.float() - other).norm() / other.norm()
+        assert 0 < float(away) < 0.1
+    total = torch.stack([each.float().square().mean() for each in half]).sum()
+    assert bool(torch.autograd.grad(total, images)[0].isfinite().all())
 
 
 def test_heads_and_generator_learn_and_the_features_do_not(pictures: Path) -> None:

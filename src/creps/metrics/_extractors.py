@@ -30,6 +30,7 @@ from creps.errors import CheckpointError, MissingExtraError, UsageError, nearest
 from creps.metrics._measurements import elsewhere
 from creps.metrics._reader import SIDE, WIDTH, features_of, portrait_reader, reader_id, seen
 from creps.metrics._similarity import LayeredExtractor
+from creps.networks._resampling import slow_in_half
 
 Picture = NDArray[np.uint8] | Tensor
 """A (H, W) or (H, W, C) uint8 array, as `render` gives it, or a (B, C, H, W) uint8 tensor."""
@@ -278,6 +279,9 @@ def effnet(*, device: str | torch.device = "cpu") -> EffnetLite0:
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     device = torch.device(device)
     network.eval().requires_grad_(False).to(device)
+    for block in network._blocks:
+        if max(block._depthwise_conv.stride) > 1:
+            block._depthwise_conv = _FullOnCpu(block._depthwise_conv)
     return EffnetLite0(
         name="effnet",
         width=1280,
@@ -287,6 +291,22 @@ def effnet(*, device: str | torch.device = "cpu") -> EffnetLite0:
         device=device,
         network=network,
     )
+
+
+class _FullOnCpu(nn.Module):
+    """A convolution of one filter a channel that stays in float32 on a CPU, under autocast too."""
+
+    def __init__(self, convolution: nn.Module) -> None:
+        super().__init__()
+        self.convolution = convolution
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As the convolution does; float32 where half precision would be slow."""
+        if not slow_in_half(x):
+            y: Tensor = self.convolution(x)
+            return y
+        with torch.autocast("cpu", enabled=False):
+            return cast("Tensor", self.convolution(x.float()))
 
 
 def _normalized(pictures: Tensor) -> Tensor:

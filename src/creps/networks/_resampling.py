@@ -52,7 +52,7 @@ def upfirdn2d(
     every `down`-th result is kept, the first included. `flip_filter` correlates with `f` instead of
     convolving. The result has H' = (H * up + top + bottom - h) // down + 1 rows, columns alike.
     """
-    if _slow_in_half(x):
+    if slow_in_half(x):
         with torch.autocast("cpu", enabled=False):
             y = upfirdn2d(
                 x.float(), f, up=up, down=down, padding=padding, gain=gain, flip_filter=flip_filter
@@ -67,8 +67,11 @@ def upfirdn2d(
     return _Resample.apply(x, f * gain, (up, up), (down, down), padding, flip_filter)
 
 
-def _slow_in_half(x: Tensor) -> bool:
-    """Whether `x` would be filtered in half precision on a CPU, up to a hundred times slower."""
+def slow_in_half(x: Tensor) -> bool:
+    """Whether `x` would be filtered in half precision on a CPU, up to a hundred times slower.
+
+    One filter a channel, that is; where it has a stride the way back is slow too.
+    """
     half = x.dtype in (torch.bfloat16, torch.float16)
     mixed = torch.is_autocast_enabled("cpu") and x.dtype is not torch.float64
     return x.device.type == "cpu" and (half or mixed)
