@@ -258,6 +258,8 @@ def test_classes_are_chosen_by_their_names(page: Any, server: str) -> None:
         Select(names).select_by_visible_text(name)
         assert_says(page, "id", f"named:7{chosen}")
         assert number.get_attribute("value") == chosen.removeprefix(";c=")
+        told = f"seed 7, class {name}" if chosen else "seed 7"
+        assert page.title == f"S{told[1:]} · named · creps"
         assert_alike(seen(page), drawn(server, f"named:7{chosen}", plain.shape))
     number.send_keys("2", Keys.TAB)
     assert_says(page, "id", "named:7;c=2")

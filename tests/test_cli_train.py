@@ -118,13 +118,14 @@ def test_a_dry_run_tells_of_bfloat16_where_it_is_faster(
     seconds: float | None,
     told: bool,
 ) -> None:
-    counts = {"generator": 7, "discriminator": 8}
+    counts = {"generator": 7, "discriminator": 8, "projected": 1234}
     trial = _loop.Trial("2 training pictures", (), counts, 1.0, "cpu", seconds)
     monkeypatch.setattr(_loop, "try_run", lambda *args, **options: trial)
     words = ["--data", pictures, "--preset", "smoke", "--out", tmp_path / "run", "--dry-run"]
     assert command(monkeypatch, *words) == 0
     said = capsys.readouterr().out
     assert "16.0 images/s, float32, cpu" in said
+    assert "1,234 parameters, projected" in said
     assert ("32.0 images/s with --precision bfloat16" in said) is told
 
 
@@ -154,6 +155,7 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(
     said = capsys.readouterr().out
     assert "8x16 px, batch 4" in said
     assert "images/s" in said
+    assert "of features" not in said
     assert not (tmp_path / "run").exists()
     assert command(monkeypatch, *words, "--dry-run", "--from", tmp_path / "none") == 1
     assert "none" in capsys.readouterr().err.splitlines()[-1]

@@ -443,6 +443,8 @@ def _describe(
         table.add_row("loss", "statistics of textures, no discriminator")
     else:
         table.add_row("discriminator", f"{tried.parameters['discriminator']:,} parameters")
+        if "projected" in tried.parameters:
+            table.add_row("of features", f"{tried.parameters['projected']:,} parameters, projected")
         table.add_row("loss", f"{config.loss.kind}, R1 gamma {config.loss.r1_gamma:g}")
         table.add_row("augmentation", config.augment.kind)
     pace, hours = config.batch / tried.seconds, config.steps * tried.seconds / 3600

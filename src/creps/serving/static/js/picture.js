@@ -131,8 +131,9 @@ export function fitting(picture, { styles, classes, default_class = null, needs_
 /**
  * In words, for captions and screen readers.
  * @param {Picture} picture
+ * @param {string[]} [names] of the model's classes
  */
-export function inWords(picture) {
+export function inWords(picture, names = []) {
   if (picture.custom !== null) return `recipe ${picture.custom}`;
   const blend =
     picture.towards === null
@@ -142,5 +143,6 @@ export function inWords(picture) {
     picture.donor === null
       ? ""
       : `, layers ${picture.first} to ${picture.last} of seed ${picture.donor}`;
-  return `seed ${picture.seed}${blend}${mix}`;
+  const chosen = picture.label === null ? "" : `, class ${names[picture.label] ?? picture.label}`;
+  return `seed ${picture.seed}${chosen}${blend}${mix}`;
 }

@@ -91,7 +91,7 @@ export class Viewer {
     const { picture, model } = this;
     const rival = this.comparison && rivalOf(picture, this.comparison, this.models);
     if (!rival) this.comparison = null;
-    const words = inWords(picture);
+    const words = inWords(picture, model.class_names);
     this.stage.show(identifier(picture, { pin: model.pin }), `${model.name}, ${words}`, rival);
     this.showPanel();
     this.showBar();
