@@ -111,8 +111,13 @@ def test_discriminators_of_another_model_are_refused(tmp_path: Path, pictures: P
 
 def test_what_cannot_be_packed_is_named(tmp_path: Path, pictures: Path) -> None:
     run_to(tmp_path / "first", tiny(), pictures)
-    with pytest.raises(UsageError, match="first is a run: give a folder of the model's own"):
-        pack(tmp_path / "first", tmp_path / "first")
+    for inside in (tmp_path / "first", tmp_path / "first/model", tmp_path / "first/new/model"):
+        with pytest.raises(UsageError, match="is a run, or inside of one: give a folder of the"):
+            pack(tmp_path / "first", inside)
+    (tmp_path / "file").touch()
+    for name in ("model.safetensors", "file"):
+        with pytest.raises(UsageError, match=f"{name}: a model and its discriminators are two"):
+            pack(tmp_path / "first", tmp_path / name)
     with pytest.raises(CheckpointError, match="nothing: no snapshot, expected the folder of a run"):
         pack(tmp_path / "nothing", tmp_path / "packed")
     assert not (tmp_path / "packed").exists()

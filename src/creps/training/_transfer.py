@@ -86,12 +86,14 @@ def pack(run: Path, out: Path, *, dtype: torch.dtype = torch.float16) -> Path:
     Raises:
         CheckpointError: if the run has no snapshot or no model, or they are damaged; if a weight is
             not finite in `dtype`.
-        UsageError: if `out` is a run.
+        UsageError: if `out` is a file, or a run, or inside of one.
     Example:
         >>> pack(Path("first-run"), Path("my-model"))  # doctest: +SKIP
     """
-    if (out / "snapshots").exists():
-        raise UsageError(f"{out} is a run: give a folder of the model's own")
+    if out.suffix == ".safetensors" or out.is_file():
+        raise UsageError(f"{out}: a model and its discriminators are two files: give a folder")
+    if any(snapshots(folder / "snapshots") for folder in (out, *out.resolve().parents)):
+        raise UsageError(f"{out} is a run, or inside of one: give a folder of the model's own")
     kept = snapshots(run / "snapshots")
     if not kept:
         raise CheckpointError(f"{run}: no snapshot, expected the folder of a run that has trained")
