@@ -106,6 +106,19 @@ def test_distances_are_told_once_they_count(monkeypatch: pytest.MonkeyPatch) -> 
     assert list(followed(real, generated, windows).distances()) == ["moments/wholes"]
 
 
+def test_distances_are_told_in_the_steps_that_change_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_moments, "_FIRST", 8)
+    monkeypatch.setattr(_moments, "_INTERVAL", 3)
+    moments = FeatureMoments(SIZE, seed=5, channels=CHANNELS)
+    wholes = torch.zeros(8, dtype=torch.bool)
+    told = []
+    for step in range(7):
+        real, generated = some_maps(8, seed=2 * step), some_maps(8, seed=2 * step + 1)
+        told.append(moments.follow(moments.sums(real, generated, wholes), step=step))
+    assert [bool(each) for each in told] == [True, False, False, True, False, False, True]
+    assert len({float(each["moments/wholes"]) for each in told if each}) == 3
+
+
 def test_a_batch_larger_than_what_they_remember_is_all_they_know(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

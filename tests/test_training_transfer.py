@@ -64,6 +64,8 @@ def test_another_discriminator_keeps_the_heads_beside_it(tmp_path: Path, picture
 def test_a_packed_model_brings_its_discriminators(
     tmp_path: Path, pictures: Path, features: bool
 ) -> None:
+    if features:
+        pytest.importorskip("efficientnet_lite_pytorch")
     seen = tiny("projected.weight=1", "projected.side=40") if features else tiny()
     first = run_to(tmp_path / "first", seen, pictures, steps=2)
     packed = pack(tmp_path / "first", tmp_path / "packed")

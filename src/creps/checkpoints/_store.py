@@ -221,11 +221,10 @@ def place_of(path_or_name: str | os.PathLike[str]) -> Path:
 
     A CheckpointError for what is none of them.
     """
-    if not is_url(path_or_name) and Path(path_or_name).exists():
-        return Path(path_or_name)
     if is_url(path_or_name):
         return fetched(str(path_or_name), CheckpointError)
-    return _weights_file(path_or_name).parent
+    path = Path(path_or_name)
+    return path if path.exists() else _weights_file(path_or_name).parent
 
 
 def summarize(path_or_name: str | os.PathLike[str]) -> ModelSummary:

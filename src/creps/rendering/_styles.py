@@ -126,8 +126,8 @@ def save_styles(
     if styles.ndim != 3 or len(styles) != 1 or not styles.isfinite().all():
         raise UsageError(f"styles of shape {tuple(styles.shape)}: expected finite (1, K, D)")
     try:
-        document = json.dumps(dict(record or {}), allow_nan=False)
-        json.dumps(dict(record or {}), ensure_ascii=False).encode()  # no half of a character
+        document = json.dumps(dict(record or {}), allow_nan=False, ensure_ascii=False)
+        document.encode()  # refuses half of a surrogate pair
     except (TypeError, ValueError) as error:
         raise UsageError(f"the record of styles must be JSON: {error}") from None
     tensor = styles[0].detach().float().cpu().contiguous()

@@ -93,8 +93,8 @@ class FeatureMoments(nn.Module):
         return torch.cat(found)
 
     @torch.no_grad()
-    def follow(self, sums: Tensor, *, step: int) -> None:
-        """Take in the pictures of a step by their sums (S,)."""
+    def follow(self, sums: Tensor, *, step: int) -> dict[str, Tensor]:
+        """Take in the pictures of a step by their sums (S,); every few steps the `distances`."""
         every = [moments for of_maps in self._all() for moments in of_maps]
         pieces = sums.split([m.numbers for m in every for _ in (_REAL, _GENERATED)])
         for moments, real, generated in zip(every, pieces[::2], pieces[1::2], strict=True):
@@ -102,6 +102,7 @@ class FeatureMoments(nn.Module):
             moments.follow(_GENERATED, generated)
             if step % _INTERVAL == 0:
                 moments.derive()
+        return {} if step % _INTERVAL else self.distances()
 
     def distances(self) -> dict[str, Tensor]:
         """The distances of wholes and of windows, means over maps and directions: scalars.

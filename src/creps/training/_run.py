@@ -43,6 +43,7 @@ from creps.training._teacher import keep_teacher, open_teacher
 from creps.training._transfer import learnt_from, start_from
 from creps.training.monitoring._log import RunLog, open_logger
 
+_SETTINGS = "config.json"
 _CHANGEABLE = {
     *("preset", "images", "log_every", "preview_every", "snapshot_every"),
     *("data.workers", "data.cache_megabytes", "accumulate", "compile"),
@@ -182,12 +183,9 @@ def open_run(
     """
     config.check_share(group.count)
     refuse_foreign_name(folder, "safetensors")
-    pictures, settings = open_training_set(config, data, maps=maps), folder / "config.json"
+    pictures = open_training_set(config, data, maps=maps)
     seen = _recorded(data, pictures)
-    if settings.exists():
-        _refuse_changes(folder, config, seen)
-    elif folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
-        raise ConfigError(f"{folder} is not empty and holds no run: choose another --out")
+    _refuse_another(folder, config, seen)
     state = initial_state(config, device)
     _check_grids(state.average, config)
     state.teacher = open_teacher(config, folder, start=start, device=state.device)
@@ -220,7 +218,7 @@ def open_run(
         log.loggers = [open_logger(name, folder, config=stored) for name in dict.fromkeys(loggers)]
         known: dict[str, Any] = {"train": stored, "data": seen}
         known |= {"perceptual": perceptual} if perceptual != "none" else {}
-        write_atomically(settings, (json.dumps(known, indent=2) + "\n").encode())
+        write_atomically(folder / _SETTINGS, (json.dumps(known, indent=2) + "\n").encode())
         log.go_on_after(state.step)
         if state.teacher is not None:
             keep_teacher(state.teacher, folder)
@@ -270,8 +268,12 @@ def _check_grids(generator: Generator, config: TrainConfig) -> None:
         generator.synthesize(generator.map(z, label), config.canvas().grid())
 
 
-def _refuse_changes(folder: Path, config: TrainConfig, data: Mapping[str, Any]) -> None:
-    """Raise unless the run in `folder` has this configuration and this data."""
+def _refuse_another(folder: Path, config: TrainConfig, data: Mapping[str, Any]) -> None:
+    """Raise unless `folder` is free, or the run in it has this configuration and this data."""
+    if not (folder / _SETTINGS).exists():
+        if folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
+            raise ConfigError(f"{folder} is not empty and holds no run: choose another --out")
+        return
     old_config, old_data = stored_settings(folder)
     now = dict(flat_settings(to_dict(config)))
     for name, value in flat_settings(to_dict(old_config)):

@@ -246,7 +246,7 @@ def discriminator_step(
     state, loss, means = engine.state, engine.config.loss, Means()
     _let_discriminator_learn(engine, True)
     drawn = Drawn() if drawn is None else drawn
-    known, fake_images = iter(list(drawn.images)), list[Tensor]()
+    known = iter(tuple(drawn.images))
     due = state.step % loss.discriminator_interval == 0 and (loss.r1_gamma or loss.r2_gamma)
 
     def adversarial(part: Part) -> Tensor:
@@ -255,7 +255,6 @@ def discriminator_step(
             with torch.no_grad():
                 image = engine.paint(engine.styles(part, "discriminator"), part)
             drawn.images.append(image)
-        fake_images.append(image)
         of_real = engine.logits(part.batch.image, part, "real") if real is None else real
         fake = engine.logits(image, part, "discriminator")
         value = discriminator_loss(loss.kind, fake, of_real)
@@ -277,9 +276,9 @@ def discriminator_step(
         state.augment_signs += torch.stack([sign, torch.ones_like(sign)])
         stats["augment/strength"] = state.augment_strength.clone()
     if due and loss.penalty == "exact":
-        stats |= penalty_step(engine, parts, fake_images)
+        stats |= penalty_step(engine, parts, drawn.images)
     if state.step % _DIVERSITY_INTERVAL == 0 and engine.config.batch > 1:
-        stats |= _diversity(engine, parts, fake_images)
+        stats |= _diversity(engine, parts, drawn.images)
     return stats
 
 
@@ -330,8 +329,8 @@ def projected_step(engine: Engine, parts: list[Part], drawn: Drawn) -> Stats:
     state.projected.tighten()
     stats = means.joint(engine.group) | gradient
     if state.moments is not None:
-        state.moments.follow(engine.group.sum_(torch.stack(sums).sum(0)), step=state.step)
-        stats |= state.moments.distances()
+        joint = engine.group.sum_(torch.stack(sums).sum(0))
+        stats |= state.moments.follow(joint, step=state.step)
     return stats
 
 

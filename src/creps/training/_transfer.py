@@ -74,8 +74,8 @@ def pack(run: Path, out: Path, *, dtype: torch.dtype = torch.float16) -> Path:
     """Write the model of a run, and beside it the discriminators that taught it.
 
     `out` is a model as `creps.save` writes it, to draw with or to share. What starts from it
-    (`--from OUT`) starts from its discriminators too, as far as they fit; fresh ones would unlearn
-    what the generator knows before they know it themselves.
+    (`--from OUT`) starts from its discriminators too, as far as they fit; fresh ones have all to
+    learn first, and tell a trained generator little until then.
 
     Args:
         run: the folder of a run, active or not.
