@@ -48,7 +48,7 @@ screenshots: .venv/.installed ## take the pictures of the viewer again; needs Ch
 	@$(BIN)/python docs/screenshots.py
 
 # The page's own files are served as they are; only OpenSeadragon comes from npm, as web/package-lock.json has it, and
-# only the kernel is compiled.
+# only the kernel is compiled. web/made.sha256 says of which sources, for tests that run without Node.
 web: ## take OpenSeadragon from npm again, compile the kernel and check the page's code; needs Node
 	@echo "==> Taking the pinned packages from npm"
 	@cd web && npm ci --no-audit --no-fund --silent
@@ -57,8 +57,10 @@ web: ## take OpenSeadragon from npm again, compile the kernel and check the page
 	@cp web/node_modules/openseadragon/LICENSE.txt src/creps/serving/static/vendor/openseadragon-LICENSE.txt
 	@echo "==> Compiling the kernel"
 	@cd web && npx asc kernel.ts -o ../src/creps/serving/static/js/live/kernel.wasm --enable simd -O3 --noAssert --runtime stub --importMemory
+	@echo "==> Noting what was made of what"
+	@cd web && node sums.mjs > made.sha256
 	@echo "==> Checking types and formatting"
-	@cd web && npx tsc -p . && npx prettier --config .prettierrc.json --check --log-level warn '../src/creps/serving/static/**/*.{js,css,html}' '!../src/creps/serving/static/vendor/**' kernel.ts
+	@cd web && npx tsc -p . && npx prettier --config .prettierrc.json --check --log-level warn '../src/creps/serving/static/**/*.{js,css,html}' '!../src/creps/serving/static/vendor/**' kernel.ts sums.mjs
 
 # The stamp is written last, so an interrupted installation is taken up again by the next call.
 .venv/.installed: pyproject.toml constraints.txt

@@ -69,6 +69,8 @@ def test_the_size_is_told_by_what_the_model_was_trained_at(page: Any, server: st
         (1024, windows),
         (32, whole),
         (64, whole),
+        (32 * 157e6, whole),
+        (32 * 2.5e9, whole),
     ]
     assert page.execute_async_script(script, place, cases) == [
         "0.50× its training size",
@@ -77,6 +79,8 @@ def test_the_size_is_told_by_what_the_model_was_trained_at(page: Any, server: st
         "4.0× beyond training size",
         "At its training size",
         "2.0× beyond training size",
+        "157 million× beyond training size",
+        "2.5 billion× beyond training size",
     ]
 
 

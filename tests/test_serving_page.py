@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import posixpath
 import re
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,75 @@ def test_openseadragon_is_the_one_that_is_pinned() -> None:
         b"Redistribution and use in source and binary forms"
         in FILES["vendor/openseadragon-LICENSE.txt"]
     )
+
+
+def test_what_make_web_makes_is_of_these_sources() -> None:
+    """After a change of the kernel or of a package, `make web` has to be run again."""
+    noted = (ROOT / "web" / "made.sha256").read_text().splitlines()
+    assert len(noted) == 5
+    for line in noted:
+        checksum, name = line.split("  ")
+        content = (ROOT / "web" / name).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == checksum, f"{name}: run `make web`"
+
+
+def test_the_compiled_kernel_is_called_as_its_plain_twin() -> None:
+    imports, functions = wasm_interface(FILES["js/live/kernel.wasm"])
+    assert imports == {("env", "memory")}  # what compiledKernel gives
+    twin = OWN["js/live/kernel.js"].partition("function plainKernel")[2]
+    for name, floats in (("layer", 2), ("compose", 0)):
+        (arguments,) = re.findall(rf"^    {name}\(([^)]+)\) {{", twin, flags=re.M)
+        count = len(arguments.split(","))
+        assert functions[name] == ("i32",) * (count - floats) + ("f32",) * floats
+
+
+def wasm_interface(code: bytes) -> tuple[set[tuple[str, str]], dict[str, tuple[str, ...]]]:
+    """What a WebAssembly module imports, and what its exported functions take.
+
+    For modules that import memories only (WebAssembly 2.0, section 5.5).
+    """
+    assert code[:8] == b"\0asm\1\0\0\0"
+    kinds = {0x7F: "i32", 0x7E: "i64", 0x7D: "f32", 0x7C: "f64"}
+    file = BytesIO(code[8:])
+
+    def number() -> int:  # LEB128
+        value = shift = 0
+        while True:
+            (byte,) = file.read(1)
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    def word() -> str:
+        return file.read(number()).decode()
+
+    types: list[tuple[str, ...]] = []
+    defined: list[int] = []
+    imports: set[tuple[str, str]] = set()
+    exports: dict[str, int] = {}
+    while section := file.read(1):
+        size = number()
+        end = file.tell() + size
+        count = number() if section[0] in (1, 2, 3, 7) else 0
+        for _ in range(count):
+            if section == b"\1":  # types
+                assert file.read(1) == b"\x60"
+                types.append(tuple(kinds[each] for each in file.read(number())))
+                file.read(number())
+            elif section == b"\2":
+                imports.add((word(), word()))
+                assert file.read(1) == b"\2"  # a memory
+                for _ in range(1 + file.read(1)[0]):
+                    number()
+            elif section == b"\3":  # types of functions
+                defined.append(number())
+            else:
+                name, kind, index = word(), file.read(1), number()
+                if kind == b"\0":
+                    exports[name] = index
+        file.seek(end)
+    return imports, {name: types[defined[index]] for name, index in exports.items()}
 
 
 def test_every_file_that_is_named_is_there() -> None:

@@ -25,7 +25,7 @@ export const USUAL = Object.freeze({ rival: "lanczos", layout: "curtain", split:
 export function rivalOf(picture, { rival, layout, split }, models) {
   const own = models.find(({ name }) => name === picture.model);
   if (!own) return null;
-  if (rival in FILTERS) {
+  if (Object.hasOwn(FILTERS, rival)) {
     const { pin, resolution } = own;
     return {
       layout,
@@ -38,7 +38,7 @@ export function rivalOf(picture, { rival, layout, split }, models) {
     };
   }
   const other = models.find(({ name }) => `model ${name}` === rival);
-  if (!other) return null;
+  if (!other || other === own) return null;
   const { name, pin } = other;
   return {
     layout,

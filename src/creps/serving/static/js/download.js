@@ -95,6 +95,7 @@ export function downloadDialog({ limits, jobs, shot, tray, pixelsOf }) {
   });
   input("longest").addEventListener("input", update);
   select("format").addEventListener("change", update);
+  button("download-cancel").addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", () => {
     const wish = plan();
     if (dialog.returnValue !== "go" || !wish || !taken) return;

@@ -1,7 +1,15 @@
 // Two fingers on a picture: what lies under them stays under them, while it moves, grows and turns.
 // (OpenSeadragon 6.1 alone turns twice as far as the fingers, and the wrong way when mirrored.)
 
+import { calm } from "./dom.js";
+
 /** @typedef {{x: number, y: number}} Place pixels from the middle of the picture */
+
+/** What OpenSeadragon does by itself; a picture that is let go glides on, if things may move. */
+export function gestures() {
+  const each = { clickToZoom: false, dblClickToZoom: true, flickEnabled: !calm() };
+  return { gestureSettingsMouse: each, gestureSettingsTouch: each, gestureSettingsPen: each };
+}
 
 /**
  * Let two fingers move a viewer.

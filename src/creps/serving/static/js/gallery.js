@@ -1,6 +1,6 @@
 // A static gallery: a wall of thumbnails, and Deep Zoom pictures behind them. Reads site.json beside the page.
 import { button, calm, find, make, paragraphs, part } from "./dom.js";
-import { twoFingers } from "./fingers.js";
+import { gestures, twoFingers } from "./fingers.js";
 import { ask } from "./server.js";
 import { themeSwitch } from "./theme.js";
 
@@ -98,7 +98,7 @@ function room(site) {
         showNavigationControl: false,
         animationTime: calm() ? 0 : 0.7,
         maxZoomPixelRatio: 2,
-        gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true },
+        ...gestures(),
       });
       twoFingers(viewer);
       viewer.addHandler("canvas-key", (event) => {

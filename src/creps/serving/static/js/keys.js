@@ -2,7 +2,9 @@
 import { find, make, part } from "./dom.js";
 import { alone } from "./stage.js";
 
-/** @typedef {{keys: string[], shown: string[], says: string, does: (event: KeyboardEvent) => void}} Key */
+/** @typedef {{keys: string[], shown: string[], says: string, does: (event: KeyboardEvent) => void, held?: boolean}} Key
+ *   `held`: it goes on while the key is held down
+ */
 
 /** @param {Key[]} table */
 export function keyboard(table) {
@@ -20,7 +22,7 @@ export function keyboard(table) {
     );
     if (!found) return;
     event.preventDefault();
-    found.does(event);
+    if (found.held || !event.repeat) found.does(event);
   });
 }
 
@@ -32,7 +34,7 @@ export function keyboard(table) {
 function free(target, key) {
   if (!(target instanceof Element)) return true;
   if (target.matches("select, input:not([type=range]):not([type=radio]), textarea")) return false;
-  return !(key.startsWith("Arrow") && target.closest("input, [role=tab], [role=slider]"));
+  return !(/^Arrow|^Home$/.test(key) && target.closest("input, [role=tab], [role=slider]"));
 }
 
 /**
@@ -40,7 +42,7 @@ function free(target, key) {
  * @param {object} does
  * @param {import("./stage.js").Stage} does.stage
  * @param {() => void} does.full
- * @param {(step: number) => void} does.seed
+ * @param {(step: number, held: boolean) => void} does.seed
  */
 export function standardKeys({ stage, full, seed }) {
   const press = (/** @type {string} */ id) => () => find(`#${id}`, HTMLButtonElement).click();
@@ -52,22 +54,31 @@ export function standardKeys({ stage, full, seed }) {
       shown: ["←", "→", "↑", "↓"],
       says: "move",
       does: (event) => stage.pan(...ways[event.key]),
+      held: true,
     },
-    { keys: ["+", "="], shown: ["+"], says: "closer", does: () => stage.zoom(1.5) },
-    { keys: ["-", "_"], shown: ["−"], says: "further away", does: () => stage.zoom(1 / 1.5) },
+    { keys: ["+", "="], shown: ["+"], says: "closer", does: () => stage.zoom(1.5), held: true },
+    {
+      keys: ["-", "_"],
+      shown: ["−"],
+      says: "further away",
+      does: () => stage.zoom(1 / 1.5),
+      held: true,
+    },
     { keys: ["0", "Home"], shown: ["0"], says: "the whole picture", does: () => stage.home() },
     {
       keys: ["r"],
       shown: ["R", "⇧R"],
       says: "turn right, left",
       does: (event) => stage.turn(event.shiftKey ? -1 : 1),
+      held: true,
     },
     { keys: ["m"], shown: ["M"], says: "mirror", does: press("mirror") },
     {
       keys: ["n"],
       shown: ["N", "⇧N"],
       says: "next picture, previous",
-      does: (event) => seed(event.shiftKey ? -1 : 1),
+      does: (event) => seed(event.shiftKey ? -1 : 1, event.repeat),
+      held: true,
     },
     { keys: ["s"], shown: ["S"], says: "surprise me", does: press("surprise") },
     { keys: ["c"], shown: ["C"], says: "compare", does: press("compare") },
@@ -80,6 +91,7 @@ export function standardKeys({ stage, full, seed }) {
       says: "the picture alone",
       does: () => alone(),
     },
+    { keys: ["Escape"], shown: ["Esc"], says: "everything again", does: () => alone(false) },
     { keys: ["?"], shown: ["?"], says: "this list", does: press("help") },
   ]);
 }

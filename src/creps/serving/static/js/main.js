@@ -51,14 +51,13 @@ function build({ models, limits, jobs, draws }) {
   const viewer = new Viewer({ models, stage, ...source });
   troubles(queue, stage.main.sketched);
   viewTools(stage);
-  standardKeys({ stage, full: fullScreen, seed: (step) => viewer.go(step) });
+  standardKeys({ stage, full: fullScreen, seed: (step, held) => viewer.go(step, held) });
   button("surprise").addEventListener("click", () => viewer.surprise());
   const shot = () => viewer.shot;
   const download = downloadDialog({ limits, jobs, shot, tray: new Tray(), pixelsOf });
   button("download").addEventListener("click", download);
   button("link").addEventListener("click", () => {
-    viewer.remember();
-    void copy(location.href);
+    void copy(new URL(viewer.remember(), location.href).href);
   });
   for (const id of ["help", "credit"]) {
     button(id).addEventListener("click", () => find("#help-dialog", HTMLDialogElement).showModal());

@@ -1,6 +1,6 @@
 // One view of the plane: an OpenSeadragon viewer that changes pictures without a flash.
 import { calm } from "./dom.js";
-import { twoFingers } from "./fingers.js";
+import { gestures, twoFingers } from "./fingers.js";
 import { NARROWEST, REACH, planeSource } from "./tiles.js";
 
 /** @typedef {import("./link.js").View} View */
@@ -47,6 +47,7 @@ export class Pane {
         maxZoomLevel: 1 / NARROWEST,
         animationTime: calm() ? 0 : 0.7,
         blendTime: calm() ? 0 : 0.15,
+        ...gestures(),
       }),
     );
     this.viewer.canvas.setAttribute("role", "application");
@@ -99,6 +100,7 @@ export class Pane {
   show(id) {
     if (id === this.wish) return;
     this.wish = id;
+    this.queue.forget();
     clearTimeout(this.steady);
     this.steady = window.setTimeout(() => {
       this.steady = 0;
@@ -325,7 +327,4 @@ const SETTINGS = {
   springStiffness: 8,
   minZoomImageRatio: 0,
   maxZoomPixelRatio: 4,
-  gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true, flickEnabled: true },
-  gestureSettingsTouch: { clickToZoom: false, dblClickToZoom: true },
-  gestureSettingsPen: { clickToZoom: false, dblClickToZoom: true },
 };

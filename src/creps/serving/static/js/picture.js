@@ -83,7 +83,7 @@ export function readIdentifier(text) {
   const picture = { ...PLAIN, model, ...readRecipe(words), extra: [] };
   for (const option of tail.split(";").slice(1)) {
     const [name, value = ""] = option.split("=");
-    if (name === "t" && Number.isFinite(Number(value))) picture.truncation = Number(value);
+    if (name === "t" && value && Number.isFinite(Number(value))) picture.truncation = Number(value);
     else if (name === "c") picture.label = Number(value) || 0;
     else if (name === "k" || name === "w") picture.extra.push(option);
   }
@@ -96,7 +96,7 @@ export function readIdentifier(text) {
  */
 function readRecipe(text) {
   const match = RECIPE.exec(text);
-  if (!match || Number(match[3] ?? 0) > 1) {
+  if (!match || !(Number(match[3] ?? 0) <= 1)) {
     return { custom: text, seed: Number(/^\d+/.exec(text)?.[0] ?? 0) };
   }
   const [, seed, towards, amount, donor, first, last] = match;

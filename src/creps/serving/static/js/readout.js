@@ -6,13 +6,14 @@ import { input, part } from "./dom.js";
 const LOWEST = -3; // doublings of the training size
 
 /**
- * A ratio in words: 0.5, 3.4, 12, 4,096, 1.2 million.
+ * A ratio in words: 0.5, 3.4, 12, 4,096, 1.2 million, 157 million.
  * @param {number} ratio
+ * @returns {string}
  */
 export function times(ratio) {
   if (ratio >= 1e12) return ratio.toExponential(1).replace("e+", " × 10^");
-  if (ratio >= 1e9) return `${(ratio / 1e9).toPrecision(2)} billion`;
-  if (ratio >= 1e6) return `${(ratio / 1e6).toPrecision(2)} million`;
+  if (ratio >= 1e9) return `${times(ratio / 1e9)} billion`;
+  if (ratio >= 1e6) return `${times(ratio / 1e6)} million`;
   if (ratio >= 10) return Math.round(ratio).toLocaleString("en");
   return ratio.toFixed(ratio < 1 ? 2 : 1);
 }
@@ -56,7 +57,7 @@ export function readout(stage, { deepest, model }) {
       `Trained at ${trained} × ${trained} pixels` +
       (detail > trained ? `, with windows of pictures of ${detail} pixels` : "") +
       `. At this zoom the whole picture is ${side} pixels a side.`;
-    if (document.activeElement !== slider) slider.value = String(octaves);
+    slider.value = String(octaves);
     slider.setAttribute("aria-valuetext", words);
   };
   const ticks = () => {
@@ -72,8 +73,9 @@ export function readout(stage, { deepest, model }) {
   };
   slider.addEventListener("input", () => {
     const view = stage.view();
+    const { span } = stage.main.view(true); // as the scale: both may be on their way
     const aim = model().trained * 2 ** Number(slider.value);
-    stage.look({ ...view, span: (view.span * stage.main.scale()) / aim }, true);
+    stage.look({ ...view, span: (span * stage.main.scale()) / aim }, true);
   });
   stage.listeners.push(update);
   stage.main.viewer.addHandler("update-viewport", () => {

@@ -189,8 +189,7 @@ export const serverPixels = {
         throw new NoPicture("The server does not answer; trying again.", { pause: PATIENCE });
       if (status >= 500)
         throw new NoPicture("The server is busy; the picture follows.", { pause: 1000 * retry });
-      // 400: this far out or this deep there is nothing to be had; the rest of the picture is fine.
-      throw new NoPicture(message, { quiet: status === 400 });
+      throw new NoPicture(message);
     }
   },
   thumbnail: async (id) => `plane/${segment(id)}/0/0_0.jpg`,

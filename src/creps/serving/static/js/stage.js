@@ -131,6 +131,8 @@ export class Stage {
   }
 
   resized() {
+    // In a frame that is hidden there is no size to go by; it has one when it is shown.
+    if (!this.panes.clientWidth || !this.panes.clientHeight) return;
     const view = this.main.view();
     for (const pane of [this.main, this.other]) {
       if (!pane) continue;

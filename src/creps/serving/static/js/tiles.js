@@ -53,6 +53,7 @@ export class TileQueue {
     this.ontrouble = () => {};
     /** @type {string | null} */
     this.trouble = null;
+    this.lasting = false; // whether it stays so, however often the picture is asked for
     this.rest = 0; // when the server is busy: not before this time
     /** @type {Map<string, number>} share of the pixels that were evaluated, by a tile's address */
     this.shares = new Map();
@@ -116,7 +117,7 @@ export class TileQueue {
       if (pause) this.later(tile, pause, message);
       else {
         if (this.sent.delete(tile)) tile.job.fail(message);
-        if (!quiet) this.tell(message);
+        if (!quiet) this.tell(message, true);
       }
     } finally {
       this.pump();
@@ -145,8 +146,17 @@ export class TileQueue {
     this.tell(why);
   }
 
-  /** @param {string | null} trouble */
-  tell(trouble) {
+  /** What is wrong with one picture need not be wrong with the next. */
+  forget() {
+    if (this.lasting) this.tell(null);
+  }
+
+  /**
+   * @param {string | null} trouble
+   * @param {boolean} [lasting]
+   */
+  tell(trouble, lasting = false) {
+    this.lasting = lasting;
     if (trouble === this.trouble) return;
     this.trouble = trouble;
     this.ontrouble(trouble);

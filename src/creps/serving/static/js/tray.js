@@ -32,7 +32,8 @@ export class Tray {
   /** @returns {string[]} */
   kept() {
     try {
-      return JSON.parse(localStorage.getItem(KEPT) ?? "[]");
+      const kept = JSON.parse(localStorage.getItem(KEPT) ?? "[]");
+      return Array.isArray(kept) ? kept : [];
     } catch {
       return [];
     }
@@ -139,7 +140,8 @@ export class Tray {
       ...(going
         ? [make("progress", { max: "1", value: "0", "aria-label": `Progress of ${now.name}` })]
         : []),
-      make("p", { class: "hint", role: "status" }),
+      // While it runs, its words change all the time: the bar tells of them.
+      make("p", { class: "hint", ...(going ? {} : { role: "status" }) }),
       ...(now.file
         ? [
             make(

@@ -11,6 +11,7 @@ import { readout } from "./readout.js";
 /** @typedef {import("./server.js").Model} Model */
 
 const QUIET = 300; // ms without a change until the address follows
+const REFUSED = 2000; // ms until it is tried again where the browser has had too many of them
 const FIRST = 7; // the seed that a visitor sees first
 const SURPRISES = 100_000; // seeds among which one is drawn
 
@@ -64,8 +65,9 @@ export class Viewer {
    * @param {{step?: boolean}} [options] `step`: "back" undoes it
    */
   change(patch, { step = false } = {}) {
-    if (step) this.remember(true);
-    Object.assign(this.picture, patch);
+    const next = { ...this.picture, ...patch };
+    if (step && identifier(next) !== identifier(this.picture)) this.remember(true);
+    this.picture = next;
     this.show();
   }
 
@@ -81,10 +83,13 @@ export class Viewer {
     this.change({ seed, towards: null, donor: null, custom: null }, { step: true });
   }
 
-  /** @param {number} step to the next seeds */
-  go(step) {
+  /**
+   * @param {number} step to the next seeds
+   * @param {boolean} held one of many steps, which "back" undoes together
+   */
+  go(step, held) {
     const seed = Math.min(Math.max(this.picture.seed + step, 0), LARGEST_SEED);
-    this.change({ seed, custom: null }, { step: true });
+    this.change({ seed, custom: null }, { step: !held });
   }
 
   show() {
@@ -105,13 +110,21 @@ export class Viewer {
     this.waiting = window.setTimeout(() => this.remember(), QUIET);
   }
 
-  /** Write down what is shown; with `step`, so that "back" leads here. */
+  /**
+   * Write down what is shown; with `step`, so that "back" leads here.
+   * @returns {string} the address, from "#" on
+   */
   remember(step = false) {
     clearTimeout(this.waiting);
     const id = identifier(this.picture);
     const address = writeLink(id, this.stage.view(), this.comparison);
-    history.replaceState(null, "", address);
-    if (step) history.pushState(null, "", address);
+    try {
+      history.replaceState(null, "", address);
+      if (step) history.pushState(null, "", address);
+    } catch {
+      this.waiting = window.setTimeout(() => this.remember(), REFUSED);
+    }
+    return address;
   }
 
   /** Show what the address says. */
@@ -138,6 +151,9 @@ export class Viewer {
     menu.addEventListener("change", () => {
       const next = this.models.find(({ name }) => name === menu.value) ?? this.models[0];
       this.remember(true);
+      const { comparison, picture } = this;
+      if (comparison?.rival === `model ${next.name}`)
+        this.comparison = { ...comparison, rival: `model ${picture.model}` };
       this.picture = fitting({ ...PLAIN, model: next.name, seed: this.picture.seed }, next);
       this.showModel();
       this.show();

@@ -47,7 +47,6 @@ export function fold({ config, tensor }, styles) {
   const wide = (/** @type {number} */ k) =>
     Math.max(Math.min(Math.floor(config.channel_base / 2 ** (k + 2)), config.channel_max), 1);
   const style = (/** @type {number} */ k) => styles.subarray(k * width, (k + 1) * width);
-  const last = style(2 * depth);
 
   const affine = (/** @type {string} */ name, /** @type {number} */ k, /** @type {number} */ n) =>
     product(tensor(`${name}.weight`, n, width), style(k), tensor(`${name}.bias`, n), {
