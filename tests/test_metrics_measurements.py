@@ -72,6 +72,16 @@ def test_what_is_kept_is_not_worked_out_again(marks: Path, tmp_path: Path) -> No
     assert (marks / "1-0-3").exists()
 
 
+def test_items_that_take_long_go_alone(marks: Path, tmp_path: Path) -> None:
+    for shift, seconds, sizes in ((0, 1.0, [3, 2]), (1, 2.6, [2, 2, 1]), (2, 400.0, [1] * 5)):
+        work = Squares(marks=str(marks), shift=shift, weight=seconds)
+        assert list(collected(work, 5, tmp_path / "cache")["square"]) == [
+            (shift + item) ** 2 for item in range(5)
+        ]
+        made = sorted(mark.name for mark in marks.glob(f"{shift}-*"))
+        assert [int(name.rpartition("-")[2]) for name in made] == sizes
+
+
 def test_changed_code_starts_anew(
     marks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,7 +138,7 @@ def test_a_process_that_dies_is_one_line(marks: Path, tmp_path: Path) -> None:
 
 def test_progress_counts_what_is_kept(marks: Path, tmp_path: Path) -> None:
     seen: list[tuple[float, float]] = []
-    first, second = Squares(marks=str(marks)), Squares(marks=str(marks), shift=2, weight=2.0)
+    first, second = Squares(marks=str(marks)), Squares(marks=str(marks), shift=2, weight=1.5)
     measure({first: 3}, cache=tmp_path / "cache", workers=0)
     measure(
         {first: 3, second: 4},
@@ -136,7 +146,7 @@ def test_progress_counts_what_is_kept(marks: Path, tmp_path: Path) -> None:
         workers=0,
         progress=lambda done, total: seen.append((done, total)),
     )
-    assert seen == [(3, 11), (9, 11), (11, 11)]
+    assert seen == [(3, 9), (7.5, 9), (9, 9)]
 
 
 def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

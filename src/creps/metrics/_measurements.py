@@ -36,6 +36,9 @@ Progress = Callable[[float, float], None]
 SUM = "sum_"
 """Columns whose names begin so are added up over the items; all others are (items, ...)."""
 
+_SECONDS = 5.0
+"""Of a chunk, about: so long an interrupted measurement works on, and a killed one loses no more."""
+
 MEASURING = ("coordinates", "data", "metrics", "networks", "rendering")
 """What the numbers come from: when one of these rooms changes, nothing kept is used any more."""
 
@@ -50,11 +53,11 @@ class Measurement:
     """
 
     chunk: ClassVar[int] = 10
-    """Items computed in one go: some seconds."""
+    """Items computed in one go, where they take `_SECONDS` or less; otherwise fewer."""
 
     @property
     def seconds(self) -> float:
-        """What an item takes, roughly: for the progress bar alone."""
+        """What an item takes, roughly: for the progress bar, and for how many go together."""
         return 0.1
 
     def item(self, index: int) -> Mapping[str, float]:
@@ -147,8 +150,9 @@ def _chunks(measurement: Measurement, count: int, cache: Path) -> Iterator[_Chun
     settings = json.dumps([code_id(*MEASURING), identity(measurement)], sort_keys=True)
     key = hashlib.sha256(settings.encode()).hexdigest()[:24]
     kind = type(measurement).__name__.lower()
-    for first in range(0, count, measurement.chunk):
-        size = min(measurement.chunk, count - first)
+    step = min(measurement.chunk, max(round(_SECONDS / measurement.seconds), 1))
+    for first in range(0, count, step):
+        size = min(step, count - first)
         yield _Chunk(measurement, first, size, cache / f"{kind}-{key}-{first:06d}-{size}.npz")
 
 
