@@ -161,8 +161,9 @@ class ParquetStore(Store):
             name, (file, _) = self._columns.image, self._file(number)
             _check_group(file.metadata.row_group(group), self._files[number].stat().st_size)
             images = file.read_row_group(group, columns=[name], use_threads=False).column(0)
-            room = _KEPT - images.nbytes
-            while kept and sum(each.nbytes for each in kept.values()) > room:
+            # Not `nbytes`, which pyarrow 23 refuses for views.
+            room = _KEPT - images.get_total_buffer_size()
+            while kept and sum(each.get_total_buffer_size() for each in kept.values()) > room:
                 kept.popitem(last=False)
             kept[number, group] = images
         kept.move_to_end((number, group))
