@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from creps.cli import data_app
 from creps.data import open_images
-from creps.errors import CrepsError, DataError, UsageError, printable
+from creps.errors import CrepsError, DataError, MissingExtraError, UsageError, printable
 from image_files import noise, png
 
 ESCAPE = "\x1b]0;other title\x07\x1b[31m"
@@ -79,3 +79,22 @@ def test_names_of_a_page_lack_their_middle(tmp_path):
     checked = CliRunner().invoke(data_app, ["check", str(path), "--workers", "1"]).output
     assert max(map(len, checked.splitlines())) < 2 * 300
     assert all(len(line) < 300 for line in open_images(path).remarks())
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ModuleNotFoundError("No module named 'x'"), "are not installed: pip install 'creps[big]'"),
+        (
+            ImportError("cannot import name 'f' from 'x'\n(x.py)"),
+            "do not load (cannot import name 'f' from 'x'): pip install --upgrade 'creps[big]'",
+        ),
+        (OSError(), "do not load (OSError): pip install --upgrade 'creps[big]'"),
+    ],
+)
+def test_packages_that_do_not_load_are_told_from_missing_ones(error, said):
+    try:
+        raise error
+    except (ImportError, OSError):
+        told = str(MissingExtraError("big pictures", "big"))
+    assert told == f"big pictures needs packages that {said}"

@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Iterator
 from functools import cache
 from graphlib import TopologicalSorter
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -352,6 +353,17 @@ def extras() -> dict[str, list[str]]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     table: dict[str, list[str]] = project["optional-dependencies"]
     return table
+
+
+def test_a_package_has_one_lowest_version() -> None:
+    """Tests of the lowest versions have all extras at once: of two bounds they see the higher."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    bounds: dict[str, set[str]] = {}
+    for wanted in chain(project["dependencies"], *extras().values()):
+        name, _, version = wanted.partition(">=")
+        if version:
+            bounds.setdefault(name.partition("[")[0], set()).add(version)
+    assert {name: found for name, found in bounds.items() if len(found) > 1} == {}
 
 
 def test_one_version_everywhere() -> None:

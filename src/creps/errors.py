@@ -8,12 +8,13 @@ CrepsError                 something the user can fix; the command prints the me
 │   └── UnsupportedError   something that this family of generators cannot do
 ├── CheckpointError        a model file that is missing, damaged, unsafe or of another shape
 ├── DataError              images that are missing, broken or cannot be drawn
-└── MissingExtraError      a feature whose optional packages are not installed
+└── MissingExtraError      a feature whose optional packages are missing or do not load
 """
 
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable
 
 
@@ -112,12 +113,19 @@ class DataError(CrepsError):
 
 
 class MissingExtraError(CrepsError):
-    """A feature whose optional packages are not installed."""
+    """A feature whose optional packages are not installed, or too old or too new to load.
+
+    Raised while an import fails, it says why a package that is there does not load.
+    """
 
     def __init__(self, feature: str, extra: str) -> None:
-        super().__init__(
-            f"{feature} needs packages that are not installed: pip install 'creps[{extra}]'"
-        )
+        error = sys.exception()
+        if isinstance(error, ImportError | OSError) and not isinstance(error, ModuleNotFoundError):
+            lines = str(error).splitlines() or [type(error).__name__]
+            lack, command = f"do not load ({printable(lines[0])})", "pip install --upgrade"
+        else:
+            lack, command = "are not installed", "pip install"
+        super().__init__(f"{feature} needs packages that {lack}: {command} 'creps[{extra}]'")
 
 
 def nearest(name: str, known: Iterable[str], *, otherwise: str = "") -> str:
