@@ -37,7 +37,7 @@ SUM = "sum_"
 """Columns whose names begin so are added up over the items; all others are (items, ...)."""
 
 _SECONDS = 5.0
-"""Of a chunk, about: so long an interrupted measurement works on, and a killed one loses no more."""
+"""Of a chunk, about: so long an interrupted measurement works on; a killed one loses no more."""
 
 MEASURING = ("coordinates", "data", "metrics", "networks", "rendering")
 """What the numbers come from: when one of these rooms changes, nothing kept is used any more."""
