@@ -405,6 +405,8 @@ def test_a_static_gallery(page: Any, tmp_path: Path) -> None:
         wait_until(
             lambda: "training size" in page.find_element("id", "room-scale").text, "a picture"
         )
+        picture = page.find_element("css selector", "#viewer .openseadragon-canvas")
+        assert (picture.aria_role, picture.accessible_name) == ("application", "seed 8")
         click(page, "#following")
         wait_until(lambda: page.current_url.endswith("#seed=3"), "the next picture")
         click(page, "#close")

@@ -107,6 +107,8 @@ function room(site) {
       viewer.addHandler("viewport-change", scale);
       viewer.addHandler("open", scale);
     }
+    viewer.canvas.setAttribute("role", "application");
+    viewer.canvas.setAttribute("aria-roledescription", "zoomable picture");
     viewer.canvas.setAttribute("aria-label", picture.name);
     viewer.open(/** @type {any} */ (picture.dzi));
   };
