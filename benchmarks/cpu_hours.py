@@ -10,7 +10,7 @@ of `--points` equal parts it writes a row to FOLDER/cpu-hours.jsonl, the model, 
 seeds 0 to 23.
 An interrupted benchmark goes on.
 
-Numbers are of `--count` samples against as many real pictures at 64 px: `swd` is the sliced
+Numbers are of `--count` samples against as many real pictures at `--size` (64) px: `swd` is the sliced
 Wasserstein distance of 7 x 7 patches at the full and half size, `spectrum` the difference of radial
 spectra in decibels; no network takes part in either. `--extractor` adds a Frechet distance,
 precision and recall: not effnet where a recipe looks at its features. `--again` measures the models
@@ -242,6 +242,7 @@ def judged(model: Generator, real: Reference) -> dict[str, Any]:
     made = torch.cat(list(samples(model, size=real.images.shape[-1], count=len(real.images))))
     row: dict[str, Any] = {
         "n": len(made),
+        "size": real.images.shape[-1],
         "swd": round(sliced_wasserstein(made, real.images), 4),
         "spectrum": round(spectrum_difference(mean_spectrum(made), real.spectrum).rms, 2),
     }

@@ -69,6 +69,7 @@ def test_kept_models_are_judged_again_and_keep_what_trained_them(tmp_path: Path)
     assert row["trained_by"] == "abc"
     assert row["minutes"] == 0.5
     assert row["fd_portraits"] > 0
+    assert row["size"] == 32
     assert row["swd"] != 9
 
 
