@@ -73,7 +73,9 @@ def test_kept_models_are_judged_again_and_keep_what_trained_them(tmp_path: Path)
     assert row["swd"] != 9
 
 
-@pytest.mark.parametrize("name", ["cpu-hours", "cpu-hours-capacity", "cpu-hours-earth"])
+@pytest.mark.parametrize(
+    "name", ["cpu-hours", "cpu-hours-capacity", "cpu-hours-portraits", "cpu-hours-earth"]
+)
 def test_the_page_shows_the_committed_records(name: str) -> None:
     import cpu_hours_table
 
@@ -83,12 +85,16 @@ def test_the_page_shows_the_committed_records(name: str) -> None:
     assert len({row["budget_minutes"] for rows in groups.values() for row in rows}) == 1
 
 
-def test_the_chart_is_that_of_the_committed_record() -> None:
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("cpu-hours", None), ("cpu-hours-portraits", ["today", "moments-half"])],
+)
+def test_the_charts_are_those_of_the_committed_records(name: str, shown: list[str] | None) -> None:
     import cpu_hours_table
 
-    groups = cpu_hours_table.read(RESULTS / "cpu-hours.jsonl")
-    drawn = (ROOT / "docs/images/cpu-hours.svg").read_text(encoding="utf-8")
-    assert drawn == cpu_hours_table.chart(groups, list(cpu_hours_table.SHOWN))
+    groups = cpu_hours_table.read(RESULTS / f"{name}.jsonl")
+    drawn = (ROOT / f"docs/images/{name}.svg").read_text(encoding="utf-8")
+    assert drawn == cpu_hours_table.chart(groups, shown or list(cpu_hours_table.SHOWN))
 
 
 def test_samples_of_recipes_lie_below_each_other(tmp_path: Path) -> None:
