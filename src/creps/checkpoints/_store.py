@@ -300,7 +300,7 @@ def naming(where: object) -> Iterator[None]:
         yield
     except (CheckpointError, ConfigError) as error:
         raise CheckpointError(f"{where}: {error}") from None
-    except (SafetensorError, IsADirectoryError) as error:
+    except (SafetensorError, IsADirectoryError, UnicodeEncodeError) as error:
         if utf8(str(where)) != str(where):
             raise CheckpointError(f"{where}: no name in UTF-8, rename it") from None
         raise CheckpointError(
