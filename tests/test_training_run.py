@@ -210,7 +210,8 @@ def test_a_snapshot_of_another_step_is_damaged(tmp_path, pictures):
     """Snapshots of earlier versions hold no digest: the step is compared at least."""
     run_to(tmp_path / "run", tiny(), pictures, steps=3)
     newest = snapshots(tmp_path / "run/snapshots")[-1]
-    tensors = load(newest.read_bytes())  # no views of the file, which old safetensors writes in place
+    # No views of the file: safetensors below 0.8 writes in place.
+    tensors = load(newest.read_bytes())
     for step in (torch.tensor(-3), torch.tensor(2**40), torch.tensor([3]), torch.tensor(3.0)):
         save_file(tensors | {"step": step}, newest)
         with pytest.raises(CheckpointError, match="damaged"):
