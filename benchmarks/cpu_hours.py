@@ -10,9 +10,9 @@ of `--points` equal parts it writes a row to FOLDER/cpu-hours.jsonl, the model, 
 seeds 0 to 23.
 An interrupted benchmark goes on.
 
-Numbers are of `--count` samples against as many real pictures, at 64 px or what `--size` says: `swd`
-is the sliced Wasserstein distance of 7 x 7 patches at the full and half size, `spectrum` the
-difference of radial spectra in decibels; no network takes part in either. `--extractor` adds a Frechet distance,
+Numbers are of `--count` samples against as many real pictures of `--size` px (64): `swd` is the
+sliced Wasserstein distance of 7 x 7 patches at the full and half size, `spectrum` the difference of
+radial spectra in decibels; no network takes part in either. `--extractor` adds a Frechet distance,
 precision and recall: not effnet where a recipe looks at its features. `--again` measures the models
 that were kept once more, without training, into FOLDER/judged.jsonl; `cpu_hours_table.py` shows it.
 Pictures with labels lie class by class and the first are of one class, so `half-labels`
