@@ -6,17 +6,24 @@ import base64
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from patience import PATIENCE, wait_until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
+
+in_chromium = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER and find_spec("selenium")),
+    reason="needs the extra dev, and Chromium: apt-get install chromium chromium-driver",
+)
 
 FLAGS = (
     "--no-sandbox",

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from browsing import CHROMIUM, DRIVER, complaints, rest, seen, show_on
+from browsing import complaints, in_chromium, rest, seen, show_on
 from creps.rendering._renderer import render
 from creps.serving._sites import SiteSettings, write_site
 from patience import wait_until
@@ -30,13 +30,7 @@ from visiting import (
     visit,
 )
 
-pytest.importorskip("selenium", reason="the extra dev has it")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not (CHROMIUM and DRIVER), reason="needs Chromium: apt-get install chromium chromium-driver"
-    ),
-]
+pytestmark = [pytest.mark.slow, in_chromium]
 pytest_plugins = ["viewer_page"]
 
 WIDTH, HEIGHT = 900, 620  # of the page

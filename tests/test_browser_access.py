@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from starlette.responses import JSONResponse
 
-from browsing import CHROMIUM, DRIVER, complaints, rest, seen, show_on
+from browsing import complaints, in_chromium, rest, seen, show_on
 from creps.serving._app import build_app
 from creps.serving._settings import ServeSettings
 from patience import wait_until
@@ -22,13 +22,7 @@ from served import on_loopback
 from tiny_creps import tiny_creps
 from visiting import address, assert_alike, click, drawn, press, visit
 
-pytest.importorskip("selenium", reason="the extra dev has it")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not (CHROMIUM and DRIVER), reason="needs Chromium: apt-get install chromium chromium-driver"
-    ),
-]
+pytestmark = [pytest.mark.slow, in_chromium]
 pytest_plugins = ["viewer_page"]
 
 PHONE = {"width": 390, "height": 740}

@@ -8,17 +8,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from browsing import CHROMIUM, DRIVER, complaints, rest, seen, show_on
+from browsing import complaints, in_chromium, rest, seen, show_on
 from patience import wait_until
 from visiting import address, assert_alike, assert_says, click, drawn, press, visit
 
-pytest.importorskip("selenium", reason="the extra dev has it")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not (CHROMIUM and DRIVER), reason="needs Chromium: apt-get install chromium chromium-driver"
-    ),
-]
+pytestmark = [pytest.mark.slow, in_chromium]
 pytest_plugins = ["viewer_page"]
 
 

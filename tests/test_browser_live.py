@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from browsing import CHROMIUM, DRIVER, SOFTWARE_GPU, browser, complaints, rest, seen, show_on
+from browsing import SOFTWARE_GPU, browser, complaints, in_chromium, rest, seen, show_on
 from creps.networks.base import Generator
 from creps.rendering import Latent, Renderer
 from creps.serving import ServeSettings, build_app
@@ -21,13 +21,7 @@ from served import on_loopback, static_host
 from tiny_creps import tiny_creps
 from visiting import address, assert_alike, assert_says, click, press, set_slider, visit
 
-pytest.importorskip("selenium", reason="the extra dev has it")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not (CHROMIUM and DRIVER), reason="needs Chromium: apt-get install chromium chromium-driver"
-    ),
-]
+pytestmark = [pytest.mark.slow, in_chromium]
 pytest_plugins = ["live_page", "viewer_page"]
 
 WEIGHTS = Path("weights") / "tiny.safetensors"

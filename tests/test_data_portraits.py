@@ -162,7 +162,7 @@ def test_labels_that_are_not_known_are_refused(tmp_path, options, told):
 
 @pytest.mark.slow
 def test_bytes_do_not_depend_on_processes_or_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(portraits, "_CHUNK_LIMIT", 4)
+    monkeypatch.setattr(set_files, "_CHUNK_LIMIT", 4)
     alone, together = tmp_path / "alone.zip", tmp_path / "together.zip"
     write_portraits(alone, count=18, size=8, workers=1)
     write_portraits(together, count=18, size=8, workers=2)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import creps
-from browsing import CHROMIUM, DRIVER
+from browsing import in_chromium
 from color_squares import ColorSquares, SquaresConfig
 from creps.checkpoints import weights_id
 from creps.cli._serve import export_site
@@ -26,10 +26,6 @@ from live_modules import LivePage, array
 from served import in_memory
 from tiny_creps import tiny_creps
 
-pytest.importorskip("selenium", reason="the extra dev has it")
-in_chromium = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="needs Chromium: apt-get install chromium chromium-driver"
-)
 pytestmark = pytest.mark.slow
 pytest_plugins = ["live_page"]
 

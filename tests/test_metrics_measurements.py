@@ -73,7 +73,8 @@ def test_what_is_kept_is_not_worked_out_again(marks: Path, tmp_path: Path) -> No
 
 
 def test_items_that_take_long_go_alone(marks: Path, tmp_path: Path) -> None:
-    for shift, seconds, sizes in ((0, 1.0, [3, 2]), (1, 2.6, [2, 2, 1]), (2, 400.0, [1] * 5)):
+    cases = ((0, 0.0, [3, 2]), (1, 1.0, [3, 2]), (2, 2.6, [2, 2, 1]), (3, 400.0, [1] * 5))
+    for shift, seconds, sizes in cases:
         work = Squares(marks=str(marks), shift=shift, weight=seconds)
         assert list(collected(work, 5, tmp_path / "cache")["square"]) == [
             (shift + item) ** 2 for item in range(5)

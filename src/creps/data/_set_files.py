@@ -34,6 +34,8 @@ from creps.errors import DataError, UsageError
 Chunk = TypeVar("Chunk")
 Drawn = TypeVar("Drawn")
 
+_CHUNK_PIXELS = 1 << 21
+_CHUNK_LIMIT = 32  # pictures, which take their time however small
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # of every ZIP entry, so that bytes do not depend on the clock
 
 
@@ -167,13 +169,19 @@ def in_order(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def ranges(count: int, step: int) -> list[tuple[int, int]]:
-    """0 .. count - 1 in chunks (first, stop) of `step`.
+def ranges(count: int, side: int) -> list[tuple[int, int]]:
+    """0 .. count - 1 in chunks (first, stop) that a process draws at a time: a second of work.
 
+    So long an interrupted command works on.
+
+    Args:
+        count: of pictures.
+        side: of the largest of them, in pixels.
     Example:
-        >>> ranges(5, 2)
+        >>> ranges(5, 1024)
         [(0, 2), (2, 4), (4, 5)]
     """
+    step = min(max(_CHUNK_PIXELS // side**2, 1), _CHUNK_LIMIT)
     return [(first, min(first + step, count)) for first in range(0, count, step)]
 
 

@@ -37,7 +37,7 @@ SUM = "sum_"
 """Columns whose names begin so are added up over the items; all others are (items, ...)."""
 
 _SECONDS = 5.0
-"""Of a chunk, about: so long an interrupted measurement works on; a killed one loses no more."""
+"""Of a chunk, or one item: so long an interrupted measurement works on, and a killed one loses."""
 
 MEASURING = ("coordinates", "data", "metrics", "networks", "rendering")
 """What the numbers come from: when one of these rooms changes, nothing kept is used any more."""
@@ -150,7 +150,7 @@ def _chunks(measurement: Measurement, count: int, cache: Path) -> Iterator[_Chun
     settings = json.dumps([code_id(*MEASURING), identity(measurement)], sort_keys=True)
     key = hashlib.sha256(settings.encode()).hexdigest()[:24]
     kind = type(measurement).__name__.lower()
-    step = min(measurement.chunk, max(round(_SECONDS / measurement.seconds), 1))
+    step = min(measurement.chunk, max(round(_SECONDS / max(measurement.seconds, 1e-9)), 1))
     for first in range(0, count, step):
         size = min(step, count - first)
         yield _Chunk(measurement, first, size, cache / f"{kind}-{key}-{first:06d}-{size}.npz")

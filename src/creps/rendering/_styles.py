@@ -37,7 +37,7 @@ from torch import Tensor
 
 from creps._files import refuse_foreign_name, write_atomically
 from creps._json import parse_json
-from creps.errors import DataError, UsageError
+from creps.errors import DataError, UsageError, utf8
 from creps.networks.base import Generator
 from creps.rendering._words import number_text
 
@@ -155,6 +155,8 @@ class StyleFile:
         """(1, K, D) float32 styles on the CPU, and their record; DataError if invalid."""
         if not Path(self.path).is_file():
             raise DataError(f"{self.path}: no such file of styles")
+        if utf8(self.path) != self.path:
+            raise DataError(f"{self.path}: no name in UTF-8, rename it")
         try:
             with safe_open(self.path, framework="pt") as file:
                 metadata = file.metadata() or {}

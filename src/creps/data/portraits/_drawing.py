@@ -35,8 +35,6 @@ LONGEST_SIDE = 16384
 SETTINGS_NAME = "portraits.json"
 
 _MARGIN = 4  # pixels drawn around a picture and cut off
-_CHUNK_PIXELS = 1 << 21  # that a process draws at a time: a second of work
-_CHUNK_LIMIT = 32  # portraits in it, which take their time however small
 
 
 def portrait(
@@ -155,7 +153,7 @@ def write_portraits(
     return draw_set(
         out,
         partial(_draw_chunk, size=size, seed=seed, style=style, labels=tuple(labels)),
-        ranges(count, min(max(_CHUNK_PIXELS // size**2, 1), _CHUNK_LIMIT)),
+        ranges(count, size),
         files=_filed,
         settings=settings,
         settings_name=SETTINGS_NAME,

@@ -214,7 +214,7 @@ class SharedZarr:
     def _array(self, level: int) -> zarr.Array[Any]:
         if level not in self._arrays:
             array = zarr.open_array(self.store, path=str(level), mode="r+", zarr_format=3)
-            # A chunk of zeros is done too (open_array drops a config: findings/).
+            # A chunk of zeros is done too (findings/zarr-open-drops-config.sh).
             self._arrays[level] = array.with_config({"write_empty_chunks": True})
         return self._arrays[level]
 
