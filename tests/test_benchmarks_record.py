@@ -101,3 +101,10 @@ def test_the_page_of_metrics_shows_the_record_of_patches() -> None:
         numbers = f"{row['swd']:.4f} | {row['detail']:.4f} | {row['spectrum_db']:.1f}"
         line = f"| {names[row['kind']]} | {row['size']:,} px | {numbers} | {row['tail_db']:.1f} |"
         assert line in page
+
+
+def test_the_page_of_performance_shows_the_record_of_antialiasing() -> None:
+    page = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
+    for row in rows_of(BENCHMARKS / "results/antialias.jsonl"):
+        numbers = f"{row['plain']} dB | {row['auto']} dB | {row['times']:.2g}"
+        assert f"| {row['size']} px | {numbers} |" in page
